@@ -1,0 +1,59 @@
+# Two targets for people: `make run` and `make test`. The rest serve them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 3000
+SERVE ?= 1
+WORLD ?= riverton
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+export DAGSTER_HOME := $(CURDIR)
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help run test test-all lint lock
+help:
+	@echo "make run     install, materialise the example world, serve the Dagster UI on 127.0.0.1:$(PORT)"
+	@echo "             (SERVE=0 stops before serving, PORT=3001 serves elsewhere)"
+	@echo "make test    install and run everything that CI runs"
+
+run: $(VENV)/.run
+	@if [ "$(SERVE)" != 0 ] && ! $(VENV)/bin/python -c 'import socket; socket.socket().bind(("127.0.0.1", $(PORT)))' 2>/dev/null; then \
+	  echo "port $(PORT) is taken; choose another: make run PORT=$$(($(PORT) + 1))" >&2; exit 1; fi
+	@$(VENV)/bin/synthgrid materialize $(WORLD)
+	@if [ "$(SERVE)" != 0 ]; then \
+	  echo "the Dagster UI starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
+	  exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT); fi
+
+test: $(VENV)/.dev lint
+	$(VENV)/bin/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/.dev lint
+	$(VENV)/bin/python -m pytest -n 2
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing (about 1.5 GB, once)"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# new versions of everything: needs uv
+lock:
+	uv pip compile pyproject.toml --extra build --universal --generate-hashes --no-emit-index-url \
+	  --no-strip-extras --python-version 3.11 --no-header -o requirements.txt
+	uv pip compile pyproject.toml --extra build --extra dev -c requirements.txt --universal --generate-hashes \
+	  --no-emit-index-url --no-strip-extras --python-version 3.11 --no-header -o requirements-dev.txt
