@@ -1,0 +1,65 @@
+"""The one error tree: each message says what was found, where, and what to do.
+
+Belongs here: exception and warning classes. Not here: failed statistical checks, which
+are results (`statistics.verdict.Verdict`), not exceptions.
+"""
+
+from __future__ import annotations
+
+
+class SynthGridError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Attributes
+    ----------
+    retryable : bool
+        Whether the same call may succeed when it is made again.
+    """
+
+    retryable: bool = False
+
+
+class SpecError(SynthGridError):
+    """A world file, a parameter or an input that cannot be used as given."""
+
+
+class GeometryError(SynthGridError):
+    """Coordinates or a tessellation outside what exact arithmetic can certify."""
+
+
+class PrivacyError(SynthGridError):
+    """A private release that would break its declared guarantee."""
+
+
+class StorageError(SynthGridError):
+    """A file or store that is missing, damaged or cannot be written."""
+
+    retryable = True
+
+
+class AuditError(SynthGridError):
+    """A record that does not match what it claims to record."""
+
+
+class EngineError(SynthGridError):
+    """A worker or a task of the tile engine that failed."""
+
+
+class WorkerDiedError(EngineError):
+    """The worker process that held the task ended; the task was the only one it had."""
+
+    retryable = True
+
+
+class TaskTimeoutError(EngineError):
+    """A task ran past its deadline and its worker was killed."""
+
+    retryable = True
+
+
+class GatewayError(SynthGridError):
+    """A delivery or a telemetry message that was refused."""
+
+
+class SynthGridWarning(UserWarning):
+    """A degraded but correct mode, said loudly: a slower fallback, a skipped extra."""

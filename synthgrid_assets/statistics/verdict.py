@@ -1,0 +1,70 @@
+"""What a test says: the one result type of every check, on a tile or on a region.
+
+Belongs here: the record. Not here: how any test reaches it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TILE_ALPHA = 1e-6  # a million healthy tiles give about one red tile per test
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one test.
+
+    Parameters
+    ----------
+    test : str
+        The claim that was tested, as ``counts_match_the_process``.
+    passed : bool
+        Whether the claim stands.
+    observed, expected : float
+        The statistic and its value under the null hypothesis.
+    standard_error : float or None
+        Standard deviation of the statistic under the null; None for exact claims.
+    p_value : float or None
+        Probability of an outcome at least this extreme under the null; None for exact
+        claims, which no healthy tile can fail.
+    false_alarm_rate : float
+        Bound of the probability that a healthy tile or region fails; 0 for exact claims.
+    detail : str
+        One sentence for a person: what was found, or where it broke.
+
+    Examples
+    --------
+    >>> Verdict.exact("points_are_canonical", broken=0).passed
+    True
+    """
+
+    test: str
+    passed: bool
+    observed: float
+    expected: float
+    standard_error: float | None = None
+    p_value: float | None = None
+    false_alarm_rate: float = 0.0
+    detail: str = ""
+
+    @classmethod
+    def exact(cls, test: str, broken: int, detail: str = "") -> Verdict:
+        """A claim that holds or does not: `broken` counts the places where it fails."""
+        return cls(test, broken == 0, float(broken), 0.0, detail=detail)
+
+    @classmethod
+    def significance(
+        cls,
+        test: str,
+        p_value: float,
+        *,
+        observed: float,
+        expected: float,
+        standard_error: float | None = None,
+        alpha: float = TILE_ALPHA,
+        detail: str = "",
+    ) -> Verdict:
+        """A claim that fails when `p_value` is below `alpha`."""
+        return cls(
+            test, p_value >= alpha, observed, expected, standard_error, p_value, alpha, detail
+        )

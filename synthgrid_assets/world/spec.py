@@ -1,0 +1,214 @@
+"""The world file's structure: what may stand in it, with which types and bounds.
+
+Belongs here: the models of the file and rules between its own keys. Not here: reading
+the file (`worldfile`) and a process's own parameters (`processes.registry`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Tag, field_validator, model_validator
+
+from synthgrid_assets.world.lattice import CELL_LIMIT, Cells, Lattice
+from synthgrid_assets.world.marks import MarkTable
+from synthgrid_assets.world.tables import Model, one_key_of
+from synthgrid_assets.world.tiling import Tiling
+
+NAME = r"^[a-z][a-z0-9_]{0,62}$"
+RESERVED_LAYERS = frozenset({"surface", "tiles", "world"})
+Name = Annotated[str, Field(pattern=NAME)]
+CellIndex = Annotated[int, Field(strict=True, ge=-CELL_LIMIT, le=CELL_LIMIT)]
+
+
+class WorldTable(Model):
+    """``[world]``: the lattice, what the assets cover, and how it is cut into tiles.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case letters, digits and underscores; names the asset group and the folders.
+    seed : str
+        Any text.
+    crs : str
+        A projected CRS in metres.
+    origin : tuple of two floats
+        CRS coordinates of lattice point (0, 0).
+    cell : float
+        Side of an atom cell in metres.
+    extent : tuple of four ints
+        Cells ``[ix0, iy0, ix1, iy1]``, half-open: what the assets cover.
+    tile : int
+        Cells along a tile's side; changes no result.
+    decomposition : {"fixed", "quadtree"}
+        Whether a tile is one unit of work or is split where it is full; changes no result.
+    max_points_per_unit : int
+        With ``quadtree``: expected points above which a unit of work is split.
+    """
+
+    name: Name
+    seed: Annotated[str, Field(min_length=1)]
+    crs: str
+    origin: tuple[float, float] = (0.0, 0.0)
+    cell: Annotated[float, Field(gt=0, le=100_000)]
+    extent: tuple[CellIndex, CellIndex, CellIndex, CellIndex]
+    tile: Annotated[int, Field(strict=True, ge=1, le=4096)]
+    decomposition: Literal["fixed", "quadtree"] = "fixed"
+    max_points_per_unit: Annotated[int, Field(strict=True, ge=1000)] = 200_000
+
+    @field_validator("crs")
+    @classmethod
+    def _metres(cls, text: str) -> str:
+        from pyproj import CRS
+        from pyproj.exceptions import CRSError
+
+        try:
+            crs = CRS.from_user_input(text)
+        except CRSError as error:
+            raise ValueError("not a CRS that PROJ knows, like EPSG:32633") from error
+        if crs.is_geographic:
+            raise ValueError(
+                "a geographic CRS (degrees); use a projected one in metres, such as the UTM "
+                "zone of your area (EPSG:326xx north, EPSG:327xx south)"
+            )
+        units = {axis.unit_name for axis in crs.axis_info}
+        if not crs.is_projected or units != {"metre"}:
+            raise ValueError(f"axes in {sorted(units)}; use a projected CRS with metre units")
+        return text
+
+    @field_validator("extent")
+    @classmethod
+    def _not_empty(cls, extent: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        if Cells(*extent).width <= 0 or Cells(*extent).height <= 0:
+            raise ValueError("empty; give [ix0, iy0, ix1, iy1] with ix0 < ix1 and iy0 < iy1")
+        return extent
+
+    @property
+    def lattice(self) -> Lattice:
+        """Where the lattice lies."""
+        return Lattice(self.crs, self.origin, self.cell)
+
+    @property
+    def tiling(self) -> Tiling:
+        """The extent cut into tiles."""
+        return Tiling(Cells(*self.extent), self.tile)
+
+
+class RasterInput(Model):
+    """``[inputs.NAME]`` with ``raster = "file.tif"``: a relative intensity surface.
+
+    Parameters
+    ----------
+    raster : Path
+        Any raster that GDAL reads, relative to the world file.
+    band : int
+        Band number, from 1.
+    maximum : float or None
+        The value that keeps every point; None takes the raster's own maximum. A larger
+        value in the raster is refused.
+    method : {"nearest", "bilinear"}
+        How a lattice pixel takes its value from the raster.
+    pixels_per_cell : int
+        Lattice pixels along a cell's side, a power of two.
+    """
+
+    raster: Path
+    band: Annotated[int, Field(strict=True, ge=1)] = 1
+    maximum: Annotated[float, Field(gt=0)] | None = None
+    method: Literal["nearest", "bilinear"] = "nearest"
+    pixels_per_cell: Literal[1, 2, 4, 8, 16, 32, 64] = 1
+
+
+class VectorInput(Model):
+    """``[inputs.NAME]`` with ``vector = "file.geojson"``: polygons to stay within.
+
+    Parameters
+    ----------
+    vector : Path
+        Any polygon file that pyogrio reads, relative to the world file.
+    layer : str or None
+        Layer of a file with several.
+    """
+
+    vector: Path
+    layer: str | None = None
+
+
+InputTable = Annotated[
+    Annotated[RasterInput, Tag("raster")] | Annotated[VectorInput, Tag("vector")],
+    one_key_of("raster", "vector"),
+]
+
+
+class TessellationTable(Model):
+    """``[layers.NAME.tessellation]``: which tessellations the layer has."""
+
+    delaunay: bool = True
+    voronoi: bool = True
+    anchors: Annotated[int, Field(strict=True, ge=1, le=64)] | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> TessellationTable:
+        if not (self.delaunay or self.voronoi):
+            raise ValueError("asks for nothing; set delaunay or voronoi to true, or drop the table")
+        return self
+
+
+class ReleaseTable(Model):
+    """``[layers.NAME.release]``: a private release of counts per block of 64 x 64 cells.
+
+    Parameters
+    ----------
+    epsilon : float
+        Privacy loss of one release, for adding or removing one point.
+    k : int
+        A block's count is shown only where its noisy count makes a true count below k
+        improbable (`beta`).
+    beta : float
+        Bound of the probability that a block with fewer than `k` points is shown.
+    """
+
+    epsilon: Annotated[float, Field(gt=0, le=10)]
+    k: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 10
+    beta: Annotated[float, Field(gt=0, lt=0.5)] = 1e-3
+
+
+class LayerTable(BaseModel):
+    """``[layers.NAME]``: a process, its parameters, thinning, marks and products."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    process: str
+    within: str | None = None
+    intensity: str | None = None
+    marks: dict[Name, MarkTable] = Field(default_factory=dict)
+    tessellation: TessellationTable | None = None
+    release: ReleaseTable | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keys that belong to the process; its registry entry validates them."""
+        return dict(self.model_extra or {})
+
+
+class WorldSpec(Model):
+    """A whole world file.
+
+    Parameters
+    ----------
+    world : WorldTable
+    inputs : dict of str to RasterInput or VectorInput
+    layers : dict of str to LayerTable
+    """
+
+    world: WorldTable
+    inputs: dict[Name, InputTable] = Field(default_factory=dict)
+    layers: dict[Name, LayerTable]
+
+    @field_validator("layers")
+    @classmethod
+    def _some_layer(cls, layers: dict[str, LayerTable]) -> dict[str, LayerTable]:
+        if not layers:
+            raise ValueError("a world needs at least one layer")
+        return layers
