@@ -1,0 +1,271 @@
+"""Atomic commit: a file is absent, old or complete and new, never anything between.
+
+Belongs here: temporary file, fsync, rename, and the sweep of what killed writers leave.
+Not here: which files exist (`journal`) and what is in them.
+
+The order of system calls is the guarantee: ``os.write``, ``os.fsync`` (file), ``os.replace``,
+``os.fsync`` (folder). Each is looked up in `os` when it is made, so that a test can stop the
+process there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from synthgrid_assets.errors import StorageError
+
+Durability = Literal["tile", "batch"]
+PARTIAL = ".partial"  # suffix of everything that is not yet committed
+_BLOCK = 1 << 20
+
+
+class FileFacts(NamedTuple):
+    """What identifies a committed file's bytes.
+
+    Attributes
+    ----------
+    sha256 : str
+        64 hex digits.
+    size : int
+        Bytes.
+    """
+
+    sha256: str
+    size: int
+
+
+def commit_bytes(path: Path, data: bytes, *, durability: Durability = "tile") -> FileFacts:
+    """Make `path` hold exactly `data`, at once and for good.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made when it is missing.
+    data : bytes
+        The whole content.
+    durability : {"tile", "batch"}
+        "tile" also makes the rename survive a power cut before returning. "batch" leaves
+        that to `sync_folders`, which `Journal.record` calls once per group, so that a
+        record never outlives its file. The content is on disk before the rename in both.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written; nothing of it is left then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> commit_bytes(Path(tempfile.mkdtemp()) / "tile", b"").size
+    0
+    """
+    partial = _partial(path)
+    try:
+        _make_folder(path.parent)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # says "in use" until this process ends
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+            partial.replace(path)
+        finally:
+            os.close(descriptor)
+        if durability == "tile":
+            sync_folders([path.parent])
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
+    return FileFacts(hashlib.sha256(data).hexdigest(), len(data))
+
+
+@contextlib.contextmanager
+def committing(path: Path) -> Iterator[Path]:
+    """A path to write a file of any size to; it becomes `path` when the block succeeds.
+
+    Yields
+    ------
+    Path
+        A file of the same name in a folder beside `path`; format writers may put
+        temporary files next to it.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written or was not written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "merged.csv"
+    >>> with committing(target) as aside:
+    ...     _ = aside.write_text("x,y\\n")
+    >>> target.exists(), len(list(target.parent.iterdir()))
+    (True, 1)
+    """
+    folder = _partial(path)
+    try:
+        _make_folder(path.parent)
+        folder.mkdir()
+        with _locked_folder(folder):
+            yield folder / path.name
+            _sync(folder / path.name)
+            (folder / path.name).replace(path)
+        sync_folders([path.parent])
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def commit_folder(path: Path, files: dict[str, bytes]) -> bool:
+    """Make a folder with all of `files` appear at once, if there is none yet.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; of several processes that race for it one wins.
+    files : dict
+        Content by relative path.
+
+    Returns
+    -------
+    bool
+        Whether this call made the folder.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    aside = _partial(path)
+    try:
+        _make_folder(path.parent)
+        aside.mkdir()
+        with _locked_folder(aside):
+            for name, data in files.items():
+                commit_bytes(aside / name, data)
+            try:
+                aside.rename(path)
+            except OSError:
+                if not path.is_dir():  # an existing folder with content cannot be replaced
+                    raise
+                return False
+        sync_folders([path.parent])
+    except OSError as error:
+        raise StorageError(f"cannot make {path}: {error}; check space and rights") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Make renames in `folders` survive a power cut; each folder is synced once.
+
+    Raises
+    ------
+    StorageError
+        If a folder is missing or cannot be synced.
+    """
+    for folder in sorted(set(folders)):
+        try:
+            _sync(folder)
+        except OSError as error:
+            raise StorageError(f"cannot sync folder {folder}: {error}") from error
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Hash a file as it lies on disk, in constant memory.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return FileFacts(digest.hexdigest(), file.tell())
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def sweep_partials(folder: Path) -> int:
+    """Remove what killed writers left under `folder`; live writers are not disturbed.
+
+    A writer holds a lock on its temporary file until it ends in whatever way, so what
+    can be locked here has no owner any more.
+
+    Returns
+    -------
+    int
+        Number of leftovers removed.
+    """
+    removed = 0
+    for parent, folders, files in os.walk(folder):
+        for name in [name for name in [*folders, *files] if name.endswith(PARTIAL)]:
+            removed += _remove_if_abandoned(Path(parent, name))
+        folders[:] = [name for name in folders if not name.endswith(PARTIAL)]
+    return removed
+
+
+def _partial(path: Path) -> Path:
+    return path.parent / f".{path.name}.{uuid.uuid4().hex}{PARTIAL}"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents so that they survive a power cut."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest[:_BLOCK]) :]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_abandoned(partial: Path) -> bool:
+    try:
+        descriptor = os.open(partial, os.O_RDONLY)
+    except OSError:  # renamed or swept by another process meanwhile
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,222 @@
+"""Export: the committed tiles of a dataset merged into one file, in flat memory.
+
+Belongs here: the formats by extension and the stream of rows into each. Not here: rasters.
+
+GeoParquet is written in the order of a Hilbert curve over the lattice, which no tiling
+changes; other formats in canonical order within each tile, tiles south to north.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+import shapely
+
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.storage.commit import committing
+from synthgrid_assets.storage.curve import in_curve_order
+from synthgrid_assets.storage.geoparquet import ROW_GROUP, canonical_json, open_stream
+from synthgrid_assets.storage.manifest import (
+    is_point_table,
+    iter_tiles,
+    point_coordinates,
+    tile_schema,
+)
+
+Write = Callable[[Path, Path, Path], int]
+
+
+def export_tiles(root: Path, index: Path, target: Path) -> int:
+    """Merge a dataset's committed tiles into one file, which appears when it is complete.
+
+    Parameters
+    ----------
+    root : Path
+        The data root.
+    index : Path
+        The dataset's tile index (`write_tile_index`).
+    target : Path
+        The extension chooses the format: ``.parquet`` (GeoParquet, Hilbert order),
+        ``.gpkg`` (GeoPackage), ``.geojsons`` (GeoJSON text sequence, RFC 8142),
+        ``.geojsonl`` (the same with newlines only), ``.csv`` (columns ``x, y``, or ``wkt``).
+        Both GeoJSON forms are in longitude and latitude (RFC 7946).
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    StorageError
+        If the extension is not one of these, the index holds no tile, or a file cannot be
+        read or written.
+    """
+    write = _FORMATS.get(target.suffix.lower())
+    if write is None:
+        raise StorageError(
+            f"cannot export to {target}: its extension is {target.suffix!r}, allowed are "
+            f"{', '.join(sorted(_FORMATS))}"
+        )
+    with committing(target) as aside:
+        return write(aside, root, index)
+
+
+def _geoparquet(aside: Path, root: Path, index: Path) -> int:
+    schema = tile_schema(root, index)
+    ordered = "geometry" in schema.names
+    tables = in_curve_order(root, index) if ordered else iter_tiles(root, index)
+    rows = 0
+    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    with open_stream(aside, schema) as writer:
+        for table in _regrouped(tables, ROW_GROUP):
+            writer.write_table(table.replace_schema_metadata(None))
+            rows += table.num_rows
+        if ordered:
+            geo = _with_bounds(json.loads(metadata["geo"]), index)
+            metadata["geo"] = canonical_json(geo).decode()
+        writer.add_key_value_metadata(metadata)
+    return rows
+
+
+def _vector(driver: str, **options: str) -> Write:
+    """A writer through one of GDAL's drivers."""
+
+    def write(aside: Path, root: Path, index: Path) -> int:
+        import pyogrio
+
+        schema = tile_schema(root, index)
+        if "geometry" not in schema.names:
+            raise StorageError(f"{index} has no geometry; export it to .csv or .parquet")
+        column = json.loads(schema.metadata[b"geo"])["columns"]["geometry"]
+        counted = _Counted(_flat(table) for table in iter_tiles(root, index))
+        try:
+            pyogrio.write_arrow(
+                pa.RecordBatchReader.from_batches(_flat(schema.empty_table()).schema, counted),
+                aside,
+                layer=aside.stem,
+                driver=driver,
+                geometry_name="geometry",
+                geometry_type=column["geometry_types"][0],
+                crs=json.dumps(column["crs"]),
+                **options,
+            )
+        except (pyogrio.errors.DataSourceError, RuntimeError) as error:
+            # GDAL sees only that its stream ended early; what ended it says more
+            cause = counted.error or StorageError(f"GDAL cannot write {aside.name}: {error}")
+            raise cause from error
+        return counted.rows
+
+    return write
+
+
+def _csv(aside: Path, root: Path, index: Path) -> int:
+    rows = 0
+    tables = (_texts(_without_bbox(table)) for table in iter_tiles(root, index))
+    schema = _texts(_without_bbox(tile_schema(root, index).empty_table())).schema
+    with pa.csv.CSVWriter(aside, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows
+
+
+class _Counted(Iterator[pa.RecordBatch]):
+    """Record batches of tables, how many rows have passed, and what went wrong."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self.rows = 0
+        self.error: StorageError | None = None
+        self._batches = (batch for table in tables for batch in table.to_batches())
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            batch = next(self._batches)
+        except StorageError as error:
+            self.error = error
+            raise
+        self.rows += batch.num_rows
+        return batch
+
+
+def _without_bbox(table: pa.Table) -> pa.Table:
+    return table.drop_columns(["bbox"]) if "bbox" in table.column_names else table
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """A table that every GDAL driver takes: no covering, lists as text, geometry as WKB."""
+    table = _joined_lists(_without_bbox(table))
+    place = table.schema.get_field_index("geometry")
+    wkb = pa.field("geometry", pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})
+    return table.set_column(place, wkb, table["geometry"]).replace_schema_metadata(None)
+
+
+def _texts(table: pa.Table) -> pa.Table:
+    """A table of plain values: coordinates of points, or WKT, instead of WKB."""
+    points = is_point_table(table.schema)
+    table = _joined_lists(table).replace_schema_metadata(table.schema.metadata)
+    if "geometry" not in table.column_names:
+        return table.replace_schema_metadata(None)
+    if points:
+        x, y = point_coordinates(table).T
+        table = table.append_column("x", pa.array(x)).append_column("y", pa.array(y))
+    else:
+        geometry = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+        wkt = pa.array(shapely.to_wkt(geometry, rounding_precision=-1), pa.string())
+        table = table.append_column("wkt", wkt)
+    return table.drop_columns(["geometry"]).replace_schema_metadata(None)
+
+
+def _joined_lists(table: pa.Table) -> pa.Table:
+    """List columns as text, values separated by spaces."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            items = table.column(place).combine_chunks().cast(pa.list_(pa.string()))
+            text = pc.binary_join(items, " ")
+            table = table.set_column(place, pa.field(field.name, pa.string()), text)
+    return table
+
+
+def _regrouped(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of `rows` rows, the last one shorter."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        waiting.append(table)
+        count += table.num_rows
+        if count >= rows:
+            merged = pa.concat_tables(waiting)
+            whole = count // rows * rows
+            for first in range(0, whole, rows):
+                yield merged.slice(first, rows).combine_chunks()
+            waiting, count = [merged.slice(whole)], count - whole
+    if count:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _with_bounds(
+    geo: dict[str, dict[str, dict[str, list[float]]]], index: Path
+) -> dict[str, object]:
+    """The ``geo`` entry with the bounds of all tiles' rows."""
+    sides = pq.read_table(index, columns=["xmin", "ymin", "xmax", "ymax", "state"])
+    sides = sides.filter(pc.field("state") == "committed")
+    low = [pc.min(sides[side]).as_py() for side in ("xmin", "ymin")]
+    high = [pc.max(sides[side]).as_py() for side in ("xmax", "ymax")]
+    if None not in low:
+        geo["columns"]["geometry"]["bbox"] = [*low, *high]
+    return dict(geo)
+
+
+_FORMATS: dict[str, Write] = {
+    ".parquet": _geoparquet,
+    ".gpkg": _vector("GPKG"),
+    ".geojsons": _vector("GeoJSONSeq", RS="YES"),
+    ".geojsonl": _vector("GeoJSONSeq", RS="NO"),
+    ".csv": _csv,
+}

@@ -1,0 +1,299 @@
+"""GeoParquet 1.1 tables from plain arrays: WKB geometry, bbox covering, CRS, facts.
+
+Belongs here: how rows and geometry become columns, metadata and bytes. Not here: what
+the columns mean (`products`) and where the bytes go (`commit`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import GeometryError
+
+Bbox = tuple[float, float, float, float]
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
+ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
+_BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
+_HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
+POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
+_POLYGON, _POINT = 3, 1
+
+
+def point_table(
+    columns: Mapping[str, Any],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    crs: str,
+    facts: Mapping[str, str],
+) -> pa.Table:
+    """A GeoParquet table of points.
+
+    Parameters
+    ----------
+    columns : mapping
+        Values by name, each of n rows: NumPy arrays (numbers, booleans, times, fixed-width
+        text) or Arrow arrays. Floats lose the sign of zero and the payload of NaN.
+    x, y : ndarray of float64, shape (n,)
+        CRS coordinates.
+    crs : str
+        What `pyproj.CRS` reads, as ``EPSG:32633``.
+    facts : mapping of str to str
+        Stored in the file's metadata under ``synthgrid:<name>``.
+
+    Raises
+    ------
+    GeometryError
+        If a coordinate is not finite or numbers of rows differ.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0])
+    >>> table = point_table({"id": np.arange(2)}, x, x, crs="EPSG:32633", facts={"layer": "cafes"})
+    >>> table.column_names, table_bbox(table)
+    (['id', 'geometry', 'bbox'], (1.0, 1.0, 2.0, 2.0))
+    """
+    xy = np.column_stack((x, y)).astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
+    _check_finite(xy)
+    records = np.empty(len(xy), POINT_WKB)
+    records["order"], records["type"], records["xy"] = 1, _POINT, xy
+    ends = np.arange(len(xy) + 1, dtype=np.int64) * POINT_WKB.itemsize
+    return _table(columns, _binary(records.view(np.uint8), ends), xy, xy, None, crs, facts, "Point")
+
+
+def polygon_table(
+    columns: Mapping[str, Any],
+    coords: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    *,
+    crs: str,
+    facts: Mapping[str, str],
+) -> pa.Table:
+    """A GeoParquet table of polygons without holes.
+
+    Parameters
+    ----------
+    columns, crs, facts
+        As for `point_table`.
+    coords : ndarray of float64, shape (m, 2)
+        CRS coordinates of all rings, each closed (its first vertex again at its end).
+    offsets : ndarray of int64, shape (n + 1,)
+        Row i's ring is ``coords[offsets[i]:offsets[i + 1]]``. A ring of fewer than four
+        coordinates cannot be stored: it becomes ``POLYGON EMPTY`` with a null bbox, so
+        flag such rows in a column.
+
+    Raises
+    ------
+    GeometryError
+        If a coordinate is not finite, a ring is open or numbers of rows differ.
+
+    Examples
+    --------
+    >>> ring = np.array([[0.0, 0], [1, 0], [0, 1], [0, 0]])
+    >>> table = polygon_table({}, ring, np.array([0, 4]), crs="EPSG:32633", facts={})
+    >>> len(table["geometry"][0].as_py()) == 13 + 4 * 16
+    True
+    """
+    xy = np.ascontiguousarray(coords, dtype=np.float64).reshape(-1, 2) + 0.0
+    offsets = np.asarray(offsets, dtype=np.int64)
+    _check_finite(xy)
+    lengths = np.diff(offsets)
+    real = lengths >= 4
+    first, last = offsets[:-1][real], offsets[1:][real] - 1
+    is_open = (xy[first] != xy[last]).any(axis=1)
+    if is_open.any():
+        row = int(np.flatnonzero(real)[np.argmax(is_open)])
+        raise GeometryError(f"the ring of row {row} is open; repeat its first vertex at its end")
+    low, high = np.full((2, len(lengths), 2), np.nan)
+    if first.size:
+        # reduceat runs from each start to the next; a start past the end would be an error
+        starts = np.minimum(offsets[:-1], len(xy) - 1)
+        low[real] = np.minimum.reduceat(xy, starts, axis=0)[real]
+        high[real] = np.maximum.reduceat(xy, starts, axis=0)[real]
+    geometry = _binary(*_polygon_wkb(xy, offsets, np.where(real, lengths, 0)))
+    return _table(columns, geometry, low, high, ~real, crs, facts, "Polygon")
+
+
+def plain_table(columns: Mapping[str, Any], facts: Mapping[str, str]) -> pa.Table:
+    """A table without geometry, with the same normalised columns and stored facts.
+
+    Examples
+    --------
+    >>> plain_table({"site_id": np.arange(3)}, {"layer": "cafes"}).num_rows
+    3
+    """
+    arrays = {name: column_array(values) for name, values in columns.items()}
+    return pa.table(arrays).replace_schema_metadata(_fact_metadata(facts))
+
+
+def serialise(table: pa.Table) -> bytes:
+    """The table as the bytes of one Parquet file, the same bytes for the same rows.
+
+    Bytes may differ between versions of pyarrow: compare content digests.
+    """
+    sink = pa.BufferOutputStream()
+    options = write_options(table.schema)
+    pq.write_table(table.combine_chunks(), sink, row_group_size=ROW_GROUP, **options)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def write_options(schema: pa.Schema) -> dict[str, Any]:
+    """Options of every Parquet file that is written here: zstd, and an encoding by type."""
+    text = [field.name for field in schema if pa.types.is_string(field.type)]
+    encoding = {f.name: "DELTA_BINARY_PACKED" for f in schema if pa.types.is_int64(f.type)}
+    if "bbox" in schema.names:
+        encoding |= {f"bbox.{side}": "BYTE_STREAM_SPLIT" for side in SIDES}
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": text or False,
+        "column_encoding": encoding or None,
+    }
+
+
+def open_stream(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of a file whose metadata is known only at its end (`add_key_value_metadata`).
+
+    The Arrow schema is not stored: readers would take its metadata, which are those of the
+    beginning, and overlook what was added. The columns' types survive without it.
+    """
+    bare = schema.with_metadata(None)
+    return pq.ParquetWriter(path, bare, store_schema=False, **write_options(schema))
+
+
+def table_bbox(table: pa.Table) -> Bbox | None:
+    """``(xmin, ymin, xmax, ymax)`` of a table's geometry, exactly; None without geometry."""
+    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+    box = geo.get("columns", {}).get("geometry", {}).get("bbox")
+    return None if box is None else (box[0], box[1], box[2], box[3])
+
+
+def geo_metadata(crs: str, geometry_type: str, bbox: Bbox | None) -> dict[str, Any]:
+    """The ``geo`` entry of GeoParquet 1.1 for a ``geometry`` column with a ``bbox`` covering."""
+    column: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": [geometry_type],
+        "crs": _projjson(crs),
+        "edges": "planar",
+        "covering": {"bbox": {side: ["bbox", side] for side in SIDES}},
+    }
+    if bbox is not None:
+        column["bbox"] = list(bbox)
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def column_array(values: Any) -> pa.Array:
+    """Values as one Arrow array; floats without the sign of zero and NaN payloads.
+
+    Raises
+    ------
+    GeometryError
+        If NumPy values are objects, whose Arrow type would depend on the rows.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        raise GeometryError("a column of Python objects has no fixed type; give an Arrow array")
+    if isinstance(values, np.ndarray) and values.dtype.kind == "U":
+        return pa.array(values.tolist(), pa.string())
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values)
+    if pa.types.is_floating(array.type):
+        zero, nan = (pa.scalar(value, array.type) for value in (0.0, float("nan")))
+        array = pc.if_else(pc.is_nan(array), nan, pc.add(array, zero))
+    return array
+
+
+def bbox_column(low: NDArray[np.float64], high: NDArray[np.float64]) -> pa.StructArray:
+    """The covering column: float32, rounded outward; rows of NaN become null."""
+    down, up = low.astype(np.float32), high.astype(np.float32)
+    down = np.where(down > low, np.nextafter(down, np.float32(-np.inf)), down)
+    up = np.where(up < high, np.nextafter(up, np.float32(np.inf)), up)
+    sides = [pa.array(np.ascontiguousarray(v)) for v in (*down.T, *up.T)]
+    missing = np.isnan(low[:, 0])
+    mask = pa.array(missing) if missing.any() else None
+    return pa.StructArray.from_arrays(sides, fields=list(_BBOX_TYPE), mask=mask)
+
+
+@lru_cache(maxsize=64)
+def _projjson(crs: str) -> dict[str, Any]:
+    import pyproj
+
+    return pyproj.CRS.from_user_input(crs).to_json_dict()
+
+
+def _check_finite(xy: NDArray[np.float64]) -> None:
+    finite = np.isfinite(xy)
+    if not finite.all():
+        at = int(np.argmin(finite.all(axis=1)))
+        raise GeometryError(f"coordinate {at} is {tuple(xy[at].tolist())}, not finite")
+
+
+def _fact_metadata(facts: Mapping[str, str]) -> dict[str, str]:
+    return {f"{FACT_PREFIX}{name}": facts[name] for name in sorted(facts)}
+
+
+def _binary(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> pa.Array:
+    if ends[-1] > _HUGE:
+        raise GeometryError("a tile's geometry passes 2 GiB; use a smaller `world.tile`")
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), ends.size - 1, buffers)
+
+
+def _polygon_wkb(
+    xy: NDArray[np.float64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """WKB bytes and their ends: one scatter for each distinct number of vertices."""
+    ends = np.concatenate(([0], np.cumsum(np.where(lengths == 0, 9, 13 + 16 * lengths))))
+    data = np.empty(ends[-1], np.uint8)
+    vertices = xy.view(np.uint8).reshape(len(xy), 16)
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        head = [("order", "u1"), ("type", "<u4"), ("rings", "<u4")]
+        ring = [("length", "<u4"), ("xy", "u1", (16 * int(length),))] if length else []
+        records = np.empty(rows.size, np.dtype(head + ring))
+        records["order"], records["type"], records["rings"] = 1, _POLYGON, int(length > 0)
+        if length:
+            records["length"] = length
+            index = offsets[rows][:, None] + np.arange(length)
+            records["xy"] = vertices[index].reshape(rows.size, -1)
+        width = records.dtype.itemsize
+        data[ends[rows][:, None] + np.arange(width)] = records.view(np.uint8).reshape(-1, width)
+    return data, ends
+
+
+def _table(
+    columns: Mapping[str, Any],
+    geometry: pa.Array,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    empty: NDArray[np.bool_] | None,
+    crs: str,
+    facts: Mapping[str, str],
+    geometry_type: str,
+) -> pa.Table:
+    arrays = {name: column_array(values) for name, values in columns.items()}
+    for name, array in arrays.items():
+        if len(array) != len(geometry):
+            raise GeometryError(
+                f"column {name!r} has {len(array)} rows, its geometry {len(geometry)}"
+            )
+    bbox = None
+    if len(geometry) and (empty is None or not empty.all()):
+        bbox = (*np.nanmin(low, axis=0).tolist(), *np.nanmax(high, axis=0).tolist())
+    geo = canonical_json(geo_metadata(crs, geometry_type, bbox))
+    table = pa.table({**arrays, "geometry": geometry, "bbox": bbox_column(low, high)})
+    return table.replace_schema_metadata({"geo": geo, **_fact_metadata(facts)})

@@ -1,0 +1,52 @@
+"""Where things are by default: the project folder, its worlds and its data.
+
+Belongs here: the environment variables and their defaults. Not here: what lies below the
+data root (`layout`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+DATA_VARIABLE = "SYNTHGRID_DATA"
+WORLDS_VARIABLE = "SYNTHGRID_WORLDS"
+HOME_VARIABLE = "DAGSTER_HOME"
+
+
+def project_folder() -> Path:
+    """``DAGSTER_HOME``, or the nearest folder above with a ``dagster.yaml``, or this one."""
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).resolve()
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dagster.yaml").is_file():
+            return folder
+    return here
+
+
+def data_root() -> Path:
+    """``SYNTHGRID_DATA``, or ``.synthgrid/data`` in the project folder."""
+    given = os.environ.get(DATA_VARIABLE)
+    return Path(given).resolve() if given else project_folder() / ".synthgrid" / "data"
+
+
+def worlds_folder() -> Path:
+    """``SYNTHGRID_WORLDS``, or ``worlds`` in the project folder."""
+    given = os.environ.get(WORLDS_VARIABLE)
+    return Path(given).resolve() if given else project_folder() / "worlds"
+
+
+def world_files() -> list[Path]:
+    """The world files of the worlds folder and its subfolders, by name."""
+    return sorted(worlds_folder().rglob("*.toml"))
+
+
+def find_world(name: str) -> Path:
+    """The world file that a user names: a path, or the stem of a file in the worlds folder."""
+    path = Path(name)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    fitting = [file for file in world_files() if file.stem == name]
+    return fitting[0] if fitting else path

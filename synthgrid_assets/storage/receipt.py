@@ -1,0 +1,124 @@
+"""The receipt of a committed tile: the about 1 kB that leaves the worker instead of data.
+
+Belongs here: the record and its JSON form. Not here: where receipts are kept (`journal`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from synthgrid_assets.statistics.verdict import Verdict
+from synthgrid_assets.storage.layout import Dataset
+from synthgrid_assets.world.lattice import Cells
+
+Fact = tuple[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of one tile once its file is committed.
+
+    Parameters
+    ----------
+    world, layer, asset : str
+        Names of the dataset.
+    realisation : str
+        Full realisation id, lower-case hex.
+    side : int
+        Cells along an unclipped tile's side.
+    tile : str
+        The tile's key, ``x|y``.
+    cells : Cells
+        The tile's cells, clipped to the extent.
+    path : str
+        The file, relative to the data root, with forward slashes.
+    rows : int
+        Rows in the file (cells in a raster).
+    bbox : tuple of four floats or None
+        ``(xmin, ymin, xmax, ymax)`` of the rows' geometry in CRS units; it may pass the
+        tile's border. None when there is no geometry.
+    digest : str
+        Content digest, 64 hex digits (`digest.digest_hex`).
+    sha256 : str
+        Of the file's bytes.
+    size : int
+        Of the file, in bytes.
+    code_version : str
+        Version of the asset that made it.
+    expected_rows : float or None
+        Mean number of rows under the layer's law, where it is known.
+    verdicts : tuple of Verdict
+        The tile's checks.
+    seconds : tuple of (str, float)
+        Duration of each stage.
+    facts : tuple of (str, float | int | str)
+        Anything else worth showing with the tile.
+    picture : str or None
+        The tile's small picture, relative to the data root.
+
+    Examples
+    --------
+    >>> receipt = Receipt(
+    ...     "riverton", "cafes", "points", "0123456789ab", 24, "+0000000_24|+0000000_24",
+    ...     Cells(0, 0, 24, 24), "riverton/cafes/points-0123456789ab/w24/0_0.parquet",
+    ...     rows=0, bbox=None, digest="0" * 64, sha256="e3" * 32, size=0, code_version="1")
+    >>> Receipt.from_json(receipt.to_json()) == receipt
+    True
+    """
+
+    world: str
+    layer: str
+    asset: str
+    realisation: str
+    side: int
+    tile: str
+    cells: Cells
+    path: str
+    rows: int
+    bbox: tuple[float, float, float, float] | None
+    digest: str
+    sha256: str
+    size: int
+    code_version: str
+    expected_rows: float | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
+    facts: tuple[Fact, ...] = ()
+    picture: str | None = None
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the tile belongs to."""
+        return Dataset(self.world, self.layer, self.asset, self.realisation, self.side)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check of the tile passed."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def total_seconds(self) -> float:
+        """Duration of all stages together."""
+        return sum(seconds for _, seconds in self.seconds)
+
+    def to_json(self) -> str:
+        """One line of JSON; Python's ``NaN`` and ``Infinity`` stand for such floats."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Receipt:
+        """The receipt that `to_json` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        bbox = values["bbox"]
+        return cls(
+            **{
+                **values,
+                "cells": Cells(*values["cells"]),
+                "bbox": None if bbox is None else tuple(bbox),
+                "verdicts": tuple(Verdict(**verdict) for verdict in values["verdicts"]),
+                "seconds": tuple((stage, seconds) for stage, seconds in values["seconds"]),
+                "facts": tuple((name, value) for name, value in values["facts"]),
+            }
+        )
