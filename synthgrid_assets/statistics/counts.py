@@ -1,0 +1,130 @@
+"""One tile's number of points against its law, and the record of it that regions pool.
+
+Belongs here: the tile's verdict and record. Not here: the distributions
+(`count_distribution`), how tiles are pooled (`region`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synthgrid_assets.processes.protocol import Law
+from synthgrid_assets.statistics.count_distribution import (
+    BoundedCounts,
+    count_distribution,
+    two_sided,
+)
+from synthgrid_assets.statistics.moments import count_moments
+from synthgrid_assets.statistics.retention import Retention
+from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
+
+
+@dataclass(frozen=True)
+class TileCount:
+    """What a tile keeps of its count, so that regions never read points again.
+
+    Parameters
+    ----------
+    observed : int
+        Points in the tile.
+    mean, variance : float
+        Their moments under the law.
+    p_value : float
+        Two-sided and conservative: what makes a tile red.
+    randomised : float
+        Lower tail with its last step split at random, uniform under the law: what is
+        pooled over tiles. With `mean` and `variance` NaN where the law's moments are not
+        known.
+    """
+
+    observed: int
+    mean: float
+    variance: float
+    p_value: float
+    randomised: float
+
+
+def tile_count(observed: int, law: Law, retention: Retention, uniform: float) -> TileCount:
+    """The record of one tile's count.
+
+    Parameters
+    ----------
+    observed : int
+    law : Law
+        The process before thinning, in cell units.
+    retention : Retention
+        Over the tile's cells.
+    uniform : float
+        In [0, 1), independent of the pattern (the layer's component ``p-value``).
+
+    Examples
+    --------
+    >>> from synthgrid_assets.processes.poisson import PoissonLaw
+    >>> record = tile_count(700, PoissonLaw(1.0), Retention.full(24, 24), 0.5)
+    >>> record.mean, f"{record.p_value:.1e}"
+    (576.0, '6.2e-07')
+    """
+    moments = count_moments(law, retention)
+    distribution = count_distribution(law, retention)
+    return TileCount(
+        observed,
+        moments.mean,
+        moments.variance,
+        float(two_sided(distribution, observed)),
+        float(distribution.randomised(observed, uniform)),
+    )
+
+
+def counts_match_the_process(
+    observed: int, law: Law, retention: Retention, alpha: float = TILE_ALPHA
+) -> Verdict:
+    """The tile holds as many points as its law allows.
+
+    Parameters
+    ----------
+    observed : int
+        Points in the tile.
+    law : Law
+        The process before thinning, in cell units.
+    retention : Retention
+        Over the tile's cells.
+    alpha : float
+        Bound of the probability that a healthy tile fails.
+
+    Returns
+    -------
+    Verdict
+        Null hypothesis: the count of the thinned process in a rectangle. The p-value is
+        twice the smaller tail: exact and conservative for Poisson and cluster laws, an
+        approximation for others, a bound where only bounds of the intensity are known
+        (`count_distribution`).
+
+    Examples
+    --------
+    >>> from synthgrid_assets.processes.poisson import PoissonLaw
+    >>> counts_match_the_process(800, PoissonLaw(1.0), Retention.full(24, 24)).passed
+    False
+    """
+    distribution = count_distribution(law, retention)
+    p_value = float(two_sided(distribution, observed))
+    if isinstance(distribution, BoundedCounts):
+        low, high = float(distribution.low), float(distribution.high)
+        return Verdict.significance(
+            "counts_match_the_process",
+            p_value,
+            observed=float(observed),
+            expected=(low + high) / 2,
+            alpha=alpha,
+            detail=f"{observed} points, the mean lies between {low:.6g} and {high:.6g}",
+        )
+    moments = count_moments(law, retention)
+    sd = moments.standard_deviation
+    return Verdict.significance(
+        "counts_match_the_process",
+        p_value,
+        observed=float(observed),
+        expected=moments.mean,
+        standard_error=sd,
+        alpha=alpha,
+        detail=f"{observed} points, {moments.mean:.6g} +- {sd:.4g} expected",
+    )

@@ -1,0 +1,149 @@
+"""Pairs of near points: the kernels that second-order statistics count with.
+
+Belongs here: buckets and loops over close pairs. Not here: what a count of pairs means
+(`seam`, `estimators`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+class Buckets(NamedTuple):
+    """Points sorted into square buckets, so that near points lie in near buckets.
+
+    Attributes
+    ----------
+    x, y : ndarray of int64, shape (n,)
+        Coordinates in bucket order, in quanta.
+    order : ndarray of int64, shape (n,)
+        Index of each of them in the caller's arrays.
+    starts : ndarray of int64, shape (rows * columns + 1,)
+        Where each bucket begins.
+    rows, columns : int
+    x0, y0, side : int
+        South-west corner of the first bucket, and the buckets' side, in quanta.
+    """
+
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    rows: int
+    columns: int
+    x0: int
+    y0: int
+    side: int
+
+
+def bucket(x: NDArray[np.int64], y: NDArray[np.int64], reach: int) -> Buckets:
+    """Buckets at least `reach` quanta wide: a near pair lies in touching buckets.
+
+    They are wider where the points are few, so memory follows the number of points.
+    """
+    if x.size == 0:
+        return Buckets(x, y, np.empty(0, np.int64), np.zeros(2, np.int64), 1, 1, 0, 0, 1)
+    x0, y0 = int(x.min()), int(y.min())
+    width, height = int(x.max()) - x0 + 1, int(y.max()) - y0 + 1
+    side = max(int(reach), int((width * height / x.size) ** 0.5), 1)
+    while (columns := width // side + 1) * (rows := height // side + 1) > 4 * x.size + 16:
+        side *= 2
+    at = (y - y0) // side * columns + (x - x0) // side
+    order = np.argsort(at, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=rows * columns))])
+    return Buckets(x[order], y[order], order, starts, rows, columns, x0, y0, side)
+
+
+@njit(cache=True)
+def crossings(buckets, reach, side, cell, usable, first_line, first_group, counts):
+    """Adds each near pair to the offsets of the lines that pass between its points.
+
+    Lines lie at multiples of `cell` in x. ``counts[group - first_group, line % side]``
+    gains one for a pair of points at most `reach` apart, both in the same group of
+    `side` cells along y, on different sides of a line with
+    ``usable[line - first_line, group - first_group]``. All points lie in these groups.
+    """
+    x, y, starts = buckets.x, buckets.y, buckets.starts
+    rows, columns = buckets.rows, buckets.columns
+    limit = reach * reach
+    group_size = side * cell
+    for row in range(rows):
+        for column in range(columns):
+            here = row * columns + column
+            for other_row in range(max(row - 1, 0), min(row + 2, rows)):
+                # the partner lies to the east, so it is in this column or the next
+                there = other_row * columns + column
+                last = there + 2 if column + 1 < columns else there + 1
+                for i in range(starts[here], starts[here + 1]):
+                    line = x[i] // cell + 1
+                    group = y[i] // group_size
+                    for j in range(starts[there], starts[last]):
+                        dx = x[j] - x[i]
+                        if x[j] < line * cell or dx > reach:
+                            continue
+                        dy = y[j] - y[i]
+                        if dx * dx + dy * dy > limit or y[j] // group_size != group:
+                            continue
+                        for crossed in range(line, x[j] // cell + 1):
+                            at = crossed - first_line
+                            if 0 <= at < usable.shape[0] and usable[at, group - first_group]:
+                                counts[group - first_group, crossed % side] += 1
+
+
+@njit(cache=True)
+def pair_counts(buckets, inner, squares):
+    """Ordered pairs (point with `inner`, any other) by the first square they are within.
+
+    `squares` are ascending squared distances in quanta; pairs beyond the last are left out.
+    """
+    x, y, starts = buckets.x, buckets.y, buckets.starts
+    counts = np.zeros(squares.size, np.int64)
+    limit = squares[-1]
+    for row in range(buckets.rows):
+        for column in range(buckets.columns):
+            here = row * buckets.columns + column
+            first, last = max(column - 1, 0), min(column + 1, buckets.columns - 1)
+            for other_row in range(max(row - 1, 0), min(row + 2, buckets.rows)):
+                begin = starts[other_row * buckets.columns + first]
+                end = starts[other_row * buckets.columns + last + 1]
+                for i in range(starts[here], starts[here + 1]):
+                    if not inner[i]:
+                        continue
+                    for j in range(begin, end):
+                        dx, dy = x[j] - x[i], y[j] - y[i]
+                        square = dx * dx + dy * dy
+                        if square <= limit and i != j:
+                            counts[np.searchsorted(squares, square)] += 1
+    return counts
+
+
+@njit(cache=True)
+def nearest(buckets, x, y, reach, own):
+    """Squared distance from each place to its nearest point, in quanta.
+
+    ``2**62`` where there is none within `reach`. With `own`, each place is itself one of
+    the points, which is left out once.
+    """
+    found = np.full(x.size, np.int64(1) << np.int64(62), np.int64)
+    for i in range(x.size):
+        column = (x[i] - buckets.x0) // buckets.side
+        row = (y[i] - buckets.y0) // buckets.side
+        first, last = max(column - 1, 0), min(column + 1, buckets.columns - 1)
+        skip = own
+        if first > last:
+            continue
+        for other_row in range(max(row - 1, 0), min(row + 2, buckets.rows)):
+            begin = buckets.starts[other_row * buckets.columns + first]
+            end = buckets.starts[other_row * buckets.columns + last + 1]
+            for j in range(begin, end):
+                dx, dy = buckets.x[j] - x[i], buckets.y[j] - y[i]
+                square = dx * dx + dy * dy
+                if square == 0 and skip:
+                    skip = False
+                elif square <= reach * reach and square < found[i]:
+                    found[i] = square
+    return found
