@@ -1,0 +1,221 @@
+"""Worlds and layers in Python: points and tessellations of any box on the plane.
+
+Belongs here: what ``from synthgrid_assets import World`` gives. Not here: committed
+tiles (`storage`), Dagster (`assets`); nothing here needs a data root or a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.processes.protocol import Law
+from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
+from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.validation import load_spec
+from synthgrid_assets.products.workshop import LayerJob, Workshop
+from synthgrid_assets.storage.places import data_root
+from synthgrid_assets.world.spec import WorldSpec
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+Bbox = tuple[float, float, float, float]
+
+
+class World:
+    """A synthetic world: one object on the whole plane, declared in one TOML file.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+        A valid spec; `load` reads one from a file.
+    data : Path, optional
+        Data root whose surfaces are read where they have been made; by default the
+        project's.
+
+    Examples
+    --------
+    >>> world = World.load("worlds/riverton.toml")
+    >>> world.name, world.layers
+    ('riverton', ('trees', 'cafes'))
+    >>> len(world.layer("cafes").points((500_000, 5_400_000, 501_000, 5_401_000)))
+    36
+    """
+
+    def __init__(self, spec: WorldSpec, data: Path | None = None) -> None:
+        self.spec = spec
+        self._data = data_root() if data is None else data
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        set: Mapping[str, Any] | None = None,
+        data: str | Path | None = None,
+    ) -> World:
+        """Read and check a world file.
+
+        Parameters
+        ----------
+        path : str or Path
+        set : mapping, optional
+            Overrides by dotted key, as ``{"world.tile": 8}``.
+        data : str or Path, optional
+            Data root, as in the constructor.
+
+        Raises
+        ------
+        SpecError
+            One line per mistake: file, key path, what was found, what is allowed.
+        """
+        return cls(load_spec(Path(path), set), None if data is None else Path(data))
+
+    def __repr__(self) -> str:
+        return f"World({self.name!r}, layers={list(self.layers)})"
+
+    @property
+    def name(self) -> str:
+        """Name of the world."""
+        return self.spec.world.name
+
+    @property
+    def crs(self) -> str:
+        """The projected CRS of all its data."""
+        return self.spec.world.crs
+
+    @property
+    def bounds(self) -> Bbox:
+        """``(xmin, ymin, xmax, ymax)`` of the extent, in CRS units."""
+        return self.spec.world.lattice.bounds(self.spec.world.tiling.extent)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of its layers, in the file's order."""
+        return tuple(self.spec.layers)
+
+    def layer(self, name: str) -> Layer:
+        """One layer.
+
+        Raises
+        ------
+        SpecError
+            If the world has no such layer.
+        """
+        if name not in self.spec.layers:
+            raise SpecError(
+                f"world {self.name!r} has no layer {name!r}; its layers: {list(self.layers)}"
+            )
+        return Layer(self, name)
+
+    def describe(self) -> dict[str, Any]:
+        """What the world is, for a person: lattice, tiles, layers and expected points."""
+        world, tiling = self.spec.world, self.spec.world.tiling
+        return {
+            "name": world.name,
+            "crs": world.crs,
+            "bounds": ", ".join(f"{edge:.1f}" for edge in self.bounds),
+            "cell_m": world.cell,
+            "extent_cells": f"{tiling.extent.width} x {tiling.extent.height}",
+            "tiles": f"{len(tiling.columns)} x {len(tiling.rows)} of {world.tile} cells",
+            "layers": [self.layer(name).describe() for name in self.layers],
+        }
+
+
+class Layer:
+    """One layer of a world; made by `World.layer`.
+
+    Parameters
+    ----------
+    world : World
+    name : str
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self._workshop = Workshop.of(world.spec, name, world._data)
+
+    def __repr__(self) -> str:
+        return f"Layer({self.name!r} of {self.world.name!r})"
+
+    @property
+    def law(self) -> Law:
+        """Law of the layer's process before thinning; lengths in cells."""
+        return self._workshop.sampler.law
+
+    def points_table(self, bbox: Bbox) -> pa.Table:
+        """The points in a half-open box, as a GeoParquet table.
+
+        Parameters
+        ----------
+        bbox : tuple of four floats
+            ``(xmin, ymin, xmax, ymax)`` in CRS units, anywhere on the plane.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns ``id, x_q, y_q, <marks>, geometry``, in canonical order.
+
+        Raises
+        ------
+        GeometryError
+            If the box is empty, not finite or beyond the lattice's range.
+        """
+        return points_in(self._workshop, bbox)
+
+    def delaunay_table(self, bbox: Bbox) -> pa.Table:
+        """The Delaunay triangles whose smallest vertex lies in the box.
+
+        Parameters and errors as for `points_table`; columns ``a, b, c, geometry``.
+        """
+        return delaunay_in(self._workshop, bbox)
+
+    def voronoi_table(self, bbox: Bbox) -> pa.Table:
+        """The whole Voronoi cells of the sites in the box.
+
+        Parameters and errors as for `points_table`; columns ``site_id, merged_ids,
+        area_m2, n_neighbours, anchor, valid, geometry``.
+        """
+        return voronoi_in(self._workshop, bbox)
+
+    def points(self, bbox: Bbox) -> gpd.GeoDataFrame:
+        """`points_table` as a GeoDataFrame."""
+        return _frame(self.points_table(bbox), self.world.crs)
+
+    def delaunay(self, bbox: Bbox) -> gpd.GeoDataFrame:
+        """`delaunay_table` as a GeoDataFrame."""
+        return _frame(self.delaunay_table(bbox), self.world.crs)
+
+    def voronoi(self, bbox: Bbox) -> gpd.GeoDataFrame:
+        """`voronoi_table` as a GeoDataFrame."""
+        return _frame(self.voronoi_table(bbox), self.world.crs)
+
+    def describe(self) -> dict[str, Any]:
+        """What the layer is, for a person."""
+        table = self._workshop.table
+        extent = self.world.spec.world.tiling.extent
+        thinned = [name for name in (table.within, table.intensity) if name]
+        return {
+            "layer": self.name,
+            "process": table.process,
+            "thinned by": ", ".join(thinned) or "-",
+            "marks": ", ".join(table.marks) or "-",
+            "products": ", ".join(product.noun for product in products_of(table)),
+            "expected points": round(self._workshop.sampler.expected_count(extent)),
+        }
+
+
+def _frame(table: pa.Table, crs: str) -> gpd.GeoDataFrame:
+    """A GeoDataFrame without the covering column, which only helps file readers."""
+    import geopandas as gpd
+    import shapely
+
+    geometry = shapely.from_wkb(table["geometry"].to_numpy())
+    columns = table.drop_columns(["geometry", "bbox"]).to_pandas()
+    return gpd.GeoDataFrame(columns, geometry=geometry, crs=crs)

@@ -1,0 +1,85 @@
+"""Named checks of a region: each claim over all committed tiles, once per run.
+
+Belongs here: their definitions and metadata. Not here: how they are decided
+(`products.region_checks`), the check of single tiles (`tiled`).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from synthgrid_assets.assets.keys import layer_key
+from synthgrid_assets.assets.metadata import rows_table, tests_table
+from synthgrid_assets.assets.resources import DataRoot
+from synthgrid_assets.products.catalogue import Product, products_of
+from synthgrid_assets.products.region_checks import RegionCheck, check_names, region_checks
+from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.world.spec import WorldSpec
+
+CLAIMS = {
+    "points_lie_in_their_tile": "Every point lies in the cells of its tile. Exact.",
+    "points_are_canonical": "Rows are in canonical order with unique ids of their own. Exact.",
+    "counts_match_the_process": "Each tile holds as many points as its law allows.",
+    "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
+    "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
+    "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
+    "triangles_are_delaunay": "No point lies inside a triangle's circumcircle. Exact.",
+    "cells_cover_the_tile": "Neighbouring cells share their borders, areas add up. Exact.",
+    "counts_match_the_points": "Stored counts are the points of each cell. Exact.",
+    "release_is_recorded": "Published rows are the recorded draws, byte for byte. Exact.",
+    "suppressed_below_k": "No count below its threshold is shown. Exact.",
+}
+
+
+def layer_checks(spec: WorldSpec, layer: str) -> list[dg.AssetChecksDefinition]:
+    """The named checks of a layer's products, one step per product."""
+    return [_product_checks(spec, layer, product) for product in products_of(spec.layers[layer])]
+
+
+def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetChecksDefinition:
+    key = layer_key(spec.world.name, layer, product.noun)
+
+    @dg.multi_asset_check(
+        name=f"{spec.world.name}__{layer}__{product.noun}__region_checks",
+        specs=[
+            dg.AssetCheckSpec(name, asset=key, description=CLAIMS[name])
+            for name in check_names(product)
+        ],
+        can_subset=True,
+    )
+    def checks(
+        context: dg.AssetCheckExecutionContext, data: DataRoot
+    ) -> Iterator[dg.AssetCheckResult]:
+        found = region_checks(Workshop.of(spec, layer, data.path), product)
+        for wanted in context.selected_asset_check_keys:
+            yield _result(wanted, found[wanted.name])
+
+    return checks
+
+
+def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
+    metadata: dict[str, object] = {
+        "tiles": check.tiles,
+        "false_alarm_rate": check.verdict.false_alarm_rate,
+        "verdict": tests_table([check.verdict]),
+    }
+    if check.failing:
+        metadata["failing_tiles"] = rows_table(
+            [
+                {
+                    "tile": tile,
+                    "observed": verdict.observed,
+                    "expected": verdict.expected,
+                    "p_value": verdict.p_value,
+                    "detail": verdict.detail,
+                }
+                for tile, verdict in check.failing
+            ]
+        )
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=check.verdict.passed,
+        description=check.verdict.detail,
+        metadata=metadata,
+    )

@@ -1,0 +1,122 @@
+"""What a person chooses of a world, as a request for one run.
+
+Belongs here: the choice that the command line and the job share. Not here: how the run
+is executed (`runs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from synthgrid_assets.assets.keys import layer_key, surface_key, tiles_key
+from synthgrid_assets.assets.runs import RegionRequest
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.inputs import missing_inputs
+from synthgrid_assets.products.region import tiles_in
+from synthgrid_assets.products.versions import input_names
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.spec import WorldSpec
+
+TILE_INDEX = "tile_index"
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Which tiles, layers and products to materialise, and how.
+
+    Parameters
+    ----------
+    tiles : str or None
+        ``X0:X1,Y0:Y1``, half-open.
+    bbox : tuple of floats or None
+        In CRS units.
+    layers, assets : tuple of str or None
+        Names; None takes all.
+    workers : int
+        0: one per core.
+    force : bool
+        Make committed tiles again.
+    """
+
+    tiles: str | None = None
+    bbox: tuple[float, ...] | None = None
+    layers: tuple[str, ...] | None = None
+    assets: tuple[str, ...] | None = None
+    workers: int = 0
+    force: bool = False
+
+
+def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[str, ...]]:
+    """The chosen products of each chosen layer.
+
+    Raises
+    ------
+    SpecError
+        If a name is not known, or nothing is chosen.
+    """
+    layers = spec.layers if choice.layers is None else choice.layers
+    for name in layers:
+        if name not in spec.layers:
+            raise SpecError(f"no layer {name!r}; layers of this world: {list(spec.layers)}")
+    known = {product.noun for table in spec.layers.values() for product in products_of(table)}
+    for name in choice.assets or ():
+        if name not in known:
+            raise SpecError(f"no asset {name!r}; assets of this world: {sorted(known)}")
+    chosen = {
+        layer: tuple(
+            product.noun
+            for product in products_of(spec.layers[layer])
+            if choice.assets is None or product.noun in choice.assets
+        )
+        for layer in layers
+    }
+    if not any(chosen.values()):
+        raise SpecError(f"layers {list(layers)} have none of the assets {choice.assets}")
+    return {layer: nouns for layer, nouns in chosen.items() if nouns}
+
+
+def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionRequest:
+    """The run that a choice asks for.
+
+    Tiles and tile indexes come along, and so do surfaces that have not been made yet.
+    """
+    world, products = spec.world.name, chosen_products(spec, choice)
+    keys = [tiles_key(world)]
+    needed = {name for layer in products for name in input_names(spec.layers[layer])}
+    unmade = missing_inputs(spec, Layout(root), sorted(needed))
+    keys += [surface_key(world, name) for name in unmade]
+    for layer, nouns in products.items():
+        keys += [layer_key(world, layer, noun) for noun in (*nouns, TILE_INDEX)]
+    return RegionRequest(
+        tuple(keys),
+        tuple(tiles_in(spec, choice.tiles, choice.bbox)),
+        products,
+        run_config=run_config(spec, products, choice),
+        tags={"synthgrid/world": world},
+    )
+
+
+def run_config(
+    spec: WorldSpec, products: dict[str, tuple[str, ...]], choice: RegionChoice
+) -> dict[str, Any]:
+    """Configuration of the resources and of the steps that take part."""
+    config: dict[str, Any] = {"resources": {"engine": {"config": {"workers": choice.workers}}}}
+    if choice.force:
+        steps = {
+            step_name(spec.world.name, layer, product.family)
+            for layer, nouns in products.items()
+            for product in products_of(spec.layers[layer])
+            if product.noun in nouns
+        }
+        config["ops"] = {step: {"config": {"force": True}} for step in sorted(steps)}
+    return config
+
+
+def step_name(world: str, layer: str, family: str) -> str:
+    """Name of the step that makes a family of a layer's products."""
+    return f"{world}__{layer}__{family}"

@@ -1,0 +1,42 @@
+"""The assets ``surface/<input>``: rasters and masks as they lie on the lattice.
+
+Belongs here: their definitions. Not here: how pixels and rings come about (`world`) and
+are kept (`storage.surfaces`).
+"""
+
+import dagster as dg
+
+from synthgrid_assets.assets.keys import common, surface_key
+from synthgrid_assets.assets.metadata import picture_metadata
+from synthgrid_assets.assets.resources import DataRoot
+from synthgrid_assets.products.inputs import input_version, make_input
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.spec import RasterInput, WorldSpec
+
+
+def surface_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
+    """The asset of one input; its data version is the digest of what tiles read."""
+    world = spec.world.name
+    is_raster = isinstance(spec.inputs[name], RasterInput)
+
+    @dg.asset(
+        key=surface_key(world, name),
+        description="The raster as integer thresholds on the lattice's pixel grid, made once."
+        if is_raster
+        else "The polygons as integer rings on the lattice, made once.",
+        code_version=input_version(spec, name),
+        kinds={"python", "zarr" if is_raster else "parquet"},
+        **common(world),
+    )
+    def surface(data: DataRoot) -> dg.MaterializeResult[None]:
+        made = make_input(spec, name, Layout(data.path))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(made.data_version),
+            metadata={
+                **made.facts,
+                "path": dg.MetadataValue.path(str(made.path)),
+                "picture": picture_metadata(made.picture, name),
+            },
+        )
+
+    return surface

@@ -1,0 +1,46 @@
+"""The asset ``tile_index``: the manifest of a layer's committed tiles, for readers.
+
+Belongs here: the asset. Not here: the file (`storage.manifest`), its map
+(`products.region_maps`).
+"""
+
+import dagster as dg
+
+from synthgrid_assets.assets.keys import common, layer_key
+from synthgrid_assets.assets.metadata import picture_metadata, rows_table
+from synthgrid_assets.assets.region import TILE_INDEX
+from synthgrid_assets.assets.resources import DataRoot
+from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.region_maps import counts_map
+from synthgrid_assets.products.status import index_rows
+from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.versions import version_hash
+
+
+def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    """The index asset of a layer."""
+    world, key = spec.world.name, layer_key(spec.world.name, layer, TILE_INDEX)
+
+    @dg.asset(
+        key=key,
+        deps=[layer_key(world, layer, p.noun) for p in products_of(spec.layers[layer])],
+        description="Manifest of the layer's committed tiles: one GeoParquet file per product "
+        "with each tile's box, rows, digest, file and hash. Readers need no glob.",
+        kinds={"python", "parquet"},
+        code_version="1",
+        **common(world),
+    )
+    def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:
+        workshop = Workshop.of(spec, layer, data.path)
+        rows = index_rows(workshop)
+        return dg.MaterializeResult(
+            metadata={
+                "indexes": rows_table(rows),
+                "dagster/row_count": sum(int(row["tiles"]) for row in rows),
+                "counts": picture_metadata(counts_map(workshop), f"points per tile of {layer}"),
+            },
+            data_version=dg.DataVersion(version_hash([row["digest"] for row in rows])),
+        )
+
+    return tile_index

@@ -1,0 +1,47 @@
+"""Rows in any box on the plane, straight from the seeds: what the Python API gives.
+
+Belongs here: from a box in CRS units to tables. Not here: tiles and their files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synthgrid_assets.products.points import draw, points_table
+from synthgrid_assets.products.tessellations import delaunay_table, voronoi_table
+from synthgrid_assets.products.workshop import Workshop
+
+Bbox = tuple[float, float, float, float]
+
+
+def points_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
+    """The points in a half-open box."""
+    points = draw(workshop, workshop.lattice.cells_of(bbox))
+    inside = _inside(workshop, bbox, points.pattern.x, points.pattern.y)
+    return points_table(workshop, points.take(inside))
+
+
+def delaunay_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
+    """The Delaunay triangles whose smallest vertex lies in a half-open box."""
+    tessellation = workshop.tessellation(workshop.lattice.cells_of(bbox))
+    x, y = tessellation.triangle_xy[:, 0], tessellation.triangle_xy[:, 1]
+    table = delaunay_table(workshop, tessellation)
+    return table.filter(pa.array(_inside(workshop, bbox, x, y)))
+
+
+def voronoi_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
+    """The whole Voronoi cells of the sites in a half-open box."""
+    tessellation = workshop.tessellation(workshop.lattice.cells_of(bbox))
+    table = voronoi_table(workshop, tessellation)
+    return table.filter(pa.array(_inside(workshop, bbox, tessellation.x, tessellation.y)))
+
+
+def _inside(
+    workshop: Workshop, bbox: Bbox, x_q: NDArray[np.int64], y_q: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which lattice positions lie in a half-open box of CRS coordinates."""
+    x, y = workshop.lattice.metres(x_q, y_q)
+    xmin, ymin, xmax, ymax = bbox
+    return (x >= xmin) & (x < xmax) & (y >= ymin) & (y < ymax)

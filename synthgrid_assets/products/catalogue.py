@@ -1,0 +1,171 @@
+"""The catalogue of products: what assets a layer has, and what each one's tiles hold.
+
+Belongs here: names, columns, tests and dependencies of products, as data. Not here: how
+a product is computed (one module each) and how it appears in Dagster (`assets`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synthgrid_assets.world.marks import ChoiceMark
+from synthgrid_assets.world.spec import LayerTable
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a product's table.
+
+    Parameters
+    ----------
+    name, type, description : str
+        The type as Parquet readers show it.
+    sources : tuple of str
+        Columns of the layer's points that it is derived from.
+    """
+
+    name: str
+    type: str
+    description: str
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Product:
+    """One asset of a layer.
+
+    Parameters
+    ----------
+    noun : str
+        Last part of the asset key.
+    family : str
+        Products of one family are computed together, in one step.
+    description : str
+    kinds : tuple of str
+        Dagster kind tags.
+    columns : tuple of Column
+        Empty for products that are not tables.
+    tests : tuple of str
+        What `tile_is_sound` tests on each tile.
+    """
+
+    noun: str
+    family: str
+    description: str
+    kinds: tuple[str, ...]
+    columns: tuple[Column, ...]
+    tests: tuple[str, ...]
+
+
+_GEOMETRY = "binary (WKB)"
+_XY = ("x_q", "y_q")
+
+POINTS = Product(
+    "points",
+    "points",
+    "The layer's points, drawn from its process, thinned and marked. Each tile is a GeoParquet "
+    "file; any tiling gives the same points.",
+    ("python", "numpy", "parquet"),
+    (
+        Column("id", "int64", "Cell and place in it; the same on any tiling."),
+        Column("x_q", "int64", "Lattice x in quanta (cell / 2**22)."),
+        Column("y_q", "int64", "Lattice y in quanta."),
+        Column("geometry", _GEOMETRY, "Point in the world's CRS."),
+    ),
+    (
+        "points_lie_in_their_tile",
+        "points_are_canonical",
+        "counts_match_the_process",
+        "quadrats_follow_the_surface",
+    ),
+)
+DELAUNAY = Product(
+    "delaunay",
+    "tessellation",
+    "Delaunay triangles whose smallest vertex lies in the tile. The union of all tiles is the "
+    "Delaunay triangulation of all points, triangle for triangle.",
+    ("python", "numpy", "parquet"),
+    (
+        Column("a", "int64", "Id of the smallest vertex, which owns the triangle.", ("id",)),
+        Column("b", "int64", "Id of the next vertex, counter-clockwise.", ("id",)),
+        Column("c", "int64", "Id of the last vertex.", ("id",)),
+        Column("geometry", _GEOMETRY, "Triangle in the world's CRS.", _XY),
+    ),
+    ("triangles_are_delaunay",),
+)
+VORONOI = Product(
+    "voronoi",
+    "tessellation",
+    "Voronoi cells of the sites in the tile, whole also where they cross its border. "
+    "Neighbouring tiles share their vertices bit for bit.",
+    ("python", "numpy", "parquet"),
+    (
+        Column("site_id", "int64", "Id of the point that the cell belongs to.", ("id",)),
+        Column("merged_ids", "list<int64>", "Further points at the same place.", ("id",)),
+        Column("area_m2", "double", "Area of the cell in square metres.", _XY),
+        Column("n_neighbours", "int32", "Number of Delaunay neighbours.", _XY),
+        Column("anchor", "bool", "Whether the site is an anchor, not a point.", _XY),
+        Column("valid", "bool", "Whether the ring is simple after rounding.", _XY),
+        Column("geometry", _GEOMETRY, "Cell in the world's CRS.", _XY),
+    ),
+    ("cells_cover_the_tile",),
+)
+DENSITY = Product(
+    "density",
+    "density",
+    "Points per atom cell: one Zarr array per layer, one chunk per tile, -1 where no tile has "
+    "been made.",
+    ("python", "numpy", "zarr"),
+    (),
+    ("counts_match_the_points",),
+)
+RELEASE = Product(
+    "counts_release",
+    "release",
+    "Differentially private counts per block of 64 x 64 cells: discrete Laplace noise, small "
+    "counts suppressed by their noisy value, drawn once and recorded.",
+    ("python", "opendp", "parquet"),
+    (
+        Column("block", "string", "Name of the block; the same on any tiling."),
+        Column("ix0", "int64", "First cell column of the block."),
+        Column("iy0", "int64", "First cell row of the block."),
+        Column("ix1", "int64", "Cell column after the block's last."),
+        Column("iy1", "int64", "Cell row after the block's last."),
+        Column("k", "int64", "Anonymity threshold on the true count."),
+        Column("threshold", "int64", "Least noisy count that is published."),
+        Column("epsilon", "double", "Privacy loss of the release."),
+        Column("noisy_count", "int64", "Noisy count, null where suppressed.", ("id",)),
+        Column("published", "bool", "Whether the noisy count is shown.", ("id",)),
+        Column("standard_deviation", "double", "Standard deviation of the noise."),
+        Column("error_bar_95", "int64", "Half-width of a 95 % interval."),
+        Column("geometry", _GEOMETRY, "The block in the world's CRS."),
+    ),
+    ("release_is_recorded", "suppressed_below_k"),
+)
+PRODUCTS = {p.noun: p for p in (POINTS, DELAUNAY, VORONOI, DENSITY, RELEASE)}
+
+
+def products_of(layer: LayerTable) -> tuple[Product, ...]:
+    """The products that a layer asks for, upstream first."""
+    wanted = [POINTS, DENSITY]
+    if layer.tessellation is not None:
+        wanted += [DELAUNAY] if layer.tessellation.delaunay else []
+        wanted += [VORONOI] if layer.tessellation.voronoi else []
+    if layer.release is not None:
+        wanted.append(RELEASE)
+    return tuple(wanted)
+
+
+def columns_of(product: Product, layer: LayerTable) -> tuple[Column, ...]:
+    """The product's columns, with the layer's marks in place."""
+    if product is not POINTS:
+        return product.columns
+    marks = tuple(
+        Column(
+            name,
+            "dictionary<string>" if isinstance(mark, ChoiceMark) else "double",
+            f"Mark {name}, drawn at the point's birth.",
+        )
+        for name, mark in layer.marks.items()
+    )
+    return (*product.columns[:3], *marks, *product.columns[3:])

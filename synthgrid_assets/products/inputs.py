@@ -1,0 +1,180 @@
+"""A world's inputs as its layers read them: stored where made, else from their sources.
+
+Belongs here: from an input's table to a surface or mask, and its versions. Not here: how
+pixels and rings come about (`world`) and are kept (`storage.surfaces`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.surfaces import (
+    MaskRecord,
+    StoredSurface,
+    SurfaceRecord,
+    find_mask,
+    find_surface,
+    load_mask,
+    mask_picture,
+    store_mask,
+    store_surface,
+    surface_picture,
+)
+from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.world.masks import MaskLike, MaskSource
+from synthgrid_assets.world.rasters import RasterSource
+from synthgrid_assets.world.spec import RasterInput, WorldSpec
+from synthgrid_assets.world.surfaces import SourceSurface, Surface
+
+MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos reach
+UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The surfaces and masks that a layer reads.
+
+    Parameters
+    ----------
+    surfaces : dict of str to Surface
+    masks : dict of str to MaskLike
+    """
+
+    surfaces: dict[str, Surface] = field(default_factory=dict)
+    masks: dict[str, MaskLike] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputMade:
+    """An input as it was made for its world.
+
+    Parameters
+    ----------
+    data_version : str
+        Digest of what layers read.
+    path : Path
+    facts : dict
+        Figures for a person.
+    picture : bytes
+        PNG.
+    """
+
+    data_version: str
+    path: Path
+    facts: dict[str, float | int]
+    picture: bytes
+
+
+def source_of(spec: WorldSpec, name: str) -> SourceSurface | MaskSource:
+    """The source behind an input.
+
+    Raises
+    ------
+    SpecError
+        If the file is missing or cannot be used; the message says what to do.
+    """
+    table = spec.inputs[name]
+    if isinstance(table, RasterInput):
+        source = RasterSource(
+            table.raster, table.band, table.method, table.maximum, table.pixels_per_cell
+        )
+        return SourceSurface(spec.world.lattice, source)
+    return MaskSource(table.vector, table.layer)
+
+
+def input_version(spec: WorldSpec, name: str) -> str:
+    """Code version of an input's asset: what its values are made from."""
+    source = source_of(spec, name)
+    if isinstance(source, SourceSurface):
+        return source.code_version
+    return source.code_version(spec.world.lattice)
+
+
+def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
+    """Make an input's surface or mask, unless it is there already.
+
+    Raises
+    ------
+    SpecError
+        If a value of the source cannot be used; the message names its place.
+    """
+    source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
+    lattice, extent = spec.world.lattice, spec.world.tiling.extent
+    if isinstance(source, SourceSurface):
+        surface = store_surface(folder, source, _stored_cells(spec))
+        facts = {
+            "pixels": surface.pixels,
+            "least_retention": surface.least,
+            "mean_retention": surface.mean,
+            "largest_retention": surface.largest,
+            "maximum": source.maximum,
+        }
+        thresholds = StoredSurface(surface.path, source).thresholds(extent)
+        return InputMade(surface.data_version, surface.path, facts, surface_picture(thresholds))
+    mask = source.load(lattice)
+    stored = store_mask(folder, mask, source.code_version(lattice))
+    facts = {"polygons": stored.polygons, "rings": stored.rings, "vertices": stored.vertices}
+    return InputMade(stored.data_version, stored.path, facts, mask_picture(mask, extent))
+
+
+def stored_versions(spec: WorldSpec, layout: Layout) -> dict[str, str]:
+    """Data version of each input as it is stored now; a stand-in where it has to be made."""
+    return {name: _data_version(spec, name, layout) for name in spec.inputs}
+
+
+def missing_inputs(spec: WorldSpec, layout: Layout, names: Iterable[str]) -> list[str]:
+    """Those of the named inputs that have not been made yet as they are declared now."""
+    return [name for name in names if _data_version(spec, name, layout).startswith(UNMADE)]
+
+
+def require_made(inputs: Mapping[str, str], world: str) -> None:
+    """Refuse to make tiles from inputs that have not been made.
+
+    Raises
+    ------
+    StorageError
+        Naming the assets to materialise first.
+    """
+    unmade = [name for name, version in inputs.items() if version.startswith(UNMADE)]
+    if unmade:
+        assets = ", ".join(f"{world}/surface/{name}" for name in unmade)
+        raise StorageError(f"not made yet, or made from an older input: materialise {assets} first")
+
+
+def open_inputs(
+    spec: WorldSpec, names: Iterable[str], layout: Layout, versions: Mapping[str, str]
+) -> Inputs:
+    """The named inputs, read as stored with the given data versions or from their sources."""
+    inputs = Inputs()
+    for name in names:
+        source, stored = source_of(spec, name), _find(spec, name, layout)
+        is_current = stored is not None and stored.data_version == versions[name]
+        if isinstance(source, SourceSurface):
+            inputs.surfaces[name] = (
+                StoredSurface(stored.path, source) if is_current and stored else source
+            )
+        else:
+            inputs.masks[name] = (
+                load_mask(stored.path) if is_current and stored else source.load(spec.world.lattice)
+            )
+    return inputs
+
+
+def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
+    found = _find(spec, name, layout)
+    return f"{UNMADE}{input_version(spec, name)}" if found is None else found.data_version
+
+
+def _find(spec: WorldSpec, name: str, layout: Layout) -> SurfaceRecord | MaskRecord | None:
+    source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
+    if isinstance(source, SourceSurface):
+        return find_surface(folder, source, _stored_cells(spec))
+    return find_mask(folder, source.code_version(spec.world.lattice))
+
+
+def _stored_cells(spec: WorldSpec) -> Cells:
+    return spec.world.tiling.extent.grown(MARGIN)

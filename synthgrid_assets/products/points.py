@@ -1,0 +1,164 @@
+"""The product ``points``: a layer's points with ids and marks, and the tests of a tile.
+
+Belongs here: rows of points. Not here: sampling (`processes`), tests' statistics
+(`statistics`), file formats (`storage.geoparquet`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synthgrid_assets.products.rows import TileRows
+from synthgrid_assets.products.versions import (
+    component_key,
+    key_hex,
+    mark_components,
+    process_component,
+    thinning_components,
+)
+from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.statistics.counts import counts_match_the_process, tile_count
+from synthgrid_assets.statistics.patterns import points_are_canonical, points_lie_in_their_tile
+from synthgrid_assets.statistics.quadrats import quadrats_follow_the_surface
+from synthgrid_assets.statistics.verdict import Verdict
+from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.geoparquet import point_table
+from synthgrid_assets.world.lattice import CELL_BITS, Cells
+from synthgrid_assets.world.marks import mark_column
+from synthgrid_assets.world.pattern import PointPattern
+from synthgrid_assets.world.seeding import philox_words, stream_key
+from synthgrid_assets.world.tiling import Tile
+from synthgrid_assets.world.versions import version_hash
+
+
+@dataclass(frozen=True)
+class Points:
+    """A layer's points in a rectangle of cells.
+
+    Parameters
+    ----------
+    pattern : PointPattern
+    ids : ndarray of int64, shape (n,)
+    marks : dict of str to pyarrow.Array
+    """
+
+    pattern: PointPattern
+    ids: NDArray[np.int64]
+    marks: dict[str, pa.Array]
+
+    def take(self, inside: NDArray[np.bool_]) -> Points:
+        """The points where a mask is true."""
+        marks = {name: column.filter(pa.array(inside)) for name, column in self.marks.items()}
+        return Points(self.pattern.take(inside), self.ids[inside], marks)
+
+
+def draw(workshop: Workshop, cells: Cells) -> Points:
+    """The layer's points in a rectangle of cells, with ids and marks."""
+    pattern = workshop.sampler.points(cells)
+    marks = {
+        name: mark_column(mark, pattern, workshop.mark_keys[name])
+        for name, mark in workshop.table.marks.items()
+    }
+    return Points(pattern, pattern.ids(), marks)
+
+
+def points_table(workshop: Workshop, points: Points) -> pa.Table:
+    """The points as a GeoParquet table in the world's CRS."""
+    x, y = points.pattern.x, points.pattern.y
+    return point_table(
+        {"id": points.ids, "x_q": x, "y_q": y, **points.marks},
+        *workshop.lattice.metres(x, y),
+        crs=workshop.lattice.crs,
+        facts=workshop.facts("points"),
+    )
+
+
+def points_digest(points: Points) -> int:
+    """Content digest of coordinates, ids and marks."""
+    x, y = points.pattern.x, points.pattern.y
+    columns = [x, y, points.ids, *(_integers(column) for column in points.marks.values())]
+    return content_digest("points", x >> CELL_BITS, y >> CELL_BITS, columns)
+
+
+def _integers(column: pa.Array) -> NDArray[np.int64]:
+    """A mark's values as integers: codes of labels, bits of numbers."""
+    if pa.types.is_dictionary(column.type):
+        return column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    values: NDArray[np.int64] = column.to_numpy(zero_copy_only=False).view(np.int64)
+    return values
+
+
+def counts_per_cell(x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells) -> NDArray[np.int64]:
+    """Points per atom cell, shape (height, width), south to north."""
+    place = ((y >> CELL_BITS) - cells.iy0) * cells.width + ((x >> CELL_BITS) - cells.ix0)
+    return np.bincount(place, minlength=cells.area).reshape(cells.height, cells.width)
+
+
+def make_points(workshop: Workshop, tile: Tile) -> TileRows:
+    """The rows of a tile of points, with what its receipt says of them."""
+    points = draw(workshop, tile.cells)
+    retention = workshop.retention(tile.cells)
+    law = workshop.sampler.law
+    record = tile_count(len(points.pattern), law, retention, _uniform(workshop, tile))
+    return TileRows(
+        points_table(workshop, points),
+        points_digest(points),
+        expected=record.mean,
+        facts=(
+            ("count_variance", record.variance),
+            ("p_randomised", record.randomised),
+            ("seed_record", seed_record(workshop, tile)),
+        ),
+    )
+
+
+def verify_points(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+    """The tests of a tile of points, on its rows as they were written."""
+    x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
+    law = workshop.sampler.law
+    retention = workshop.retention(tile.cells)
+    verdicts = (
+        points_lie_in_their_tile(x, y, tile.cells),
+        points_are_canonical(x, y, ids),
+        counts_match_the_process(x.size, law, retention),
+    )
+    if not verdicts[0].passed:
+        return verdicts
+    counts = counts_per_cell(x, y, tile.cells)
+    return (*verdicts, quadrats_follow_the_surface(counts, law, retention))
+
+
+def seed_record(workshop: Workshop, tile: Tile) -> str:
+    """What decides the tile's randomness, as JSON: versions, keys, cells and their digest.
+
+    It documents the tile; nothing is seeded with it.
+    """
+    components = [
+        process_component(workshop.table),
+        *thinning_components(workshop.table),
+        *mark_components(workshop.table).values(),
+    ]
+    record: dict[str, object] = {
+        "cells": list(tile.cells),
+        "components": {
+            component.name: {
+                "version": component.version,
+                "key": key_hex(component_key(workshop.spec, workshop.layer, component)),
+            }
+            for component in components
+        },
+    }
+    return json.dumps({**record, "digest": version_hash(record)})
+
+
+def _uniform(workshop: Workshop, tile: Tile) -> float:
+    """The word that splits the last step of the tile's count distribution."""
+    key = stream_key(workshop.spec.world.seed, workshop.layer, "p-value")
+    x, y = (np.array([edge], np.int64) for edge in tile.cells[:2])
+    word = philox_words(x, y, np.array([tile.side]), np.zeros(1, np.int64), key)[0, 0]
+    return float(word >> np.uint64(11)) * 2.0**-53

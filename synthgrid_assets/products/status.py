@@ -1,0 +1,140 @@
+"""What is committed of a world: digests, exports, and the state of every asset.
+
+Belongs here: answers from journal and files. Not here: Dagster's view of the same tiles.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
+from synthgrid_assets.storage.export import export_tiles
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.manifest import IndexFacts, write_tile_index
+from synthgrid_assets.world.spec import WorldSpec
+
+
+def open_workshop(spec: WorldSpec, root: Path, layer: str, noun: str) -> Workshop:
+    """The workshop of a layer that has the product `noun`.
+
+    Raises
+    ------
+    SpecError
+        If there is no such layer or product; the message names those there are.
+    """
+    if layer not in spec.layers:
+        raise SpecError(f"world {spec.world.name!r} has no layer {layer!r}; {list(spec.layers)}")
+    workshop = Workshop.of(spec, layer, root)
+    if noun not in workshop.products:
+        raise SpecError(f"layer {layer!r} has no asset {noun!r}; {list(workshop.products)}")
+    return workshop
+
+
+def region_digest(spec: WorldSpec, root: Path, layer: str, noun: str) -> str:
+    """Content digest of all tiles of an asset, the same for any tiling.
+
+    Raises
+    ------
+    StorageError
+        If tiles are missing; a digest of a part would compare with nothing.
+    """
+    workshop = open_workshop(spec, root, layer, noun)
+    tiles = len(spec.world.tiling)
+    with Journal(workshop.layout) as journal:
+        digests = [digest_from_hex(r.digest) for r in committed_tiles(journal, workshop, noun)]
+    if len(digests) < tiles:
+        raise StorageError(
+            f"{len(digests)} of {tiles} tiles of {layer}/{noun} are committed in {root}; "
+            f"materialise the rest first: synthgrid materialize {spec.world.name}"
+        )
+    return digest_hex(add_digests(digests))
+
+
+def write_index(journal: Journal, workshop: Workshop, noun: str) -> IndexFacts:
+    """Write the tile index of a product from the journal."""
+    extent = workshop.spec.world.tiling.extent
+    return write_tile_index(journal, workshop.dataset(noun), workshop.lattice, extent)
+
+
+def index_rows(workshop: Workshop) -> list[dict[str, Any]]:
+    """Write the tile index of each of a layer's products; one row on each."""
+    rows = []
+    with Journal(workshop.layout) as journal:
+        for noun in workshop.products:
+            facts = write_index(journal, workshop, noun)
+            path = journal.layout.tile_index(workshop.spec.world.name, workshop.layer, noun)
+            rows.append(
+                {
+                    "asset": noun,
+                    "tiles": facts.tiles,
+                    "rows": facts.rows,
+                    "digest": facts.digest,
+                    "file": str(path),
+                }
+            )
+    return rows
+
+
+def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, destination: Path) -> int:
+    """Merge an asset's committed tiles into one file; returns its number of rows.
+
+    Raises
+    ------
+    StorageError
+        If no tile is committed, or the file's extension is not known.
+    """
+    workshop = open_workshop(spec, root, layer, noun)
+    if noun == "density":
+        raise SpecError("density is a Zarr array: read it with xarray, or export points")
+    with Journal(workshop.layout) as journal:
+        write_index(journal, workshop, noun)
+        index = journal.layout.tile_index(spec.world.name, layer, noun)
+    return export_tiles(root, index, destination)
+
+
+def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
+    """One row per asset: tiles done, stale and failed, rows and disk.
+
+    A tile is stale when an earlier realisation of it is committed and the current one is
+    not; it has failed when a check on it fails.
+    """
+    return [
+        _asset_status(Workshop.of(spec, layer, root), product.noun)
+        for layer, table in spec.layers.items()
+        for product in products_of(table)
+    ]
+
+
+def _asset_status(workshop: Workshop, noun: str) -> dict[str, Any]:
+    tiles = len(workshop.spec.world.tiling)
+    dataset = workshop.dataset(noun)
+    done = failed = rows = size = 0
+    current: set[str] = set()
+    with Journal(workshop.layout) as journal:
+        for receipt in committed_tiles(journal, workshop, noun):
+            current.add(receipt.tile)
+            done += 1
+            failed += not receipt.passed
+            rows += receipt.rows
+            size += receipt.size
+        earlier = {
+            receipt.tile
+            for receipt in journal.of_asset(dataset.world, dataset.layer, dataset.asset)
+            if receipt.side == dataset.side and receipt.realisation != dataset.realisation
+        }
+    return {
+        "layer": workshop.layer,
+        "asset": noun,
+        "tiles": tiles,
+        "done": done,
+        "stale": len(earlier - current),
+        "failed": failed,
+        "rows": rows,
+        "MB": round(size / 1e6, 2),
+    }

@@ -1,0 +1,103 @@
+"""One tile in a worker: make its rows, commit them, test what was written, sign for it.
+
+Belongs here: the function that the engine calls. Not here: what any product's rows are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthgrid_assets.products.density import make_density
+from synthgrid_assets.products.pictures import tile_picture
+from synthgrid_assets.products.points import make_points, verify_points
+from synthgrid_assets.products.release import make_release, verify_release
+from synthgrid_assets.products.rows import TileRows
+from synthgrid_assets.products.tessellations import (
+    make_delaunay,
+    make_voronoi,
+    verify_delaunay,
+    verify_voronoi,
+)
+from synthgrid_assets.products.workshop import LayerJob, Workshop
+from synthgrid_assets.statistics.verdict import Verdict
+from synthgrid_assets.storage.commit import commit_bytes
+from synthgrid_assets.storage.digest import digest_hex
+from synthgrid_assets.storage.geoparquet import serialise, table_bbox
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.world.tiling import Tile
+
+Make = Callable[[Workshop, Tile], TileRows]
+Verify = Callable[[Workshop, Tile, pa.Table], tuple[Verdict, ...]]
+
+_TABLES: dict[str, tuple[Make, Verify]] = {
+    "points": (make_points, verify_points),
+    "delaunay": (make_delaunay, verify_delaunay),
+    "voronoi": (make_voronoi, verify_voronoi),
+    "counts_release": (make_release, verify_release),
+}
+
+
+def make_tile(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt, ...]:
+    """Make and commit one tile of some products of a layer.
+
+    Parameters
+    ----------
+    job : LayerJob
+    nouns : tuple of str
+        Products of one family: what they share is computed once.
+    key : str
+        The tile's key.
+
+    Returns
+    -------
+    tuple of Receipt
+        One per product. The files are complete and in place; they count as committed once
+        the receipts stand in the journal.
+    """
+    workshop = job.open()
+    tile = workshop.spec.world.tiling.from_key(key)
+    return tuple(
+        make_density(workshop, tile) if noun == "density" else _make_table(workshop, tile, noun)
+        for noun in nouns
+    )
+
+
+def _make_table(workshop: Workshop, tile: Tile, noun: str) -> Receipt:
+    make, verify = _TABLES[noun]
+    begun = time.perf_counter()
+    rows = make(workshop, tile)
+    made = time.perf_counter()
+    data = serialise(rows.table)
+    dataset = workshop.dataset(noun)
+    path = workshop.layout.tile(dataset, tile)
+    facts = commit_bytes(path, data, durability="batch")
+    written = time.perf_counter()
+    verdicts = verify(workshop, tile, pq.read_table(pa.BufferReader(data)))
+    picture = workshop.layout.picture(dataset, tile)
+    commit_bytes(picture, tile_picture(workshop, tile, noun, rows.table), durability="batch")
+    tested = time.perf_counter()
+    return Receipt(
+        world=dataset.world,
+        layer=dataset.layer,
+        asset=noun,
+        realisation=dataset.realisation,
+        side=dataset.side,
+        tile=tile.key,
+        cells=tile.cells,
+        path=workshop.layout.relative(path),
+        rows=rows.table.num_rows,
+        bbox=table_bbox(rows.table),
+        digest=digest_hex(rows.digest),
+        sha256=facts.sha256,
+        size=facts.size,
+        code_version=workshop.version(noun).code_version,
+        expected_rows=rows.expected,
+        verdicts=verdicts,
+        seconds=(("make", made - begun), ("write", written - made), ("test", tested - written)),
+        facts=rows.facts,
+        picture=workshop.layout.relative(picture),
+    )

@@ -1,0 +1,156 @@
+"""All mistakes of a world file in one pass: structure, processes, references, inputs.
+
+Belongs here: rules that need more than the file's own structure. Not here: reading the
+file (`world.worldfile`), and what only shows while a surface is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.products.inputs import source_of
+from synthgrid_assets.products.sampling import build_process
+from synthgrid_assets.tessellation.anchors import halo_bound
+from synthgrid_assets.world.marks import RESERVED_COLUMNS
+from synthgrid_assets.world.spec import (
+    RESERVED_LAYERS,
+    LayerTable,
+    RasterInput,
+    VectorInput,
+    WorldSpec,
+)
+from synthgrid_assets.world.worldfile import (
+    Problem,
+    mistakes_of,
+    nearest,
+    parse,
+    read_toml,
+    refuse,
+)
+
+MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
+
+
+def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> WorldSpec:
+    """The valid spec of a world file, its input paths made absolute.
+
+    Raises
+    ------
+    SpecError
+        One line per mistake: file, key path, what was found, what is allowed.
+    """
+    spec, problems = check_world(path, overrides)
+    refuse(problems)
+    assert spec is not None  # no problem, so there is a spec
+    return spec
+
+
+def check_world(
+    path: Path, overrides: Mapping[str, Any] | None = None
+) -> tuple[WorldSpec | None, list[Problem]]:
+    """The spec of a world file as far as it can be read, and all its mistakes."""
+    file = str(path)
+    try:
+        tables = read_toml(path, overrides)
+    except SpecError as error:
+        return None, [Problem(file, "", str(error).removeprefix(f"{file}: "))]
+    spec, problems = parse(tables, file)
+    if spec is None:
+        return None, problems
+    spec = _with_absolute_inputs(spec, path.resolve().parent)
+    return spec, [Problem(file, key, message) for key, message in _mistakes(spec)]
+
+
+def _with_absolute_inputs(spec: WorldSpec, folder: Path) -> WorldSpec:
+    absolute = {}
+    for name, table in spec.inputs.items():
+        key = "raster" if isinstance(table, RasterInput) else "vector"
+        absolute[name] = table.model_copy(update={key: folder / getattr(table, key)})
+    return spec.model_copy(update={"inputs": absolute})
+
+
+def _mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
+    try:
+        assert spec.world.tiling
+    except SpecError as error:
+        yield "world.tile", str(error)
+    for name in spec.inputs:
+        try:
+            source_of(spec, name)
+        except SpecError as error:
+            yield f"inputs.{name}", str(error)
+    for name, layer in spec.layers.items():
+        for key, message in _layer_mistakes(spec, name, layer):
+            yield f"layers.{name}{key}", message
+
+
+def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    if name in RESERVED_LAYERS:
+        yield "", f"{name!r} is reserved; choose another name"
+    yield from _process_mistakes(spec, layer)
+    yield from _reference_mistakes(spec, layer)
+    for mark in layer.marks:
+        if mark in RESERVED_COLUMNS:
+            yield f".marks.{mark}", f"collides with the column {mark}; choose another name"
+    yield from _tessellation_mistakes(spec, layer)
+
+
+def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    family = REGISTRY.get(layer.process)
+    if family is None:
+        yield ".process", f"unknown process {layer.process!r}{nearest(layer.process, [*REGISTRY])}"
+        return
+    allowed = [*LayerTable.model_fields, *family.parameters.model_fields]
+    try:
+        family.parameters.model_validate(layer.parameters)
+    except ValidationError as error:
+        for key, message in mistakes_of(error, allowed):
+            yield f".{key}", message
+        return
+    try:
+        build_process(spec, layer)
+    except SpecError as error:
+        yield "", str(error)
+
+
+def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    for key, kind, what in (
+        ("within", VectorInput, "vector"),
+        ("intensity", RasterInput, "raster"),
+    ):
+        name = getattr(layer, key)
+        if name is None:
+            continue
+        fitting = [known for known, table in spec.inputs.items() if isinstance(table, kind)]
+        if name not in spec.inputs:
+            yield f".{key}", f"{name!r} is no input of this world; {what} inputs: {fitting}"
+        elif name not in fitting:
+            yield f".{key}", f"input {name!r} is not a {what} input; {what} inputs: {fitting}"
+
+
+def _tessellation_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    table = layer.tessellation
+    if table is None:
+        return
+    if table.anchors is None:
+        thinned_by = [key for key in ("within", "intensity") if getattr(layer, key)]
+        if thinned_by:
+            yield (
+                ".tessellation.anchors",
+                f"missing; a layer thinned by {' and '.join(thinned_by)} can be empty over wide "
+                "areas, where no halo suffices: set anchors, for example 16",
+            )
+        return
+    loaded = spec.world.tile + 2 * halo_bound(table.anchors)
+    if loaded > MAX_LOADED_CELLS:
+        yield (
+            ".tessellation.anchors",
+            f"{table.anchors}: tile and halo would span {loaded} cells, at most "
+            f"{MAX_LOADED_CELLS} fit exact arithmetic; use smaller anchors or a smaller world.tile",
+        )

@@ -1,0 +1,153 @@
+"""Everything a worker needs to make tiles of one layer, assembled once and kept.
+
+Belongs here: the job that travels to workers and what it unfolds to there. Not here: the
+products themselves, and the order of tiles (`engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from synthgrid_assets.processes.thinning import ThinnedProcess
+from synthgrid_assets.products.catalogue import PRODUCTS, Product, products_of
+from synthgrid_assets.products.inputs import open_inputs, stored_versions
+from synthgrid_assets.products.sampling import build_sampler
+from synthgrid_assets.products.versions import (
+    asset_version,
+    component_key,
+    input_names,
+    mark_components,
+    pattern_version,
+)
+from synthgrid_assets.statistics.retention import Retention
+from synthgrid_assets.storage.layout import Dataset, Layout
+from synthgrid_assets.world.lattice import Cells, Lattice
+from synthgrid_assets.world.seeding import Key
+from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.versions import AssetVersion
+
+
+@dataclass(frozen=True)
+class LayerJob:
+    """What travels to a worker: small, picklable, hashable.
+
+    Parameters
+    ----------
+    spec : str
+        The world's spec as JSON, input paths absolute; the world file may change meanwhile.
+    layer : str
+    root : str
+        Data root.
+    inputs : tuple of (str, str)
+        Name and data version of each surface and mask that the layer reads.
+    """
+
+    spec: str
+    layer: str
+    root: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls, spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
+    ) -> LayerJob:
+        """The job of a layer, with the data versions of the inputs that it reads."""
+        inputs = tuple((name, data_versions[name]) for name in input_names(spec.layers[layer]))
+        return cls(spec.model_dump_json(exclude_defaults=True), layer, str(root), inputs)
+
+    def open(self) -> Workshop:
+        """The workshop of this job, kept for the tiles to come."""
+        return _open(self)
+
+
+@lru_cache(maxsize=8)
+def _open(job: LayerJob) -> Workshop:
+    return Workshop(job)
+
+
+class Workshop:
+    """One layer of one world, ready to make tiles.
+
+    Parameters
+    ----------
+    job : LayerJob
+    """
+
+    def __init__(self, job: LayerJob) -> None:
+        self.job = job
+        self.spec = WorldSpec.model_validate_json(job.spec)
+        self.layer = job.layer
+        self.layout = Layout(Path(job.root))
+        self._retention: tuple[Cells, Retention] | None = None
+
+    @classmethod
+    def of(cls, spec: WorldSpec, layer: str, root: Path) -> Workshop:
+        """A workshop of its own, reading inputs as `root` holds them or from their sources."""
+        return cls(LayerJob.of(spec, layer, root, stored_versions(spec, Layout(root))))
+
+    @property
+    def table(self) -> LayerTable:
+        """The layer's table of the world file."""
+        return self.spec.layers[self.layer]
+
+    @property
+    def lattice(self) -> Lattice:
+        """The world's lattice."""
+        return self.spec.world.lattice
+
+    @cached_property
+    def sampler(self) -> ThinnedProcess:
+        """The layer's thinned process, reading its inputs as they were made."""
+        names = input_names(self.table)
+        inputs = open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
+        return build_sampler(self.spec, self.layer, inputs)
+
+    def retention(self, cells: Cells) -> Retention:
+        """What thinning leaves in `cells`; the last answer is kept, as a tile asks twice."""
+        if self._retention is None or self._retention[0] != cells:
+            self._retention = cells, Retention.over(cells, self.sampler.retention(cells))
+        return self._retention[1]
+
+    @cached_property
+    def mark_keys(self) -> dict[str, Key]:
+        """Stream key of each mark."""
+        return {
+            name: component_key(self.spec, self.layer, component)
+            for name, component in mark_components(self.table).items()
+        }
+
+    @cached_property
+    def products(self) -> dict[str, Product]:
+        """The layer's products by noun."""
+        return {product.noun: product for product in products_of(self.table)}
+
+    def facts(self, noun: str) -> dict[str, str]:
+        """What a file of a product says of itself in its metadata."""
+        return {
+            "world": self.spec.world.name,
+            "layer": self.layer,
+            "asset": noun,
+            "realisation": self.dataset(noun).realisation,
+        }
+
+    def version(self, noun: str) -> AssetVersion:
+        """What a product of the layer is made of."""
+        return asset_version(self.spec, self.layer, PRODUCTS[noun])
+
+    @cached_property
+    def pattern_realisation(self) -> str:
+        """Identity of the points without their marks: what a private release names."""
+        return pattern_version(self.spec, self.layer).realisation(dict(self.job.inputs))
+
+    def dataset(self, noun: str) -> Dataset:
+        """The dataset that a product's tiles belong to."""
+        return Dataset(
+            self.spec.world.name,
+            self.layer,
+            noun,
+            self.version(noun).realisation(dict(self.job.inputs)),
+            self.spec.world.tile,
+        )
