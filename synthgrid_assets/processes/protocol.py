@@ -53,6 +53,10 @@ class Law(Protocol):
         """Lag in cells beyond which `cell_covariance` is negligible (< 1e-9 of its peak)."""
         ...
 
+    def __hash__(self) -> int:
+        """By value: equal laws share cached distributions (frozen dataclasses do this)."""
+        ...
+
 
 @runtime_checkable
 class Process(Protocol):

@@ -146,7 +146,7 @@ class TessellationTable(Model):
 
     delaunay: bool = True
     voronoi: bool = True
-    anchors: Annotated[int, Field(strict=True, ge=1, le=64)] | None = None
+    anchors: Annotated[int, Field(strict=True, ge=1, le=44)] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> TessellationTable:

@@ -187,4 +187,3 @@ def _allowed(parents: list[str]) -> list[str]:
         return list(models[parents[2]].model_fields)
     model = _TABLES.get(parents[-1])
     return list(model.model_fields) if model else []
-

@@ -1,0 +1,195 @@
+"""Matern cluster process: Poisson parents, each with offspring uniform in a disc.
+
+Belongs here: the law and the sampler of this one process. Not here: other cluster
+shapes (`thomas`), what all clusters share (`parents`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from pydantic import Field
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
+from synthgrid_assets.processes.parents import parents_within
+from synthgrid_assets.world.exact_math import poisson_table
+from synthgrid_assets.world.lattice import CELL, Cells
+from synthgrid_assets.world.pattern import PointPattern, canonical
+from synthgrid_assets.world.seeding import OFFSPRING, Key, lookup, words
+
+ALGORITHM_VERSION = 1
+
+
+class MaternClusterParameters(Parameters):
+    """What a world file says of a Matern cluster process."""
+
+    parents_per_km2: float = Field(gt=0, description="cluster centres per square kilometre")
+    mean_offspring: float = Field(gt=0, description="expected points per cluster")
+    radius: float = Field(gt=0, description="radius of a cluster's disc, metres")
+
+
+@dataclass(frozen=True)
+class MaternClusterLaw(IsotropicLaw):
+    """The law of a stationary Matern cluster process; lengths in any one unit.
+
+    Parameters
+    ----------
+    kappa : float
+        Parents per unit area, > 0.
+    mu : float
+        Mean number of offspring per parent, > 0.
+    radius : float
+        Radius of a cluster, > 0.
+
+    Notes
+    -----
+    The law is spatstat's ``rMatClust``; Illian et al. (2008), section 6.3.
+
+    Examples
+    --------
+    >>> law = MaternClusterLaw(kappa=0.5, mu=8.0, radius=1.0)
+    >>> law.pair_correlation(np.array([0.0, 2.0])).round(4).tolist()
+    [1.6366, 1.0]
+    """
+
+    kappa: float
+    mu: float
+    radius: float
+
+    def __post_init__(self) -> None:
+        for name in ("kappa", "mu", "radius"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise SpecError(f"matern_cluster: {name} must be a positive number, got {value!r}")
+
+    @property
+    def intensity(self) -> float:
+        """Expected points per unit area."""
+        return self.kappa * self.mu
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The diameter of a cluster."""
+        return (2 * self.radius,)
+
+    def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pair correlation g(r), shape of `r`; 1 for complete spatial randomness."""
+        disc = math.pi * self.radius**2
+        g: NDArray[np.float64] = 1 + lens(r, self.radius) / (disc**2 * self.kappa)
+        return g
+
+    def k_function(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Ripley's K(r), shape of `r`, in unit area."""
+        z = np.minimum(np.asarray(r, float) / (2 * self.radius), 1.0)
+        root = np.sqrt(1 - z * z)
+        siblings = (
+            2
+            + ((8 * z * z - 4) * np.arccos(z) - 2 * np.arcsin(z) + 4 * z * root**3 - 6 * z * root)
+            / math.pi
+        )
+        k: NDArray[np.float64] = math.pi * np.asarray(r, float) ** 2 + siblings / self.kappa
+        return k
+
+
+class MaternClusterProcess:
+    """Samples a Matern cluster process on the plane, any rectangle of cells at a time.
+
+    A parent belongs to the cell it lies in and draws its offspring from that cell's
+    streams; only parents within one radius of the rectangle are expanded.
+
+    Parameters
+    ----------
+    key : tuple of two uint64
+        Stream key of the layer's process (`world.seeding.stream_key`).
+    parents_per_cell, mean_offspring : Fraction
+        Exact means, so that the inversion tables are the same on every machine.
+    radius : int
+        In quanta, at most `family.MAX_REACH_CELLS` cells.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.world.seeding import stream_key
+    >>> process = MaternClusterProcess(stream_key("doctest"), Fraction(1), Fraction(8), CELL // 2)
+    >>> len(process.points(Cells(0, 0, 10, 10)))
+    837
+    """
+
+    def __init__(
+        self, key: Key, parents_per_cell: Fraction, mean_offspring: Fraction, radius: int
+    ) -> None:
+        self.law = MaternClusterLaw(float(parents_per_cell), float(mean_offspring), radius / CELL)
+        self.reach = radius + 1
+        self._key = key
+        self._radius = radius
+        self._parents = poisson_table(parents_per_cell)
+        self._offspring = poisson_table(mean_offspring)
+
+    def points(self, cells: Cells) -> PointPattern:
+        """Points in a rectangle of cells, in canonical order."""
+        parents = parents_within(self.reach, cells, self._key, self._parents)
+        x, y, birth = _scatter(parents, self._offspring, cells.quanta(), self._key, self._radius)
+        return canonical(x, y, birth, cells)
+
+
+def build(
+    parameters: MaternClusterParameters, key: Key, cell_metres: float
+) -> MaternClusterProcess:
+    """The process that `parameters` describe, on cells of `cell_metres`."""
+    name = "matern_cluster"
+    parents = per_cell(parameters.parents_per_km2, cell_metres)
+    check_density(name, "parents_per_km2", parents)
+    offspring = exact(parameters.mean_offspring)
+    check_density(name, "mean_offspring", offspring)
+    radius = quanta(name, "radius", parameters.radius, cell_metres)
+    spread = MaternClusterLaw(float(parents), float(offspring), radius / CELL).count_variance(1, 1)
+    check_density(name, "parents_per_km2 * mean_offspring", parents * offspring, spread)
+    return MaternClusterProcess(key, parents, offspring, radius)
+
+
+@njit(cache=True)
+def _scatter(parents, table, window, key, radius):
+    """The offspring inside the window."""
+    room = 0
+    for p in range(parents.x.size):
+        room += lookup(table, parents.core_word[p])
+    x = np.empty(room, np.int64)
+    y = np.empty(room, np.int64)
+    birth = np.empty(room, np.uint64)
+    n = 0
+    for p in range(parents.x.size):
+        role = OFFSPRING + np.uint64(parents.number[p])
+        for child in range(lookup(table, parents.core_word[p])):
+            dx, dy, ident = _offspring(parents.ix[p], parents.iy[p], role, child, key, radius)
+            cx, cy = parents.x[p] + dx, parents.y[p] + dy
+            if window[0] <= cx < window[2] and window[1] <= cy < window[3]:
+                x[n], y[n], birth[n] = cx, cy, ident
+                n += 1
+    return x[:n], y[:n], birth[:n]
+
+
+@njit(cache=True)
+def _offspring(ix, iy, role, child, key, radius):
+    """Displacement in quanta, uniform in the disc, and birth word of one child."""
+    attempt = 0
+    while True:
+        block = np.uint64(child) | (np.uint64(attempt) << np.uint64(32))
+        first, second, ident, _ = words(block, ix, iy, role, key)
+        for word in (first, second):  # each word is one try at a point of the square
+            a, b = _odd(word >> np.uint64(33)), _odd(word & np.uint64(0x7FFFFFFF))
+            if a * a + b * b <= 1 << 62:
+                half = 1 << 30
+                return (a * radius + half) >> 31, (b * radius + half) >> 31, ident
+        attempt += 1
+
+
+@njit(cache=True)
+def _odd(bits):
+    """A 31-bit word as an odd number of (-2**31, 2**31): symmetric about 0."""
+    return 2 * np.int64(bits) - ((1 << 31) - 1)

@@ -1,0 +1,134 @@
+"""Layers as thinned processes: a process, and what keeps or drops each of its points.
+
+Belongs here: thinning by a surface and by a mask, and the retention that laws need. Not
+here: how surfaces and masks get their values (`world`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.processes.protocol import Law, Process
+from synthgrid_assets.world.addressing import words_at
+from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.world.masks import MaskLike
+from synthgrid_assets.world.pattern import PointPattern
+from synthgrid_assets.world.seeding import Key
+from synthgrid_assets.world.surfaces import Surface, keeps
+
+ALGORITHM_VERSION = 1
+
+
+class Thinning(Protocol):
+    """Decides for each point of a pattern, independently of the others, whether it stays."""
+
+    def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
+        """Which of the points in `cells` stay, shape (n,)."""
+        ...
+
+    def retention(self, cells: Cells) -> NDArray[np.float64]:
+        """Probability to stay, by pixel, south to north: shape (h * s, w * s)."""
+        ...
+
+
+@dataclass(frozen=True)
+class BySurface:
+    """Keeps a point with the probability that a surface has at its pixel.
+
+    Parameters
+    ----------
+    surface : Surface
+        Integer thresholds on the lattice's pixel grid.
+    key : tuple of two uint64
+        Stream key of this thinning.
+    """
+
+    surface: Surface
+    key: Key
+
+    def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
+        """Which of the points in `cells` stay, shape (n,)."""
+        return keeps(self.surface, points.x, points.y, words_at(points, self.key), cells)
+
+    def retention(self, cells: Cells) -> NDArray[np.float64]:
+        """Probability to stay, by pixel of the surface."""
+        return self.surface.retention(cells)
+
+
+@dataclass(frozen=True)
+class ByMask:
+    """Keeps the points inside a mask, exactly.
+
+    Parameters
+    ----------
+    mask : MaskLike
+        Polygons on the lattice.
+    """
+
+    mask: MaskLike
+
+    def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
+        """Which of the points in `cells` lie inside, shape (n,)."""
+        return self.mask.contains(points.x, points.y)
+
+    def retention(self, cells: Cells) -> NDArray[np.float64]:
+        """Area fraction of each cell inside the mask, shape (h, w)."""
+        return self.mask.coverage(cells)
+
+
+@dataclass(frozen=True)
+class ThinnedProcess:
+    """A process and the thinnings that act on it, one after the other.
+
+    Parameters
+    ----------
+    process : Process
+    thinnings : tuple of Thinning
+
+    Notes
+    -----
+    Independent thinning keeps the pair correlation of the process and multiplies its
+    intensity by the retention (Illian et al. 2008, section 6.2.1).
+    """
+
+    process: Process
+    thinnings: tuple[Thinning, ...] = ()
+
+    @property
+    def law(self) -> Law:
+        """The law before thinning; combine it with `retention`."""
+        return self.process.law
+
+    @property
+    def reach(self) -> int:
+        """Dependence radius in quanta; thinning looks at the point alone."""
+        return self.process.reach
+
+    def points(self, cells: Cells) -> PointPattern:
+        """The points that stay in a rectangle of cells, in canonical order."""
+        points = self.process.points(cells.check())
+        for thinning in self.thinnings:
+            points = points.take(thinning.kept(points, cells))
+        return points
+
+    def retention(self, cells: Cells) -> NDArray[np.float64]:
+        """Probability to stay by pixel, shape (h * s, w * s), s the finest pixels per cell."""
+        product = np.ones((cells.height, cells.width))
+        for thinning in self.thinnings:
+            product = _multiply(product, thinning.retention(cells))
+        return product
+
+    def expected_count(self, cells: Cells) -> float:
+        """Expected number of points in a rectangle of cells."""
+        return self.law.intensity * float(self.retention(cells).mean()) * cells.area
+
+
+def _multiply(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The product of two pixel grids over the same cells, on the finer grid."""
+    coarse, fine = sorted((a, b), key=lambda grid: grid.shape[0])
+    factor = fine.shape[0] // coarse.shape[0]
+    return np.kron(coarse, np.ones((factor, factor))) * fine

@@ -1,0 +1,267 @@
+"""Thomas process: Poisson parents, each with a Poisson number of Gaussian offspring.
+
+Belongs here: the law and the sampler of this one process. Not here: other cluster
+shapes (`matern_cluster`), marks, thinning by a surface.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.special import erf, erfc
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.parents import parents_within
+from synthgrid_assets.world.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
+from synthgrid_assets.world.lattice import CELL, Cells
+from synthgrid_assets.world.pattern import PointPattern, canonical
+from synthgrid_assets.world.seeding import OFFSPRING, OFFSPRING_TAIL, Key, lookup, words
+
+ALGORITHM_VERSION = 1
+CORE = 4.0  # offspring farther than CORE sigma from their parent come from the tail stream
+_NEGLIGIBLE = 1e-9  # of a cell's own covariance: where `correlation_cells` ends
+
+
+class ThomasParameters(Parameters):
+    """What a world file says of a Thomas process."""
+
+    parents_per_km2: float = Field(gt=0, description="cluster centres per square kilometre")
+    mean_offspring: float = Field(gt=0, description="expected points per cluster")
+    sigma: float = Field(
+        gt=0, description="standard deviation of a point about its centre on each axis, metres"
+    )
+
+
+@dataclass(frozen=True)
+class ThomasLaw:
+    """The law of a stationary Thomas process; lengths in any one unit.
+
+    Parameters
+    ----------
+    kappa : float
+        Parents per unit area, > 0.
+    mu : float
+        Mean number of offspring per parent, > 0.
+    sigma : float
+        Standard deviation of an offspring's displacement along each axis, > 0.
+
+    Notes
+    -----
+    Parents are not part of the pattern. The law is spatstat's ``rThomas``; the
+    second-order formulas are in Illian et al. (2008), section 6.3.
+
+    Examples
+    --------
+    >>> law = ThomasLaw(kappa=0.5, mu=8.0, sigma=0.7)
+    >>> law.intensity
+    4.0
+    >>> law.pair_correlation(np.array([0.0, 99.0])).round(4).tolist()
+    [1.3248, 1.0]
+    """
+
+    kappa: float
+    mu: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        for name in ("kappa", "mu", "sigma"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise SpecError(f"thomas: {name} must be a positive number, got {value!r}")
+
+    @property
+    def intensity(self) -> float:
+        """Expected points per unit area."""
+        return self.kappa * self.mu
+
+    def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pair correlation g(r), shape of `r`; 1 for complete spatial randomness."""
+        s2 = 4 * self.sigma**2
+        return 1 + np.exp(-(r**2) / s2) / (math.pi * s2 * self.kappa)
+
+    def k_function(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Ripley's K(r), shape of `r`, in unit area."""
+        return math.pi * r**2 - np.expm1(-(r**2) / (4 * self.sigma**2)) / self.kappa
+
+    def count_variance(self, width: float, height: float) -> float:
+        """Variance of the number of points in a `width` x `height` rectangle."""
+        clustered = self.mu * self._overlap(width) * self._overlap(height)
+        return self.intensity * (width * height + clustered)
+
+    def cell_covariance(self, lags: int) -> NDArray[np.float64]:
+        """Covariance of two unit cells' counts beyond Poisson's, by lag.
+
+        Shape (2 lags + 1, 2 lags + 1); lag (0, 0) in the middle.
+        """
+        # the displacement of two siblings is normal, so the two axes are independent
+        side = self._excess(np.arange(lags + 2, dtype=float))
+        axis = side[2:] - 2 * side[1:-1] + side[:-2]
+        line = np.concatenate([axis[::-1], [self._overlap(1.0)], axis])
+        return self.intensity * self.mu * np.outer(line, line)
+
+    @property
+    def correlation_cells(self) -> int:
+        """Lag in cells beyond which `cell_covariance` is below 1e-9 of its peak."""
+        return math.ceil(2 * self.sigma * math.sqrt(-math.log(_NEGLIGIBLE))) + 1
+
+    def _overlap(self, side: float) -> float:
+        """Integral of the N(0, 2 sigma^2) density of u - v over u, v in [0, side]."""
+        z = side / (2 * self.sigma)
+        return side * float(erf(z)) + 2 * self.sigma / math.sqrt(math.pi) * math.expm1(-z * z)
+
+    def _excess(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of max(D - t, 0) for siblings' displacement D: its curvature is the density."""
+        z = t / (2 * self.sigma)
+        excess: NDArray[np.float64] = self.sigma / math.sqrt(math.pi) * np.exp(
+            -z * z
+        ) - t / 2 * erfc(z)
+        return excess
+
+
+class ThomasProcess:
+    """Samples a Thomas process on the plane, any rectangle of atom cells at a time.
+
+    A parent belongs to the cell it lies in and draws its offspring from that cell's
+    streams, so a rectangle's points are the same whoever asks for them. Only parents
+    that can reach the rectangle are expanded. Offspring beyond ``CORE`` sigma are a
+    separate Poisson stream (rare, so its wide reach costs nothing): the Gaussian is
+    complete up to 2**-64.
+
+    Parameters
+    ----------
+    key : tuple of two uint64
+        Stream key of the layer's process (`world.seeding.stream_key`).
+    parents_per_cell, mean_offspring : Fraction
+        Exact means, so that the inversion tables are the same on every machine.
+    sigma : int
+        In quanta.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.world.seeding import stream_key
+    >>> process = ThomasProcess(stream_key("doctest"), Fraction(1), Fraction(8), CELL // 2)
+    >>> len(process.points(Cells(0, 0, 10, 10)))
+    835
+    """
+
+    def __init__(
+        self, key: Key, parents_per_cell: Fraction, mean_offspring: Fraction, sigma: int
+    ) -> None:
+        self.law = ThomasLaw(float(parents_per_cell), float(mean_offspring), sigma / CELL)
+        tail_words, tail = _tail_mass()
+        self._key = key
+        self._sigma = float(sigma)
+        self._tail_words = tail_words
+        self._parents = poisson_table(parents_per_cell)
+        self._core = poisson_table(mean_offspring * (1 - tail))
+        self._tail = poisson_table(mean_offspring * tail)
+        self._core_reach = math.ceil(CORE * sigma) + 1
+        self.reach = math.ceil(math.hypot(CORE, MAX_RAYLEIGH) * sigma) + 1
+
+    def points(self, cells: Cells) -> PointPattern:
+        """Points in a rectangle of cells, in canonical order."""
+        parents = parents_within(self.reach, cells, self._key, self._parents)
+        cores, tails = _broods(parents, self._core_reach, self._core, self._tail)
+        x, y, birth = _scatter(
+            parents, cores, tails, cells.quanta(), self._key, self._sigma, self._tail_words
+        )
+        return canonical(x, y, birth, cells)
+
+
+def build(parameters: ThomasParameters, key: Key, cell_metres: float) -> ThomasProcess:
+    """The process that `parameters` describe, on cells of `cell_metres`."""
+    parents = per_cell(parameters.parents_per_km2, cell_metres)
+    check_density("thomas", "parents_per_km2", parents)
+    offspring = exact(parameters.mean_offspring)
+    check_density("thomas", "mean_offspring", offspring)
+    sigma = quanta("thomas", "sigma", parameters.sigma, cell_metres)
+    law = ThomasLaw(float(parents), float(offspring), sigma / CELL)
+    check_density(
+        "thomas",
+        "parents_per_km2 * mean_offspring",
+        parents * offspring,
+        law.count_variance(1, 1),
+    )
+    return ThomasProcess(key, parents, offspring, sigma)
+
+
+def _tail_mass() -> tuple[np.uint64, Fraction]:
+    """P(|Gaussian| > CORE) as a 64-bit word and as the exact fraction of that word."""
+    with localcontext() as context:
+        context.prec = 60
+        word = int((-(Decimal(CORE) ** 2) / 2).exp() * 2**64)
+    return np.uint64(word), Fraction(word, 2**64)
+
+
+@njit(cache=True)
+def _broods(parents, core_reach, core_table, tail_table):
+    """Core and tail offspring of each parent; no core where it cannot reach the window."""
+    cores = np.zeros(parents.x.size, np.int64)
+    tails = np.empty(parents.x.size, np.int64)
+    for p in range(parents.x.size):
+        if parents.away[p] <= core_reach:
+            cores[p] = lookup(core_table, parents.core_word[p])
+        tails[p] = lookup(tail_table, parents.tail_word[p])
+    return cores, tails
+
+
+@njit(cache=True)
+def _scatter(parents, cores, tails, window, key, sigma, tail_words):
+    """The offspring inside the window."""
+    room = 0
+    for p in range(cores.size):
+        room += cores[p] + tails[p]
+    x = np.empty(room, np.int64)
+    y = np.empty(room, np.int64)
+    birth = np.empty(room, np.uint64)
+    n = 0
+    for p in range(cores.size):
+        ix, iy, number = parents.ix[p], parents.iy[p], parents.number[p]
+        for child in range(cores[p] + tails[p]):
+            if child < cores[p]:
+                dx, dy, ident = _core(ix, iy, number, child, key, sigma, tail_words)
+            else:
+                dx, dy, ident = _tail(ix, iy, number, child - cores[p], key, sigma)
+            cx, cy = parents.x[p] + dx, parents.y[p] + dy
+            if window[0] <= cx < window[2] and window[1] <= cy < window[3]:
+                x[n], y[n], birth[n] = cx, cy, ident
+                n += 1
+    return x[:n], y[:n], birth[:n]
+
+
+@njit(cache=True)
+def _core(ix, iy, number, child, key, sigma, tail_words):
+    """Displacement in quanta, within CORE sigma, and birth word of one child."""
+    role = OFFSPRING + np.uint64(number)
+    radius_word, angle_word, ident, _ = words(child, ix, iy, role, key)
+    attempt = 0
+    while radius_word < tail_words:  # the tail has its own stream
+        attempt += 1
+        block = np.uint64(child) | (np.uint64(attempt) << np.uint64(32))
+        radius_word, angle_word, ident, _ = words(block, ix, iy, role, key)
+    return _polar(rayleigh(radius_word), angle_word, sigma, ident)
+
+
+@njit(cache=True)
+def _tail(ix, iy, number, child, key, sigma):
+    """Displacement in quanta, beyond CORE sigma, and birth word of one child."""
+    role = OFFSPRING_TAIL + np.uint64(number)
+    radius_word, angle_word, ident, _ = words(child, ix, iy, role, key)
+    radius = rayleigh(radius_word)
+    return _polar(math.sqrt(CORE * CORE + radius * radius), angle_word, sigma, ident)
+
+
+@njit(cache=True)
+def _polar(radius, angle_word, sigma, ident):
+    cosine, sine = cos_sin(angle_word)
+    dx = np.int64(math.floor(radius * sigma * cosine + 0.5))
+    dy = np.int64(math.floor(radius * sigma * sine + 0.5))
+    return dx, dy, ident

@@ -1,0 +1,180 @@
+"""A mistake in a world file gives one message: the file, the key path, what is allowed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.products.validation import check_world, load_spec
+
+GOOD = """
+[world]
+name = "planted"
+seed = "s"
+crs = "EPSG:32633"
+origin = [500000.0, 5400000.0]
+cell = 64.0
+extent = [0, 0, 32, 32]
+tile = 8
+
+[inputs.land]
+vector = "land.geojson"
+
+[inputs.people]
+raster = "people.tif"
+
+[layers.trees]
+process = "poisson"
+points_per_km2 = 100.0
+within = "land"
+intensity = "people"
+
+[layers.trees.marks]
+species = { choice = { oak = 1.0, lime = 2.0 } }
+
+[layers.cafes]
+process = "thomas"
+parents_per_km2 = 4.0
+mean_offspring = 12.0
+sigma = 40.0
+
+[layers.cafes.tessellation]
+anchors = 16
+
+[layers.cafes.release]
+epsilon = 1.0
+"""
+
+# what stands in the good file, what is written instead, the key path, a word of the message
+PLANTED = {
+    "unknown key": ("tile = 8", "tile = 8\ntyle = 9", "world.tyle", "did you mean tile?"),
+    "unknown table": ("[layers.trees.marks]", "[layer.x]\n[layers.trees.marks]", "layer", "layers"),
+    "missing key": ("cell = 64.0\n", "", "world.cell", "required"),
+    "wrong type": ("tile = 8", 'tile = "8"', "world.tile", "integer"),
+    "geographic crs": ("EPSG:32633", "EPSG:4326", "world.crs", "projected"),
+    "unknown crs": ("EPSG:32633", "EPSG:1", "world.crs", "not a CRS"),
+    "foot crs": ("EPSG:32633", "EPSG:2263", "world.crs", "metre"),
+    "tile 0": ("tile = 8", "tile = 0", "world.tile", "greater than or equal to 1"),
+    "too many tiles": ("[0, 0, 32, 32]", "[0, 0, 3200, 3200]", "world.tile", "world.tile = 32"),
+    "empty extent": ("[0, 0, 32, 32]", "[0, 0, 0, 32]", "world.extent", "empty"),
+    "beyond the lattice": ("[0, 0, 32, 32]", "[0, 0, 9999999, 1]", "world.extent.2", "4194304"),
+    "bad name": ('"planted"', '"../x"', "world.name", "lower-case"),
+    "missing input": ("people.tif", "gone.tif", "inputs.people", "gone.tif"),
+    "raster without crs": ("people.tif", "nocrs.tif", "inputs.people", "reference system"),
+    "both kinds": (
+        'raster = "people.tif"',
+        'raster = "people.tif"\nvector = "land.geojson"',
+        "inputs.people",
+        "exactly one",
+    ),
+    "unknown input": ('within = "land"', 'within = "sea"', "layers.trees.within", "['land']"),
+    "input of the wrong kind": (
+        'intensity = "people"',
+        'intensity = "land"',
+        "layers.trees.intensity",
+        "raster",
+    ),
+    "unknown process": ('"thomas"', '"tomas"', "layers.cafes.process", "did you mean thomas?"),
+    "unknown parameter": (
+        "sigma = 40.0",
+        "sigma = 40.0\nsigna = 1",
+        "layers.cafes.signa",
+        "sigma?",
+    ),
+    "negative parameter": ("sigma = 40.0", "sigma = -4.0", "layers.cafes.sigma", "greater than 0"),
+    "not a number": ("sigma = 40.0", "sigma = nan", "layers.cafes.sigma", "finite"),
+    "missing parameter": ("sigma = 40.0\n", "", "layers.cafes.sigma", "required"),
+    "mark of no kind": ("{ choice =", "{ choise =", "layers.trees.marks.species", "exactly one"),
+    "weight 0": ("oak = 1.0", "oak = 0.0", "layers.trees.marks.species.choice.oak", "greater"),
+    "mark on a column": ("species =", "geometry =", "layers.trees.marks.geometry", "collides"),
+    "mask without anchors": (
+        "[layers.trees.marks]",
+        "[layers.trees.tessellation]\n[layers.trees.marks]",
+        "layers.trees.tessellation.anchors",
+        "anchors",
+    ),
+    "anchors too wide": (
+        "anchors = 16",
+        "anchors = 44",
+        "layers.cafes.tessellation.anchors",
+        "256",
+    ),
+    "epsilon 0": ("epsilon = 1.0", "epsilon = 0", "layers.cafes.release.epsilon", "greater than 0"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "land.geojson").write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, '
+        '"geometry": {"type": "Polygon", "coordinates": '
+        "[[[14.9, 48.7], [15.1, 48.7], [15.1, 48.8], [14.9, 48.8], [14.9, 48.7]]]}}]}"
+    )
+    for name, crs in (("people.tif", "EPSG:32633"), ("nocrs.tif", None)):
+        with rasterio.open(
+            tmp_path / name,
+            "w",
+            driver="GTiff",
+            width=4,
+            height=4,
+            count=1,
+            dtype="float32",
+            crs=crs,
+            transform=rasterio.Affine(600, 0, 500000, 0, -600, 5402400),
+        ) as raster:
+            raster.write(np.arange(16, dtype="float32").reshape(1, 4, 4))
+    return tmp_path
+
+
+def written(folder, text):
+    path = folder / "planted.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_good_file_is_valid(folder):
+    assert check_world(written(folder, GOOD))[1] == []
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_each_mistake_gives_one_message_with_file_and_key_path(folder, mistake):
+    found, planted, key, word = PLANTED[mistake]
+    assert found in GOOD
+    path = written(folder, GOOD.replace(found, planted, 1))
+    _, problems = check_world(path)
+    assert [problem.path for problem in problems] == [key], problems
+    assert problems[0].file == str(path)
+    assert word in problems[0].message
+
+
+def test_all_mistakes_are_told_in_one_pass(folder):
+    text = GOOD.replace("sigma = 40.0", "sigma = -1").replace("people.tif", "gone.tif")
+    with pytest.raises(SpecError) as raised:
+        load_spec(written(folder, text))
+    assert len(str(raised.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", ["[world", "\x00", ""])
+def test_a_file_that_is_no_world_is_refused_by_name(folder, content):
+    path = written(folder, content)
+    _, problems = check_world(path)
+    assert problems
+    assert all(problem.file == str(path) for problem in problems)
+
+
+def test_a_missing_file_is_refused_by_name(folder):
+    _, problems = check_world(folder / "gone.toml")
+    assert "no such world file" in str(problems[0])
+
+
+def test_overrides_reach_into_tables(folder):
+    spec = load_spec(written(folder, GOOD), {"world.tile": 16, "layers.cafes.sigma": 50.0})
+    assert spec.world.tile == 16
+    assert spec.layers["cafes"].parameters["sigma"] == 50.0
+
+
+def test_an_override_through_a_value_is_refused(folder):
+    with pytest.raises(SpecError, match="not a table"):
+        load_spec(written(folder, GOOD), {"world.tile.x": 16})
