@@ -105,24 +105,19 @@ def committing(path: Path) -> Iterator[Path]:
     --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "merged.csv"
-    >>> with committing(target) as aside:
-    ...     _ = aside.write_text("x,y\\n")
+    >>> with committing(target) as file:
+    ...     _ = file.write_text("x,y\\n")
     >>> target.exists(), len(list(target.parent.iterdir()))
     (True, 1)
     """
-    folder = _partial(path)
     try:
-        _make_folder(path.parent)
-        folder.mkdir()
-        with _locked_folder(folder):
+        with aside(path) as folder:
             yield folder / path.name
             _sync(folder / path.name)
             (folder / path.name).replace(path)
         sync_folders([path.parent])
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit_folder(path: Path, files: dict[str, bytes]) -> bool:
@@ -145,15 +140,12 @@ def commit_folder(path: Path, files: dict[str, bytes]) -> bool:
     StorageError
         If it cannot be written.
     """
-    aside = _partial(path)
     try:
-        _make_folder(path.parent)
-        aside.mkdir()
-        with _locked_folder(aside):
+        with aside(path) as folder:
             for name, data in files.items():
-                commit_bytes(aside / name, data)
+                commit_bytes(folder / name, data)
             try:
-                aside.rename(path)
+                folder.rename(path)
             except OSError:
                 if not path.is_dir():  # an existing folder with content cannot be replaced
                     raise
@@ -161,9 +153,25 @@ def commit_folder(path: Path, files: dict[str, bytes]) -> bool:
         sync_folders([path.parent])
     except OSError as error:
         raise StorageError(f"cannot make {path}: {error}; check space and rights") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return True
+
+
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` to prepare it in; `sweep_partials` spares it meanwhile.
+
+    Whatever is still in it at the end of the block is removed.
+    """
+    _make_folder(path.parent)
+    folder = _partial(path)
+    folder.mkdir()
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folders(folders: Iterable[Path]) -> None:
@@ -239,16 +247,6 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(descriptor)
 

@@ -32,7 +32,7 @@ from synthgrid_assets.world.lattice import CELL_BITS
 
 FINE_BITS = 8  # positions in a cell's width that the curve tells apart: 2**FINE_BITS
 _BITS = CELL_BITS + 1 + FINE_BITS + 1  # cells within +-2**22, geometry a cell's range beyond
-_BLOCK_ROWS = 1 << 16  # rows that a block holds on average; its memory is the export's
+_BLOCK_ROWS = 1 << 16  # rows that the fullest block should hold: the memory of an export
 
 
 def in_curve_order(root: Path, index: Path) -> Iterator[pa.Table]:
@@ -42,9 +42,9 @@ def in_curve_order(root: Path, index: Path) -> Iterator[pa.Table]:
     equal places are ordered by the integer columns. Rows without a place (empty geometry)
     come last, by the integer columns. The order depends on no tiling.
 
-    Memory is that of one block of about 65,536 rows, of one tile, and of all rows without a
-    place, which are rare; a tile is read once for each block that it meets, only its row
-    groups there.
+    Memory is that of one block (65,536 rows in the densest place, or one tile's), of one
+    tile, and of all rows without a place, which are rare; a tile is read once for each block
+    that it meets, only its row groups there.
 
     Raises
     ------
@@ -98,9 +98,12 @@ class _Grid:
         return float(xmin), float(ymin), float(xmax), float(ymax)
 
     def block_level(self, tiles: pa.Table, side: int) -> int:
-        """Bits of a block's width: no less than a tile's, and enough for `_BLOCK_ROWS`."""
-        rows = max(pc.sum(tiles["rows"]).as_py(), 1)
-        cells = max(side * side * len(tiles) / rows * _BLOCK_ROWS, side * side)
+        """Bits of a block's width: no less than a tile's, and room for `_BLOCK_ROWS`.
+
+        The densest tile decides, so that no cluster makes a block that is much larger.
+        """
+        densest = max(pc.max(tiles["rows"]).as_py(), 1)
+        cells = side * side * max(_BLOCK_ROWS / densest, 1.0)
         return min(int(np.ceil(np.log2(cells) / 2)) + FINE_BITS, _BITS)
 
     def blocks(self, tiles: pa.Table, level: int) -> Iterator[tuple[tuple[int, int], list[str]]]:

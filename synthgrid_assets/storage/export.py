@@ -64,17 +64,17 @@ def export_tiles(root: Path, index: Path, target: Path) -> int:
             f"cannot export to {target}: its extension is {target.suffix!r}, allowed are "
             f"{', '.join(sorted(_FORMATS))}"
         )
-    with committing(target) as aside:
-        return write(aside, root, index)
+    with committing(target) as file:
+        return write(file, root, index)
 
 
-def _geoparquet(aside: Path, root: Path, index: Path) -> int:
+def _geoparquet(file: Path, root: Path, index: Path) -> int:
     schema = tile_schema(root, index)
     ordered = "geometry" in schema.names
     tables = in_curve_order(root, index) if ordered else iter_tiles(root, index)
     rows = 0
     metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-    with open_stream(aside, schema) as writer:
+    with open_stream(file, schema) as writer:
         for table in _regrouped(tables, ROW_GROUP):
             writer.write_table(table.replace_schema_metadata(None))
             rows += table.num_rows
@@ -88,7 +88,7 @@ def _geoparquet(aside: Path, root: Path, index: Path) -> int:
 def _vector(driver: str, **options: str) -> Write:
     """A writer through one of GDAL's drivers."""
 
-    def write(aside: Path, root: Path, index: Path) -> int:
+    def write(file: Path, root: Path, index: Path) -> int:
         import pyogrio
 
         schema = tile_schema(root, index)
@@ -99,8 +99,8 @@ def _vector(driver: str, **options: str) -> Write:
         try:
             pyogrio.write_arrow(
                 pa.RecordBatchReader.from_batches(_flat(schema.empty_table()).schema, counted),
-                aside,
-                layer=aside.stem,
+                file,
+                layer=file.stem,
                 driver=driver,
                 geometry_name="geometry",
                 geometry_type=column["geometry_types"][0],
@@ -109,18 +109,18 @@ def _vector(driver: str, **options: str) -> Write:
             )
         except (pyogrio.errors.DataSourceError, RuntimeError) as error:
             # GDAL sees only that its stream ended early; what ended it says more
-            cause = counted.error or StorageError(f"GDAL cannot write {aside.name}: {error}")
+            cause = counted.error or StorageError(f"GDAL cannot write {file.name}: {error}")
             raise cause from error
         return counted.rows
 
     return write
 
 
-def _csv(aside: Path, root: Path, index: Path) -> int:
+def _csv(file: Path, root: Path, index: Path) -> int:
     rows = 0
     tables = (_texts(_without_bbox(table)) for table in iter_tiles(root, index))
     schema = _texts(_without_bbox(tile_schema(root, index).empty_table())).schema
-    with pa.csv.CSVWriter(aside, schema) as writer:
+    with pa.csv.CSVWriter(file, schema) as writer:
         for table in tables:
             writer.write_table(table)
             rows += table.num_rows

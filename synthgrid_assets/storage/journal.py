@@ -10,14 +10,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.storage.commit import PARTIAL, file_facts, sync_folders
+from synthgrid_assets.storage.commit import aside, file_facts, sync_folders
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.lattice import Cells
@@ -219,17 +218,14 @@ def _create(path: Path) -> None:
     WAL mode is set here, once, because switching a file that others have open can fail
     with "database is locked" whatever the timeout.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}{PARTIAL}"
-    try:
-        with contextlib.closing(_connect(aside)) as connection:
+    with aside(path) as folder:
+        empty = folder / path.name
+        with contextlib.closing(_connect(empty)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
         with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
-        sync_folders([path.parent])
-    finally:
-        aside.unlink(missing_ok=True)
+            os.link(empty, path)
+    sync_folders([path.parent])
 
 
 @contextlib.contextmanager

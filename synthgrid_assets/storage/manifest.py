@@ -106,7 +106,7 @@ def write_tile_index(
     tiles = rows = digest = 0
     bounds: list[Bbox] = []
     wanted = (r for r in journal.receipts(dataset) if r.cells == _clipped(r, extent))
-    with committing(path) as aside, open_stream(aside, _SCHEMA) as writer:
+    with committing(path) as file, open_stream(file, _SCHEMA) as writer:
         while group := list(itertools.islice(wanted, _BATCH)):
             table, states = _index_table(journal, group, lattice)
             writer.write_table(table)

@@ -1,0 +1,271 @@
+"""Journal: what it says is committed is on disk, whoever writes and whoever is killed."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sqlite3
+import tracemalloc
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.statistics.verdict import Verdict
+from synthgrid_assets.storage.commit import commit_bytes
+from synthgrid_assets.storage.journal import Journal, _create
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.world.tiling import Tile, Tiling
+from synthgrid_assets_tests.storage.made_region import EXTENT, dataset, receipt
+
+FORK = multiprocessing.get_context("fork")
+
+
+def tile_receipt(layout: Layout, data, column: int, row: int, **changes) -> Receipt:
+    side = data.side
+    cells = Cells(column * side, row * side, (column + 1) * side, (row + 1) * side)
+    tile = Tile(row, column, cells, side)
+    return receipt(data, tile, layout.relative(layout.tile(data, tile)), **changes)
+
+
+def test_a_record_without_its_folder_is_refused_and_nothing_of_its_group_recorded(tmp_path):
+    layout = Layout(tmp_path)
+    good, bad = tile_receipt(layout, dataset(8), 0, 0), tile_receipt(layout, dataset(9), 0, 0)
+    commit_bytes(tmp_path / good.path, b"")
+    with Journal(layout) as journal:
+        with pytest.raises(StorageError, match="cannot sync folder"):
+            journal.record([good, bad])
+        assert list(journal.receipts()) == []
+
+
+def test_a_file_that_is_no_journal_or_of_another_version_is_refused(tmp_path):
+    layout = Layout(tmp_path)
+    layout.journal.write_bytes(b"something else, and long enough to be read" * 99)
+    with pytest.raises(StorageError, match="not a database"):
+        Journal(layout)
+    layout.journal.unlink()
+    with sqlite3.connect(layout.journal) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageError, match="schema version 99"):
+        Journal(layout)
+
+
+receipts = st.builds(
+    lambda verdicts, seconds, facts, bbox, expected, picture: receipt(
+        dataset(8),
+        Tiling(EXTENT, 8).at(0, 1),
+        "a/b.parquet",
+        verdicts=tuple(verdicts),
+        seconds=tuple(seconds),
+        facts=tuple(facts),
+        bbox=bbox,
+        expected_rows=expected,
+        picture=picture,
+    ),
+    st.lists(
+        st.builds(
+            Verdict,
+            st.text(),
+            st.booleans(),
+            st.floats(allow_nan=False),
+            st.floats(allow_nan=False),
+            st.none() | st.floats(0, 1),
+        ),
+        max_size=3,
+    ),
+    st.lists(st.tuples(st.text(), st.floats(0, 1e9)), max_size=3),
+    st.lists(st.tuples(st.text(), st.integers() | st.floats(0, 1) | st.text()), max_size=3),
+    st.none() | st.tuples(*[st.floats(-1e7, 1e7)] * 4),
+    st.none() | st.floats(0, 1e9),
+    st.none() | st.text(),
+)
+
+
+@given(receipts)
+def test_a_receipt_survives_json_and_pickle(made):
+    assert Receipt.from_json(made.to_json()) == made
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.integers(-2, 2), st.integers(-2, 2), st.sampled_from((4, 8)), st.integers(0, 3)
+            )
+        ),
+        max_size=6,
+    )
+)
+def test_the_journal_is_a_map_from_paths_to_last_records(tmp_path_factory, groups):
+    layout = Layout(tmp_path_factory.mktemp("root"))
+    model: dict[str, Receipt] = {}
+    with Journal(layout) as journal:
+        for group in groups:
+            made = [tile_receipt(layout, dataset(s), x, y, size=size) for x, y, s, size in group]
+            for item in made:
+                commit_bytes(layout.root / item.path, b"12"[: item.size], durability="batch")
+            journal.record(made)
+            model |= {item.path: item for item in made}
+            assert {r.path: r for r in journal.receipts()} == model
+        for side in (4, 8):
+            mine = [r for r in model.values() if r.side == side]
+            in_order = sorted(mine, key=lambda r: (r.cells.iy0, r.cells.ix0))
+            assert list(journal.receipts(dataset(side))) == in_order
+            sound = [r for r in in_order if r.size == (layout.root / r.path).stat().st_size]
+            assert list(journal.lookup(dataset(side))) == sound
+            assert [r for r in mine if journal.is_committed(dataset(side), r.cells)] == [
+                r for r in mine if r in sound
+            ]
+        assert list(journal.of_asset("riverton", "cafes", "points")) == sorted(
+            model.values(), key=lambda r: (r.side, r.cells.iy0, r.cells.ix0)
+        )
+
+
+def test_a_tile_clipped_by_another_extent_is_another_tile(tmp_path):
+    layout, data = Layout(tmp_path), dataset(8)
+    made = tile_receipt(layout, data, 0, 0)
+    commit_bytes(tmp_path / made.path, b"")
+    with Journal(layout) as journal:
+        journal.record([made])
+        assert journal.is_committed(data, Cells(0, 0, 8, 8))
+        assert not journal.is_committed(data, Cells(0, 0, 8, 7))
+        assert not journal.is_committed(replace(data, realisation="f" * 32), Cells(0, 0, 8, 8))
+        (tmp_path / made.path).unlink()
+        assert not journal.is_committed(data, Cells(0, 0, 8, 8))
+
+
+def test_verify_names_every_damaged_file_and_no_sound_one(tmp_path):
+    layout, data = Layout(tmp_path), dataset(8)
+    made = []
+    for x in range(4):
+        item = tile_receipt(layout, data, x, 0)
+        facts = commit_bytes(tmp_path / item.path, b"content %d" % x)
+        made.append(replace(item, size=facts.size, sha256=facts.sha256))
+    with Journal(layout) as journal:
+        journal.record(made)
+        assert list(journal.verify()) == []
+        (tmp_path / made[1].path).write_bytes(b"cOntent 1")
+        (tmp_path / made[2].path).unlink()
+        damage = list(journal.verify(data))
+    assert [found.receipt for found in damage] == made[1:3]
+    assert "SHA-256" in damage[0].problem
+    assert "missing" in damage[1].problem
+
+
+def test_a_process_that_makes_the_journal_too_late_takes_nothing_away(tmp_path):
+    layout = Layout(tmp_path)
+    made = tile_receipt(layout, dataset(8), 0, 0)
+    commit_bytes(tmp_path / made.path, b"")
+    with Journal(layout) as early:
+        _create(layout.journal)
+        early.record([made])
+    with Journal(layout) as late:
+        assert late.is_committed(dataset(8), made.cells)
+    assert not list(tmp_path.glob(".*"))
+
+
+def record_many(root, process, barrier):
+    layout = Layout(root)
+    barrier.wait(60)
+    with Journal(layout) as journal:
+        for group in range(15):
+            made = [tile_receipt(layout, dataset(8), 4 * group + k, process) for k in range(4)]
+            for item in made:
+                commit_bytes(root / item.path, b"", durability="batch")
+            journal.record(made)
+
+
+def test_processes_that_open_and_write_one_journal_at_once_lose_nothing(tmp_path):
+    barrier = FORK.Barrier(4)
+    children = [FORK.Process(target=record_many, args=(tmp_path, k, barrier)) for k in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+    assert [child.exitcode for child in children] == [0] * 4
+    with Journal(Layout(tmp_path)) as journal:
+        assert sum(1 for _ in journal.lookup(dataset(8))) == 4 * 15 * 4
+
+
+def record_and_die(root, step):
+    layout = Layout(root)
+    made = [tile_receipt(layout, dataset(8), column, 0) for column in range(5)]
+    for item in made:
+        commit_bytes(root / item.path, b"", durability="batch")
+    statements = [0]
+
+    def stop(_):
+        statements[0] += 1
+        if statements[0] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with Journal(layout) as journal:
+        journal._connection.set_trace_callback(stop)
+        journal.record(made)
+
+
+def test_a_group_is_recorded_whole_or_not_at_all(tmp_path):
+    for step in range(1, 20):
+        root = tmp_path / str(step)
+        child = FORK.Process(target=record_and_die, args=(root, step))
+        child.start()
+        child.join(60)
+        with Journal(Layout(root)) as journal:
+            count = sum(1 for _ in journal.lookup(dataset(8)))
+        if child.exitcode == 0:
+            assert count == 5
+            assert step > 6, "the statements of the transaction were not stopped at"
+            return
+        assert count == 0
+    pytest.fail("the writer never finished")
+
+
+def record_until_killed(root, pipe):
+    layout = Layout(root)
+    with Journal(layout) as journal:
+        for row in range(10**6):
+            made = [tile_receipt(layout, dataset(8), column, row) for column in range(5)]
+            for item in made:
+                commit_bytes(root / item.path, b"", durability="batch")
+            journal.record(made)
+            os.write(pipe, b".")
+
+
+def test_what_was_acknowledged_outlives_the_process(tmp_path):
+    for attempt in range(8):
+        root = tmp_path / str(attempt)
+        root.mkdir()
+        reader, writer = os.pipe()
+        child = FORK.Process(target=record_until_killed, args=(root, writer))
+        child.start()
+        os.close(writer)
+        acknowledged = len(os.read(reader, 1 + attempt))
+        child.kill()
+        child.join()
+        while more := os.read(reader, 1 << 16):
+            acknowledged += len(more)
+        os.close(reader)
+        with Journal(Layout(root)) as journal:
+            rows = [r.cells.iy0 // 8 for r in journal.lookup(dataset(8))]
+        assert all(rows.count(row) == 5 for row in rows)
+        assert len(rows) in {5 * acknowledged, 5 * (acknowledged + 1)}
+
+
+def test_reading_ten_thousand_receipts_holds_only_some(tmp_path):
+    layout, data = Layout(tmp_path), dataset(8)
+    layout.folder(data).mkdir(parents=True)
+    with Journal(layout) as journal:
+        for row in range(10):
+            journal.record([tile_receipt(layout, data, column, row) for column in range(1000)])
+        tracemalloc.start()
+        count = sum(1 for _ in journal.receipts(data))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert count == 10_000
+    assert peak < 300_000  # one receipt is about 2 kB in memory
