@@ -31,6 +31,14 @@ class PrivacyError(SynthGridError):
     """A private release that would break its declared guarantee."""
 
 
+class BudgetExhaustedError(PrivacyError):
+    """A private release that would cost more than is left of its budget."""
+
+
+class SnapshotChangedError(PrivacyError):
+    """Private data that differ from those behind a recorded release of the same name."""
+
+
 class StorageError(SynthGridError):
     """A file or store that is missing, damaged or cannot be written."""
 

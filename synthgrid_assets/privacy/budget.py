@@ -164,10 +164,10 @@ def loss(
     int
         In 1e-12 of epsilon: the sum over the `blocks_per_unit` dearest blocks.
     """
-    # whatever is charged, the dearest of the other blocks are among these
+    # a block below these stays below them: charges only add, and `blocks` are looked up
     dearest = connection.execute(
         "SELECT block, pico_epsilon FROM spent WHERE scope = ? ORDER BY pico_epsilon DESC LIMIT ?",
-        (scope, blocks_per_unit + len(blocks)),
+        (scope, blocks_per_unit),
     )
     after = dict.fromkeys(blocks, 0) | dict(dearest)
     after.update(spent_on(connection, scope, blocks))

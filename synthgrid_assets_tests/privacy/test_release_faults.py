@@ -104,7 +104,9 @@ def test_a_storm_of_kills_leaves_nothing_published_that_is_not_recorded(tmp_path
         for process in processes:
             process.kill()
         for process, first in zip(processes, outputs, strict=True):
-            text = first + process.communicate()[0]
+            # not `communicate`, which skips what `readline` has already buffered
+            text = first + process.stdout.read()
+            process.communicate()
             # a line that the kill cut off was handed to nobody
             for block, noisy, _ in (line.split() for line in text.split("\n")[:-1]):
                 published[block].add(int(noisy))
