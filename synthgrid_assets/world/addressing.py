@@ -29,6 +29,6 @@ def words_at(points: PointPattern, key: Key) -> NDArray[np.uint64]:
     ndarray of uint64, shape (n,)
     """
     zero = np.zeros(len(points), np.uint64)
-    return philox_words(
-        points.birth, points.x.view(np.uint64), points.y.view(np.uint64), zero, key
-    )[0]
+    x, y = points.x.view(np.uint64), points.y.view(np.uint64)
+    words: NDArray[np.uint64] = philox_words(points.birth, x, y, zero, key)[0]
+    return words

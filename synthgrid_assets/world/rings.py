@@ -73,7 +73,7 @@ def index_edges(
     bits = CELL_BITS
     while True:
         first, last = y[low] >> bits, (y[high] - 1) >> bits
-        counts = np.maximum(last - first, 0) + 1
+        counts = last - first + 1  # 0 for an edge along a strip's border: it splits no cell
         if counts.sum() <= _ENTRIES_PER_EDGE * counts.size or bits >= 2 * CELL_BITS:
             break
         bits += 1

@@ -26,6 +26,7 @@ from synthgrid_assets.world.spec import (
 )
 
 _TAGS = frozenset({"raster", "vector", "choice", "uniform"})
+_INPUTS: dict[str, type[BaseModel]] = {"raster": RasterInput, "vector": VectorInput}
 _TABLES: dict[str, type[BaseModel]] = {
     "world": WorldTable,
     "tessellation": TessellationTable,
@@ -183,7 +184,6 @@ def _allowed(parents: list[str]) -> list[str]:
     if not parents:
         return list(WorldSpec.model_fields)
     if parents[0] == "inputs" and len(parents) == 3:
-        models = {"raster": RasterInput, "vector": VectorInput}
-        return list(models[parents[2]].model_fields)
+        return list(_INPUTS[parents[2]].model_fields)
     model = _TABLES.get(parents[-1])
     return list(model.model_fields) if model else []

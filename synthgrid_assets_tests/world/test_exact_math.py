@@ -27,7 +27,12 @@ from synthgrid_assets.world.seeding import philox_words, stream_key
 
 mpmath.mp.prec = 200
 WORDS = [0, 1, 2047, 2048, 2**61, 2**62 - 1, 2**62, 2**63, 3 * 2**62, 2**64 - 1]
-WORD = st.integers(0, 2**64 - 1) | st.sampled_from(WORDS)
+WORD = (
+    st.integers(0, 2**64 - 1)
+    | st.sampled_from(WORDS)
+    | st.floats(0, 1, exclude_max=True).map(lambda u: int(u * 2**64))
+    | st.integers(0, 60).map(lambda k: 2**64 - 2**k)
+)
 
 
 def ulps(ours, exact):
