@@ -5,6 +5,7 @@ Belongs here: their definitions and metadata. Not here: how they are decided
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -58,9 +59,9 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
 
 
 def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
-    metadata: dict[str, object] = {
-        "tiles": check.tiles,
-        "false_alarm_rate": check.verdict.false_alarm_rate,
+    metadata: dict[str, dg.MetadataValue[Any] | str] = {
+        "tiles": str(check.tiles),
+        "false_alarm_rate": f"{check.verdict.false_alarm_rate:.2g}",
         "verdict": tests_table([check.verdict]),
     }
     if check.failing:

@@ -118,7 +118,8 @@ class RunSummary:
         metadata = materialization.metadata
         for attribute, name in (("rows", "dagster/row_count"), ("size", "size_bytes")):
             if name in metadata:
-                setattr(tally, attribute, getattr(tally, attribute) + int(metadata[name].value))
+                value = int(str(metadata[name].value))
+                setattr(tally, attribute, getattr(tally, attribute) + value)
 
 
 def run_region(

@@ -32,6 +32,12 @@ def layer_key(world: str, layer: str, noun: str) -> dg.AssetKey:
     return dg.AssetKey([world, layer, noun])
 
 
-def common(world: str) -> dict[str, Any]:
-    """What all assets of a world share."""
-    return {"group_name": world, "owners": OWNERS, "tags": {"synthgrid/world": world}}
+def common(world: str, layer: str | None = None) -> dict[str, Any]:
+    """What all assets of a world share.
+
+    The graph shows an asset by the last part of its key alone, and every layer has its
+    ``points``: so a layer's assets are a group of their own, beside the world's.
+    """
+    group = world if layer is None else f"{world}__{layer}"
+    tags = {"synthgrid/world": world} | ({"synthgrid/layer": layer} if layer else {})
+    return {"group_name": group, "owners": OWNERS, "tags": tags}

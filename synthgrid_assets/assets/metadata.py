@@ -31,22 +31,25 @@ _TESTS = dg.TableSchema(
 
 
 def receipt_metadata(receipt: Receipt, root: Path) -> dict[str, Any]:
-    """What one tile's materialisation shows."""
+    """What one tile's materialisation shows.
+
+    Numbers are text: the UI would draw them as a curve through unrelated tiles.
+    """
     cells = receipt.cells
     shown: dict[str, Any] = {
         "dagster/row_count": receipt.rows,
         "tile": receipt.tile,
         "cells": f"[{cells.ix0}, {cells.iy0}, {cells.ix1}, {cells.iy1})",
         "path": dg.MetadataValue.path(str(root / receipt.path)),
-        "size_bytes": receipt.size,
+        "size_bytes": str(receipt.size),
         "digest": receipt.digest,
         "sha256": receipt.sha256,
-        "seconds": round(receipt.total_seconds, 4),
+        "seconds": f"{receipt.total_seconds:.4f}",
         "realisation": receipt.realisation,
-        **dict(receipt.facts),
+        **{name: str(value) for name, value in receipt.facts},
     }
     if receipt.expected_rows is not None:
-        shown["expected_rows"] = round(receipt.expected_rows, 2)
+        shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
     if receipt.bbox is not None:
         shown["bounds"] = ", ".join(f"{edge:.3f}" for edge in receipt.bbox)
     if receipt.picture is not None:

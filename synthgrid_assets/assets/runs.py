@@ -28,6 +28,7 @@ from synthgrid_assets.world.tiling import Tile
 
 ASSET_JOB = "__ASSET_JOB"
 LOCATION = "synthgrid_assets"
+SILENT_CONSOLE = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,15 @@ def create_run(
 def execute_here(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, request: RegionRequest
 ) -> tuple[dg.DagsterRun, Iterator[dg.DagsterEvent]]:
-    """Create the run and execute it in this process, event by event."""
-    tagged = replace(request, tags={**request.tags, **process_tag()})
+    """Create the run and execute it in this process, event by event.
+
+    The console stays silent: the caller tells what happens, the instance keeps the log.
+    """
+    tagged = replace(
+        request,
+        tags={**request.tags, **process_tag()},
+        run_config={**request.run_config, "loggers": SILENT_CONSOLE},
+    )
     run, job = create_run(instance, repository, tagged, ui_origin())
     return run, execute_run_iterator(InMemoryJob(job), run, instance)
 

@@ -29,7 +29,7 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         "with each tile's box, rows, digest, file and hash. Readers need no glob.",
         kinds={"python", "parquet"},
         code_version="1",
-        **common(world),
+        **common(world, layer),
     )
     def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:
         workshop = Workshop.of(spec, layer, data.path)

@@ -133,7 +133,7 @@ def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
         code_version=asset_version(spec, layer, product).code_version,
         kinds=set(product.kinds),
         metadata=column_metadata(columns_of(product, table), layer_key(world, layer, "points")),
-        **common(world),
+        **common(world, layer),
     )
 
 

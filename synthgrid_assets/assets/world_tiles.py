@@ -68,7 +68,7 @@ def _result(spec: WorldSpec, key: dg.AssetKey, version: str, tile: Tile) -> Tile
         metadata={
             "cells": str(list(tile.cells)),
             "bounds": ", ".join(f"{edge:.3f}" for edge in bounds),
-            "square_km": tile.cells.area * spec.world.cell**2 / 1e6,
+            "square_km": f"{tile.cells.area * spec.world.cell**2 / 1e6:.3f}",
         },
         check_metadata={"tests": tests_table([verdict])},
     )

@@ -1,4 +1,4 @@
-"""The process that starts and buries workers: one thread, modules loaded once, then forks.
+"""The process that starts and buries workers: modules are loaded once, then it forks.
 
 Belongs here: fork, kill, wait. Not here: anything that knows a task.
 

@@ -37,8 +37,8 @@ class WorkerPool:
     settings : Settings
         Number of workers, deadline, recycling, memory cap.
     preload : sequence of str
-        Modules to import once, before the first worker is forked. They must not start
-        threads.
+        Modules to import once, before the first worker is forked. A thread that an import
+        starts does not exist in the workers: Arrow, which starts some, is made for that.
     warm_up : callable, optional
         Importable function called once after the imports, as to compile kernels.
 
@@ -135,14 +135,16 @@ class WorkerPool:
         order.reply.cancel()
         for worker in list(self._workers.values()):
             if worker.order is order:
-                await self._bury(worker)
+                burial = self._bury(worker)
                 self._spawn()
+                await asyncio.shield(burial)
 
     async def close(self) -> None:
         """End every worker and the nursery; orders still open fail."""
-        self._break(EngineError("the worker pool is closed"))
+        closed = EngineError("the worker pool is closed")
+        self._break(closed)
         patience = self._settings.grace + 1
-        burials = [self._bury(worker) for worker in list(self._workers.values())]
+        burials = self._bury_all(self._broken or closed)
         if burials and self._nursery.ready.done():
             await asyncio.wait(burials, timeout=patience)
         for job in self._background:
@@ -248,10 +250,14 @@ class WorkerPool:
     def _lose_nursery(self, error: EngineError) -> None:
         """Without a nursery there are no workers: what is in flight fails, all the rest too."""
         self._break(error)
-        for worker in list(self._workers.values()):
-            self._bury(worker)
+        self._bury_all(error)
+
+    def _bury_all(self, why: EngineError) -> list[asyncio.Future[int]]:
+        workers = list(self._workers.values())
+        for worker in workers:
             if worker.order is not None and not worker.order.reply.done():
-                worker.order.reply.set_exception(error)
+                worker.order.reply.set_exception(why)
+        return [self._bury(worker) for worker in workers]
 
     def _break(self, error: EngineError) -> None:
         """Refuse new orders and fail those no worker has."""

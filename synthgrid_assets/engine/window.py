@@ -71,7 +71,7 @@ class Window:
         self._draw = draw or random.Random()
         self._orders: dict[asyncio.Task[None], Order | None] = {}
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self._cancelled = False
+        self._cancelling: asyncio.Task[None] | None = None
 
     @property
     def room(self) -> int:
@@ -84,7 +84,7 @@ class Window:
         Whoever commits outcomes in groups gets larger ones the slower a commit is.
         """
         group = [await self.exchange(tasks)]
-        while not self._outcomes.empty() and not self._cancelled:
+        while not self._outcomes.empty() and not self._cancelling:
             group.append(await self.exchange(()))
         return group
 
@@ -96,14 +96,14 @@ class Window:
         EngineError
             When the window was cancelled.
         """
-        for task in () if self._cancelled else tasks:
+        for task in () if self._cancelling else tasks:
             self.held += 1
             self._tally.in_flight += 1
             self._tally.peak_window = max(self._tally.peak_window, self.held)
             settling = asyncio.get_running_loop().create_task(self._settle(task))
             self._orders[settling] = None
             settling.add_done_callback(self._release)
-        outcome = None if self._cancelled else await self._outcomes.get()
+        outcome = None if self._cancelling else await self._outcomes.get()
         if outcome is None:
             raise EngineError(f"the run was cancelled with {self.held} tasks held")
         self.held -= 1
@@ -116,7 +116,12 @@ class Window:
         killed. Outcomes nobody has taken are dropped: what a task had committed is found
         by whoever keeps the journal.
         """
-        self._cancelled = True
+        if self._cancelling is None:
+            self._cancelling = asyncio.get_running_loop().create_task(self._stop())
+        # whoever waits may be cancelled or ask twice; the stopping itself goes on
+        await asyncio.shield(self._cancelling)
+
+    async def _stop(self) -> None:
         self._outcomes.put_nowait(None)
         running = [task for task, order in self._orders.items() if order and order.running]
         for settling in self._orders.keys() - set(running):
@@ -143,7 +148,7 @@ class Window:
             try:
                 reply = await self._attempt(task)
             except Exception as error:
-                last = attempt == self._settings.attempts or self._cancelled
+                last = attempt == self._settings.attempts or self._cancelling
                 if last or not getattr(error, "retryable", False):
                     self._fail(task, error, attempt)
                     return

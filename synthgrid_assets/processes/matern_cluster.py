@@ -17,6 +17,7 @@ from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.generating_function import count_pmf
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
 from synthgrid_assets.processes.parents import parents_within
 from synthgrid_assets.world.exact_math import poisson_table
@@ -97,6 +98,21 @@ class MaternClusterLaw(IsotropicLaw):
         k: NDArray[np.float64] = math.pi * np.asarray(r, float) ** 2 + siblings / self.kappa
         return k
 
+    def count_pmf(self, width: float, height: float) -> NDArray[np.float64]:
+        """Probability of 0, 1, 2 ... points in a rectangle, shape (n,); the rest is < 1e-17."""
+        (x, over_x), (y, over_y) = (_axis_nodes(side, self.radius) for side in (width, height))
+        left, right = (-x / self.radius)[:, None], ((width - x) / self.radius)[:, None]
+        below, above = (-y / self.radius)[None, :], ((height - y) / self.radius)[None, :]
+        caught = (
+            _disc_corner(right, above)
+            - _disc_corner(left, above)
+            - _disc_corner(right, below)
+            + _disc_corner(left, below)
+        ) / math.pi
+        area = np.outer(over_x, over_y)
+        area *= width * height / np.vdot(area, caught)  # every window's mean count is exact
+        return count_pmf(self.kappa, self.mu, np.clip(caught, 0.0, 1.0).ravel(), area.ravel())
+
 
 class MaternClusterProcess:
     """Samples a Matern cluster process on the plane, any rectangle of cells at a time.
@@ -151,6 +167,35 @@ def build(
     spread = MaternClusterLaw(float(parents), float(offspring), radius / CELL).count_variance(1, 1)
     check_density(name, "parents_per_km2 * mean_offspring", parents * offspring, spread)
     return MaternClusterProcess(key, parents, offspring, radius)
+
+
+def _axis_nodes(side: float, radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights over parents along one axis, dense where a disc meets the border."""
+    x, w = np.polynomial.legendre.leggauss(32)
+    t = (x + 1) / 2
+    place, slope = t**2 * (3 - 2 * t), 3 * t * (1 - t) * w
+    edges = np.unique([-radius, 0.0, radius, side - radius, side, side + radius])
+    lengths = np.diff(edges)
+    return (edges[:-1, None] + lengths[:, None] * place).ravel(), np.outer(lengths, slope).ravel()
+
+
+def _disc_corner(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of the unit disc where u <= x and v <= y."""
+    x, y = np.clip(x, -1, 1), np.clip(y, -1, 1)
+    chord = np.sqrt(1 - y * y)
+    inside = _half_cap(x) + np.sign(y) * _half_cap(-chord) + y * (x + chord)
+    outside = np.where(
+        (x >= 0) & (y >= 0),
+        2 * _half_cap(x) + 2 * _half_cap(y) - math.pi,
+        np.where((x < 0) & (y < 0), 0.0, 2 * _half_cap(np.minimum(x, y))),
+    )
+    return np.where(x * x + y * y < 1, inside, outside)
+
+
+def _half_cap(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of the upper half of the unit disc left of x."""
+    area: NDArray[np.float64] = (x * np.sqrt(1 - x * x) + np.arcsin(x) + math.pi / 2) / 2
+    return area
 
 
 @njit(cache=True)

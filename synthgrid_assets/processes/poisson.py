@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.stats import poisson
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import Parameters, check_density, per_cell
@@ -69,6 +70,12 @@ class PoissonLaw:
     def count_variance(self, width: float, height: float) -> float:
         """Variance of the number of points in a `width` x `height` rectangle."""
         return self.intensity * width * height
+
+    def count_pmf(self, width: float, height: float) -> NDArray[np.float64]:
+        """Probability of 0, 1, 2 ... points in a rectangle, shape (n,); the rest is < 1e-15."""
+        mean = self.intensity * width * height
+        pmf: NDArray[np.float64] = poisson.pmf(np.arange(int(poisson.isf(1e-16, mean)) + 2), mean)
+        return pmf
 
     def cell_covariance(self, lags: int) -> NDArray[np.float64]:
         """Zeros, shape (2 lags + 1, 2 lags + 1): disjoint cells are independent."""

@@ -1,7 +1,8 @@
 """Strauss and hard-core Gibbs processes on the whole plane, by coupling from the past.
 
 Belongs here: the sampler of both and what is known of their law. Not here: the births
-that dominate them (`space_time`); Matern's hard-core models (`matern_hard_core`).
+that dominate them (`space_time`), the coupling's kernels (`coupling`), Matern's hard-core
+models (`matern_hard_core`).
 """
 
 from __future__ import annotations
@@ -10,21 +11,18 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import GeometryError, SpecError
-from synthgrid_assets.processes.bins import bin_grid, bin_of, binned
+from synthgrid_assets.processes.coupling import BEFORE, Alive, advance, unknown
 from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
 from synthgrid_assets.processes.space_time import (
     LONGEST,
     SHORT,
     TIME_BITS,
-    Births,
     SpaceTimeProcess,
     between,
     joined,
@@ -36,7 +34,6 @@ from synthgrid_assets.world.seeding import Key
 ALGORITHM_VERSION = 1
 MAX_SPAN = 1 << 13
 MAX_NEIGHBOURS = 1 << 20
-BEFORE = -(1 << 62)  # the time of what was alive before a slab begins
 
 
 class StraussParameters(Parameters):
@@ -166,16 +163,6 @@ class StraussLaw:
         return math.ceil(math.log(probability) / math.log(self.branching)) + 1
 
 
-class _Alive(NamedTuple):
-    """The points of the upper process, and which of them are in the lower one."""
-
-    death: NDArray[np.int64]
-    x: NDArray[np.int64]
-    y: NDArray[np.int64]
-    birth: NDArray[np.uint64]
-    lower: NDArray[np.bool_]
-
-
 class StraussProcess:
     """Samples a Strauss or hard-core process, any rectangle of atom cells at a time.
 
@@ -258,14 +245,14 @@ class StraussProcess:
             parts += self._settled(cell, span, halo)
         return parts
 
-    def _present(self, cells: Cells, span: int, halo: int) -> _Alive:
+    def _present(self, cells: Cells, span: int, halo: int) -> Alive:
         """Upper and lower process in `cells` at time 0, from `span` lifetimes of the past."""
         around = cells.grown(halo)
         start = -span << TIME_BITS
         long_lived = self._births.long_lived(around, span + LONGEST, start)
         slabs = range(span, span + SHORT)
         earlier = [self._births.short_lived(around, slab, start) for slab in slabs]
-        alive = _maybe(joined([between(long_lived, BEFORE, start), *earlier]))
+        alive = unknown(joined([between(long_lived, BEFORE, start), *earlier]))
         for slab in range(span - 1, -1, -1):
             begin, end = -(slab + 1) << TIME_BITS, -slab << TIME_BITS
             births = joined(
@@ -274,12 +261,12 @@ class StraussProcess:
                     between(long_lived, begin, end),
                 ]
             )
-            alive = _Alive._make(
-                _advance(alive, births, end, around.quanta(), self._radius, self._accept)
+            alive = Alive._make(
+                advance(alive, births, end, around.quanta(), self._radius, self._accept)
             )
         x0, y0, x1, y1 = cells.quanta()
         inside = (alive.x >= x0) & (alive.x < x1) & (alive.y >= y0) & (alive.y < y1)
-        return _Alive._make(column[inside] for column in alive)
+        return Alive._make(column[inside] for column in alive)
 
 
 def build_strauss(parameters: StraussParameters, key: Key, cell_metres: float) -> StraussProcess:
@@ -322,104 +309,3 @@ def _acceptance(gamma: Fraction) -> NDArray[np.uint64]:
             thresholds.append(int(power))
             power *= factor
     return np.array(thresholds, np.uint64)
-
-
-def _maybe(births: Births) -> _Alive:
-    """Births of an unknown time: all in the upper process, none in the lower."""
-    nowhere = np.zeros(births.x.size, np.bool_)
-    return _Alive(births.death, births.x, births.y, births.birth, nowhere)
-
-
-@njit(cache=True)
-def _advance(alive, births, end, region, radius, accept):
-    """Both processes after one slab of births: columns of what is alive at its end.
-
-    Neighbours are found first, in order of place, where memory is near; what they decide
-    is found after, in order of time.
-    """
-    old = alive.x.size
-    x, y = np.concatenate((alive.x, births.x)), np.concatenate((alive.y, births.y))
-    death = np.concatenate((alive.death, births.death))
-    birth = np.concatenate((alive.birth, births.birth))
-    time = np.concatenate((np.full(old, BEFORE), births.time))
-    grid = bin_grid(x.size, region, radius)
-    start, place = binned(x, y, grid)
-    x, y, death, birth, time = x[place], y[place], death[place], birth[place], time[place]
-    first, neighbour = _neighbours(x, y, death, birth, time, start, grid, radius, x.size)
-    if first[-1] > x.size:
-        first, neighbour = _neighbours(x, y, death, birth, time, start, grid, radius, first[-1])
-    upper, lower = place < old, np.zeros(x.size, np.bool_)
-    at = np.empty(x.size, np.int64)
-    for p in range(x.size):
-        at[place[p]] = p
-        lower[p] = place[p] < old and alive.lower[min(place[p], old - 1)]
-    for i in _time_order(births.time, births.birth):
-        p = at[old + i]
-        most, least = 0, 0
-        for n in range(first[p], first[p + 1]):
-            most += upper[neighbour[n]]
-            least += lower[neighbour[n]]
-        # an unseen neighbour is possible where the radius leaves the region
-        seen = region[0] <= x[p] - radius and x[p] + radius < region[2]
-        seen = seen and region[1] <= y[p] - radius and y[p] + radius < region[3]
-        upper[p] = births.accept[i] < accept[min(least, accept.size - 1)]
-        lower[p] = seen and births.accept[i] < accept[min(most, accept.size - 1)]
-    stay = np.flatnonzero(upper & (death > end))
-    return death[stay], x[stay], y[stay], birth[stay], lower[stay]
-
-
-@njit(cache=True)
-def _neighbours(x, y, death, birth, time, start, grid, radius, room):
-    """Earlier points alive at each birth within the radius: where each list starts, lists.
-
-    If there are more than `room` in all, the lists' starts are right and the lists cut off.
-    """
-    columns = grid[1]
-    first = np.zeros(x.size + 1, np.int64)
-    found = np.empty(room, np.int64)
-    n = 0
-    for p in range(x.size):
-        now, px, py = time[p], x[p], y[p]
-        if now > BEFORE:
-            middle = bin_of(px, py, grid)
-            for row in range(middle - columns, middle + columns + 1, columns):
-                for q in range(start[row - 1], start[row + 2]):
-                    dx, dy = x[q] - px, y[q] - py
-                    near = dx * dx + dy * dy <= radius * radius
-                    if near and death[q] > now and _earlier(q, p, time, birth):
-                        if n < room:
-                            found[n] = q
-                        n += 1
-        first[p + 1] = n
-    return first, found
-
-
-@njit(cache=True)
-def _earlier(i, j, time, birth):
-    return time[i] < time[j] or (time[i] == time[j] and birth[i] < birth[j])
-
-
-@njit(cache=True)
-def _time_order(time, birth):
-    """Numbers of the births in order of time: short buckets of time, each sorted."""
-    n = time.size
-    order = np.empty(n, np.int64)
-    if n == 0:
-        return order
-    low = time.min()
-    per_unit = float(n) / float(time.max() - low + 1)
-    start = np.zeros(n + 2, np.int64)
-    for i in range(n):
-        start[np.int64(float(time[i] - low) * per_unit) + 1] += 1
-    for bucket in range(n + 1):
-        start[bucket + 1] += start[bucket]
-    free = start[:-1].copy()
-    for i in range(n):
-        b = np.int64(float(time[i] - low) * per_unit)
-        spot = free[b]
-        free[b] += 1
-        while spot > start[b] and _earlier(i, order[spot - 1], time, birth):
-            order[spot] = order[spot - 1]
-            spot -= 1
-        order[spot] = i
-    return order

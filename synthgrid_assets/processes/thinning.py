@@ -131,4 +131,5 @@ def _multiply(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.floa
     """The product of two pixel grids over the same cells, on the finer grid."""
     coarse, fine = sorted((a, b), key=lambda grid: grid.shape[0])
     factor = fine.shape[0] // coarse.shape[0]
-    return np.kron(coarse, np.ones((factor, factor))) * fine
+    product: NDArray[np.float64] = np.kron(coarse, np.ones((factor, factor))) * fine
+    return product

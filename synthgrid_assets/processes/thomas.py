@@ -19,6 +19,7 @@ from scipy.special import erf, erfc
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.generating_function import count_pmf
 from synthgrid_assets.processes.parents import parents_within
 from synthgrid_assets.world.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.world.lattice import CELL, Cells
@@ -96,6 +97,13 @@ class ThomasLaw:
         clustered = self.mu * self._overlap(width) * self._overlap(height)
         return self.intensity * (width * height + clustered)
 
+    def count_pmf(self, width: float, height: float) -> NDArray[np.float64]:
+        """Probability of 0, 1, 2 ... points in a rectangle, shape (n,); the rest is < 1e-17."""
+        (across, over_x), (up, over_y) = self._catch(width), self._catch(height)
+        return count_pmf(
+            self.kappa, self.mu, np.outer(across, up).ravel(), np.outer(over_x, over_y).ravel()
+        )
+
     def cell_covariance(self, lags: int) -> NDArray[np.float64]:
         """Covariance of two unit cells' counts beyond Poisson's, by lag.
 
@@ -116,6 +124,19 @@ class ThomasLaw:
         """Integral of the N(0, 2 sigma^2) density of u - v over u, v in [0, side]."""
         z = side / (2 * self.sigma)
         return side * float(erf(z)) + 2 * self.sigma / math.sqrt(math.pi) * math.expm1(-z * z)
+
+    def _catch(self, side: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Quadrature over parents along one axis: P(offspring in [0, side]), weights."""
+        far = 9 * self.sigma  # P(beyond) < 3e-19
+        outer, inner = min(far, side / 2), max(side - 2 * far, 0.0)
+        edges = np.concatenate([np.linspace(-far, 0, 4), np.linspace(0, outer, 4)[1:]])
+        nodes, weights = np.polynomial.legendre.leggauss(12)
+        middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+        y = (middle[:, None] + half[:, None] * nodes).ravel()
+        root = self.sigma * math.sqrt(2)
+        caught = (erf((side - y) / root) + erf(y / root)) / 2
+        # the two ends are alike; between them every offspring is caught
+        return np.append(caught, 1.0), np.append(2 * np.outer(half, weights).ravel(), inner)
 
     def _excess(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of max(D - t, 0) for siblings' displacement D: its curvature is the density."""

@@ -88,7 +88,8 @@ def points_digest(points: Points) -> int:
 def _integers(column: pa.Array) -> NDArray[np.int64]:
     """A mark's values as integers: codes of labels, bits of numbers."""
     if pa.types.is_dictionary(column.type):
-        return column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        codes: NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        return codes
     values: NDArray[np.int64] = column.to_numpy(zero_copy_only=False).view(np.int64)
     return values
 

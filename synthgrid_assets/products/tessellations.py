@@ -15,8 +15,11 @@ from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.geoparquet import polygon_table
+from synthgrid_assets.tessellation.cell_verification import cell_faults
+from synthgrid_assets.tessellation.faults import CellFaults, TriangleFaults
 from synthgrid_assets.tessellation.polygons import ring_metres, triangle_metres
-from synthgrid_assets.tessellation.tessellate import Tessellation
+from synthgrid_assets.tessellation.tile import Tessellation
+from synthgrid_assets.tessellation.verification import triangle_faults
 from synthgrid_assets.world.lattice import CELL_BITS
 from synthgrid_assets.world.tiling import Tile
 
@@ -59,9 +62,9 @@ def voronoi_table(workshop: Workshop, tessellation: Tessellation) -> pa.Table:
         {
             "site_id": t.site_id,
             "merged_ids": pa.ListArray.from_arrays(
-                pa.array(t.merged_offsets.astype(np.int32)), pa.array(t.merged_ids)
+                pa.array(t.merged_offsets.astype(np.int32)), pa.array(t.merged)
             ),
-            "area_m2": t.area_m2(workshop.lattice),
+            "area_m2": t.area(workshop.lattice),
             "n_neighbours": t.n_neighbours.astype(np.int32),
             "anchor": t.anchor,
             "valid": t.valid,
@@ -69,4 +72,51 @@ def voronoi_table(workshop: Workshop, tessellation: Tessellation) -> pa.Table:
         *ring_metres(t, workshop.lattice),
         crs=workshop.lattice.crs,
         facts=workshop.facts("voronoi"),
+    )
+
+
+def verify_delaunay(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+    """The test of a tile of triangles: exact predicates, and the ids that were written."""
+    tessellation = workshop.tessellation(tile.cells)
+    faults = triangle_faults(tessellation.triangles, tessellation.triangle_xy, tile.cells)
+    written = np.column_stack([rows[name].to_numpy() for name in "abc"])
+    return (_exact("triangles_are_delaunay", faults, written, tessellation.triangles),)
+
+
+def verify_voronoi(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+    """The test of a tile of cells: exact areas and edges, and the ids that were written."""
+    tessellation = workshop.tessellation(tile.cells)
+    t = tessellation
+    faults = cell_faults(t.x, t.y, t.ring, t.ring_offsets, t.doubled_area, tile.cells)
+    written = rows["site_id"].to_numpy()
+    return (_exact("cells_cover_the_tile", faults, written, tessellation.site_id),)
+
+
+def _exact(
+    test: str,
+    faults: TriangleFaults | CellFaults,
+    written: NDArray[np.int64],
+    made: NDArray[np.int64],
+) -> Verdict:
+    unwritten = int(written.shape != made.shape or (written != made).any())
+    detail = f"{len(made)} rows, faults: {faults.describe()}"
+    return Verdict.exact(test, faults.total + unwritten, detail)
+
+
+def _delaunay_digest(tessellation: Tessellation) -> int:
+    xy = tessellation.triangle_xy
+    return content_digest("delaunay", xy[:, 0] >> CELL_BITS, xy[:, 1] >> CELL_BITS, [*xy.T])
+
+
+def _voronoi_digest(tessellation: Tessellation) -> int:
+    t = tessellation
+    ring = (t.ring.ravel(), 2 * t.ring_offsets)
+    return content_digest("voronoi", t.x >> CELL_BITS, t.y >> CELL_BITS, [t.site_id, ring])
+
+
+def _facts(tessellation: Tessellation) -> tuple[tuple[str, int], ...]:
+    return (
+        ("halo_cells", tessellation.halo),
+        ("anchors", int(tessellation.anchor.sum())),
+        ("invalid_cells", int((~tessellation.valid).sum())),
     )

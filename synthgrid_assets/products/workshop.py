@@ -24,6 +24,9 @@ from synthgrid_assets.products.versions import (
 )
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.storage.layout import Dataset, Layout
+from synthgrid_assets.tessellation.sites import Sites
+from synthgrid_assets.tessellation.tessellate import tessellate
+from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets.world.seeding import Key
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
@@ -82,6 +85,7 @@ class Workshop:
         self.layer = job.layer
         self.layout = Layout(Path(job.root))
         self._retention: tuple[Cells, Retention] | None = None
+        self._tessellation: Tessellation | None = None
 
     @classmethod
     def of(cls, spec: WorldSpec, layer: str, root: Path) -> Workshop:
@@ -104,6 +108,18 @@ class Workshop:
         names = input_names(self.table)
         inputs = open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
         return build_sampler(self.spec, self.layer, inputs)
+
+    def tessellation(self, cells: Cells) -> Tessellation:
+        """The exact tessellation of `cells`; the last one is kept, as two products share it."""
+        if self._tessellation is None or self._tessellation.cells != cells:
+            table = self.table.tessellation
+            anchors = table.anchors if table is not None else None
+            self._tessellation = tessellate(self._sites, cells, anchors=anchors)
+        return self._tessellation
+
+    def _sites(self, cells: Cells) -> Sites:
+        pattern = self.sampler.points(cells)
+        return Sites(pattern.x, pattern.y, pattern.ids())
 
     def retention(self, cells: Cells) -> Retention:
         """What thinning leaves in `cells`; the last answer is kept, as a tile asks twice."""

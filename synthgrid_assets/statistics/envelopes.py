@@ -54,7 +54,7 @@ def curve_fits_twins(
         The same statistic of n independent realisations of the same law, thinned alike,
         each under a key of its own.
     alpha : float
-        Probability that a healthy curve fails; at least ``1 / (n + 1)``.
+        Bound of the probability that a healthy curve fails; more than ``1 / (n + 1)``.
 
     Returns
     -------
@@ -73,7 +73,9 @@ def curve_fits_twins(
     -----
     Each curve's pointwise two-sided ranks among all n + 1 are sorted, and curves are
     ordered by these vectors lexicographically: the extreme rank length (Myllymaki et
-    al. 2017, Global envelope tests for spatial processes, JRSS B 79).
+    al. 2017, Global envelope tests for spatial processes, JRSS B 79). Smooth curves tie
+    (the lowest everywhere and the highest everywhere); then the larger of their largest
+    standardised deviations is the more extreme.
 
     Examples
     --------
@@ -112,9 +114,9 @@ def _check(observed: NDArray[np.float64], twins: NDArray[np.float64], alpha: flo
             f"curve of shape {observed.shape} and twins of shape {twins.shape} do not match; "
             "give shapes (m,) and (n, m)"
         )
-    if alpha < 1 / (len(twins) + 1):
+    if alpha * (len(twins) + 1) <= 1:
         raise GeometryError(
-            f"{len(twins)} twins cannot reach alpha = {alpha:g}; give {int(np.ceil(1 / alpha)) - 1}"
+            f"{len(twins)} twins cannot reach alpha = {alpha:g}; give {int(1 / alpha)}"
         )
     if not (np.isfinite(observed).all() and np.isfinite(twins).all()):
         raise GeometryError("curves hold values that are not finite")
@@ -124,8 +126,11 @@ def _extremeness(curves: NDArray[np.float64]) -> NDArray[np.int64]:
     """Place of each curve from the most extreme on, equal curves alike; shape (n + 1,)."""
     ranks = rankdata(curves, axis=0)
     depth = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
-    order = np.lexsort(depth.T[::-1])
-    changes = np.r_[0, (np.diff(depth[order], axis=0) != 0).any(axis=1).cumsum()]
+    spread = curves.std(axis=0)
+    away = np.abs(curves - curves.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    keys = np.column_stack([depth, -away.max(axis=1)])
+    order = np.lexsort(keys.T[::-1])
+    changes = np.r_[0, (np.diff(keys[order], axis=0) != 0).any(axis=1).cumsum()]
     place = np.empty(len(curves), np.int64)
     place[order] = changes
     return place

@@ -111,7 +111,8 @@ class HaloedPattern:
         """Pairs (point in the window, any other) by the first distance they are within."""
         limits = self._limits(r)
         buckets = bucket(self.x, self.y, int(limits[-1]))
-        return np.asarray(pair_counts(buckets, self.inner[buckets.order], limits * limits))
+        group = self.inner[buckets.order].astype(np.int64) - 1
+        return np.asarray(pair_counts(buckets, group, 1, limits * limits)[0])
 
     def _share_within(
         self, r: NDArray[np.float64], x: NDArray[np.int64], y: NDArray[np.int64], *, own: bool

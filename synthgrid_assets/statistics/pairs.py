@@ -95,13 +95,14 @@ def crossings(buckets, reach, side, cell, usable, first_line, first_group, count
 
 
 @njit(cache=True)
-def pair_counts(buckets, inner, squares):
-    """Ordered pairs (point with `inner`, any other) by the first square they are within.
+def pair_counts(buckets, group, groups, squares):
+    """Ordered pairs (point of a group, any other) by the first square they are within.
 
-    `squares` are ascending squared distances in quanta; pairs beyond the last are left out.
+    Shape (groups, squares). `group` is -1 for points that are only partners, `squares`
+    are ascending squared distances in quanta; pairs beyond the last are left out.
     """
     x, y, starts = buckets.x, buckets.y, buckets.starts
-    counts = np.zeros(squares.size, np.int64)
+    counts = np.zeros((groups, squares.size), np.int64)
     limit = squares[-1]
     for row in range(buckets.rows):
         for column in range(buckets.columns):
@@ -111,13 +112,13 @@ def pair_counts(buckets, inner, squares):
                 begin = starts[other_row * buckets.columns + first]
                 end = starts[other_row * buckets.columns + last + 1]
                 for i in range(starts[here], starts[here + 1]):
-                    if not inner[i]:
+                    if group[i] < 0:
                         continue
                     for j in range(begin, end):
                         dx, dy = x[j] - x[i], y[j] - y[i]
                         square = dx * dx + dy * dy
                         if square <= limit and i != j:
-                            counts[np.searchsorted(squares, square)] += 1
+                            counts[group[i], np.searchsorted(squares, square)] += 1
     return counts
 
 

@@ -17,6 +17,7 @@ from synthgrid_assets.statistics.line_contrast import compare
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.pairs import bucket, crossings
 from synthgrid_assets.statistics.region import REGION_ALPHA
+from synthgrid_assets.statistics.strips import Strip
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.lattice import CELL, Cells
 
@@ -63,43 +64,6 @@ class LineCounts:
     def none(cls, side: int) -> LineCounts:
         """Nothing counted yet."""
         return cls(np.zeros(side, np.int64), np.zeros(side))
-
-
-@dataclass(frozen=True, eq=False)
-class _Band:
-    """Points and mean retention by cell of a rectangle of cells."""
-
-    cells: Cells
-    x: NDArray[np.int64]
-    y: NDArray[np.int64]
-    retention: NDArray[np.float64]
-
-    def transposed(self) -> _Band:
-        """The same with x and y exchanged: its vertical lines are this one's horizontal."""
-        ix0, iy0, ix1, iy1 = self.cells
-        return _Band(Cells(iy0, ix0, iy1, ix1), self.y, self.x, self.retention.T)
-
-    def with_north(self, strip: _Band) -> _Band:
-        """This band and the one north of it; the latter alone if they don't touch."""
-        if (self.cells.iy1, self.cells.ix0, self.cells.ix1) != (
-            strip.cells.iy0,
-            strip.cells.ix0,
-            strip.cells.ix1,
-        ):
-            return strip
-        return _Band(
-            strip.cells._replace(iy0=self.cells.iy0),
-            np.concatenate([self.x, strip.x]),
-            np.concatenate([self.y, strip.y]),
-            np.vstack([self.retention, strip.retention]),
-        )
-
-    def northern_rows(self, rows: int) -> _Band:
-        """The northernmost `rows` rows of cells."""
-        cells = self.cells._replace(iy0=max(self.cells.iy1 - rows, self.cells.iy0))
-        kept = self.y >= cells.iy0 * CELL
-        grid = self.retention[cells.iy0 - self.cells.iy0 :]
-        return _Band(cells, self.x[kept], self.y[kept], grid)
 
 
 class SeamCounter:
@@ -158,7 +122,7 @@ class SeamCounter:
         self._block = max(math.ceil(correlation / 2 / side), 1)
         self.vertical: dict[int, LineCounts] = {}
         self.horizontal: dict[int, LineCounts] = {}
-        self._below: _Band | None = None
+        self._below: Strip | None = None
 
     def add(
         self,
@@ -183,12 +147,9 @@ class SeamCounter:
         GeometryError
             If the rectangle is not within one row of tiles, or not north of the last.
         """
-        inside = (x >= cells.ix0 * CELL) & (x < cells.ix1 * CELL)
-        inside &= (y >= cells.iy0 * CELL) & (y < cells.iy1 * CELL)
-        strip = _Band(cells, x[inside], y[inside], retention)
-        self._check(strip)
+        strip = Strip.row_of_tiles(cells, x, y, retention, self._side)
+        band = strip.on_top_of(self._below)
         self._count(self.vertical, strip)
-        band = strip if self._below is None else self._below.with_north(strip)
         self._count(self.horizontal, band.transposed())
         # the lines nearer to the northern border than to this one are counted with it
         self._below = strip.northern_rows(self._side // 2 + self._depth)
@@ -200,19 +161,17 @@ class SeamCounter:
         -------
         Verdict
             Null hypothesis: a stationary process, thinned. Pairs across borders are
-            compared with those across inner lines out of the border's reach, each way;
-            the error comes from the spread between inner lines, so that clustering is
-            accounted for whatever it is (`line_contrast`). The p-value is twice the
-            smaller one of the two directions.
+            compared with those across inner lines out of the border's reach; the error
+            comes from the spread between inner lines, so that clustering is accounted
+            for whatever it is (`line_contrast`). Vertical borders, horizontal ones and
+            all together are tested; the p-value is three times the smallest.
         """
-        tests = [
-            compare(
-                np.array([block.pairs for block in lines.values()]).reshape(-1, self._side),
-                np.array([block.exposure for block in lines.values()]).reshape(-1, self._side),
-                self._depth,
-            )
-            for lines in (self.vertical, self.horizontal)
-        ]
+        both = [self._table(lines) for lines in (self.vertical, self.horizontal)]
+        together = (
+            np.concatenate([both[0][0], both[1][0]]),
+            np.concatenate([both[0][1], both[1][1]]),
+        )
+        tests = [compare(pairs, exposure, self._depth) for pairs, exposure in (*both, together)]
         judged = [test for test in tests if test is not None]
         if not judged:
             return Verdict.significance(
@@ -237,21 +196,13 @@ class SeamCounter:
             ),
         )
 
-    def _check(self, strip: _Band) -> None:
-        cells, side = strip.cells, self._side
-        if cells.iy0 // side != (cells.iy1 - 1) // side:
-            raise GeometryError(f"cells {tuple(cells)} are not within one row of tiles of {side}")
-        if self._below is not None and cells.iy0 < self._below.cells.iy1:
-            raise GeometryError(
-                f"cells {tuple(cells)} do not lie north of row {self._below.cells.iy1}; "
-                "add rows of tiles south to north"
-            )
-        if strip.retention.shape != (cells.height, cells.width):
-            raise GeometryError(
-                f"retention of shape {strip.retention.shape} does not cover cells {tuple(cells)}"
-            )
+    def _table(self, lines: dict[int, LineCounts]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Pairs and exposure by block and offset."""
+        pairs = np.array([block.pairs for block in lines.values()], np.int64)
+        exposure = np.array([block.exposure for block in lines.values()], np.float64)
+        return pairs.reshape(-1, self._side), exposure.reshape(-1, self._side)
 
-    def _count(self, lines: dict[int, LineCounts], band: _Band) -> None:
+    def _count(self, lines: dict[int, LineCounts], band: Strip) -> None:
         """Add the band's pairs across vertical lines, and the exposure of those lines."""
         side, cells = self._side, band.cells
         usable = _usable(band, side, self._depth)
@@ -282,7 +233,7 @@ def _starts(first: int, last: int, side: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(np.arange(first, last) // side, prepend=first // side - 1))
 
 
-def _usable(band: _Band, side: int, depth: int) -> NDArray[np.bool_]:
+def _usable(band: Strip, side: int, depth: int) -> NDArray[np.bool_]:
     """Lines with committed tiles to `depth` on both sides, by row of tiles.
 
     Shape (lines, rows of tiles); the first line lies `depth` cells into the band. Inner
@@ -303,7 +254,7 @@ def _usable(band: _Band, side: int, depth: int) -> NDArray[np.bool_]:
     return np.asarray(deep & deep[np.where(known, border, 0)] & known[:, None])
 
 
-def _exposure(band: _Band, usable: NDArray[np.bool_], side: int, depth: int) -> NDArray[np.float64]:
+def _exposure(band: Strip, usable: NDArray[np.bool_], side: int, depth: int) -> NDArray[np.float64]:
     """Usable length of each line, weighted with the mean retention on both its sides."""
     if usable.size == 0:
         return np.zeros(usable.shape)

@@ -140,6 +140,8 @@ def test_the_unknown_is_bounded_from_both_sides():
         upper, lower = set(alive.birth.tolist()), set(alive.birth[alive.lower].tolist())
         assert lower <= truth <= upper
         sizes.append(len(upper) - len(lower))
+    alive = built._present(cells, 12, 0)  # surroundings are as unknown as the past
+    assert set(alive.birth[alive.lower].tolist()) <= truth <= set(alive.birth.tolist())
     assert sizes[0] > sizes[1] > sizes[2] >= sizes[3]
 
 

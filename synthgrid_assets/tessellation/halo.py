@@ -1,0 +1,191 @@
+"""The certified halo: how far around a rectangle sites must be known, and the proof.
+
+Belongs here: growing a window until every triangle that touches the rectangle is proven to
+be the plane's. Not here: the triangulator and what the triangles are used for.
+
+A triangle is certified when its circumdisc, widened by more than any rounding, lies inside
+the window, where every site is known:
+
+* an empty disc amid complete data makes the triangle Delaunay in the whole plane;
+* the widened disc holds every cocircular site, so ties are broken as in the whole plane;
+* certified triangles that close around a site are all the triangles at that site.
+
+The last holds for every site of the rectangle, so nothing is missing and nothing is extra.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.tessellation.circumcentres import circles
+from synthgrid_assets.tessellation.predicates import EXTENT_BITS
+from synthgrid_assets.tessellation.sites import (
+    DistinctSites,
+    SiteSource,
+    checked,
+    distinct,
+)
+from synthgrid_assets.tessellation.triangulation import Mesh, delaunay
+from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
+
+MAX_SPAN = 1 << (EXTENT_BITS - CELL_BITS)  # cells along a side of a window
+_FIRST_HALO = 2  # cells; enough from about three sites a cell on
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A rectangle, the sites in a window around it, and their triangulation.
+
+    Parameters
+    ----------
+    cells, window : Cells
+        The rectangle, and the rectangle whose sites were loaded.
+    known : DistinctSites
+        The sites of the window.
+    x, y : ndarray of int64, shape (n,)
+        Their coordinates less `origin`.
+    origin : tuple of two ints
+        The window's lower left corner in quanta.
+    inside : ndarray of int64, shape (m,)
+        Which sites lie in `cells`, in canonical order.
+    mesh : Mesh
+    touching : ndarray of int64, shape (t,)
+        The triangles with a vertex in `cells`; all are finite and certified.
+    """
+
+    cells: Cells
+    window: Cells
+    known: DistinctSites
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    origin: tuple[int, int]
+    inside: NDArray[np.int64]
+    mesh: Mesh
+    touching: NDArray[np.int64]
+
+    @property
+    def halo(self) -> int:
+        """Cells loaded beyond the rectangle, on the side where they were most."""
+        return max(_halos(self.cells, self.window))
+
+
+def certified_neighbourhood(source: SiteSource, cells: Cells, max_halo: int) -> Neighbourhood:
+    """Grow a window around `cells` until all triangles that touch them are certified.
+
+    Parameters
+    ----------
+    source : SiteSource
+        Returns exactly the sites of any rectangle.
+    cells : Cells
+        Not empty; its sides and two `max_halo` are at most 256 cells.
+    max_halo : int
+        Cells to load at most on any side.
+
+    Raises
+    ------
+    GeometryError
+        If a triangle cannot be certified within `max_halo`.
+    """
+    halos = [min(_FIRST_HALO, max_halo)] * 4
+    while True:
+        window = Cells(
+            cells.ix0 - halos[0],
+            cells.iy0 - halos[1],
+            cells.ix1 + halos[2],
+            cells.iy1 + halos[3],
+        ).check()
+        found = _triangulated(source, cells, window)
+        if found.inside.size == 0:
+            return found
+        reach = _reach(found)
+        if not (reach.overshoot > 0).any():
+            return found
+        if any(more > 0 and h >= max_halo for h, more in zip(halos, reach.overshoot, strict=True)):
+            raise GeometryError(
+                f"the tile of cells {tuple(cells)} needs sites farther than the halo of "
+                f"{max_halo} cells: {reach.worst} holds no site. Give the layer `anchors` (one "
+                "site in every empty super-cell bounds all empty circles), or use larger cells"
+            )
+        halos = [
+            _grown(halo, more, max_halo) for halo, more in zip(halos, reach.overshoot, strict=True)
+        ]
+
+
+def _halos(cells: Cells, window: Cells) -> tuple[int, int, int, int]:
+    return (
+        cells.ix0 - window.ix0,
+        cells.iy0 - window.iy0,
+        window.ix1 - cells.ix1,
+        window.iy1 - cells.iy1,
+    )
+
+
+def _grown(halo: int, overshoot: float, max_halo: int) -> int:
+    """The next halo of a side: as far as its circles reach, at most twice as far."""
+    if overshoot <= 0:
+        return halo
+    wanted = halo + np.ceil(min(overshoot / CELL, MAX_SPAN))
+    return int(min(max_halo, max(halo + 1, min(2 * halo, wanted))))
+
+
+def _triangulated(source: SiteSource, cells: Cells, window: Cells) -> Neighbourhood:
+    known = distinct(checked(source(window), window))
+    x0, y0 = window.quanta()[:2]
+    x, y = known.sites.x - x0, known.sites.y - y0
+    inside = known.sites.inside(cells)
+    # nothing is owned by a rectangle without sites, so nothing need be triangulated
+    chosen = slice(None) if inside.any() else slice(0, 0)
+    mesh = delaunay(x[chosen], y[chosen])
+    touching = np.flatnonzero(np.append(inside, False)[mesh.vertices].any(axis=1))
+    where = np.flatnonzero(inside)
+    return Neighbourhood(cells, window, known, x, y, (x0, y0), where, mesh, touching)
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """Quanta by which circles leave the window (left, bottom, right, top), and the worst."""
+
+    overshoot: NDArray[np.float64]
+    worst: str
+
+
+def _reach(found: Neighbourhood) -> _Reach:
+    """How far the circles of the triangles that touch the rectangle reach."""
+    if found.touching.size == 0:
+        return _Reach(np.full(4, np.inf), "the plane around its collinear sites")
+    discs = circles(found.mesh, found.x, found.y, found.touching)
+    ghosts = np.isinf(discs[:, 2])
+    if ghosts.any():
+        return _reach_of_hull(found, found.touching[ghosts])
+    width, height = (CELL * side for side in (found.window.width, found.window.height))
+    x, y, radius = discs.T
+    beyond = np.stack([radius - x, radius - y, x + radius - width, y + radius - height])
+    worst = int(np.argmax(beyond.max(axis=0)))
+    at = [discs[worst, k] / CELL + found.window[k] for k in range(2)]
+    return _Reach(
+        beyond.max(axis=1),
+        f"the circle around cell position ({at[0]:.6g}, {at[1]:.6g}) with a radius of "
+        f"{radius[worst] / CELL:.6g} cells",
+    )
+
+
+def _reach_of_hull(found: Neighbourhood, ghosts: NDArray[np.int64]) -> _Reach:
+    """A hull edge's circle is a half-plane: it leaves the window towards where it looks."""
+    vertices, rows = found.mesh.vertices[ghosts], np.arange(ghosts.size)
+    ghost = np.argmax(vertices == found.x.size, axis=1)
+    u, v = vertices[rows, (ghost + 1) % 3], vertices[rows, (ghost + 2) % 3]
+    # the half-plane lies to the left of u -> v, along (-dy, dx)
+    dx, dy = found.x[v] - found.x[u], found.y[v] - found.y[u]
+    open_sides = np.array([(dy > 0).any(), (dx < 0).any(), (dy < 0).any(), (dx > 0).any()])
+    a, b = (
+        (int(found.known.sites.x[k]) // CELL, int(found.known.sites.y[k]) // CELL)
+        for k in (u[0], v[0])
+    )
+    return _Reach(
+        np.where(open_sides, np.inf, 0.0),
+        f"the half-plane beyond the sites in cells {a} and {b}, a circle without bound,",
+    )

@@ -1,0 +1,234 @@
+"""The tessellation of a rectangle of cells, as integer rows in canonical order.
+
+Belongs here: the record, and joining the records of disjoint rectangles. Not here: how it
+is computed (`tessellate`), its geometry in metres (`polygons`), its proof (`verification`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
+from synthgrid_assets.tessellation.predicates import AREA_BITS
+from synthgrid_assets.tessellation.sites import canonical_order
+from synthgrid_assets.world.lattice import Cells, Lattice
+
+
+@dataclass(frozen=True)
+class Tessellation:
+    """Voronoi cells of the sites in a rectangle, and the Delaunay triangles it owns.
+
+    A site belongs to the cell it lies in, a triangle to the cell of its lexicographically
+    smallest corner. So the rows of disjoint rectangles are disjoint, and together they are
+    the rows of their union.
+
+    Parameters
+    ----------
+    cells : Cells
+        The rectangle.
+    loaded : Cells
+        The rectangle of the sites that certify it.
+    site_id : ndarray of int64, shape (n,)
+        In canonical order: by cell row, cell column, x, y.
+    x, y : ndarray of int64, shape (n,)
+        Quanta.
+    anchor : ndarray of bool, shape (n,)
+        Sites that stand for an empty super-cell (`anchors`).
+    merged, merged_offsets : ndarray of int64, shapes (k,) and (n + 1,)
+        Ids of the sites at the same place that each site stands for.
+    n_neighbours : ndarray of int64, shape (n,)
+        Delaunay degree.
+    ring, ring_offsets : ndarray of int64, shapes (m, 2) and (n + 1,)
+        Closed rings in 2**-10 quanta, counter-clockwise, each from its lexicographically
+        smallest vertex.
+    doubled_area : ndarray of int64, shape (n, 2)
+        ``high * 2**40 + low`` is twice the exact area of a ring in units of 2**-20 square
+        quanta; low lies in [0, 2**40), so sums of either column stay exact.
+    valid : ndarray of bool, shape (n,)
+        Whether a ring is simple and encloses an area; others are kept as they are.
+    neighbour, neighbour_offsets : ndarray of int64, shapes (d,) and (n + 1,)
+        Ids of the Delaunay neighbours, counter-clockwise from the lexicographically smallest.
+    shared : ndarray of float64, shape (d,)
+        Length of the Voronoi edge shared with each neighbour, in quanta.
+    triangles : ndarray of int64, shape (t, 3)
+        Site ids, counter-clockwise from the smallest corner; by that corner in canonical
+        order, then by the second corner's x and y.
+    triangle_xy : ndarray of int64, shape (t, 6)
+        Their coordinates ``ax, ay, bx, by, cx, cy`` in quanta.
+    """
+
+    cells: Cells
+    loaded: Cells
+    site_id: NDArray[np.int64]
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    anchor: NDArray[np.bool_]
+    merged: NDArray[np.int64]
+    merged_offsets: NDArray[np.int64]
+    n_neighbours: NDArray[np.int64]
+    ring: NDArray[np.int64]
+    ring_offsets: NDArray[np.int64]
+    doubled_area: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    neighbour: NDArray[np.int64]
+    neighbour_offsets: NDArray[np.int64]
+    shared: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+    triangle_xy: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self.site_id.size)
+
+    @property
+    def halo(self) -> int:
+        """Cells loaded beyond the rectangle, on the side where they were most."""
+        return max(
+            self.cells.ix0 - self.loaded.ix0,
+            self.cells.iy0 - self.loaded.iy0,
+            self.loaded.ix1 - self.cells.ix1,
+            self.loaded.iy1 - self.cells.iy1,
+        )
+
+    def area(self, lattice: Lattice) -> NDArray[np.float64]:
+        """Areas of the cells in square metres, shape (n,)."""
+        high, low = self.doubled_area.T.astype(np.float64)
+        doubled = high * 2.0**AREA_BITS + low
+        unit = lattice.quantum / VERTEX_SCALE
+        areas: NDArray[np.float64] = doubled * (0.5 * unit * unit)
+        return areas
+
+    def rows(self) -> dict[str, NDArray[Any]]:
+        """Every array by name: all that two computations of a rectangle must agree on."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("cells", "loaded")
+        }
+
+
+_RAGGED = {"merged": "merged_offsets", "ring": "ring_offsets"} | dict.fromkeys(
+    ("neighbour", "shared"), "neighbour_offsets"
+)
+
+
+def empty(cells: Cells, loaded: Cells) -> Tessellation:
+    """The tessellation of a rectangle without sites."""
+    ints = np.empty(0, np.int64)
+    zero = np.zeros(1, np.int64)
+    return Tessellation(
+        cells=cells,
+        loaded=loaded,
+        site_id=ints,
+        x=ints,
+        y=ints,
+        anchor=np.empty(0, np.bool_),
+        merged=ints,
+        merged_offsets=zero,
+        n_neighbours=ints,
+        ring=np.empty((0, 2), np.int64),
+        ring_offsets=zero,
+        doubled_area=np.empty((0, 2), np.int64),
+        valid=np.empty(0, np.bool_),
+        neighbour=ints,
+        neighbour_offsets=zero,
+        shared=np.empty(0),
+        triangles=np.empty((0, 3), np.int64),
+        triangle_xy=np.empty((0, 6), np.int64),
+    )
+
+
+def merge(parts: Sequence[Tessellation]) -> Tessellation:
+    """Join the tessellations of rectangles that tile a rectangle.
+
+    Parameters
+    ----------
+    parts : sequence of Tessellation
+        Of disjoint rectangles, in any order; together they cover a rectangle.
+
+    Returns
+    -------
+    Tessellation
+        Array for array what `tessellate` returns for the whole rectangle.
+
+    Raises
+    ------
+    GeometryError
+        If the rectangles overlap or leave a gap.
+
+    Examples
+    --------
+    >>> whole = merge([empty(Cells(i, 0, i + 1, 1), Cells(i, 0, i + 1, 1)) for i in (1, 0)])
+    >>> whole.cells
+    Cells(ix0=0, iy0=0, ix1=2, iy1=1)
+    """
+    cells, loaded = (
+        _bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
+    )
+    _check_tiling([part.cells for part in parts], cells)
+    rows = {
+        name: np.concatenate([part.rows()[name] for part in parts])
+        for name in parts[0].rows()
+        if not name.endswith("_offsets")
+    }
+    order = canonical_order(rows["x"], rows["y"])
+    for name, offsets_name in _RAGGED.items():
+        sizes = np.concatenate([np.diff(part.rows()[offsets_name]) for part in parts])
+        rows[name] = rows[name][_ragged_order(sizes, order)]
+        rows[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[order])))
+    for name in ("site_id", "x", "y", "anchor", "n_neighbours", "doubled_area", "valid"):
+        rows[name] = rows[name][order]
+    order = triangle_order(rows["triangle_xy"])
+    for name in ("triangles", "triangle_xy"):
+        rows[name] = rows[name][order]
+    return Tessellation(cells=cells, loaded=loaded, **rows)
+
+
+def triangle_order(xy: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The permutation that sorts triangles by first corner (canonical) and second corner."""
+    first = canonical_order(xy[:, 0], xy[:, 1])
+    place = np.empty(first.size, np.int64)
+    new = np.ones(first.size, np.bool_)
+    new[1:] = (np.diff(xy[first, :2], axis=0) != 0).any(axis=1)
+    place[first] = np.cumsum(new)
+    return np.lexsort((xy[:, 3], xy[:, 2], place))
+
+
+def _ragged_order(sizes: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of the entries of ragged rows after the rows are permuted."""
+    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]
+    taken = sizes[order]
+    ends = np.cumsum(taken)
+    total = int(ends[-1]) if ends.size else 0
+    positions: NDArray[np.int64] = np.arange(total) + np.repeat(starts[order] - ends + taken, taken)
+    return positions
+
+
+def _bounds(rectangles: Sequence[Cells]) -> Cells:
+    return Cells(
+        min(r.ix0 for r in rectangles),
+        min(r.iy0 for r in rectangles),
+        max(r.ix1 for r in rectangles),
+        max(r.iy1 for r in rectangles),
+    )
+
+
+def _check_tiling(parts: Sequence[Cells], whole: Cells) -> None:
+    """Refuse rectangles that do not tile their bounds (equal areas and no overlap)."""
+    covered = np.zeros((whole.height, whole.width), np.int8)
+    for part in parts:
+        covered[
+            part.iy0 - whole.iy0 : part.iy1 - whole.iy0, part.ix0 - whole.ix0 : part.ix1 - whole.ix0
+        ] += 1
+    wrong = np.argwhere(covered != 1)
+    if wrong.size:
+        row, column = (int(k) for k in wrong[0])
+        raise GeometryError(
+            f"{len(parts)} rectangles cover cell ({column + whole.ix0}, {row + whole.iy0}) "
+            f"{int(covered[row, column])} times; give rectangles that tile {tuple(whole)}"
+        )

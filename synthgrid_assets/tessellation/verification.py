@@ -1,0 +1,176 @@
+"""What must hold of stored triangles, checked by integers alone.
+
+Belongs here: counts of broken rows, from the rows themselves and never from how they came
+about, so that a damaged row is found. Not here: Voronoi rows (`cell_verification`), and
+verdicts and where they are shown.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from synthgrid_assets.tessellation.faults import TriangleFaults
+from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient
+from synthgrid_assets.tessellation.tile import triangle_order
+from synthgrid_assets.world.lattice import CELL, CELL_LIMIT, Cells
+
+_FAR = 2 * CELL_LIMIT * CELL  # no honest coordinate is farther from the origin, in quanta
+
+
+def triangle_faults(
+    triangles: NDArray[np.int64], triangle_xy: NDArray[np.int64], cells: Cells
+) -> TriangleFaults:
+    """Check the rows of the triangles that a rectangle owns.
+
+    Parameters
+    ----------
+    triangles : ndarray of int64, shape (t, 3)
+        Site ids.
+    triangle_xy : ndarray of int64, shape (t, 6)
+        Corners in quanta.
+    cells : Cells
+        The rectangle.
+
+    Returns
+    -------
+    TriangleFaults
+        All zero for the rows of `tessellate`. An edge between locally Delaunay triangles
+        that overlap nowhere is Delaunay in the plane (Delaunay's lemma), ties included.
+
+    Examples
+    --------
+    >>> square = np.array([[0, 0, 4, 0, 4, 4], [0, 0, 4, 4, 0, 4]])
+    >>> ids = np.array([[0, 1, 2], [0, 2, 3]])
+    >>> triangle_faults(ids, square, Cells(0, 0, 1, 1)).total
+    0
+    >>> square[1, 5] = 3  # now the other diagonal is due, and the corner's circle moved
+    >>> triangle_faults(ids, square, Cells(0, 0, 1, 1)).describe()
+    '1 not_delaunay'
+    """
+    xy = triangle_xy.reshape(-1, 3, 2)
+    usable = _usable(xy)
+    sound = xy[usable]
+    corner = numbered(sound.reshape(-1, 2)).reshape(-1, 3)
+    swept = sound[np.argsort(sound[:, :, 0].min(axis=1), kind="stable")]
+    (left, bottom), (right, top) = swept.min(axis=1).T, swept.max(axis=1).T
+    return TriangleFaults(
+        degenerate=int((~usable).sum()),
+        misplaced=_misplaced(sound, cells),
+        ambiguous=_ambiguous(triangles.ravel(), xy.reshape(-1, 2)),
+        overlapping=int(_overlapping_pairs(swept, left, right, bottom, top)),
+        gaps=_gaps(corner),
+        not_delaunay=_not_delaunay(sound, corner),
+    )
+
+
+@njit(cache=True)
+def _usable(xy):
+    """Which triangles are counter-clockwise and within what exact arithmetic reaches."""
+    usable = np.zeros(xy.shape[0], np.bool_)
+    for i in range(xy.shape[0]):
+        if xy[i].min() <= -_FAR or xy[i].max() >= _FAR:
+            continue
+        x, y = xy[i, :, 0], xy[i, :, 1]
+        if max(x.max() - x.min(), y.max() - y.min()) < 1 << EXTENT_BITS:
+            usable[i] = orient(x[0], y[0], x[1], y[1], x[2], y[2]) > 0
+    return usable
+
+
+def numbered(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each distinct position, shape (n,)."""
+    order = np.lexsort(positions.T)
+    new = np.ones(order.size, np.int64)
+    new[1:] = (np.diff(positions[order], axis=0) != 0).any(axis=1)
+    numbers = np.empty(order.size, np.int64)
+    numbers[order] = np.cumsum(new) - 1
+    return numbers
+
+
+def pair_key(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One number for each ordered pair of small numbers."""
+    return u << 32 | v
+
+
+def _misplaced(xy: NDArray[np.int64], cells: Cells) -> int:
+    x, y = xy[:, :, 0], xy[:, :, 1]
+    wrong = np.zeros(len(xy), np.bool_)
+    for k in (1, 2):
+        wrong |= (x[:, k] < x[:, 0]) | ((x[:, k] == x[:, 0]) & (y[:, k] < y[:, 0]))
+    x0, y0, x1, y1 = cells.quanta()
+    wrong |= (x[:, 0] < x0) | (x[:, 0] >= x1) | (y[:, 0] < y0) | (y[:, 0] >= y1)
+    order = triangle_order(xy.reshape(-1, 6))
+    return int(wrong.sum() + (order != np.arange(len(xy))).sum())
+
+
+def _ambiguous(ids: NDArray[np.int64], positions: NDArray[np.int64]) -> int:
+    place = numbered(positions)
+    name = np.unique(ids, return_inverse=True)[1]
+    pairs = np.unique(pair_key(name, place)).size
+    return int(2 * pairs - np.unique(name).size - np.unique(place).size)
+
+
+def _gaps(corner: NDArray[np.int64]) -> int:
+    """Breaks between the owned triangles of a corner: they span one angle without a gap.
+
+    Triangles whose smallest corner is `a` lie between consecutive neighbours that stand
+    after `a`, and those fill one half-plane.
+    """
+    first, second, third = corner.T
+    last = ~np.isin(pair_key(first, third), pair_key(first, second))
+    return int(last.sum() - np.unique(first).size)
+
+
+def _not_delaunay(xy: NDArray[np.int64], corner: NDArray[np.int64]) -> int:
+    # edge k runs from corner k to corner k + 1, opposite corner k + 2
+    u, v = corner.ravel(), np.roll(corner, -1, axis=1).ravel()
+    key, reverse = pair_key(u, v), pair_key(v, u)
+    order = np.argsort(key, kind="stable")
+    at = np.minimum(np.searchsorted(key[order], reverse), max(key.size - 1, 0))
+    twin = order[at] if key.size else at
+    paired = np.flatnonzero((key[twin] == reverse) & (u < v))
+    a, b, c = (xy[paired // 3, k] for k in range(3))
+    opposite = xy.reshape(-1, 2)[twin[paired] // 3 * 3 + (twin[paired] + 2) % 3]
+    return int(_count_encroached(a, b, c, opposite))
+
+
+@njit(cache=True)
+def _count_encroached(a, b, c, p):
+    count = 0
+    for i in range(p.shape[0]):
+        if encroaches(a[i, 0], a[i, 1], b[i, 0], b[i, 1], c[i, 0], c[i, 1], p[i, 0], p[i, 1]):
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def _overlapping_pairs(xy, left, right, bottom, top):
+    """Pairs of triangles, sorted by their left ends, that have an interior point in common."""
+    count = 0
+    for i in range(left.size):
+        for j in range(i + 1, left.size):
+            if left[j] >= right[i]:
+                break
+            if bottom[j] >= top[i] or top[j] <= bottom[i]:
+                continue
+            if not (_separates(xy[i], xy[j]) or _separates(xy[j], xy[i])):
+                count += 1
+    return count
+
+
+@njit(cache=True)
+def _separates(one, other):
+    """Whether an edge of one counter-clockwise triangle has all of another beyond it.
+
+    Two convex polygons have disjoint interiors exactly when one has such an edge.
+    """
+    for k in range(3):
+        m = (k + 1) % 3
+        beyond = True
+        for c in range(3):
+            turn = orient(one[k, 0], one[k, 1], one[m, 0], one[m, 1], other[c, 0], other[c, 1])
+            beyond = beyond and turn <= 0
+        if beyond:
+            return True
+    return False

@@ -1,0 +1,225 @@
+"""Voronoi cells of the sites of a rectangle: rings, areas, neighbours.
+
+Belongs here: the walk around each site and the rings it leaves. Not here: where a vertex
+lies (`circumcentres`) and float coordinates (`polygons`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE, voronoi_vertices
+from synthgrid_assets.tessellation.halo import Neighbourhood
+from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_sign, cross_split, precedes
+
+
+@dataclass(frozen=True)
+class VoronoiCells:
+    """Cells of m sites, in the order of `Neighbourhood.inside`.
+
+    Parameters
+    ----------
+    ring : ndarray of int64, shape (k, 2)
+        Closed rings in local units of 2**-10 quantum, counter-clockwise, each from its
+        lexicographically smallest vertex; vertices that coincide are kept once.
+    ring_offsets : ndarray of int64, shape (m + 1,)
+    doubled_area : ndarray of int64, shape (m, 2)
+        ``high * 2**40 + low`` is twice the exact area of the ring in squared units.
+    valid : ndarray of bool, shape (m,)
+        Whether the ring is simple; rounding can fold the ring of points that are a few
+        quanta from one another.
+    neighbour : ndarray of int64, shape (d,)
+        Delaunay neighbours, counter-clockwise from the lexicographically smallest.
+    neighbour_offsets : ndarray of int64, shape (m + 1,)
+    shared : ndarray of float64, shape (d,)
+        Length in quanta of the edge shared with each neighbour; 0 where cells touch in a
+        point only.
+    """
+
+    ring: NDArray[np.int64]
+    ring_offsets: NDArray[np.int64]
+    doubled_area: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    neighbour: NDArray[np.int64]
+    neighbour_offsets: NDArray[np.int64]
+    shared: NDArray[np.float64]
+
+
+def voronoi_cells(found: Neighbourhood) -> VoronoiCells:
+    """The cells of the sites inside a certified neighbourhood."""
+    mesh, inside = found.mesh, found.inside
+    corners = mesh.vertices[found.touching].ravel()
+    degree = np.bincount(corners, minlength=found.x.size)[inside]
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(degree)))
+    fan, neighbour = _fans(
+        mesh.vertices, mesh.neighbours, mesh.at, found.x, found.y, inside, offsets
+    )
+    vertex = voronoi_vertices(mesh, found.x, found.y, found.touching)
+    ring, ring_offsets = _rings(vertex, fan, offsets)
+    site = np.stack((found.x[inside], found.y[inside]), axis=1) * VERTEX_SCALE
+    doubled_area, valid = _measures(ring, ring_offsets, site)
+    return VoronoiCells(
+        ring, ring_offsets, doubled_area, valid, neighbour, offsets, _shared(vertex, fan, offsets)
+    )
+
+
+@njit(cache=True)
+def _fans(vertices, neighbours, at, x, y, inside, offsets):
+    """Triangles around each site, counter-clockwise, and the site before each of them.
+
+    A fan starts at the lexicographically smallest neighbour, which no tiling can change.
+    """
+    fan = np.empty(offsets[-1], np.int64)
+    neighbour = np.empty(offsets[-1], np.int64)
+    for i in range(inside.size):
+        site, degree = inside[i], offsets[i + 1] - offsets[i]
+        t, first, least = at[site], 0, -1
+        turned = np.empty(degree, np.int64)
+        for step in range(degree):
+            k = 0
+            while vertices[t, k] != site:
+                k += 1
+            turned[step] = t
+            v = vertices[t, (k + 1) % 3]
+            if least < 0 or precedes(x[v], y[v], x[least], y[least]):
+                first, least = step, v
+            t = neighbours[t, (k + 1) % 3]
+        for step in range(degree):
+            t = turned[(first + step) % degree]
+            k = 0
+            while vertices[t, k] != site:
+                k += 1
+            fan[offsets[i] + step] = t
+            neighbour[offsets[i] + step] = vertices[t, (k + 1) % 3]
+    return fan, neighbour
+
+
+@njit(cache=True)
+def _rings(vertex, fan, offsets):
+    n = offsets.size - 1
+    ring = np.empty((fan.size + n, 2), np.int64)
+    ring_offsets = np.zeros(n + 1, np.int64)
+    end = 0
+    for i in range(n):
+        end = _ring(vertex, fan[offsets[i] : offsets[i + 1]], ring, end)
+        ring_offsets[i + 1] = end
+    return ring[:end].copy(), ring_offsets
+
+
+@njit(cache=True)
+def _ring(vertex, triangles, ring, start):
+    """Write one closed ring from `start` on; returns its end."""
+    least = 0
+    for k in range(1, triangles.size):
+        a, b = triangles[k], triangles[least]
+        if precedes(vertex[a, 0], vertex[a, 1], vertex[b, 0], vertex[b, 1]):
+            least = k
+    # neighbours in a ring that equal each other are one corner; the first stands for all
+    end = start
+    for step in range(triangles.size + 1):
+        t = triangles[(least + step) % triangles.size]
+        x, y = vertex[t, 0], vertex[t, 1]
+        if end > start and ring[end - 1, 0] == x and ring[end - 1, 1] == y:
+            continue
+        ring[end, 0], ring[end, 1] = x, y
+        end += 1
+    return end
+
+
+@njit(cache=True)
+def _measures(ring, ring_offsets, site):
+    n = site.shape[0]
+    doubled_area = np.empty((n, 2), np.int64)
+    valid = np.empty(n, np.bool_)
+    for i in range(n):
+        start, end = ring_offsets[i], ring_offsets[i + 1]
+        x, y = ring[start:end, 0] - site[i, 0], ring[start:end, 1] - site[i, 1]
+        doubled_area[i, 0], doubled_area[i, 1] = doubled_area_of(x, y)
+        positive = doubled_area[i, 0] > 0 or (doubled_area[i, 0] == 0 and doubled_area[i, 1] > 0)
+        valid[i] = positive and (_star_shaped(x, y) or _simple(x, y))
+    return doubled_area, valid
+
+
+@njit(cache=True)
+def doubled_area_of(x, y):
+    """Twice the area of a closed ring by the shoelace formula, as (high, low), exact."""
+    high, low = np.int64(0), np.int64(0)
+    for k in range(x.size - 1):
+        more_high, more_low = cross_split(x[k], y[k], x[k + 1], y[k + 1])
+        high, low = high + more_high, low + more_low
+    return high + (low >> AREA_BITS), low & ((1 << AREA_BITS) - 1)
+
+
+@njit(cache=True)
+def _star_shaped(x, y):
+    """Whether a ring turns once around the origin, always counter-clockwise: then it is simple."""
+    turns = 0
+    for k in range(x.size - 1):
+        if cross_sign(x[k], y[k], x[k + 1], y[k + 1]) <= 0:
+            return False
+        if y[k] < 0 and y[k + 1] >= 0:
+            turns += 1
+    return turns == 1
+
+
+@njit(cache=True)
+def _simple(x, y):
+    """Whether no two edges of a closed ring meet but in the corner they share."""
+    edges = x.size - 1
+    for i in range(edges):
+        for j in range(i + 1, edges):
+            if j == i + 1 or (i == 0 and j == edges - 1):
+                a, b, c = (i, j, j + 1) if j == i + 1 else (j, i, i + 1)
+                if _folds_back(x[a], y[a], x[b], y[b], x[c], y[c]):
+                    return False
+            elif _meet(x, y, i, j):
+                return False
+    return edges >= 3
+
+
+@njit(cache=True)
+def _folds_back(ax, ay, bx, by, cx, cy):
+    """Whether the way a, b, c turns by half a circle in b."""
+    if cross_sign(bx - ax, by - ay, cx - bx, cy - by) != 0:
+        return False
+    return cross_sign(bx - ax, by - ay, by - cy, cx - bx) < 0
+
+
+@njit(cache=True)
+def _meet(x, y, i, j):
+    """Whether edges i and j of a ring have a point in common."""
+    first = _side(x, y, i, j) * _side(x, y, i, j + 1)
+    second = _side(x, y, j, i) * _side(x, y, j, i + 1)
+    if first > 0 or second > 0:
+        return False
+    if first < 0 or second < 0:
+        return True
+    overlap_x = max(min(x[i], x[i + 1]), min(x[j], x[j + 1])) <= min(
+        max(x[i], x[i + 1]), max(x[j], x[j + 1])
+    )
+    overlap_y = max(min(y[i], y[i + 1]), min(y[j], y[j + 1])) <= min(
+        max(y[i], y[i + 1]), max(y[j], y[j + 1])
+    )
+    return overlap_x and overlap_y
+
+
+@njit(cache=True)
+def _side(x, y, edge, k):
+    """On which side of an edge's line corner k lies."""
+    return cross_sign(x[edge + 1] - x[edge], y[edge + 1] - y[edge], x[k] - x[edge], y[k] - y[edge])
+
+
+def _shared(
+    vertex: NDArray[np.int64], fan: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Lengths of the Voronoi edges between the triangles before and after each neighbour."""
+    before = np.arange(-1, fan.size - 1)
+    filled = offsets[:-1] < offsets[1:]
+    before[offsets[:-1][filled]] = offsets[1:][filled] - 1
+    step = (vertex[fan] - vertex[fan[before]]).astype(np.float64) / VERTEX_SCALE
+    lengths: NDArray[np.float64] = np.sqrt(step[:, 0] ** 2 + step[:, 1] ** 2)
+    return lengths

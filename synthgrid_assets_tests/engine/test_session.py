@@ -1,0 +1,261 @@
+"""The blocking face: threads, interrupts, orphans, and memory that does not grow."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+
+import psutil
+import pytest
+
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Done, Failed, Settings, Task
+from synthgrid_assets.errors import EngineError, SpecError, StorageError, WorkerDiedError
+from synthgrid_assets_tests.engine import chores
+
+PRELOAD = ("numpy", "synthgrid_assets_tests.engine.chores")
+GROWTH = 1_000_000  # bytes: 50 a task, where an outcome held takes 300; one read takes 256 k
+
+
+def session(**settings):
+    return EngineSession(Settings(**{"workers": 2, **settings}), PRELOAD)
+
+
+def squares(numbers):
+    return (Task(str(n), chores.square, (n,)) for n in numbers)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    yield
+    assert psutil.Process().children(recursive=True) == []
+    assert [t for t in threading.enumerate() if t.name == "synthgrid-engine"] == []
+
+
+def test_a_session_that_is_not_open_says_so():
+    with pytest.raises(EngineError, match="`with` block"):
+        next(session().map(squares([1])))
+    with session() as opened, pytest.raises(EngineError, match="already open"):
+        opened.__enter__()
+
+
+def test_workers_that_cannot_start_are_an_error_of_the_map():
+    with EngineSession(Settings(workers=1), ["no_such_module"]) as opened:
+        for _ in range(2):
+            with pytest.raises(EngineError, match="no_such_module"):
+                next(opened.map(squares([1])))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_results_are_the_same_for_any_number_of_workers(workers):
+    with session(workers=workers, window=7) as opened:
+        outcomes = list(opened.map(squares(range(100))))
+    assert {o.key: o.result for o in outcomes} == {str(n): n * n for n in range(100)}
+
+
+def test_outcomes_tell_results_failures_and_attempts_apart(tmp_path):
+    tasks = [
+        Task("good", chores.square, (3,)),
+        Task("flaky", chores.fail_until_marked, (str(tmp_path), 1)),
+        Task("full", chores.fail, ("storage",)),
+        Task("poison", chores.die),
+    ]
+    with session(attempts=2, backoff=0.01) as opened:
+        found = {outcome.key: outcome for outcome in opened.map(tasks)}
+        statistics = opened.statistics()
+    assert isinstance(found["good"], Done)
+    assert found["flaky"].attempts == 2
+    assert isinstance(found["full"], Failed)
+    assert type(found["full"].error) is StorageError
+    assert type(found["poison"].error) is WorkerDiedError
+    assert (statistics.done, statistics.failed, statistics.retried) == (2, 2, 3)
+    assert statistics.workers_spawned == 4
+    assert statistics.in_flight == 0
+
+
+def test_tasks_are_read_on_the_calling_thread_and_only_as_the_window_has_room():
+    taken = consumed = 0
+
+    def tasks():
+        nonlocal taken
+        for n in range(60):
+            taken += 1
+            assert threading.current_thread() is threading.main_thread()
+            assert taken - consumed <= 5
+            yield Task(str(n), chores.square, (n,))
+
+    with session(window=5) as opened:
+        for _ in opened.map(tasks()):
+            consumed += 1
+        assert opened.statistics().peak_window == 5
+
+
+def test_memory_does_not_grow_with_the_number_of_tasks():
+    with session(window=16, recycle_after=100_000) as opened:
+        stream = opened.map(squares(range(22_000)))
+        for _ in range(2_000):
+            next(stream)
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        total = sum(1 for _ in stream)
+        after, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert total == 20_000
+    assert after - before < GROWTH
+    assert peak - before < GROWTH
+
+
+def test_two_threads_share_one_session():
+    sums = {}
+    with session() as opened:
+
+        def add(name, numbers):
+            sums[name] = sum(outcome.result for outcome in opened.map(squares(numbers)))
+
+        threads = [threading.Thread(target=add, args=(k, range(k, k + 50))) for k in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert opened.statistics().workers_spawned == 2
+    assert sums == {k: sum(n * n for n in range(k, k + 50)) for k in range(3)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_abandoned_at_a_random_moment_reports_nothing_half_done(tmp_path, seed):
+    stop = random.Random(seed).randrange(1, 12)
+    tasks = (
+        Task(str(n), chores.begin_and_end, (str(tmp_path), str(n), 0.02 * (n % 4)))
+        for n in range(40)
+    )
+    reported = []
+    with session(grace=0.0) as opened:
+        for outcome in opened.map(tasks):
+            reported.append(outcome.key)
+            if len(reported) == stop:
+                break
+        ended = {path.stem for path in tmp_path.glob("*.ended")}
+        begun = {path.stem for path in tmp_path.glob("*.begun")}
+        assert set(reported) <= ended
+        assert len(begun) <= stop + 8
+        time.sleep(0.1)  # longer than any task: whatever still ran would end now
+        assert {path.stem for path in tmp_path.glob("*.ended")} == ended
+        assert len(list(opened.map(squares(range(5))))) == 5
+
+
+def test_running_tasks_may_finish_within_the_grace_time(tmp_path):
+    slow = [Task(str(n), chores.begin_and_end, (str(tmp_path), str(n), 0.5)) for n in range(4)]
+    with session(grace=20.0) as opened:
+        stream = opened.map([*squares([1]), *slow])
+        next(stream)
+        while len(list(tmp_path.glob("*.begun"))) < 2:
+            time.sleep(0.01)
+        stream.close()
+    assert len(list(tmp_path.glob("*.ended"))) == len(list(tmp_path.glob("*.begun"))) == 2
+
+
+def test_an_error_of_the_consumer_or_of_the_plan_cancels_the_run():
+    def plan():
+        yield from squares(range(3))
+        raise SpecError("no such tile")
+
+    endless = [Task(str(n), chores.nap, (60.0,)) for n in range(4)]
+    with session(grace=0.0) as opened:
+        with pytest.raises(SpecError):
+            list(opened.map(plan()))
+        stream = opened.map([*squares([0]), *endless])
+        with pytest.raises(ZeroDivisionError):
+            sum(1 / outcome.result for outcome in stream)
+        stream.close()
+
+
+def test_an_interrupt_while_waiting_cancels_the_run():
+    with session(grace=0.0) as opened:
+        assert len(list(opened.map(squares([1])))) == 1
+        main = threading.get_ident()
+        threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            list(opened.map(Task(str(n), chores.nap, (60.0,)) for n in range(4)))
+        assert opened.statistics().in_flight == 0
+
+
+def test_cancel_from_another_thread_ends_the_map_with_an_error():
+    with session(grace=0.0) as opened:
+        assert len(list(opened.map(squares([1])))) == 1
+        threading.Timer(0.3, opened.cancel).start()
+        with pytest.raises(EngineError, match="the run was cancelled with 4 tasks held"):
+            list(opened.map(Task(str(n), chores.nap, (60.0,)) for n in range(4)))
+        assert len(list(opened.map(squares(range(5))))) == 5
+
+
+def test_a_session_outlives_its_nursery():
+    with session() as opened:
+        assert len(list(opened.map(squares(range(5))))) == 5
+        psutil.Process().children()[0].kill()
+        deadline = time.monotonic() + 20
+        while opened._pool.usable and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(list(opened.map(squares(range(5))))) == 5
+        assert opened.statistics().workers_spawned == 4
+
+
+PARENT = """
+import sys
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Settings, Task
+from synthgrid_assets_tests.engine import chores
+
+with EngineSession(Settings(workers=2), ["synthgrid_assets_tests.engine.chores"]) as session:
+    {before}
+    naps = [Task(str(n), chores.begin_and_end, (sys.argv[1], str(n), 60.0)) for n in range(4)]
+    for outcome in session.map(naps):
+        pass
+"""
+
+
+def start_parent(folder, before="pass"):
+    """A process whose session has two busy workers; it and all its descendants."""
+    code = PARENT.format(before=before)
+    parent = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    while len(list(folder.glob("*.begun"))) < 2:
+        time.sleep(0.02)
+    return parent, psutil.Process(parent.pid).children(recursive=True)
+
+
+def test_a_killed_parent_leaves_no_orphans_not_even_busy_ones(tmp_path):
+    parent, family = start_parent(tmp_path)
+    parent.kill()
+    parent.wait()
+    assert len(family) == 3
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
+def test_not_even_where_a_fork_of_the_parent_keeps_its_sockets_open(tmp_path):
+    fork = "import os, time; list(session.map([Task('t', chores.square, (1,))])); pid = os.fork()"
+    parent, family = start_parent(tmp_path, f"{fork}\n    if pid == 0: time.sleep(8); os._exit(0)")
+    parent.kill()
+    parent.wait()
+    workers = [p for p in family if p.pid in {int(f.read_text()) for f in tmp_path.glob("*.begun")}]
+    assert len(workers) == 2
+    _, alive = psutil.wait_procs(workers, timeout=6)
+    for process in family:
+        if process.is_running():
+            process.kill()
+    assert not alive
+
+
+def test_a_terminal_interrupt_of_the_whole_group_is_the_parents_to_handle(tmp_path):
+    parent, family = start_parent(tmp_path)
+    for process in family:
+        os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    assert all(process.is_running() for process in family)
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(timeout=30) != 0
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
