@@ -3,8 +3,9 @@
     python benchmarks/processes.py [--write] [--quick]
 
 Each process fills 64 x 64 cells in tiles of 16, at about 8 points a cell. The peers sample
-the same law in one window of the same size, where they have it: pointpats if it is
-installed, spatstat if `Rscript` is found. A ratio compares points a second in one run.
+one window (a smaller one where they would take minutes): pointpats, if it is installed,
+its nearest law with a fixed number of points; spatstat, if `Rscript` is found, the same
+law. A ratio compares points a second in one run.
 """
 
 from __future__ import annotations
@@ -160,17 +161,15 @@ def table(repeats: int) -> str:
 
 def main() -> None:
     """Print the table, and put it in RESULTS.md on request."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_FORMAT)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
     parser.add_argument("--quick", action="store_true", help="two repeats in place of seven")
     arguments = parser.parse_args()
-    result = f"{machine()}\n\n{table(2 if arguments.quick else 7)}"
-    print(result)
+    result = table(2 if arguments.quick else 7)
+    print(machine(), result, sep="\n\n")
     if arguments.write:
         write_section("processes", result)
 
-
-_FORMAT = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":
     main()

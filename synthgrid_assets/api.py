@@ -17,7 +17,7 @@ from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.catalogue import products_of
 from synthgrid_assets.products.validation import load_spec
-from synthgrid_assets.products.workshop import LayerJob, Workshop
+from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.places import data_root
 from synthgrid_assets.world.spec import WorldSpec
 

@@ -6,7 +6,6 @@ Belongs here: the assembly. Not here: any asset.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,9 +23,6 @@ from synthgrid_assets.products.validation import check_world
 from synthgrid_assets.storage.places import world_files
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.worldfile import Problem
-
-# partitioned checks are a preview of Dagster's; a test guards what is used of them
-warnings.filterwarnings("ignore", message=".*partitions_def.*", category=dg.PreviewWarning)
 
 
 def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:

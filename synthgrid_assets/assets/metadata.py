@@ -6,6 +6,7 @@ Belongs here: the translation. Not here: which events carry it (`tile_events`).
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,26 +36,24 @@ def receipt_metadata(receipt: Receipt, root: Path) -> dict[str, Any]:
 
     Numbers are text: the UI would draw them as a curve through unrelated tiles.
     """
-    cells = receipt.cells
-    shown: dict[str, Any] = {
-        "dagster/row_count": receipt.rows,
-        "tile": receipt.tile,
-        "cells": f"[{cells.ix0}, {cells.iy0}, {cells.ix1}, {cells.iy1})",
-        "path": dg.MetadataValue.path(str(root / receipt.path)),
-        "size_bytes": str(receipt.size),
-        "digest": receipt.digest,
-        "sha256": receipt.sha256,
-        "seconds": f"{receipt.total_seconds:.4f}",
-        "realisation": receipt.realisation,
-        **{name: str(value) for name, value in receipt.facts},
-    }
+    shown: dict[str, Any] = {"dagster/row_count": receipt.rows}
     if receipt.expected_rows is not None:
         shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
-    if receipt.bbox is not None:
-        shown["bounds"] = ", ".join(f"{edge:.3f}" for edge in receipt.bbox)
     if receipt.picture is not None:
         shown["picture"] = picture_metadata((root / receipt.picture).read_bytes(), receipt.tile)
-    return shown
+    if receipt.bbox is not None:
+        shown["bounds"] = ", ".join(f"{edge:.3f}" for edge in receipt.bbox)
+    return {
+        **shown,
+        "cells": str(list(receipt.cells)),
+        "path": dg.MetadataValue.path(str(root / receipt.path)),
+        "size_bytes": str(receipt.size),
+        "seconds": f"{receipt.total_seconds:.4f}",
+        "digest": receipt.digest,
+        "sha256": receipt.sha256,
+        "realisation": receipt.realisation,
+        **{name: _fact(value) for name, value in receipt.facts},
+    }
 
 
 def picture_metadata(png: bytes, title: str) -> dg.MarkdownMetadataValue:
@@ -114,6 +113,12 @@ def column_metadata(
     if lineage:
         shown["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
     return shown
+
+
+def _fact(value: float | int | str) -> Any:
+    """A fact as text, or as a tree where it is a JSON object."""
+    is_tree = isinstance(value, str) and value.startswith("{")
+    return dg.MetadataValue.json(json.loads(str(value))) if is_tree else str(value)
 
 
 def _digits(value: float | None) -> float | None:

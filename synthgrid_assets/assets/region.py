@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
-from synthgrid_assets.assets.keys import layer_key, surface_key, tiles_key
+from synthgrid_assets.assets.keys import layer_key, surface_key, tiles_key, world_key
 from synthgrid_assets.assets.runs import RegionRequest
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.products.catalogue import products_of
@@ -83,10 +81,10 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
 def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionRequest:
     """The run that a choice asks for.
 
-    Tiles and tile indexes come along, and so do surfaces that have not been made yet.
+    The world file, tiles and tile indexes come along, and surfaces not made yet.
     """
     world, products = spec.world.name, chosen_products(spec, choice)
-    keys = [tiles_key(world)]
+    keys = [world_key(world), tiles_key(world)]
     needed = {name for layer in products for name in input_names(spec.layers[layer])}
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
     keys += [surface_key(world, name) for name in unmade]

@@ -36,9 +36,9 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         rows = index_rows(workshop)
         return dg.MaterializeResult(
             metadata={
-                "indexes": rows_table(rows),
                 "dagster/row_count": sum(int(row["tiles"]) for row in rows),
-                "counts": picture_metadata(counts_map(workshop), f"points per tile of {layer}"),
+                "indexes": rows_table([{**row, "digest": row["digest"][:16]} for row in rows]),
+                "map": picture_metadata(counts_map(workshop), f"points per tile of {layer}"),
             },
             data_version=dg.DataVersion(version_hash([row["digest"] for row in rows])),
         )

@@ -15,7 +15,7 @@ from synthgrid_assets.assets.metadata import column_metadata, receipt_metadata, 
 from synthgrid_assets.assets.partitions import tile_partitions
 from synthgrid_assets.assets.region import step_name
 from synthgrid_assets.assets.resources import DataRoot, Engine
-from synthgrid_assets.assets.tile_events import TILE_CHECK, TileEvents, TileResult
+from synthgrid_assets.assets.tile_events import TileEvents, TileResult, tile_check
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.products.catalogue import Product, columns_of, products_of
 from synthgrid_assets.products.inputs import require_made
@@ -138,11 +138,7 @@ def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
 
 
 def _check(
-    key: dg.AssetKey, product: Product, partitions: dg.PartitionsDefinition[Any]
+    key: dg.AssetKey, product: Product, partitions: dg.MultiPartitionsDefinition
 ) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
-        TILE_CHECK,
-        asset=key,
-        description=f"The tile passes its tests: {', '.join(product.tests)}.",
-        partitions_def=partitions,
-    )
+    tests = ", ".join(product.tests)
+    return tile_check(key, partitions, f"The tile passes its tests: {tests}.")

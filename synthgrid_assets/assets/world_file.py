@@ -8,14 +8,16 @@ from pathlib import Path
 import dagster as dg
 
 from synthgrid_assets.assets.keys import common, world_key
-from synthgrid_assets.products.validation import check_world
+from synthgrid_assets.assets.metadata import rows_table
+from synthgrid_assets.products.validation import check_world, load_spec
+from synthgrid_assets.world.versions import version_hash
 from synthgrid_assets.world.worldfile import Problem
 
 CHECK = "world_is_valid"
 
 
-def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetSpec:
-    """The world file; Dagster observes it, it is edited by hand.
+def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetsDefinition:
+    """The world file as it is read now; a wrong one cannot be materialised.
 
     Parameters
     ----------
@@ -28,15 +30,26 @@ def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetSpec:
     description = f"The world file `{path.name}`: everything else follows from it."
     if problems:
         listed = "\n".join(f"- {problem}" for problem in problems)
-        description = f"**This world file has mistakes, so it has no assets:**\n\n{listed}"
-    kinds = {"toml"}
-    return dg.AssetSpec(
-        world_key(name),
-        description=description,
-        kinds=kinds,
-        metadata={"path": dg.MetadataValue.path(str(path))},
-        **common(name),
-    )
+        description = f"**This world file has mistakes, so it has no other assets:**\n\n{listed}"
+
+    @dg.asset(key=world_key(name), description=description, kinds={"toml"}, **common(name))
+    def world() -> dg.MaterializeResult[None]:
+        spec = load_spec(path)
+        layers = [
+            {"layer": layer, "process": table.process, **table.parameters}
+            for layer, table in spec.layers.items()
+        ]
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(version_hash(spec.model_dump(mode="json"))),
+            metadata={
+                "path": dg.MetadataValue.path(str(path)),
+                "tiles": f"{len(spec.world.tiling.columns)} x {len(spec.world.tiling.rows)}",
+                "layers": rows_table(_aligned(layers)),
+                "file": dg.MetadataValue.md(f"```toml\n{path.read_text(encoding='utf-8')}\n```"),
+            },
+        )
+
+    return world
 
 
 def world_check(name: str, path: Path) -> dg.AssetChecksDefinition:
@@ -49,15 +62,20 @@ def world_check(name: str, path: Path) -> dg.AssetChecksDefinition:
     )
     def world_is_valid() -> dg.AssetCheckResult:
         _, problems = check_world(path)
-        table = [dg.TableRecord({"key": p.path, "message": p.message}) for p in problems]
+        messages = [{"key": problem.path, "message": problem.message} for problem in problems]
         return dg.AssetCheckResult(
             passed=not problems,
             description="\n".join(str(problem) for problem in problems) or f"{path} is valid",
             metadata={
-                "mistakes": len(problems),
                 "path": dg.MetadataValue.path(str(path)),
-                **({"messages": dg.MetadataValue.table(table)} if table else {}),
+                **({"messages": rows_table(messages)} if messages else {}),
             },
         )
 
     return world_is_valid
+
+
+def _aligned(rows: list[dict[str, object]]) -> list[dict[str, str]]:
+    """Rows with the same keys, as a table wants them."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return [{key: str(row.get(key, "")) for key in keys} for row in rows]

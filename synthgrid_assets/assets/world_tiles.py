@@ -11,7 +11,7 @@ import dagster as dg
 from synthgrid_assets.assets.keys import common, tiles_key
 from synthgrid_assets.assets.metadata import tests_table
 from synthgrid_assets.assets.partitions import tile_partitions
-from synthgrid_assets.assets.tile_events import TILE_CHECK, TileEvents, TileResult
+from synthgrid_assets.assets.tile_events import TileEvents, TileResult, tile_check
 from synthgrid_assets.products.versions import tiles_version
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.spec import WorldSpec
@@ -37,12 +37,7 @@ def tiles_asset(spec: WorldSpec) -> dg.AssetsDefinition:
             )
         ],
         check_specs=[
-            dg.AssetCheckSpec(
-                TILE_CHECK,
-                asset=key,
-                partitions_def=partitions,
-                description="The tile lies in the extent and on the tile grid.",
-            )
+            tile_check(key, partitions, "The tile lies in the extent and on the tile grid.")
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),

@@ -23,7 +23,7 @@ from synthgrid_assets.processes.parents import parents_within
 from synthgrid_assets.world.exact_math import poisson_table
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.pattern import PointPattern, canonical
-from synthgrid_assets.world.seeding import OFFSPRING, Key, lookup, words
+from synthgrid_assets.world.seeding import OFFSPRING, Key, words
 
 ALGORITHM_VERSION = 1
 
@@ -149,8 +149,9 @@ class MaternClusterProcess:
 
     def points(self, cells: Cells) -> PointPattern:
         """Points in a rectangle of cells, in canonical order."""
-        parents = parents_within(self.reach, cells, self._key, self._parents)
-        x, y, birth = _scatter(parents, self._offspring, cells.quanta(), self._key, self._radius)
+        disc, none = (self.reach, self._offspring), (0, np.empty(0, np.uint64))
+        parents = parents_within(cells, self._key, self._parents, disc, none)
+        x, y, birth = _scatter(parents, cells.quanta(), self._key, self._radius)
         return canonical(x, y, birth, cells)
 
 
@@ -199,18 +200,18 @@ def _half_cap(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @njit(cache=True)
-def _scatter(parents, table, window, key, radius):
+def _scatter(parents, window, key, radius):
     """The offspring inside the window."""
     room = 0
     for p in range(parents.x.size):
-        room += lookup(table, parents.core_word[p])
+        room += parents.near[p]
     x = np.empty(room, np.int64)
     y = np.empty(room, np.int64)
     birth = np.empty(room, np.uint64)
     n = 0
     for p in range(parents.x.size):
         role = OFFSPRING + np.uint64(parents.number[p])
-        for child in range(lookup(table, parents.core_word[p])):
+        for child in range(parents.near[p]):
             dx, dy, ident = _offspring(parents.ix[p], parents.iy[p], role, child, key, radius)
             cx, cy = parents.x[p] + dx, parents.y[p] + dy
             if window[0] <= cx < window[2] and window[1] <= cy < window[3]:

@@ -1,6 +1,6 @@
 """What cluster processes share: the keyed Poisson parents that can reach a window.
 
-Belongs here: parents and the words that size their broods. Not here: the shape of a
+Belongs here: parents and the sizes of their broods. Not here: the shape of a
 cluster (`thomas`, `matern_cluster`).
 """
 
@@ -17,7 +17,7 @@ from synthgrid_assets.world.seeding import PARENT, Key, lookup, words
 
 
 class Parents(NamedTuple):
-    """Parents near a window, each with its address and the words that size its brood.
+    """Parents with offspring that can reach a window, each with its address and its brood.
 
     Attributes
     ----------
@@ -25,10 +25,9 @@ class Parents(NamedTuple):
         Cell of each parent and its number within that cell.
     x, y : ndarray of int64, shape (n,)
         Position in quanta.
-    away : ndarray of int64, shape (n,)
-        Chebyshev distance to the window in quanta, 0 inside.
-    core_word, tail_word : ndarray of uint64, shape (n,)
-        Two uniform words for two brood sizes.
+    near, far : ndarray of int64, shape (n,)
+        Offspring of the two kinds that `parents_within` tells apart; 0 where none of a
+        kind can reach the window.
     """
 
     ix: NDArray[np.int64]
@@ -36,62 +35,70 @@ class Parents(NamedTuple):
     number: NDArray[np.int64]
     x: NDArray[np.int64]
     y: NDArray[np.int64]
-    away: NDArray[np.int64]
-    core_word: NDArray[np.uint64]
-    tail_word: NDArray[np.uint64]
+    near: NDArray[np.int64]
+    far: NDArray[np.int64]
 
 
-def parents_within(reach: int, cells: Cells, key: Key, table: NDArray[np.uint64]) -> Parents:
-    """Parents within `reach` quanta (Chebyshev) of a rectangle of cells.
+def parents_within(
+    cells: Cells,
+    key: Key,
+    table: NDArray[np.uint64],
+    near: tuple[int, NDArray[np.uint64]],
+    far: tuple[int, NDArray[np.uint64]],
+) -> Parents:
+    """Parents whose offspring can lie in a rectangle of cells.
+
+    Offspring come in two kinds, so that rare far ones do not make every distant parent
+    worth keeping.
 
     Parameters
     ----------
-    reach : int
-        In quanta.
     cells : Cells
         The window.
     key : tuple of two uint64
         Stream key.
     table : ndarray of uint64
         Inversion table of the number of parents in a cell.
+    near, far : tuple of int and ndarray of uint64
+        For each kind, how far it can lie from its parent in quanta, and the inversion
+        table of its number; an empty table for a kind that does not occur.
     """
-    near = cells.grown(-(-reach // CELL))
-    counts = _parent_counts(near, key, table)
-    room = int(counts.sum())
-    integers, both_words = np.empty((6, room), np.int64), np.empty((2, room), np.uint64)
-    n = _place_parents(near, cells.quanta(), reach, key, counts, integers, both_words)
-    return Parents(*integers[:, :n], *both_words[:, :n])
+    around = cells.grown(-(-max(near[0], far[0]) // CELL))
+    counts = _parent_counts(around, key, table)
+    columns = np.empty((7, int(counts.sum(dtype=np.int64))), np.int64)
+    n = _place_parents(around, cells.quanta(), key, counts, near, far, columns)
+    return Parents(*columns[:, :n])
 
 
 @njit(cache=True)
-def _parent_counts(near, key, table):
-    counts = np.empty((near.iy1 - near.iy0) * (near.ix1 - near.ix0), np.int64)
+def _parent_counts(around, key, table):
+    counts = np.empty((around.iy1 - around.iy0) * (around.ix1 - around.ix0), np.int32)
     c = 0
-    for iy in range(near.iy0, near.iy1):
-        for ix in range(near.ix0, near.ix1):
+    for iy in range(around.iy0, around.iy1):
+        for ix in range(around.ix0, around.ix1):
             counts[c] = lookup(table, words(0, ix, iy, PARENT, key)[0])
             c += 1
     return counts
 
 
 @njit(cache=True)
-def _place_parents(near, window, reach, key, counts, integers, both_words):
+def _place_parents(around, window, key, counts, near, far, columns):
     """Fill the columns of `Parents`; returns their number."""
     shift = np.uint64(64 - CELL_BITS)
     n, c = 0, 0
-    for iy in range(near.iy0, near.iy1):
-        for ix in range(near.ix0, near.ix1):
+    for iy in range(around.iy0, around.iy1):
+        for ix in range(around.ix0, around.ix1):
             for number in range(counts[c]):
-                wx, wy, core_word, tail_word = words(number + 1, ix, iy, PARENT, key)
+                wx, wy, near_word, far_word = words(number + 1, ix, iy, PARENT, key)
                 x = (ix << CELL_BITS) | np.int64(wx >> shift)
                 y = (iy << CELL_BITS) | np.int64(wy >> shift)
-                dx = max(window[0] - x, x - window[2], 0)
-                dy = max(window[1] - y, y - window[3], 0)
-                away = max(dx, dy)
-                if away <= reach:
-                    integers[0, n], integers[1, n], integers[2, n] = ix, iy, number
-                    integers[3, n], integers[4, n], integers[5, n] = x, y, away
-                    both_words[0, n], both_words[1, n] = core_word, tail_word
+                away = max(window[0] - x, x - window[2], window[1] - y, y - window[3])
+                some = lookup(near[1], near_word) if away <= near[0] else 0
+                rare = lookup(far[1], far_word) if away <= far[0] else 0
+                if some + rare > 0:
+                    columns[0, n], columns[1, n], columns[2, n] = ix, iy, number
+                    columns[3, n], columns[4, n] = x, y
+                    columns[5, n], columns[6, n] = some, rare
                     n += 1
             c += 1
     return n

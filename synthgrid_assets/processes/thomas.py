@@ -24,7 +24,7 @@ from synthgrid_assets.processes.parents import parents_within
 from synthgrid_assets.world.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.pattern import PointPattern, canonical
-from synthgrid_assets.world.seeding import OFFSPRING, OFFSPRING_TAIL, Key, lookup, words
+from synthgrid_assets.world.seeding import OFFSPRING, OFFSPRING_TAIL, Key, words
 
 ALGORITHM_VERSION = 1
 CORE = 4.0  # offspring farther than CORE sigma from their parent come from the tail stream
@@ -189,11 +189,14 @@ class ThomasProcess:
 
     def points(self, cells: Cells) -> PointPattern:
         """Points in a rectangle of cells, in canonical order."""
-        parents = parents_within(self.reach, cells, self._key, self._parents)
-        cores, tails = _broods(parents, self._core_reach, self._core, self._tail)
-        x, y, birth = _scatter(
-            parents, cores, tails, cells.quanta(), self._key, self._sigma, self._tail_words
+        parents = parents_within(
+            cells,
+            self._key,
+            self._parents,
+            (self._core_reach, self._core),
+            (self.reach, self._tail),
         )
+        x, y, birth = _scatter(parents, cells.quanta(), self._key, self._sigma, self._tail_words)
         return canonical(x, y, birth, cells)
 
 
@@ -223,34 +226,23 @@ def _tail_mass() -> tuple[np.uint64, Fraction]:
 
 
 @njit(cache=True)
-def _broods(parents, core_reach, core_table, tail_table):
-    """Core and tail offspring of each parent; no core where it cannot reach the window."""
-    cores = np.zeros(parents.x.size, np.int64)
-    tails = np.empty(parents.x.size, np.int64)
-    for p in range(parents.x.size):
-        if parents.away[p] <= core_reach:
-            cores[p] = lookup(core_table, parents.core_word[p])
-        tails[p] = lookup(tail_table, parents.tail_word[p])
-    return cores, tails
-
-
-@njit(cache=True)
-def _scatter(parents, cores, tails, window, key, sigma, tail_words):
+def _scatter(parents, window, key, sigma, tail_words):
     """The offspring inside the window."""
     room = 0
-    for p in range(cores.size):
-        room += cores[p] + tails[p]
+    for p in range(parents.x.size):
+        room += parents.near[p] + parents.far[p]
     x = np.empty(room, np.int64)
     y = np.empty(room, np.int64)
     birth = np.empty(room, np.uint64)
     n = 0
-    for p in range(cores.size):
+    for p in range(parents.x.size):
         ix, iy, number = parents.ix[p], parents.iy[p], parents.number[p]
-        for child in range(cores[p] + tails[p]):
-            if child < cores[p]:
+        core = parents.near[p]
+        for child in range(core + parents.far[p]):
+            if child < core:
                 dx, dy, ident = _core(ix, iy, number, child, key, sigma, tail_words)
             else:
-                dx, dy, ident = _tail(ix, iy, number, child - cores[p], key, sigma)
+                dx, dy, ident = _tail(ix, iy, number, child - core, key, sigma)
             cx, cy = parents.x[p] + dx, parents.y[p] + dy
             if window[0] <= cx < window[2] and window[1] <= cy < window[3]:
                 x[n], y[n], birth[n] = cx, cy, ident

@@ -15,7 +15,6 @@ from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.export import export_tiles
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.manifest import IndexFacts, write_tile_index
 from synthgrid_assets.world.spec import WorldSpec
 

@@ -65,7 +65,7 @@ def tile_correlations(law: Law, side: int, p: float = 1.0) -> NDArray[np.float64
     -------
     ndarray of float64, shape (2 * lags + 1, 2 * lags + 1)
         1 at lag (0, 0) in the middle; as many lags as the law's correlation reaches.
-        All NaN where the law is not known.
+        All NaN where the law is not known, or the counts are certain.
 
     Examples
     --------
@@ -87,6 +87,8 @@ def tile_correlations(law: Law, side: int, p: float = 1.0) -> NDArray[np.float64
     )
     tiles = p * p * (shares @ covariance @ shares.T)
     tiles[lags, lags] += p * law.intensity * side * side
+    if not tiles[lags, lags] > 0:
+        return np.full(tiles.shape, math.nan)
     return np.asarray(tiles / tiles[lags, lags])
 
 

@@ -262,8 +262,9 @@ def _excess(
 ) -> _Excess:
     """Sum over tiles of pairs minus expectation, given their surplus of points."""
     total, surplus = float(expected.sum()), pairs - expected
-    if total == 0:  # a hard core: the law allows no such pair
-        return _Excess(0.0, float(pairs.sum()), 0.0, 1.0 if pairs.sum() == 0 else 0.0)
+    if total < REGION_ALPHA:  # a hard core; Markov bounds the probability of any pair
+        p_value = 1.0 if pairs.sum() == 0 else max(total, 0.0)
+        return _Excess(total, float(pairs.sum()), 0.0, p_value)
     spread = float(points @ points)
     slope = float(points @ surplus) / spread if spread > 0 else 0.0
     left = surplus - slope * points

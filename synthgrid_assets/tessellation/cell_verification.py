@@ -84,7 +84,8 @@ def _measured(ring, ring_offsets, site):
             continue
         good = True
         for k in range(x.size - 1):
-            near = abs(x[k] - site[i, 0]) < _FAR and abs(y[k] - site[i, 1]) < _FAR
+            dx, dy = x[k] - site[i, 0], y[k] - site[i, 1]
+            near = -_FAR < dx < _FAR and -_FAR < dy < _FAR
             repeated = x[k] == x[k + 1] and y[k] == y[k + 1]
             good = good and near and not repeated and not precedes(x[k], y[k], x[0], y[0])
         sound[i] = good

