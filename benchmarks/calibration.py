@@ -311,6 +311,36 @@ def curve_table(windows: int) -> Iterator[str]:
         yield f"| {label} | {found[0] / windows:.2f} | {found[1] / windows:.2f} |"
 
 
+def sentences(regions: int) -> Iterator[str]:
+    """Faults that need more points or more tiles than the tables' regions have."""
+    window, red = Retention.full(SIDE, SIDE), 0
+    cells = Cells(0, 0, SIDE, SIDE)
+    for twin in range(regions):
+        dense = build("poisson", twin, points_per_km2=40 * PER_CELL)
+        x, y, _ = dense.points(cells)
+        counts = np.bincount((y >> CELL_BITS) * SIDE + (x >> CELL_BITS), minlength=cells.area)
+        counts[5 * SIDE + 5] = 0
+        counts = counts.reshape(SIDE, SIDE)
+        red += not quadrats_follow_the_surface(counts, dense.law, window).passed
+    yield f"One cell missing of 40 points a cell: {red / regions:.2f} of {regions} tiles red."
+    law, tiles = build("thomas", 0).law, 20
+    seam = SeamCounter(SIDE, seam_reach(law.intensity, SIDE), law.correlation_cells)
+    for row in range(tiles):
+        strip = Cells(0, row * SIDE, tiles * SIDE, row * SIDE + SIDE)
+        own = [
+            build("thomas", 70_000 + row * tiles + column).points(
+                Cells(column * SIDE, strip.iy0, column * SIDE + SIDE, strip.iy1)
+            )
+            for column in range(tiles)
+        ]
+        x, y = (np.concatenate([getattr(p, axis) for p in own]) for axis in "xy")
+        seam.add(strip, x, y, np.ones((SIDE, tiles * SIDE)))
+    yield (
+        f"Tiles of their own seeds, {tiles} x {tiles} tiles of Thomas: no_seam p = "
+        f"{seam.verdict().p_value:.1e}."
+    )
+
+
 def marks_row(tiles: int) -> str:
     rng = np.random.default_rng(2)
     weights = {"a": 0.6, "b": 0.4}
@@ -330,14 +360,14 @@ def marks_row(tiles: int) -> str:
 def report(tiles: int) -> Iterator[str]:
     started = time.perf_counter()
     regions = max(tiles // 500, 5)
-    yield f"Tiles of {SIDE} x {SIDE} cells in regions of {TILES} x {TILES}, CPU time below.\n"
+    yield f"Tiles of {SIDE} x {SIDE} cells in regions of {TILES} x {TILES}.\n"
     yield "**Size** (healthy; region checks: share of regions with p < 0.01)\n"
     yield from size_table(tiles)
     yield f"\n**Power** (share of the tiles touched, or of {regions} regions, found at 1e-6)\n"
     yield from power_table(regions)
     yield "\n**Curves** against 100 twins (share of 50 windows of 24 x 24 cells, level 1 %)\n"
     yield from curve_table(50)
-    yield "\n" + marks_row(tiles)
+    yield "\n" + "\n".join([*sentences(regions), marks_row(tiles)])
     yield f"\n`python benchmarks/calibration.py --tiles {tiles}`: {_minutes(started)}."
 
 

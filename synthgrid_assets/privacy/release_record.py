@@ -125,9 +125,8 @@ class ReleaseRequest:
             "mechanism": MECHANISM,
             "unit": UNIT,
             "epsilon": float(self.epsilon),
-            "k": self.k,
-            "beta": float(self.beta),
         }
+        # k and beta only decide what is shown of a draw: another threshold costs nothing
         return tuple(canonical_json({**shared, "block": block.name}) for block in self.blocks)
 
     @cached_property

@@ -172,12 +172,16 @@ class ApproximateCounts:
         return _floored(lower), _floored(upper)
 
     def randomised(self, observed: ArrayLike, uniform: ArrayLike) -> NDArray[np.float64]:
-        """The continuous distribution function at a random place within the count."""
+        """The normal distribution function at a random place within the count.
+
+        NaN for a count more variable than Poisson's: the lognormal bounds its tails, but
+        over thousands of tiles it would not pass for its distribution.
+        """
         at = np.asarray(observed, float) - 0.5 + np.asarray(uniform)
         if self._is_certain:
             return np.asarray(np.clip(at - (self.moments.mean - 0.5), 0.0, 1.0))
         if self._is_clustered:
-            return np.asarray(self._lognormal().cdf(at))
+            return np.full(at.shape, math.nan)
         return np.asarray(norm.cdf(at, self.moments.mean, self.moments.standard_deviation))
 
     @property

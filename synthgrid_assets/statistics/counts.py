@@ -33,8 +33,8 @@ class TileCount:
         Two-sided and conservative: what makes a tile red.
     randomised : float
         Lower tail with its last step split at random, uniform under the law: what is
-        pooled over tiles. With `mean` and `variance` NaN where the law's moments are not
-        known.
+        pooled over tiles. NaN where only the tails are known (`count_distribution`), and
+        with `mean` and `variance` where not even the moments are.
     """
 
     observed: int

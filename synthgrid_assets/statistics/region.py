@@ -20,10 +20,12 @@ from synthgrid_assets.statistics.count_distribution import ApproximateCounts, tw
 from synthgrid_assets.statistics.counts import TileCount
 from synthgrid_assets.statistics.moments import CountMoments
 from synthgrid_assets.statistics.multiple_testing import bonferroni
+from synthgrid_assets.statistics.skewed_sums import zero_mean_p_value
 from synthgrid_assets.statistics.verdict import Verdict
 
 REGION_ALPHA = 1e-6  # as for tiles: a million healthy regions give about one red one
 POWER = 0.9  # probability at which `smallest_rate_error` is found
+FEWEST_TILES = 16  # fewer don't show how much tiles differ by chance
 LARGEST_SCORE = 8.0  # normal score of a p-value of 0 or 1
 
 
@@ -104,15 +106,17 @@ def mean_variance_hold(
     Verdict
         Null hypothesis: the counts of one realisation of the thinned process. Twice the
         smaller p-value of two tests: the total count against the region's own variance,
-        and the sum of squared normal scores of the tiles' randomised p-values against
-        chi-square. ``observed`` and ``expected`` are the total's.
+        and the spread of the tiles' counts. ``observed`` and ``expected`` are the
+        total's.
 
     Notes
     -----
-    The total is judged by the larger of normal and lognormal tails. The scores are
-    standard normal exactly; correlation between tiles widens their sum of squares by at
-    most the sum of absolute correlations, which `TileCounts.inflation` measures, so the
-    chi-square is scaled to that variance (Satterthwaite): conservative.
+    The total is judged by the larger of normal and lognormal tails. The spread is the sum
+    of squared normal scores of the randomised p-values, chi-square for independent tiles;
+    where these are not known, the sum of squared standardised counts, whose mean is known
+    and whose error is taken from the tiles (`skewed_sums`). Correlation between tiles
+    widens both by at most the sum of absolute correlations, which `TileCounts.inflation`
+    measures: so they are scaled (Satterthwaite), which is conservative.
 
     Examples
     --------
@@ -156,10 +160,22 @@ def mean_variance_hold(
 
 
 def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float]:
-    """p-value of the tiles' squared normal scores, and their mean."""
+    """p-value of the tiles' squared scores, and their mean."""
+    n, widening = len(tiles), 1.0 + abs(inflation - 1.0)
+    if np.isnan(tiles.randomised).any():
+        return _spread_of_counts(tiles, widening)
     scores = np.clip(ndtri(tiles.randomised), -LARGEST_SCORE, LARGEST_SCORE)
-    n, total = len(tiles), float((scores * scores).sum())
-    widening = 1.0 + abs(inflation - 1.0)
+    total = float((scores * scores).sum())
     freedom, scaled = n / widening, total / widening
     p = 2 * min(float(chi2.cdf(scaled, freedom)), float(chi2.sf(scaled, freedom)))
     return min(p, 1.0), total / n
+
+
+def _spread_of_counts(tiles: TileCounts, widening: float) -> tuple[float, float]:
+    """The same from standardised counts; tiles whose count is certain say nothing."""
+    random = tiles.variance > 0
+    if np.count_nonzero(random) < FEWEST_TILES:
+        return 1.0, 1.0
+    squares = (tiles.observed - tiles.mean)[random] ** 2 / tiles.variance[random]
+    variance = squares.size * float(squares.var(ddof=2)) * widening
+    return zero_mean_p_value(squares - 1.0, variance), float(squares.mean())

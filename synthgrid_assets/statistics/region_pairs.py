@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 from scipy.special import gammainc, gammaincc
-from scipy.stats import t
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.pairs import bucket, pair_counts
 from synthgrid_assets.statistics.region import REGION_ALPHA
+from synthgrid_assets.statistics.skewed_sums import zero_mean_p_value
 from synthgrid_assets.statistics.strips import Strip
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
@@ -166,9 +166,9 @@ class PairCounter:
             Null hypothesis: the process, thinned equally everywhere or not at all. Over
             tiles, pairs minus their expectation, made uncorrelated with the tile's
             number of points (whose mean is known: three times less noise). Their sum is
-            referred to t, with the error that tiles and their neighbours show and with
-            the degrees of freedom that their kurtosis leaves; or to a Poisson law of
-            clumps of pairs, if that p-value is larger. Bonferroni over the distances;
+            tested with the error that tiles and their neighbours show (`skewed_sums`),
+            or by a Poisson law of clumps of pairs, if that p-value is larger: few pairs
+            are skewed. Bonferroni over the distances;
             ``observed`` and ``expected`` are of the worst one. A layer with a surface or
             a mask is not judged: its pairs have no closed form.
         """
@@ -275,19 +275,12 @@ def _excess(
     variance = max(square + 2 * beside, square) * left.size / (left.size - 2)
     if variance <= (1e-9 * total) ** 2:  # counts that are certain, as on a grid
         return _Excess(total, excess, 0.0, 1.0 if abs(excess) <= 1e-6 * total else 0.0)
-    kurtosis = left.size * float((centred**4).sum()) / square**2
-    freedom = min(2 * left.size / max(kurtosis - 1, 1e-9), left.size - 2.0)
-    score, n = excess / math.sqrt(variance), left.size
-    skewness = float((centred**3).sum()) / square**1.5 * math.sqrt(n)
-    # Hall (1992): a skewed sample's mean and spread are correlated; monotone in the score
-    a = skewness / (3 * math.sqrt(n))
-    corrected = score + a * score**2 + a * a * score**3 / 3 + a / 2
-    p_t = 2 * float(t.sf(min(abs(score), abs(corrected)), freedom))
+    p_terms = zero_mean_p_value(left, variance)
     clump = max(variance / total, 2.0)  # pairs are ordered: they come in twos
     counted, mean = max((total + excess) / clump, 0.0), total / clump
     upper = float(gammainc(counted, mean)) if counted > 0 else 1.0
     p_clumps = min(1.0, 2 * min(float(gammaincc(counted + 1, mean)), upper))
-    return _Excess(total, excess, math.sqrt(variance), max(p_t, p_clumps))
+    return _Excess(total, excess, math.sqrt(variance), max(p_terms, p_clumps))
 
 
 def _adjacent(keys: list[tuple[int, int]]) -> NDArray[np.int64]:

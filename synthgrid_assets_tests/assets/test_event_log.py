@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -176,18 +177,31 @@ def test_processes_share_the_files_and_readers_see_each_event_at_once(home):
         assert reported(instance, "points") == set(range(45))
 
 
-def test_a_fork_uses_connections_of_its_own(home):
+def test_a_fork_has_connections_and_a_lock_of_its_own(home):
     with open_instance(home, "events") as instance:
         report(instance, "points", [0])
+        reading, read = threading.Event(), threading.Event()
+
+        def hold():
+            with instance.event_log_storage.index_connection():
+                reading.set()
+                read.wait(60)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert reading.wait(20)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
             pid = os.fork()
         if pid == 0:
             try:
+                signal.alarm(30)  # a lock taken over from the thread above would never open
                 report(instance, "points", range(1, 20))
                 os._exit(0)
             finally:
                 os._exit(1)
+        read.set()
+        holder.join()
         report(instance, "points", range(20, 40))
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert reported(instance, "points") == set(range(40))
@@ -217,6 +231,7 @@ def test_a_removed_run_and_a_wiped_log_begin_anew(home):
         for file in (home / "events").glob("[!i]*.db*"):  # as another process may do
             file.unlink()
         report(instance, "points", [3])
+        assert list((home / "events").glob("[!i]*.db"))
         assert reported(instance, "points") == {1, 2, 3}
         instance.event_log_storage.wipe()
         assert reported(instance, "points") == set()
