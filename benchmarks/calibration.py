@@ -5,22 +5,20 @@
 Size: healthy tiles of every process, in regions of 10 x 10 tiles under keys of their own;
 red tiles, tail shares against their level, uniformity of the randomised p-values, and the
 share of regions below 1 % in each region check. Power: planted faults, and the share of
-tiles or regions in which each check finds them. `--write` replaces the section between
-the `calibration` marks of benchmarks/RESULTS.md.
+tiles or regions in which each check finds them. `--write` puts the tables into RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from report import write_section
 from scipy.stats import kstest
 
 from synthgrid_assets.processes.protocol import Law, Process
@@ -66,7 +64,6 @@ REGION_CHECKS = (
     "tiles_are_correlated",
     "pairs_follow_the_pcf",
 )
-MARKS = Path(__file__).with_name("RESULTS.md"), "<!-- calibration -->", "<!-- /calibration -->"
 
 Points = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -376,15 +373,6 @@ def _minutes(started: float) -> str:
     return f"{math.floor(seconds / 60)} min {seconds % 60:.0f} s"
 
 
-def write(section: str) -> None:
-    path, begin, end = MARKS
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if begin not in text or end not in text:
-        sys.exit(f"{path} has no section {begin} ... {end}; add the two marks")
-    before, after = text.split(begin)[0], text.split(end)[1]
-    path.write_text(f"{before}{begin}\n{section}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiles", type=int, default=10_000, help="healthy tiles per process")
@@ -395,7 +383,7 @@ def main() -> None:
         print(line, flush=True)
         lines.append(line)
     if options.write:
-        write("\n".join(lines))
+        write_section("calibration", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,7 @@ def workplace(side: int, tile: int, parents: float, rest: str = CHAIN) -> Iterat
     with tempfile.TemporaryDirectory(prefix="synthgrid-bench-") as name:
         folder = Path(name)
         (folder / "worlds").mkdir()
+        shutil.copy(Path(__file__).parent.parent / "dagster.yaml", folder)
         path = folder / "worlds" / "bench.toml"
         text = WORLD.format(extent=side * tile, tile=tile, parents=parents, rest=rest)
         path.write_text(text)
@@ -97,7 +99,9 @@ def run_per_tile_through_the_daemon(tiles: int) -> float:
     with workplace(8, 24, 4.0) as path, served(path.parent.parent) as ask:
         keys = [f"+{24 * column:07d}_24|+0000000_24" for column in range(tiles)]
         begun = time.perf_counter()
-        ids = [ask(LAUNCH, {"e": _execution(key)})["launchRun"]["run"]["runId"] for key in keys]
+        launched = [ask(LAUNCH, {"e": _execution(key)})["launchRun"] for key in keys]
+        assert all("run" in answer for answer in launched), launched
+        ids = [answer["run"]["runId"] for answer in launched]
         while any(ask(STATUS, {"id": run})["runOrError"]["status"] not in DONE for run in ids):
             time.sleep(0.2)
         seconds = time.perf_counter() - begun
@@ -107,7 +111,7 @@ def run_per_tile_through_the_daemon(tiles: int) -> float:
 
 DONE = {"SUCCESS", "FAILURE", "CANCELED"}
 LAUNCH = """mutation L($e: ExecutionParams!) { launchRun(executionParams: $e) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+  ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 STATUS = "query S($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 NOUNS = ("points", "density", "delaunay", "voronoi", "counts_release")
 
@@ -120,7 +124,6 @@ def _execution(key: str) -> dict[str, Any]:
             "repositoryName": "__repository__",
             "jobName": "__ASSET_JOB",
             "assetSelection": [{"path": path} for path in paths],
-            "assetCheckSelection": [],
         },
         "mode": "default",
         "runConfigData": {},

@@ -27,6 +27,7 @@ from synthgrid_assets.engine.task import Order, Reply, Settings, Task
 from synthgrid_assets.errors import EngineError, TaskTimeoutError, WorkerDiedError
 
 STARTS_BEFORE_GIVING_UP = 3
+START_LIMIT = 120.0  # seconds for the imports and the warm-up
 
 
 class WorkerPool:
@@ -103,12 +104,12 @@ class WorkerPool:
         for _ in range(self._settings.workers):
             self._spawn()
         try:
-            await asyncio.wait_for(self._nursery.ready, self._settings.deadline)
+            await asyncio.wait_for(self._nursery.ready, START_LIMIT)
         except TimeoutError:
             await self.close()
             raise EngineError(
                 f"workers: loading {', '.join(self._nurture.preload) or 'the warm-up'} took "
-                f"longer than the deadline of {self._settings.deadline:g} s"
+                f"longer than {START_LIMIT:g} s"
             ) from None
         except BaseException:
             await self.close()

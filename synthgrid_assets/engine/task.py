@@ -134,8 +134,7 @@ class Settings:
         Tasks held at once: waiting, running, or finished and not yet consumed. At least
         ``workers + 1``; 0 stands for four per worker.
     deadline : float
-        Seconds one attempt may take before its worker is killed; also the limit of the
-        workers' start.
+        Seconds one attempt may take before its worker is killed.
     attempts : int
         Attempts a task may make when its errors are retryable.
     recycle_after : int

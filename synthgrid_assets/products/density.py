@@ -5,7 +5,6 @@ Belongs here: counting and signing for a chunk. Not here: the store (`storage.de
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,16 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.products.pictures import density_picture
 from synthgrid_assets.products.points import counts_per_cell
+from synthgrid_assets.products.signing import Contents, Stopwatch, sign
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.verdict import Verdict
-from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.density import (
     chunk_path,
     create_density,
     read_density,
     write_density,
 )
-from synthgrid_assets.storage.digest import content_digest, digest_hex
+from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.tiling import Tile
@@ -41,37 +40,24 @@ def store_path(workshop: Workshop) -> Path:
 
 def make_density(workshop: Workshop, tile: Tile) -> Receipt:
     """Make, commit and test a tile's chunk."""
-    begun = time.perf_counter()
+    watch = Stopwatch()
     points = workshop.sampler.points(tile.cells)
     counts = counts_per_cell(points.x, points.y, tile.cells)
-    made = time.perf_counter()
-    dataset, path = workshop.dataset("density"), store_path(workshop)
-    facts = write_density(path, tile, counts.astype(np.int32), durability="batch")
-    written = time.perf_counter()
-    verdict = _counts_match_the_points(read_density(path, tile.cells), counts)
-    picture = workshop.layout.picture(dataset, tile)
-    commit_bytes(picture, density_picture(counts), durability="batch")
-    tested = time.perf_counter()
-    return Receipt(
-        world=dataset.world,
-        layer=dataset.layer,
-        asset=dataset.asset,
-        realisation=dataset.realisation,
-        side=dataset.side,
-        tile=tile.key,
-        cells=tile.cells,
-        path=workshop.layout.relative(chunk_path(path, tile)),
-        rows=counts.size,
-        bbox=workshop.lattice.bounds(tile.cells),
-        digest=digest_hex(_digest(counts, tile.cells)),
-        sha256=facts.sha256,
-        size=facts.size,
-        code_version=workshop.version("density").code_version,
-        expected_rows=float(counts.size),
-        verdicts=(verdict,),
-        seconds=(("make", made - begun), ("write", written - made), ("test", tested - written)),
-        facts=(("points", int(counts.sum())), ("largest_count", int(counts.max(initial=0)))),
-        picture=workshop.layout.relative(picture),
+    watch.lap("make")
+    path = store_path(workshop)
+    file = write_density(path, tile, counts.astype(np.int32), durability="batch")
+    watch.lap("write")
+    facts = (("points", int(counts.sum())), ("largest_count", int(counts.max(initial=0))))
+    bbox = workshop.lattice.bounds(tile.cells)
+    return sign(
+        workshop,
+        tile,
+        "density",
+        Contents(counts.size, _digest(counts, tile.cells), bbox, float(counts.size), facts),
+        (chunk_path(path, tile), file),
+        test=lambda: (_counts_match_the_points(read_density(path, tile.cells), counts),),
+        draw=lambda: density_picture(counts),
+        watch=watch,
     )
 
 

@@ -5,7 +5,6 @@ Belongs here: the function that the engine calls. Not here: what any product's r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from synthgrid_assets.products.pictures import tile_picture
 from synthgrid_assets.products.points import make_points, verify_points
 from synthgrid_assets.products.release import make_release, verify_release
 from synthgrid_assets.products.rows import TileRows
+from synthgrid_assets.products.signing import Contents, Stopwatch, sign
 from synthgrid_assets.products.tessellations import (
     make_delaunay,
     make_voronoi,
@@ -25,7 +25,6 @@ from synthgrid_assets.products.tessellations import (
 from synthgrid_assets.products.workshop import LayerJob, Workshop
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.storage.commit import commit_bytes
-from synthgrid_assets.storage.digest import digest_hex
 from synthgrid_assets.storage.geoparquet import serialise, table_bbox
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.tiling import Tile
@@ -68,36 +67,21 @@ def make_tile(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt,
 
 def _make_table(workshop: Workshop, tile: Tile, noun: str) -> Receipt:
     make, verify = _TABLES[noun]
-    begun = time.perf_counter()
+    watch = Stopwatch()
     rows = make(workshop, tile)
-    made = time.perf_counter()
+    watch.lap("make")
     data = serialise(rows.table)
-    dataset = workshop.dataset(noun)
-    path = workshop.layout.tile(dataset, tile)
-    facts = commit_bytes(path, data, durability="batch")
-    written = time.perf_counter()
-    verdicts = verify(workshop, tile, pq.read_table(pa.BufferReader(data)))
-    picture = workshop.layout.picture(dataset, tile)
-    commit_bytes(picture, tile_picture(workshop, tile, noun, rows.table), durability="batch")
-    tested = time.perf_counter()
-    return Receipt(
-        world=dataset.world,
-        layer=dataset.layer,
-        asset=noun,
-        realisation=dataset.realisation,
-        side=dataset.side,
-        tile=tile.key,
-        cells=tile.cells,
-        path=workshop.layout.relative(path),
-        rows=rows.table.num_rows,
-        bbox=table_bbox(rows.table),
-        digest=digest_hex(rows.digest),
-        sha256=facts.sha256,
-        size=facts.size,
-        code_version=workshop.version(noun).code_version,
-        expected_rows=rows.expected,
-        verdicts=verdicts,
-        seconds=(("make", made - begun), ("write", written - made), ("test", tested - written)),
-        facts=rows.facts,
-        picture=workshop.layout.relative(picture),
+    path = workshop.layout.tile(workshop.dataset(noun), tile)
+    file = commit_bytes(path, data, durability="batch")
+    watch.lap("write")
+    bbox = table_bbox(rows.table)
+    return sign(
+        workshop,
+        tile,
+        noun,
+        Contents(rows.table.num_rows, rows.digest, bbox, rows.expected, rows.facts),
+        (path, file),
+        test=lambda: verify(workshop, tile, pq.read_table(pa.BufferReader(data))),
+        draw=lambda: tile_picture(workshop, tile, noun, rows.table),
+        watch=watch,
     )

@@ -214,6 +214,12 @@ def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     p = retention.constant
     if p is not None:
         return _constant(law, retention.width, retention.height, p)
+    return _varying(law, retention)
+
+
+@lru_cache(maxsize=2)
+def _varying(law: Law, retention: Retention) -> CountDistribution:
+    """Kept for the same `Retention`: a tile's record and its verdict both ask."""
     return _distribution(law, retention)
 
 

@@ -117,8 +117,12 @@ def pair_counts(buckets, group, groups, squares):
                     for j in range(begin, end):
                         dx, dy = x[j] - x[i], y[j] - y[i]
                         square = dx * dx + dy * dy
-                        if square <= limit and i != j:
-                            counts[group[i], np.searchsorted(squares, square)] += 1
+                        if square > limit or i == j:
+                            continue
+                        at = squares.size - 1
+                        while at > 0 and square <= squares[at - 1]:
+                            at -= 1
+                        counts[group[i], at] += 1
     return counts
 
 

@@ -25,7 +25,7 @@ from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
 
 TEST = "pairs_follow_the_pcf"
-FARTHEST = 8.0  # mean spacings between points: within it lie about 200 others
+FARTHEST = 4.0  # mean spacings between points: within it lie about 50 others
 FEWEST_TILES = 16  # fewer don't show how much tiles differ by chance
 
 

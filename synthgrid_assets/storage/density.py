@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.commit import Durability, FileFacts, commit_bytes, commit_folder
+from synthgrid_assets.storage.georeference import add_georeference
 from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets.world.tiling import Tile, Tiling
 
@@ -231,49 +232,13 @@ def _metadata_files(
             "tile": side,
         },
     )
-    _add_georeference(group, lattice, west, north, shape)
+    height, width = shape
+    add_georeference(group, lattice, Cells(west, north - height, west + width, north))
     with warnings.catch_warnings():
         # one read instead of five; readers that don't know consolidated metadata ignore it
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(store)
     return {name: bytes(buffer.to_bytes()) for name, buffer in memory.items()}
-
-
-def _add_georeference(
-    group: Any, lattice: Lattice, west: int, north: int, shape: tuple[int, int]
-) -> None:
-    """CF coordinates of the cells' centres, and the CRS with GDAL's GeoTransform."""
-    import pyproj
-
-    height, width = shape
-    cell = lattice.cell
-    left, _, _, top = lattice.bounds(Cells(west, north - height, west + width, north))
-    centres = {
-        "x": left + cell * (np.arange(width) + 0.5),
-        "y": top - cell * (np.arange(height) + 0.5),
-    }
-    for name, values in centres.items():
-        group.create_array(
-            name,
-            data=values,
-            chunks=values.shape,
-            dimension_names=(name,),
-            attributes={
-                "standard_name": f"projection_{name}_coordinate",
-                "units": "m",
-                "axis": name.upper(),
-            },
-        )
-    transform = f"{left!r} {cell!r} 0.0 {top!r} 0.0 {-cell!r}"
-    crs = pyproj.CRS.from_user_input(lattice.crs).to_cf()
-    group.create_array(
-        "spatial_ref",
-        shape=(),
-        dtype="int64",
-        fill_value=0,
-        dimension_names=(),
-        attributes={**crs, "GeoTransform": transform},
-    )
 
 
 def _essentials(group: bytes, array: bytes) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.masks import Mask, MaskLike
 from synthgrid_assets.world.surfaces import (
     BlockSurface,
-    SourceSurface,
+    ComputedSurface,
     retention_of,
     thresholds_of,
 )
@@ -106,14 +106,14 @@ class MaskRecord:
     path: Path
 
 
-def store_surface(folder: Path, surface: SourceSurface, cells: Cells) -> SurfaceRecord:
+def store_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> SurfaceRecord:
     """Compute and store a surface over `cells`, unless it is there already.
 
     Parameters
     ----------
     folder : Path
         The surface's folder (`Layout.surface`).
-    surface : SourceSurface
+    surface : ComputedSurface
     cells : Cells
         What must be covered: the extent and a margin. Whole blocks are stored.
 
@@ -132,7 +132,7 @@ def store_surface(folder: Path, surface: SourceSurface, cells: Cells) -> Surface
         return surface_record(path)
     if grid.pixels > MAX_PIXELS:
         raise SpecError(
-            f"{surface.source.path}: {grid.pixels:.3g} pixels to cover {tuple(cells)}, more than "
+            f"{surface.label}: {grid.pixels:.3g} pixels to cover {tuple(cells)}, more than "
             f"{MAX_PIXELS:.3g}; use fewer pixels_per_cell, larger cells or a smaller extent"
         )
     try:
@@ -141,8 +141,8 @@ def store_surface(folder: Path, surface: SourceSurface, cells: Cells) -> Surface
             facts = write_blocks(array, surface, grid, cells)
             if facts["largest"] == 0:
                 raise SpecError(
-                    f"{surface.source.path}: 0 everywhere in cells {tuple(cells)}, so no point "
-                    "could ever be kept; use a raster that covers the world"
+                    f"{surface.label}: 0 everywhere in cells {tuple(cells)}, so no point "
+                    "could ever be kept; use a source that covers the world"
                 )
             facts |= {"code_version": code_version, "seconds": time.perf_counter() - begun}
             finish_store(aside, facts)
@@ -152,7 +152,7 @@ def store_surface(folder: Path, surface: SourceSurface, cells: Cells) -> Surface
     return surface_record(path)
 
 
-def find_surface(folder: Path, surface: SourceSurface, cells: Cells) -> SurfaceRecord | None:
+def find_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> SurfaceRecord | None:
     """The record of a surface that `store_surface` would not make again, if there is one."""
     grid = BlockGrid.covering(cells.check(), surface.pixels_per_cell)
     path = folder / surface.code_version[:_VERSION_DIGITS] / grid.name
@@ -183,7 +183,7 @@ class StoredSurface(BlockSurface):
     ----------
     path : Path
         A store that `store_surface` made.
-    source : SourceSurface
+    source : ComputedSurface
         The surface it was made from.
 
     Raises
@@ -192,13 +192,13 @@ class StoredSurface(BlockSurface):
         If there is no complete store at `path`, or it was made from another source.
     """
 
-    def __init__(self, path: Path, source: SourceSurface) -> None:
+    def __init__(self, path: Path, source: ComputedSurface) -> None:
         super().__init__(source.pixels_per_cell)
         self.record = surface_record(path)
         if self.record.code_version != source.code_version:
             raise StorageError(
-                f"{path} was made from another raster, lattice or version of PROJ than "
-                f"{source.source.path} now is; materialise the surface again"
+                f"{path} was made from another source, lattice or version of PROJ than "
+                f"{source.label} now is; materialise the surface again"
             )
         self._source = source
         self._grid = BlockGrid.covering(self.record.cells, source.pixels_per_cell)

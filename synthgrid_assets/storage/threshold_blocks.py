@@ -24,7 +24,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.storage.commit import sync_folders
 from synthgrid_assets.storage.georeference import add_georeference
 from synthgrid_assets.world.lattice import Cells, Lattice
-from synthgrid_assets.world.surfaces import BLOCK, SourceSurface, retention_of
+from synthgrid_assets.world.surfaces import BLOCK, ComputedSurface, retention_of
 
 ARRAY = "threshold"
 _DIGEST_BYTES = 16
@@ -82,7 +82,7 @@ class BlockGrid:
 
 
 def write_blocks(
-    array: Any, surface: SourceSurface, grid: BlockGrid, cells: Cells
+    array: Any, surface: ComputedSurface, grid: BlockGrid, cells: Cells
 ) -> dict[str, Any]:
     """Write every block; the facts of the record that follow from them.
 

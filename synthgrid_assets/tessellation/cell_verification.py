@@ -114,6 +114,8 @@ class _Edges:
     surplus : ndarray of int64, shape (e,)
         How often an edge is left over after edges in opposite directions cancelled; of the
         edges along one segment the first stands for all.
+    crowded : ndarray of int64, shape (s,)
+        Of each segment, the edges beyond two, unless rounding folded a ring onto itself.
     """
 
     tail: NDArray[np.int64]
@@ -121,11 +123,12 @@ class _Edges:
     owner: NDArray[np.int64]
     beyond: NDArray[np.int64]
     surplus: NDArray[np.int64]
+    crowded: NDArray[np.int64]
 
     @property
     def overlapping(self) -> int:
-        """Edges left over more than once."""
-        return int(np.maximum(np.abs(self.surplus) - 1, 0).sum())
+        """Edges that are left over more than once, or that more than two cells have."""
+        return int(np.maximum(np.abs(self.surplus) - 1, 0).sum() + self.crowded.sum())
 
     def enclosed(self) -> int:
         """Twice the area within the outer boundary, exact."""
@@ -156,7 +159,9 @@ def _edges(
     beyond[first[count == 1]] = _OUTSIDE
     pair = (count == 2) & (net == 0) & (owner[first] != owner[last])
     beyond[first[pair]], beyond[last[pair]] = owner[last[pair]], owner[first[pair]]
-    return _Edges(tail, head, owner, beyond, surplus)
+    owners = np.bincount(np.unique(pair_key(group, owner)) >> 32, minlength=segment.size)
+    crowded = np.where(owners == count, np.maximum(count - 2, 0), 0)
+    return _Edges(tail, head, owner, beyond, surplus, crowded)
 
 
 def _stray(edges: _Edges, site: NDArray[np.int64], cells: Cells) -> int:

@@ -68,7 +68,8 @@ class CellFaults(_Faults):
     wrong_area : int
         Rings whose exact doubled area is not positive or not the recorded one.
     overlapping : int
-        Edges run through more often in one direction than in the other, by two or more.
+        Edges run through more often in one direction than in the other, by two or more, and
+        edges of more than two cells.
     stray : int
         Edges that are not on the bisector they claim: between two cells of the rectangle
         that of their sites, on the outer boundary that of the site and a lattice point

@@ -106,9 +106,9 @@ def certified_neighbourhood(source: SiteSource, cells: Cells, max_halo: int) -> 
             return found
         if any(more > 0 and h >= max_halo for h, more in zip(halos, reach.overshoot, strict=True)):
             raise GeometryError(
-                f"the tile of cells {tuple(cells)} needs sites beyond a halo of "
-                f"{max_halo} cells: inside it {reach.worst} holds no site. Give the layer `anchors` (one "
-                "site in every empty super-cell bounds all empty circles), or use larger cells"
+                f"the tile of cells {tuple(cells)} needs sites beyond a halo of {max_halo} cells: "
+                f"inside it {reach.worst} holds no site. Give the layer `anchors` (one site in "
+                "every empty super-cell bounds all empty circles), or use larger cells"
             )
         halos = [
             _grown(halo, more, max_halo) for halo, more in zip(halos, reach.overshoot, strict=True)

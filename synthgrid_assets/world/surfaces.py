@@ -163,7 +163,43 @@ class BlockSurface(ABC):
         return self._blocks[column, row]
 
 
-class SourceSurface(BlockSurface):
+class ComputedSurface(BlockSurface):
+    """A surface that is computed from what its world declares, block by block."""
+
+    lattice: Lattice
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What messages call it: its file, or its kind."""
+
+    @property
+    @abstractmethod
+    def maximum(self) -> float:
+        """The value that keeps every point."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Everything that decides the thresholds, as JSON values."""
+
+    @property
+    def code_version(self) -> str:
+        """Hash of `describe`: equal versions have equal thresholds."""
+        return version_hash(["surface", self.describe()])
+
+    def centres(
+        self, column: int, row: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """CRS coordinates of the centres of a block's pixels, each of shape (256, 256)."""
+        side = CELL // self.pixels_per_cell
+        x, y = (
+            (start * BLOCK + np.arange(BLOCK, dtype=np.int64)) * side + side // 2
+            for start in (column, row)
+        )
+        return self.lattice.metres(*np.meshgrid(x, y))
+
+
+class SourceSurface(ComputedSurface):
     """A surface computed from its raster, each pixel from its own centre alone.
 
     The exact PROJ transform of a pixel's centre to the raster's CRS gives the source row
@@ -186,11 +222,16 @@ class SourceSurface(BlockSurface):
         super().__init__(source.pixels_per_cell)
         self.lattice = lattice
         self.source = source
-        self._raster = Raster(source)
+        self._raster = Raster(source) if isinstance(source, RasterSource) else source.open()
         self._projection = Projection(lattice.crs, self._raster.crs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SourceSurface, (self.lattice, self.source)
+
+    @property
+    def label(self) -> str:
+        """The raster's path."""
+        return str(self.source.path)
 
     @property
     def maximum(self) -> float:
@@ -207,19 +248,9 @@ class SourceSurface(BlockSurface):
             **self._projection.describe(),
         }
 
-    @property
-    def code_version(self) -> str:
-        """Hash of `describe`: equal versions have equal thresholds."""
-        return version_hash(["surface", self.describe()])
-
     def make_block(self, column: int, row: int) -> NDArray[np.uint32]:
         """Thresholds of one block, south to north: shape (256, 256)."""
-        side = CELL // self.pixels_per_cell
-        x, y = (
-            (start * BLOCK + np.arange(BLOCK, dtype=np.int64)) * side + side // 2
-            for start in (column, row)
-        )
-        places = self._projection(*self.lattice.metres(*np.meshgrid(x, y)))
+        places = self._projection(*self.centres(column, row))
         known = np.isfinite(places[0]) & np.isfinite(places[1])
         if not known.any():
             return np.zeros((BLOCK, BLOCK), np.uint32)
