@@ -1,33 +1,34 @@
 """The named checks of a region: every committed tile together, from journal and files.
 
-Belongs here: gathering what the region's tests need, a row of tiles at a time. Not here:
-the tests (`statistics`), their Dagster checks (`assets.checks`).
+Belongs here: which checks there are, and their verdicts. Not here: the tests
+(`statistics`), gathering (`region_evidence`), Dagster checks (`assets.checks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from synthgrid_assets.products.catalogue import Product
 from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.statistics.counts import TileCount
-from synthgrid_assets.statistics.moments import region_moments
-from synthgrid_assets.statistics.region import TileCounts, mean_variance_hold
+from synthgrid_assets.statistics.moran import tile_correlations, tiles_are_correlated_as_declared
+from synthgrid_assets.statistics.multiple_testing import p_values_are_uniform
+from synthgrid_assets.statistics.region import mean_variance_hold
+from synthgrid_assets.statistics.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.world.lattice import Cells
 
-REGION_TESTS = {"points": ("mean_variance_hold", "no_seam")}
+REGION_TESTS = {
+    "points": (
+        "mean_variance_hold",
+        "p_values_are_uniform",
+        "tiles_are_correlated_as_declared",
+        "pairs_follow_the_pcf",
+        "no_seam",
+    )
+}
 MAX_FAILING = 100  # rows of a check's table of failing tiles
 
 
@@ -62,9 +63,9 @@ def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck
     with Journal(workshop.layout) as journal:
         checks = _tile_tests(journal, workshop, product)
         if product.noun in REGION_TESTS:
-            tiles = next(iter(checks.values())).tiles
-            checks["mean_variance_hold"] = RegionCheck(_mean_variance(journal, workshop), tiles)
-            checks["no_seam"] = RegionCheck(_no_seam(journal, workshop), tiles)
+            evidence = RegionEvidence(journal, workshop)
+            verdicts = (*_of_counts(evidence, workshop), *_of_pairs(evidence, workshop))
+            checks |= {v.test: RegionCheck(v, len(evidence.receipts)) for v in verdicts}
     return checks
 
 
@@ -95,67 +96,29 @@ def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[
     }
 
 
-def _mean_variance(journal: Journal, workshop: Workshop) -> Verdict:
-    receipts = list(committed_tiles(journal, workshop, "points"))
-    counts = TileCounts.of(_tile_count(receipt) for receipt in receipts)
-    strips = (_retention(workshop, cells, row) for cells, row in _rows(workshop, receipts))
-    return mean_variance_hold(counts, region_moments(workshop.sampler.law, strips))
-
-
-def _tile_count(receipt: Receipt) -> TileCount:
-    facts = dict(receipt.facts)
-    p_value = next(v.p_value for v in receipt.verdicts if v.test == "counts_match_the_process")
-    return TileCount(
-        receipt.rows,
-        float(receipt.expected_rows or 0.0),
-        float(facts["count_variance"]),
-        1.0 if p_value is None else p_value,
-        float(facts["p_randomised"]),
+def _of_counts(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
+    """Tests on the tiles' numbers of points; nothing is read but the journal."""
+    counts, region = evidence.counts, evidence.moments()
+    inflation = counts.inflation(region)
+    law, side = workshop.sampler.law, workshop.spec.world.tile
+    cells = sum(receipt.cells.area for receipt in evidence.receipts)
+    kept = region.mean / (law.intensity * cells) if cells else 1.0
+    return (
+        mean_variance_hold(counts, region),
+        p_values_are_uniform(counts.randomised, inflation),
+        tiles_are_correlated_as_declared(
+            evidence.scores(), tile_correlations(law, side, kept), inflation
+        ),
     )
 
 
-def _no_seam(journal: Journal, workshop: Workshop) -> Verdict:
-    side = workshop.spec.world.tile
-    counter = SeamCounter(side, seam_reach(workshop.sampler.law.intensity, side))
-    for cells, row in _rows(workshop, committed_tiles(journal, workshop, "points")):
-        x, y = _coordinates(workshop, row)
-        counter.add(cells, x, y, _retention(workshop, cells, row))
-    return counter.verdict()
-
-
-def _rows(
-    workshop: Workshop, receipts: Iterator[Receipt] | list[Receipt]
-) -> Iterator[tuple[Cells, list[Receipt]]]:
-    """Receipts by row of tiles, south to north, with the row's rectangle over the extent.
-
-    Rows without a committed tile come along empty, so that strips stay consecutive.
-    """
-    extent, side = workshop.spec.world.tiling.extent, workshop.spec.world.tile
-    by_row = {row: list(group) for row, group in groupby(receipts, lambda r: r.cells.iy0 // side)}
-    for row in workshop.spec.world.tiling.rows:
-        strip = Cells(extent.ix0, row * side, extent.ix1, (row + 1) * side)
-        yield strip.intersection(extent), by_row.get(row, [])
-
-
-def _retention(workshop: Workshop, cells: Cells, row: list[Receipt]) -> NDArray[np.float64]:
-    """Mean retention of each cell of a row of tiles, 0 where no tile is committed."""
-    grid = np.zeros((cells.height, cells.width))
-    for receipt in row:
-        tile = receipt.cells
-        columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
-        rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
-        grid[rows, columns] = workshop.retention(tile).by_cell
-    return grid
-
-
-def _coordinates(
-    workshop: Workshop, row: list[Receipt]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    tables = [
-        pq.read_table(workshop.layout.root / receipt.path, columns=["x_q", "y_q"])
-        for receipt in row
-    ]
-    if not tables:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    together = pa.concat_tables(tables)
-    return together["x_q"].to_numpy(), together["y_q"].to_numpy()
+def _of_pairs(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
+    """Tests on pairs of points, in one pass over the tiles' files."""
+    law, side = workshop.sampler.law, workshop.spec.world.tile
+    seams = SeamCounter(side, seam_reach(law.intensity, side), law.correlation_cells)
+    pairs = PairCounter(side, pair_distances(law, side))
+    for row in evidence.rows():
+        x, y = evidence.coordinates(row)
+        seams.add(row.cells, x, y, row.retention)
+        pairs.add(row.cells, x, y, row.retention)
+    return pairs.verdict(law), seams.verdict()

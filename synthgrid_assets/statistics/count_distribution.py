@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ from synthgrid_assets.statistics.cluster_counts import (
     GaussianClusters,
     cluster_count_pmf,
 )
-from synthgrid_assets.statistics.moments import CountMoments, count_moments
+from synthgrid_assets.statistics.moments import CountMoments, count_moments, mean_bounds
 from synthgrid_assets.statistics.retention import Retention
 
 SMALLEST_P = 1e-14  # rounding limits the tails below this: smaller ones are reported as this
@@ -68,16 +68,6 @@ class PoissonCounts:
         n = np.asarray(observed)
         mass = poisson.pmf(n, self.mean)
         return np.asarray(poisson.cdf(n - 1, self.mean) + np.asarray(uniform) * mass)
-
-
-@runtime_checkable
-class BoundedLaw(Protocol):
-    """A law whose moments nobody knows in closed form; its `intensity` is NaN."""
-
-    @property
-    def intensity_bounds(self) -> tuple[float, float]:
-        """Certified lower and upper bound of the intensity, per cell."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +191,7 @@ def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     """The distribution of the number of points that thinning leaves in a rectangle.
 
     Exact for a `PoissonLaw` and for cluster processes with Poisson broods
-    (`GaussianClusters`, `DiscClusters`); `BoundedCounts` where the intensity is NaN;
+    (`GaussianClusters`, `DiscClusters`); `BoundedCounts` where `mean_bounds` are all that is known;
     `ApproximateCounts` for any other law. Windows of equal shape and constant retention
     share one computation.
 
@@ -229,9 +219,9 @@ def _constant(law: Law, width: int, height: int, p: float) -> CountDistribution:
 
 
 def _distribution(law: Law, retention: Retention) -> CountDistribution:
-    if math.isnan(law.intensity) and isinstance(law, BoundedLaw):
-        area = float(retention.by_cell.sum())
-        return BoundedCounts(*(bound * area for bound in law.intensity_bounds))
+    bounds = mean_bounds(law, retention.by_cell)
+    if bounds is not None:
+        return BoundedCounts(*(float(bound.sum()) for bound in bounds))
     if isinstance(law, PoissonLaw):
         return PoissonCounts(count_moments(law, retention).mean)
     if isinstance(law, GaussianClusters | DiscClusters):

@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from synthgrid_assets.processes.grid import RegularLaw
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.retention import Retention
 
@@ -42,6 +44,56 @@ class CountMoments:
         return self.variance / self.mean if self.mean > 0 else 1.0
 
 
+@runtime_checkable
+class BoundedLaw(Protocol):
+    """A law whose moments nobody knows in closed form; its `intensity` is NaN."""
+
+    @property
+    def intensity_bounds(self) -> tuple[float, float]:
+        """Certified lower and upper bound of the intensity, per cell."""
+        ...
+
+
+def mean_bounds(
+    law: Law, by_cell: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Bounds of each cell's mean count where its moments are not known.
+
+    Parameters
+    ----------
+    law : Law
+        In cell units, before thinning.
+    by_cell : ndarray of float64
+        Mean retention of each cell.
+
+    Returns
+    -------
+    low, high : ndarray of float64, shape of `by_cell`
+        None where moments are known: for all laws but `BoundedLaw`, and a regular grid
+        that is thinned unevenly. A mask's edge runs past all of a grid's points or past
+        none, so the kept area says too little about them.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.processes.grid import RegularLaw
+    >>> [bound.tolist() for bound in mean_bounds(RegularLaw(4.0), np.array([0.0, 0.7, 1.0]))]
+    [[0.0, 0.0, 4.0], [0.0, 4.0, 4.0]]
+    """
+    if math.isnan(law.intensity) and isinstance(law, BoundedLaw):
+        low, high = law.intensity_bounds
+        return low * by_cell, high * by_cell
+    if isinstance(law, RegularLaw) and len(_levels(by_cell)) > 1:
+        whole, touched = (by_cell >= 1.0).astype(float), (by_cell > 0.0).astype(float)
+        return law.intensity * whole, law.intensity * touched
+    return None
+
+
+def _levels(by_cell: NDArray[np.float64]) -> set[float]:
+    """The least and the greatest retention more than 0."""
+    kept = by_cell[by_cell > 0]
+    return {float(kept.min()), float(kept.max())} if kept.size else set()
+
+
 def count_moments(law: Law, retention: Retention) -> CountMoments:
     """Mean and variance of the number of points that thinning leaves in a rectangle.
 
@@ -55,7 +107,7 @@ def count_moments(law: Law, retention: Retention) -> CountMoments:
     Returns
     -------
     CountMoments
-        NaN where the law's intensity is.
+        NaN where they are not known (`mean_bounds`).
 
     Notes
     -----
@@ -95,14 +147,17 @@ def region_moments(law: Law, strips: Iterable[NDArray[np.float64]]) -> CountMome
     Returns
     -------
     CountMoments
-        With the covariances between tiles, to `Law.correlation_cells`.
+        With the covariances between tiles, to `Law.correlation_cells`. NaN where they are
+        not known (`mean_bounds`).
     """
     if math.isnan(law.intensity):
         return CountMoments(math.nan, math.nan)
     kernel, lags = _backward_covariance(law)
     total = pairs = 0.0
     below: NDArray[np.float64] | None = None
+    levels: set[float] = set()
     for strip in strips:
+        levels |= _levels(strip)
         total += float(strip.sum())
         if lags < 0:
             continue
@@ -112,6 +167,8 @@ def region_moments(law: Law, strips: Iterable[NDArray[np.float64]]) -> CountMome
         felt = fftconvolve(np.pad(known, lags), kernel, mode="valid")[lags : lags + len(strip)]
         pairs += float((strip * felt).sum())
         below = known[len(known) - lags :]
+    if isinstance(law, RegularLaw) and len(levels) > 1:
+        return CountMoments(math.nan, math.nan)
     mean = law.intensity * total
     return CountMoments(mean, max(mean + pairs, 0.0))
 

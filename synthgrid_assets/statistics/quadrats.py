@@ -6,7 +6,6 @@ Belongs here: the cut into quadrats and the test over them. Not here: the tile's
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,11 +17,11 @@ from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.count_distribution import (
     BoundedCounts,
-    BoundedLaw,
     PoissonCounts,
     count_distribution,
     two_sided,
 )
+from synthgrid_assets.statistics.moments import mean_bounds
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
@@ -120,12 +119,13 @@ def quadrats_follow_the_surface(
             f"counts of {counts.shape} cells and retention of "
             f"{(retention.height, retention.width)} cells do not cover the same tile"
         )
-    if math.isnan(law.intensity) and isinstance(law, BoundedLaw):
-        low, high = law.intensity_bounds
-        quadrats = _cut(PoissonLaw((low + high) / 2), retention)
-        observed, kept = quadrats.sums(counts), quadrats.sums(retention.by_cell)
-        p_values = two_sided(BoundedCounts(low * kept, high * kept), observed)
-        return _verdict(quadrats, observed, (low + high) / 2 * kept, p_values, alpha)
+    bounds = mean_bounds(law, retention.by_cell)
+    if bounds is not None:
+        middle = max(float(bounds[0].mean() + bounds[1].mean()) / 2, 1e-9)
+        quadrats = _cut(PoissonLaw(middle), Retention.full(retention.width, retention.height))
+        observed, low, high = (quadrats.sums(cells) for cells in (counts, *bounds))
+        p_values = two_sided(BoundedCounts(low, high), observed)
+        return _verdict(quadrats, observed, (low + high) / 2, p_values, alpha)
     quadrats = _cut(law, retention)
     observed = quadrats.sums(counts)
     expected = law.intensity * quadrats.sums(retention.by_cell)

@@ -197,7 +197,7 @@ class StoredSurface(BlockSurface):
         self.record = surface_record(path)
         if self.record.code_version != source.code_version:
             raise StorageError(
-                f"{path} was made from another source, lattice or version of PROJ than "
+                f"{path} was made from another raster, lattice or version of PROJ than "
                 f"{source.label} now is; materialise the surface again"
             )
         self._source = source

@@ -68,6 +68,10 @@ class RasterSource:
         if self.maximum is not None and not (math.isfinite(self.maximum) and self.maximum > 0):
             raise SpecError(f"{self.path}: maximum must be a positive number, got {self.maximum!r}")
 
+    def open(self) -> Raster:
+        """The raster that is read; refuses one that cannot be used."""
+        return Raster(self)
+
 
 class Raster:
     """One band of a raster on disk: its grid, and its values at places in its own CRS.
@@ -236,6 +240,10 @@ class Raster:
                 "example with `rio edit-info --transform` or `gdalwarp`"
             )
 
+    @property
+    def _named(self) -> str:
+        return f"band {self.source.band}"
+
     def _own_maximum(self, dataset: Any) -> float:
         """The largest finite value of the band, by strips of bounded size."""
         height, width = self.shape
@@ -246,8 +254,8 @@ class Raster:
             found = max(found, float(np.max(values, where=np.isfinite(values), initial=0.0)))
         if found <= 0:
             raise SpecError(
-                f"{self.source.path}: band {self.source.band} holds no value above 0, so no "
-                "point could ever be kept; choose another band or raster"
+                f"{self.source.path}: {self._named} holds no value above 0, so no point could "
+                "ever be kept; choose another one"
             )
         return found
 

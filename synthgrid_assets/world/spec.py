@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Tag, field_validator, model_validator
 
+from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
 from synthgrid_assets.world.lattice import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.world.marks import MarkTable
 from synthgrid_assets.world.tables import Model, one_key_of
@@ -121,12 +122,13 @@ class RasterInput(Model):
 
 
 class VectorInput(Model):
-    """``[inputs.NAME]`` with ``vector = "file.geojson"``: polygons to stay within.
+    """``[inputs.NAME]`` with ``vector = "file.geojson"``: features to stay within or near.
 
     Parameters
     ----------
     vector : Path
-        Any polygon file that pyogrio reads, relative to the world file.
+        Any file of polygons (for ``within``), or of points and lines (for ``near``), that
+        pyogrio reads, relative to the world file.
     layer : str or None
         Layer of a file with several.
     """
@@ -136,9 +138,45 @@ class VectorInput(Model):
 
 
 InputTable = Annotated[
-    Annotated[RasterInput, Tag("raster")] | Annotated[VectorInput, Tag("vector")],
-    one_key_of("raster", "vector"),
+    Annotated[RasterInput, Tag("raster")]
+    | Annotated[VectorInput, Tag("vector")]
+    | Annotated[ConstantInput, Tag("constant")]
+    | Annotated[GradientInput, Tag("gradient")]
+    | Annotated[ZarrInput, Tag("zarr")],
+    one_key_of("raster", "vector", "constant", "gradient", "zarr"),
 ]
+SURFACE_INPUTS = (RasterInput, ConstantInput, GradientInput, ZarrInput)
+
+
+class NearTable(Model):
+    """``near = { layer = "stations", within = 500 }``: which distances a layer's points keep.
+
+    Parameters
+    ----------
+    layer : str or None
+        The layer from whose nearest point the distance is measured.
+    input : str or None
+        The vector input from whose nearest feature it is measured; one of both.
+    within : float or None
+        Metres; points farther away are dropped, those exactly so far away stay.
+    beyond : float or None
+        Metres; points nearer are dropped, also those exactly so far away.
+    """
+
+    layer: str | None = None
+    input: str | None = None
+    within: Annotated[float, Field(gt=0)] | None = None
+    beyond: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> NearTable:
+        if (self.layer is None) == (self.input is None):
+            raise ValueError("needs exactly one of the keys layer, input")
+        if self.within is None and self.beyond is None:
+            raise ValueError("needs a distance in metres: within, beyond or both")
+        if self.within is not None and self.beyond is not None and self.beyond >= self.within:
+            raise ValueError("keeps nothing; give beyond < within")
+        return self
 
 
 class TessellationTable(Model):
@@ -182,6 +220,7 @@ class LayerTable(BaseModel):
     process: str
     within: str | None = None
     intensity: str | None = None
+    near: NearTable | None = None
     marks: dict[Name, MarkTable] = Field(default_factory=dict)
     tessellation: TessellationTable | None = None
     release: ReleaseTable | None = None
@@ -198,7 +237,7 @@ class WorldSpec(Model):
     Parameters
     ----------
     world : WorldTable
-    inputs : dict of str to RasterInput or VectorInput
+    inputs : dict of str to RasterInput, VectorInput, ConstantInput, GradientInput or ZarrInput
     layers : dict of str to LayerTable
     """
 

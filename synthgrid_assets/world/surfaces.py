@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells, Lattice
 from synthgrid_assets.world.projection import Projection
-from synthgrid_assets.world.rasters import Raster, RasterSource
+from synthgrid_assets.world.rasters import RasterSource
 from synthgrid_assets.world.versions import version_hash
 
 ALGORITHM_VERSION = 1
@@ -222,7 +222,7 @@ class SourceSurface(ComputedSurface):
         super().__init__(source.pixels_per_cell)
         self.lattice = lattice
         self.source = source
-        self._raster = Raster(source) if isinstance(source, RasterSource) else source.open()
+        self._raster = source.open()
         self._projection = Projection(lattice.crs, self._raster.crs)
 
     def __reduce__(self) -> tuple[Any, ...]:

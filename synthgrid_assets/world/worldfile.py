@@ -16,7 +16,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.world.input_tables import (
+    ConstantInput,
+    GradientInput,
+    LinearTable,
+    RadialTable,
+    ZarrInput,
+)
 from synthgrid_assets.world.spec import (
+    NearTable,
     RasterInput,
     ReleaseTable,
     TessellationTable,
@@ -25,12 +33,22 @@ from synthgrid_assets.world.spec import (
     WorldTable,
 )
 
-_TAGS = frozenset({"raster", "vector", "choice", "uniform"})
-_INPUTS: dict[str, type[BaseModel]] = {"raster": RasterInput, "vector": VectorInput}
+_INPUTS: dict[str, type[BaseModel]] = {
+    "raster": RasterInput,
+    "vector": VectorInput,
+    "constant": ConstantInput,
+    "gradient": GradientInput,
+    "zarr": ZarrInput,
+}
+_TAGS = frozenset({*_INPUTS, "choice", "uniform"})
+_KINDS = frozenset({"linear", "radial"})
 _TABLES: dict[str, type[BaseModel]] = {
     "world": WorldTable,
     "tessellation": TessellationTable,
     "release": ReleaseTable,
+    "near": NearTable,
+    "linear": LinearTable,
+    "radial": RadialTable,
 }
 
 
@@ -161,6 +179,8 @@ def _without_tags(location: list[str]) -> list[str]:
         in_union |= len(kept) == 4 and kept[0] == "layers" and kept[2] == "marks"
         if in_union and part in _TAGS and place == len(kept):
             continue
+        if part in _KINDS and kept[-1:] == ["gradient"]:
+            continue
         kept.append(part)
     return [part for part in kept if part != "[key]"]
 
@@ -183,7 +203,8 @@ def nearest(name: str, allowed: Sequence[str]) -> str:
 def _allowed(parents: list[str]) -> list[str]:
     if not parents:
         return list(WorldSpec.model_fields)
-    if parents[0] == "inputs" and len(parents) == 3:
-        return list(_INPUTS[parents[2]].model_fields)
     model = _TABLES.get(parents[-1])
-    return list(model.model_fields) if model else []
+    if parents[0] == "inputs" and len(parents) == 3:
+        model = _INPUTS[parents[2]]
+    fields = model.model_fields if model else {}
+    return [field.alias or name for name, field in fields.items()]

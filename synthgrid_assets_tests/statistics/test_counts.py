@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthgrid_assets.processes.grid import JitteredLaw
+from synthgrid_assets.processes.grid import JitteredLaw, RegularLaw
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.thomas import ThomasLaw
@@ -52,6 +52,20 @@ def test_one_point_too_many_in_a_stratified_tile_is_red():
     window = Retention.full(5, 5)
     assert counts_match_the_process(100, JitteredLaw(4.0), window).passed
     assert not counts_match_the_process(101, JitteredLaw(4.0), window).passed
+
+
+def test_a_grid_behind_a_masks_edge_is_judged_by_what_the_edge_allows():
+    """The edge keeps 0.7 of a column of cells, but all of its points or none."""
+    edge = np.ones((64, 64))
+    edge[:, 40], edge[:, 41:] = 0.7, 0.0
+    window = Retention(edge)
+    for columns in (40, 41):
+        assert counts_match_the_process(64 * columns, RegularLaw(1.0), window).passed
+    assert not counts_match_the_process(64 * 50, RegularLaw(1.0), window).passed
+    assert math.isnan(count_moments(RegularLaw(1.0), window).mean)
+    # thinned equally, the count is binomial again
+    half = Retention(np.full((64, 64), 0.5))
+    assert count_moments(RegularLaw(1.0), half).variance == pytest.approx(1024)
 
 
 def test_without_a_known_law_the_bounds_of_its_intensity_decide():

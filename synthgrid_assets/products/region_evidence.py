@@ -1,0 +1,117 @@
+"""What a region's committed tiles say together: their counts, scores and points by rows.
+
+Belongs here: gathering from journal and files, a row of tiles at a time. Not here: tests
+(`statistics`), named checks (`region_checks`), pictures (`region_maps`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.statistics.counts import TileCount
+from synthgrid_assets.statistics.moments import CountMoments, region_moments
+from synthgrid_assets.statistics.region import TileCounts
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.world.lattice import Cells
+
+
+@dataclass(frozen=True, eq=False)
+class TileRow:
+    """The committed tiles of one row of tiles.
+
+    Parameters
+    ----------
+    cells : Cells
+        The row's rectangle across the extent.
+    receipts : tuple of Receipt
+    retention : ndarray of float64, shape (height, width)
+        Mean retention of each cell, 0 where no tile is committed.
+    """
+
+    cells: Cells
+    receipts: tuple[Receipt, ...]
+    retention: NDArray[np.float64]
+
+
+class RegionEvidence:
+    """The committed tiles of a layer's points.
+
+    Parameters
+    ----------
+    journal : Journal
+    workshop : Workshop
+    """
+
+    def __init__(self, journal: Journal, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self.receipts = tuple(committed_tiles(journal, workshop, "points"))
+        self.counts = TileCounts.of(_tile_count(receipt) for receipt in self.receipts)
+
+    def rows(self) -> Iterator[TileRow]:
+        """Rows of tiles, south to north; those without a committed tile come along empty."""
+        tiling = self._workshop.spec.world.tiling
+        grouped = groupby(self.receipts, lambda receipt: receipt.cells.iy0 // tiling.side)
+        by_row = {row: tuple(receipts) for row, receipts in grouped}
+        for row in tiling.rows:
+            extent, side = tiling.extent, tiling.side
+            strip = Cells(extent.ix0, row * side, extent.ix1, (row + 1) * side)
+            cells, receipts = strip.intersection(extent), by_row.get(row, ())
+            yield TileRow(cells, receipts, self._retention(cells, receipts))
+
+    def moments(self) -> CountMoments:
+        """Mean and variance of the number of points in all committed tiles."""
+        strips = (row.retention for row in self.rows())
+        return region_moments(self._workshop.sampler.law, strips)
+
+    def scores(self) -> NDArray[np.float64]:
+        """Standardised count of each tile, by row and column of tiles; NaN without a tile."""
+        tiling = self._workshop.spec.world.tiling
+        grid = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
+        spread = np.sqrt(self.counts.variance)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scores = (self.counts.observed - self.counts.mean) / spread
+        for receipt, score in zip(self.receipts, scores, strict=True):
+            tile = tiling.from_key(receipt.tile)
+            grid[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = score
+        return grid
+
+    def coordinates(self, row: TileRow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The points of a row of tiles, in quanta, as their files hold them."""
+        root = self._workshop.layout.root
+        tables = [pq.read_table(root / r.path, columns=["x_q", "y_q"]) for r in row.receipts]
+        if not tables:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        together = pa.concat_tables(tables)
+        return together["x_q"].to_numpy(), together["y_q"].to_numpy()
+
+    def _retention(self, cells: Cells, receipts: tuple[Receipt, ...]) -> NDArray[np.float64]:
+        grid = np.zeros((cells.height, cells.width))
+        for receipt in receipts:
+            tile = receipt.cells
+            columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
+            rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
+            grid[rows, columns] = self._workshop.retention(tile).by_cell
+        return grid
+
+
+def _tile_count(receipt: Receipt) -> TileCount:
+    facts = dict(receipt.facts)
+    p_value = next(v.p_value for v in receipt.verdicts if v.test == "counts_match_the_process")
+    return TileCount(
+        receipt.rows,
+        math.nan if receipt.expected_rows is None else receipt.expected_rows,
+        float(facts["count_variance"]),
+        1.0 if p_value is None else p_value,
+        float(facts["p_randomised"]),
+    )
