@@ -1,4 +1,4 @@
-"""The assets ``surface/<input>``: rasters and masks as they lie on the lattice.
+"""The assets ``surface/<input>``: surfaces, masks and paths as they lie on the lattice.
 
 Belongs here: their definitions. Not here: how pixels and rings come about (`world`) and
 are kept (`storage.surfaces`).
@@ -11,19 +11,19 @@ from synthgrid_assets.assets.metadata import picture_metadata
 from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.inputs import input_version, make_input
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.spec import RasterInput, WorldSpec
+from synthgrid_assets.world.spec import VectorInput, WorldSpec
 
 
 def surface_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
     """The asset of one input; its data version is the digest of what tiles read."""
     world = spec.world.name
-    is_raster = isinstance(spec.inputs[name], RasterInput)
+    is_raster = not isinstance(spec.inputs[name], VectorInput)
 
     @dg.asset(
         key=surface_key(world, name),
-        description="The raster as integer thresholds on the lattice's pixel grid, made once."
+        description="The relative intensity as integer thresholds on the lattice's pixel grid, made once."
         if is_raster
-        else "The polygons as integer rings on the lattice, made once.",
+        else "The features as integer vertices on the lattice, made once.",
         code_version=input_version(spec, name),
         kinds={"python", "zarr" if is_raster else "parquet"},
         **common(world),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synthgrid_assets.world.marks import ChoiceMark
 from synthgrid_assets.world.spec import LayerTable
 
 
@@ -163,7 +162,7 @@ def columns_of(product: Product, layer: LayerTable) -> tuple[Column, ...]:
     marks = tuple(
         Column(
             name,
-            "dictionary<string>" if isinstance(mark, ChoiceMark) else "double",
+            mark.column_type,
             f"Mark {name}, drawn at the point's birth.",
         )
         for name, mark in layer.marks.items()

@@ -12,6 +12,13 @@ from pathlib import Path
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.paths import (
+    PathsRecord,
+    find_paths,
+    load_paths,
+    paths_picture,
+    store_paths,
+)
 from synthgrid_assets.storage.surfaces import (
     MaskRecord,
     StoredSurface,
@@ -24,11 +31,15 @@ from synthgrid_assets.storage.surfaces import (
     store_surface,
     surface_picture,
 )
+from synthgrid_assets.world.declared_surfaces import DeclaredSurface
+from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
 from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.masks import MaskLike, MaskSource
+from synthgrid_assets.world.masks import Mask, MaskSource
+from synthgrid_assets.world.paths import Paths, PathSource, vector_source
 from synthgrid_assets.world.rasters import RasterSource
 from synthgrid_assets.world.spec import RasterInput, WorldSpec
-from synthgrid_assets.world.surfaces import SourceSurface, Surface
+from synthgrid_assets.world.surfaces import ComputedSurface, SourceSurface, Surface
+from synthgrid_assets.world.zarr_rasters import ZarrSource
 
 MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos reach
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
@@ -36,16 +47,18 @@ UNMADE = "unmade-"  # begins the data version of an input that has not been made
 
 @dataclass(frozen=True)
 class Inputs:
-    """The surfaces and masks that a layer reads.
+    """The surfaces, masks and paths that a layer reads.
 
     Parameters
     ----------
     surfaces : dict of str to Surface
-    masks : dict of str to MaskLike
+    masks : dict of str to Mask
+    paths : dict of str to Paths
     """
 
     surfaces: dict[str, Surface] = field(default_factory=dict)
-    masks: dict[str, MaskLike] = field(default_factory=dict)
+    masks: dict[str, Mask] = field(default_factory=dict)
+    paths: dict[str, Paths] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,33 +82,47 @@ class InputMade:
     picture: bytes
 
 
-def source_of(spec: WorldSpec, name: str) -> SourceSurface | MaskSource:
+def source_of(spec: WorldSpec, name: str) -> ComputedSurface | MaskSource | PathSource:
     """The source behind an input.
 
     Raises
     ------
     SpecError
-        If the file is missing or cannot be used; the message says what to do.
+        If the file is missing or cannot be used, or a declared surface exceeds its
+        maximum; the message says where and what to do.
     """
-    table = spec.inputs[name]
+    table, lattice = spec.inputs[name], spec.world.lattice
+    if isinstance(table, ConstantInput):
+        return DeclaredSurface(lattice, table.field, table.maximum)
+    if isinstance(table, GradientInput):
+        return DeclaredSurface(lattice, table.gradient.field, table.maximum, table.pixels_per_cell)
     if isinstance(table, RasterInput):
         source = RasterSource(
             table.raster, table.band, table.method, table.maximum, table.pixels_per_cell
         )
-        return SourceSurface(spec.world.lattice, source)
-    return MaskSource(table.vector, table.layer)
+        return SourceSurface(lattice, source)
+    if isinstance(table, ZarrInput):
+        array = ZarrSource(
+            table.zarr,
+            method=table.method,
+            maximum=table.maximum,
+            pixels_per_cell=table.pixels_per_cell,
+            variable=table.variable,
+        )
+        return SourceSurface(lattice, array)
+    return vector_source(table.vector, table.layer)
 
 
 def input_version(spec: WorldSpec, name: str) -> str:
     """Code version of an input's asset: what its values are made from."""
     source = source_of(spec, name)
-    if isinstance(source, SourceSurface):
+    if isinstance(source, ComputedSurface):
         return source.code_version
     return source.code_version(spec.world.lattice)
 
 
 def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
-    """Make an input's surface or mask, unless it is there already.
+    """Make an input's surface, mask or paths, unless it is there already.
 
     Raises
     ------
@@ -104,7 +131,7 @@ def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
     """
     source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
     lattice, extent = spec.world.lattice, spec.world.tiling.extent
-    if isinstance(source, SourceSurface):
+    if isinstance(source, ComputedSurface):
         surface = store_surface(folder, source, _stored_cells(spec))
         facts = {
             "pixels": surface.pixels,
@@ -115,6 +142,11 @@ def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
         }
         thresholds = StoredSurface(surface.path, source).thresholds(extent)
         return InputMade(surface.data_version, surface.path, facts, surface_picture(thresholds))
+    if isinstance(source, PathSource):
+        paths = source.load(lattice)
+        kept = store_paths(folder, paths, source.code_version(lattice))
+        facts = {"points": kept.points, "lines": kept.lines, "vertices": kept.vertices}
+        return InputMade(kept.data_version, kept.path, facts, paths_picture(paths, extent))
     mask = source.load(lattice)
     stored = store_mask(folder, mask, source.code_version(lattice))
     facts = {"polygons": stored.polygons, "rings": stored.rings, "vertices": stored.vertices}
@@ -149,18 +181,16 @@ def open_inputs(
     spec: WorldSpec, names: Iterable[str], layout: Layout, versions: Mapping[str, str]
 ) -> Inputs:
     """The named inputs, read as stored with the given data versions or from their sources."""
-    inputs = Inputs()
+    inputs, lattice = Inputs(), spec.world.lattice
     for name in names:
-        source, stored = source_of(spec, name), _find(spec, name, layout)
-        is_current = stored is not None and stored.data_version == versions[name]
-        if isinstance(source, SourceSurface):
-            inputs.surfaces[name] = (
-                StoredSurface(stored.path, source) if is_current and stored else source
-            )
+        source, found = source_of(spec, name), _find(spec, name, layout)
+        stored = found if found is not None and found.data_version == versions[name] else None
+        if isinstance(source, ComputedSurface):
+            inputs.surfaces[name] = StoredSurface(stored.path, source) if stored else source
+        elif isinstance(source, PathSource):
+            inputs.paths[name] = load_paths(stored.path) if stored else source.load(lattice)
         else:
-            inputs.masks[name] = (
-                load_mask(stored.path) if is_current and stored else source.load(spec.world.lattice)
-            )
+            inputs.masks[name] = load_mask(stored.path) if stored else source.load(lattice)
     return inputs
 
 
@@ -169,10 +199,12 @@ def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
     return f"{UNMADE}{input_version(spec, name)}" if found is None else found.data_version
 
 
-def _find(spec: WorldSpec, name: str, layout: Layout) -> SurfaceRecord | MaskRecord | None:
+def _find(spec: WorldSpec, name: str, layout: Layout) -> SurfaceRecord | MaskRecord | PathsRecord | None:
     source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
-    if isinstance(source, SourceSurface):
+    if isinstance(source, ComputedSurface):
         return find_surface(folder, source, _stored_cells(spec))
+    if isinstance(source, PathSource):
+        return find_paths(folder, source.code_version(spec.world.lattice))
     return find_mask(folder, source.code_version(spec.world.lattice))
 
 

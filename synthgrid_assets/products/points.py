@@ -29,7 +29,7 @@ from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.geoparquet import point_table
 from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.marks import mark_column
+from synthgrid_assets.world.marks.columns import mark_columns
 from synthgrid_assets.world.pattern import PointPattern
 from synthgrid_assets.world.seeding import philox_words, stream_key
 from synthgrid_assets.world.tiling import Tile
@@ -60,10 +60,7 @@ class Points:
 def draw(workshop: Workshop, cells: Cells) -> Points:
     """The layer's points in a rectangle of cells, with ids and marks."""
     pattern = workshop.sampler.points(cells)
-    marks = {
-        name: mark_column(mark, pattern, workshop.mark_keys[name])
-        for name, mark in workshop.table.marks.items()
-    }
+    marks = mark_columns(workshop.table.marks, pattern, workshop.mark_keys)
     return Points(pattern, pattern.ids(), marks)
 
 

@@ -1,42 +1,84 @@
-"""Maps of a region for a person: points per tile, from the journal alone.
+"""Pictures of a region for a person: maps of tiles, curves and p-values.
 
-Belongs here: pictures of many tiles. Not here: pictures of one (`pictures`).
+Belongs here: pictures of many tiles. Not here: pictures of one (`pictures`), what they
+show (`region_evidence`, `twins`).
 """
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.region_evidence import RegionEvidence
+from synthgrid_assets.products.twins import TwinCurves
 from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.storage.journal import Journal
 
 
-def counts_map(workshop: Workshop) -> bytes:
+def counts_map(evidence: RegionEvidence, workshop: Workshop) -> bytes:
     """A PNG of the number of points of each committed tile; white where there is none."""
-    from matplotlib.figure import Figure
-
     tiling = workshop.spec.world.tiling
     counts = np.full((len(tiling.rows), len(tiling.columns)), np.nan)
-    with Journal(workshop.layout) as journal:
-        for receipt in committed_tiles(journal, workshop, "points"):
-            tile = tiling.from_key(receipt.tile)
-            counts[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = receipt.rows
-    west, south, east, north = workshop.lattice.bounds(tiling.extent)
-    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(
-        counts,
-        origin="lower",
-        extent=(west / 1e3, east / 1e3, south / 1e3, north / 1e3),
-        cmap="YlGnBu",
-    )
+    for receipt in evidence.receipts:
+        tile = tiling.from_key(receipt.tile)
+        counts[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = receipt.rows
+    return _map(workshop, counts, f"{workshop.layer}: points per tile", cmap="YlGnBu")
+
+
+def residuals_map(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+    """A PNG of each tile's standardised residual, (observed - expected) / spread."""
+    title = f"{workshop.layer}: (observed - expected) / spread"
+    return _map(workshop, evidence.scores(), title, cmap="RdBu_r", vmin=-4, vmax=4)
+
+
+def p_value_histogram(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+    """A PNG of the tiles' randomised p-values: flat where the law holds."""
+    figure, axes = _figure()
+    values = evidence.counts.randomised
+    axes.hist(values[np.isfinite(values)], bins=20, range=(0, 1), color="#3f7fb5")
+    axes.axhline(np.isfinite(values).sum() / 20, color="#b5651d", linestyle="--", linewidth=1)
+    axes.set(xlabel="randomised p-value of the count", ylabel="tiles")
+    axes.set_title(f"{workshop.layer}: flat where the law holds", fontsize=10)
+    return _png(figure)
+
+
+def l_function_picture(curves: TwinCurves, workshop: Workshop) -> bytes:
+    """A PNG of L(r) - r of a window, with the global envelope of its twins."""
+    figure, axes = _figure()
+    metres = curves.r * workshop.lattice.cell
+    scale = workshop.lattice.cell
+    low, high = curves.envelope.low - curves.r, curves.envelope.high - curves.r
+    axes.fill_between(metres, low * scale, high * scale, color="#d6e4f0", label="twins, 99 %")
+    axes.plot(metres, (curves.envelope.middle - curves.r) * scale, color="#3f7fb5", linestyle="--")
+    axes.plot(metres, (curves.observed - curves.r) * scale, color="#17324d", label="this world")
+    axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
+    axes.set_title(f"{workshop.layer}: {curves.verdict.detail}", fontsize=8)
+    axes.legend(fontsize=8)
+    return _png(figure)
+
+
+def _map(workshop: Workshop, values: NDArray[np.float64], title: str, **style: Any) -> bytes:
+    west, south, east, north = workshop.lattice.bounds(workshop.spec.world.tiling.extent)
+    figure, axes = _figure()
+    bounds = (west / 1e3, east / 1e3, south / 1e3, north / 1e3)
+    image = axes.imshow(values, origin="lower", extent=bounds, **style)
     axes.set_xlabel(f"km east ({workshop.lattice.crs})")
     axes.set_ylabel("km north")
-    axes.set_title(f"{workshop.layer}: points per tile", fontsize=10)
+    axes.set_title(title, fontsize=10)
     figure.colorbar(image, shrink=0.85)
+    return _png(figure)
+
+
+def _figure() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()

@@ -17,7 +17,7 @@ from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.products.inputs import source_of
 from synthgrid_assets.products.sampling import build_process
 from synthgrid_assets.tessellation.anchors import halo_bound
-from synthgrid_assets.world.marks import RESERVED_COLUMNS
+from synthgrid_assets.world.marks.table import RESERVED_COLUMNS
 from synthgrid_assets.world.spec import (
     RESERVED_LAYERS,
     LayerTable,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from synthgrid_assets.processes import thinning
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.products.catalogue import DELAUNAY, DENSITY, POINTS, RELEASE, VORONOI, Product
-from synthgrid_assets.world import marks
 from synthgrid_assets.world.seeding import Key, stream_key
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
 from synthgrid_assets.world.versions import AssetVersion, Component, version_hash
@@ -42,7 +41,7 @@ def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
 def mark_components(layer: LayerTable) -> dict[str, Component]:
     """One component per mark, by the mark's name."""
     return {
-        name: Component.of(f"mark/{name}", mark.model_dump(mode="json"), marks.ALGORITHM_VERSION)
+        name: Component.of(f"mark/{name}", mark.model_dump(mode="json"), mark.algorithm_version)
         for name, mark in layer.marks.items()
     }
 

@@ -108,6 +108,11 @@ class Layout:
         check_name("asset", asset)
         return self._layer(world, layer) / f"{asset}-tile_index.parquet"
 
+    def report(self, world: str, layer: str, name: str) -> Path:
+        """A table about a layer's tiles, as ``moments``."""
+        check_name("report", name)
+        return self._layer(world, layer) / f"{name}.parquet"
+
     def density(self, dataset: Dataset, extent: Cells) -> Path:
         """The Zarr store of a raster dataset.
 

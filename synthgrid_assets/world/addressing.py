@@ -1,9 +1,11 @@
-"""One random word per point, addressed by the point's birth: for marks and thinning.
+"""Random words of each point, addressed by the point's birth: for marks and thinning.
 
 Belongs here: the address. Not here: what a word decides (`marks`, `processes.thinning`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +30,18 @@ def words_at(points: PointPattern, key: Key) -> NDArray[np.uint64]:
     -------
     ndarray of uint64, shape (n,)
     """
-    zero = np.zeros(len(points), np.uint64)
-    x, y = points.x.view(np.uint64), points.y.view(np.uint64)
-    words: NDArray[np.uint64] = philox_words(points.birth, x, y, zero, key)[0]
+    words: NDArray[np.uint64] = blocks_at(points, key)(0)[0]
     return words
+
+
+def blocks_at(points: PointPattern, key: Key) -> Callable[[int], NDArray[np.uint64]]:
+    """As many words as a use needs: four for each point, shape (4, n), by number of the block.
+
+    The first word of block 0 is that of `words_at`.
+    """
+    x, y = points.x.view(np.uint64), points.y.view(np.uint64)
+
+    def block(number: int) -> NDArray[np.uint64]:
+        return philox_words(points.birth, x, y, np.uint64(number), key)
+
+    return block

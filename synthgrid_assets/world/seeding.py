@@ -219,8 +219,8 @@ def philox_numpy(
         a, b, c, d = counters[:, start : start + _CHUNK]
         k0, k1 = int(key[0]), int(key[1])
         for _ in range(_ROUNDS):
-            high0, low0 = _wide_product(_MULTIPLIER_0, a)
-            high1, low1 = _wide_product(_MULTIPLIER_1, c)
+            high0, low0 = wide_product(_MULTIPLIER_0, a)
+            high1, low1 = wide_product(_MULTIPLIER_1, c)
             a, b, c, d = high1 ^ b ^ np.uint64(k0), low1, high0 ^ d ^ np.uint64(k1), low0
             k0, k1 = (k0 + int(_WEYL_0)) & _WORD, (k1 + int(_WEYL_1)) & _WORD
         out[:, start : start + _CHUNK] = a, b, c, d
@@ -237,10 +237,17 @@ def _counters(*words: ArrayLike) -> NDArray[np.uint64]:
     return np.stack(flat)
 
 
-def _wide_product(
+def wide_product(
     multiplier: np.uint64, words: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """High and low 64 bits of each product, from four products of 32-bit halves."""
+    """High and low 64 bits of each product, from four products of 32-bit halves.
+
+    Examples
+    --------
+    >>> high, low = wide_product(np.uint64(10), np.array([1 << 63], np.uint64))
+    >>> int(high[0]), int(low[0])
+    (5, 0)
+    """
     half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
     high_m, low_m = multiplier >> half, multiplier & mask
     high_w, low_w = words >> half, words & mask

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, Tag, field_validator, model_v
 
 from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
 from synthgrid_assets.world.lattice import CELL_LIMIT, Cells, Lattice
-from synthgrid_assets.world.marks import MarkTable
+from synthgrid_assets.world.marks.table import MarkTable
 from synthgrid_assets.world.tables import Model, one_key_of
 from synthgrid_assets.world.tiling import Tiling
 

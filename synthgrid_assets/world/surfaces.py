@@ -98,12 +98,28 @@ def keeps(
     -------
     ndarray of bool, shape (n,)
     """
+    at_points = _thresholds_at(surface, x, y, cells)
+    kept: NDArray[np.bool_] = ((words >> np.uint64(32)) < at_points) | (at_points == ALWAYS)
+    return kept
+
+
+def retention_at(
+    surface: Surface, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
+) -> NDArray[np.float64]:
+    """A surface's value in [0, 1] at points inside `cells`: that of their pixel, shape (n,)."""
+    return retention_of(_thresholds_at(surface, x, y, cells))
+
+
+def _thresholds_at(
+    surface: Surface, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
+) -> NDArray[np.uint32]:
     thresholds = surface.thresholds(cells)
     s = surface.pixels_per_cell
     shift = CELL_BITS - (s.bit_length() - 1)
-    at_points = thresholds[(y >> shift) - cells.iy0 * s, (x >> shift) - cells.ix0 * s]
-    kept: NDArray[np.bool_] = ((words >> np.uint64(32)) < at_points) | (at_points == ALWAYS)
-    return kept
+    at_points: NDArray[np.uint32] = thresholds[
+        (y >> shift) - cells.iy0 * s, (x >> shift) - cells.ix0 * s
+    ]
+    return at_points
 
 
 class BlockSurface(ABC):

@@ -23,6 +23,8 @@ from synthgrid_assets.world.input_tables import (
     RadialTable,
     ZarrInput,
 )
+from synthgrid_assets.world.marks.numbers import NUMBER_TAGS
+from synthgrid_assets.world.marks.table import LAWS
 from synthgrid_assets.world.spec import (
     NearTable,
     RasterInput,
@@ -40,7 +42,7 @@ _INPUTS: dict[str, type[BaseModel]] = {
     "gradient": GradientInput,
     "zarr": ZarrInput,
 }
-_TAGS = frozenset({*_INPUTS, "choice", "uniform"})
+_TAGS = frozenset({*_INPUTS, *LAWS})
 _KINDS = frozenset({"linear", "radial"})
 _TABLES: dict[str, type[BaseModel]] = {
     "world": WorldTable,
@@ -182,7 +184,7 @@ def _without_tags(location: list[str]) -> list[str]:
         if part in _KINDS and kept[-1:] == ["gradient"]:
             continue
         kept.append(part)
-    return [part for part in kept if part != "[key]"]
+    return [part for part in kept if part not in {"[key]", *NUMBER_TAGS}]
 
 
 def nearest(name: str, allowed: Sequence[str]) -> str:
