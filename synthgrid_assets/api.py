@@ -6,6 +6,7 @@ tiles (`storage`), Dagster (`assets`); nothing here needs a data root or a run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,11 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
+from synthgrid_assets.products.inputs import stored_versions
 from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.places import data_root
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -95,6 +99,15 @@ class World:
         return self.spec.world.lattice.bounds(self.spec.world.tiling.extent)
 
     @property
+    def dataset_id(self) -> str | None:
+        """What to cite: one id of all rows that the extent holds, the same for any tiling.
+
+        It covers name, seed, lattice, extent, the versions of all products and the data of
+        the inputs; None while an input that a layer reads has not been materialised.
+        """
+        return dataset_id(self.spec, stored_versions(self.spec, Layout(self._data)))
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Names of its layers, in the file's order."""
         return tuple(self.spec.layers)
@@ -118,6 +131,7 @@ class World:
         world, tiling = self.spec.world, self.spec.world.tiling
         return {
             "name": world.name,
+            "dataset_id": told_dataset_id(self.spec, Layout(self._data)),
             "crs": world.crs,
             "bounds": ", ".join(f"{edge:.1f}" for edge in self.bounds),
             "cell_m": world.cell,
@@ -207,8 +221,13 @@ class Layer:
             "thinned by": ", ".join(thinned) or "-",
             "marks": ", ".join(table.marks) or "-",
             "products": ", ".join(product.noun for product in products_of(table)),
-            "expected points": round(self._workshop.sampler.expected_count(extent)),
+            "expected points": _whole(self._workshop.sampler.expected_count(extent)),
         }
+
+
+def _whole(expected: float) -> int | str:
+    """A number of points as a person reads it; some laws have no known mean."""
+    return "unknown" if math.isnan(expected) else round(expected)
 
 
 def _frame(table: pa.Table, crs: str) -> gpd.GeoDataFrame:

@@ -22,7 +22,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from synthgrid_assets.errors import SpecError, SynthGridError
-from synthgrid_assets.storage.places import DATA_VARIABLE, HOME_VARIABLE, data_root, find_world
+from synthgrid_assets.storage.places import (
+    DATA_VARIABLE,
+    HOME_VARIABLE,
+    data_root,
+    find_world,
+    world_files,
+    worlds_folder,
+)
 from synthgrid_assets.world.worldfile import parse_override
 
 if TYPE_CHECKING:
@@ -66,7 +73,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except SynthGridError as error:
-            err.print(f"[bold red]error[/]: {_plain(str(error))}", highlight=False)
+            err.print(f"[bold red]error[/]: {_plain(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(USAGE if isinstance(error, SpecError) else FAILED) from error
 
     return run
@@ -101,7 +108,7 @@ def world_show(
     """Show what a world is: lattice, tiles, layers, expected points."""
     from synthgrid_assets.api import World
 
-    description = World.load(find_world(world), set=_overrides(overrides)).describe()
+    description = World.load(_existing(world), set=_overrides(overrides)).describe()
     if as_json:
         _print_json(description)
         return
@@ -136,7 +143,7 @@ def materialize(
 
     changes = _overrides(overrides)
     _own_folders_for(changes)
-    path = find_world(world).resolve()
+    path = _existing(world).resolve()
     choice = RegionChoice(
         tiles=tiles,
         bbox=_numbers(bbox),
@@ -172,7 +179,7 @@ def digest(
     from synthgrid_assets.products.status import region_digest
     from synthgrid_assets.products.validation import load_spec
 
-    spec = load_spec(find_world(world), _overrides(overrides))
+    spec = load_spec(_existing(world), _overrides(overrides))
     value = region_digest(spec, data_root(), layer, asset)
     if as_json:
         _print_json({"world": spec.world.name, "layer": layer, "asset": asset, "digest": value})
@@ -195,9 +202,13 @@ def export(
     from synthgrid_assets.products.status import export_asset
     from synthgrid_assets.products.validation import load_spec
 
-    spec = load_spec(find_world(world), _overrides(overrides))
-    rows = export_asset(spec, data_root(), layer, asset, destination)
-    out.print(f"{rows:,} rows in {destination}", highlight=False)
+    spec = load_spec(_existing(world), _overrides(overrides))
+    made = export_asset(spec, data_root(), layer, asset, destination)
+    out.print(
+        f"{made.rows:,} rows of {made.tiles} of {made.all_tiles} tiles in {destination}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()
@@ -207,12 +218,20 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
     from synthgrid_assets.products.status import world_status
     from synthgrid_assets.products.validation import load_spec
 
-    spec = load_spec(find_world(world), _overrides(overrides))
+    spec = load_spec(_existing(world), _overrides(overrides))
     rows = world_status(spec, data_root())
     if as_json:
         _print_json(rows)
     else:
         _print_rows(spec.world.name, rows)
+
+
+def _existing(world: str) -> Path:
+    path = find_world(world)
+    if path.exists():
+        return path
+    known = ", ".join(file.stem for file in world_files()) or "none"
+    raise SpecError(f"{world}: no such world file; worlds in {worlds_folder()}: {known}")
 
 
 def _overrides(texts: list[str] | None) -> dict[str, Any]:
@@ -238,7 +257,10 @@ def _own_folders_for(changes: dict[str, Any]) -> None:
 def _progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     """A bar of tiles on the terminal, on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
+    watched = err.is_terminal  # elsewhere a bar would only leave an empty line
+    with Progress(
+        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not watched
+    ) as bar:
         task = bar.add_task("starting", total=None)
 
         def show(done: int, total: int, asset: str) -> None:

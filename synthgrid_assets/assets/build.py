@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from synthgrid_assets.assets.checks import layer_checks
+from synthgrid_assets.assets.evidence import evidence_assets
 from synthgrid_assets.assets.region_job import region_job
 from synthgrid_assets.assets.resources import DataRoot, Engine
 from synthgrid_assets.assets.surfaces import surface_asset
@@ -72,6 +73,7 @@ def _world(path: Path, spec: WorldSpec) -> dg.Definitions:
             *(surface_asset(spec, source) for source in spec.inputs),
             *(asset for layer in layers for asset in layer_assets(spec, layer)),
             *(layer_index(spec, layer) for layer in layers),
+            *(asset for layer in layers for asset in evidence_assets(spec, layer)),
         ],
         asset_checks=[
             world_check(name, path),

@@ -22,6 +22,7 @@ CLAIMS = {
     "points_are_canonical": "Rows are in canonical order with unique ids of their own. Exact.",
     "counts_match_the_process": "Each tile holds as many points as its law allows.",
     "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
+    "marks_follow_their_law": "Each mark has its declared law, given what it depends on.",
     "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
     "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
     "tiles_are_correlated_as_declared": "Neighbouring tiles are as alike as the law says.",

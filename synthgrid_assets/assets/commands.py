@@ -48,7 +48,7 @@ class RunSummary:
         Whether every step ended well.
     assets : dict of str to AssetTally
     failed_checks : list of str
-        Named checks that did not pass, as ``asset: check``.
+        Named checks of severity error that did not pass, as ``asset: check``.
     errors : list of str
     """
 
@@ -102,9 +102,10 @@ class RunSummary:
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             name = "/".join(evaluation.asset_key.path[1:])
+            is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
             if not evaluation.passed and evaluation.check_name == TILE_CHECK:
                 self.assets.setdefault(name, AssetTally()).failed_tiles += 1
-            elif not evaluation.passed:
+            elif not evaluation.passed and is_error:
                 self.failed_checks.append(f"{name}: {evaluation.check_name}")
         elif event.is_step_failure and event.step_failure_data.error is not None:
             cause = event.step_failure_data.error

@@ -3,9 +3,12 @@
 Belongs here: their definitions. Not here: how evidence is gathered (`products`).
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 
-from synthgrid_assets.assets.keys import common, layer_key
+from synthgrid_assets.assets.keys import common, layer_key, surface_key
 from synthgrid_assets.assets.metadata import picture_metadata, tests_table
 from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.catalogue import products_of
@@ -17,13 +20,18 @@ from synthgrid_assets.products.region_maps import (
     p_value_histogram,
     residuals_map,
 )
-from synthgrid_assets.products.twins import TEST, write_baseline
-from synthgrid_assets.products.versions import asset_version
+from synthgrid_assets.products.twins import (
+    TEST,
+    TWINS,
+    compare_with_twins,
+    read_baseline,
+    write_baseline,
+)
+from synthgrid_assets.products.versions import input_names, pattern_version
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.statistics.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
-
-EVIDENCE = ("baseline", "moments", "quality")
 
 
 def evidence_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
@@ -60,3 +68,83 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         )
 
     return moments
+
+
+def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world, table = spec.world.name, spec.layers[layer]
+
+    @dg.asset(
+        key=layer_key(world, layer, "baseline"),
+        deps=[surface_key(world, name) for name in input_names(table)],
+        description=f"The same layer in {TWINS} twin worlds, each with keys of its own: Besag's L "
+        "of one window. Made once per version of the layer.",
+        kinds={"python", "parquet"},
+        code_version=pattern_version(spec, layer).code_version,
+        **common(world, layer),
+    )
+    def baseline(data: DataRoot) -> dg.MaterializeResult[None]:
+        path, twins = write_baseline(Workshop.of(spec, layer, data.path))
+        return dg.MaterializeResult(
+            metadata={
+                "twins": str(len(twins.twins)),
+                "window": str(list(twins.cells)),
+                "path": dg.MetadataValue.path(str(path)),
+            }
+        )
+
+    return baseline
+
+
+def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world = spec.world.name
+    key = layer_key(world, layer, "quality")
+
+    @dg.multi_asset(
+        name=f"{world}__{layer}__quality",
+        specs=[
+            dg.AssetSpec(
+                key,
+                deps=[layer_key(world, layer, name) for name in ("points", "baseline", "moments")],
+                description="Pictures of the region's evidence: points and residuals per tile, "
+                "p-values, and Besag's L among its twins.",
+                kinds={"python"},
+                code_version="1",
+                **common(world, layer),
+            )
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                TEST,
+                asset=key,
+                description="This world's L lies among its twins'. A rank can call a world "
+                f"suspicious (one healthy world in {round(1 / ENVELOPE_ALPHA)}), never wrong.",
+            )
+        ],
+    )
+    def quality(data: DataRoot) -> Iterator[Any]:
+        workshop = Workshop.of(spec, layer, data.path)
+        curves = compare_with_twins(workshop, read_baseline(workshop))
+        picture = picture_metadata(l_function_picture(curves, workshop), "L among twins")
+        with Journal(workshop.layout) as journal:
+            evidence = RegionEvidence(journal, workshop)
+        pictures = {
+            "points_per_tile": counts_map(evidence, workshop),
+            "residuals": residuals_map(evidence, workshop),
+            "p_values": p_value_histogram(evidence, workshop),
+        }
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                **{name: picture_metadata(png, name) for name, png in pictures.items()},
+                "l_function": picture,
+            },
+        )
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=TEST,
+            passed=curves.verdict.passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"verdict": tests_table([curves.verdict]), "l_function": picture},
+        )
+
+    return quality

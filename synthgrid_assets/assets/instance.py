@@ -15,6 +15,7 @@ import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.dagster_run import DagsterRunStatus, RunsFilter
 
+from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.places import HOME_VARIABLE, project_folder
 
 PROCESS_TAG = "synthgrid/process"  # host and process id of a run on the command line
@@ -24,20 +25,19 @@ def open_instance() -> dg.DagsterInstance:
     """The instance of the project folder, with its relative folders made absolute.
 
     Sets ``DAGSTER_HOME`` for this process and its children. A folder without a
-    ``dagster.yaml`` gets Dagster's defaults below ``.synthgrid/dagster``.
+    ``dagster.yaml`` gets one, so that a UI which is started there shows the same runs.
     """
     home = project_folder()
-    home.mkdir(parents=True, exist_ok=True)
+    file = home / "dagster.yaml"
+    if not file.is_file():
+        commit_bytes(file, yaml.safe_dump(_default_sections(home), sort_keys=False).encode())
     os.environ[HOME_VARIABLE] = str(home)
     return dg.DagsterInstance.from_ref(
-        InstanceRef.from_dir(str(home), overrides=_absolute_sections(home))
+        InstanceRef.from_dir(str(home), overrides=_absolute_sections(home, file))
     )
 
 
-def _absolute_sections(home: Path) -> dict[str, Any]:
-    file = home / "dagster.yaml"
-    if not file.is_file():
-        return _default_sections(home)
+def _absolute_sections(home: Path, file: Path) -> dict[str, Any]:
     sections = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     absolute = {}
     for name, section in sections.items():
@@ -54,6 +54,10 @@ def _default_sections(home: Path) -> dict[str, Any]:
         "event_log_storage": ("synthgrid_assets.assets.event_log", "CachedSqliteEventLogStorage"),
         "schedule_storage": ("dagster._core.storage.schedules", "SqliteScheduleStorage"),
         "local_artifact_storage": ("dagster._core.storage.root", "LocalArtifactStorage"),
+        "compute_logs": (
+            "dagster._core.storage.local_compute_log_manager",
+            "LocalComputeLogManager",
+        ),
     }
     sections: dict[str, Any] = {
         name: {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,4 +124,4 @@ def _fact(value: float | int | str) -> Any:
 
 def _digits(value: float | None) -> float | None:
     """Six significant digits: a table is for a person, the receipt keeps all of them."""
-    return None if value is None else float(f"{value:.6g}")
+    return None if value is None or math.isnan(value) else float(f"{value:.6g}")

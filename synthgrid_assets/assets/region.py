@@ -21,6 +21,7 @@ from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 
 TILE_INDEX = "tile_index"
+EVIDENCE = ("baseline", "moments", "quality")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,11 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
         for layer in layers
     }
     if not any(chosen.values()):
-        raise SpecError(f"layers {list(layers)} have none of the assets {choice.assets}")
+        raise SpecError(
+            f"nothing is chosen: no layer of {list(layers)} has an asset of {list(choice.assets)}"
+            if layers and choice.assets
+            else "nothing is chosen: the list of layers or assets is empty"
+        )
     return {layer: nouns for layer, nouns in chosen.items() if nouns}
 
 
@@ -89,7 +94,7 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
     keys += [surface_key(world, name) for name in unmade]
     for layer, nouns in products.items():
-        keys += [layer_key(world, layer, noun) for noun in (*nouns, TILE_INDEX)]
+        keys += [layer_key(world, layer, noun) for noun in (*nouns, TILE_INDEX, *_evidence(choice))]
     return RegionRequest(
         tuple(keys),
         tuple(tiles_in(spec, choice.tiles, choice.bbox)),
@@ -113,6 +118,11 @@ def run_config(
         }
         config["ops"] = {step: {"config": {"force": True}} for step in sorted(steps)}
     return config
+
+
+def _evidence(choice: RegionChoice) -> tuple[str, ...]:
+    """The evidence comes along with whole layers, not with a choice of their products."""
+    return EVIDENCE if choice.assets is None else ()
 
 
 def step_name(world: str, layer: str, family: str) -> str:

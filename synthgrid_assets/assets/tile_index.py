@@ -11,9 +11,11 @@ from synthgrid_assets.assets.metadata import picture_metadata, rows_table
 from synthgrid_assets.assets.region import TILE_INDEX
 from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.region_maps import counts_map
 from synthgrid_assets.products.status import index_rows
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import version_hash
 
@@ -38,9 +40,16 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             metadata={
                 "dagster/row_count": sum(int(row["tiles"]) for row in rows),
                 "indexes": rows_table([{**row, "digest": row["digest"][:16]} for row in rows]),
-                "map": picture_metadata(counts_map(workshop), f"points per tile of {layer}"),
+                "map": picture_metadata(
+                    counts_map(_evidence(workshop), workshop), f"points per tile of {layer}"
+                ),
             },
             data_version=dg.DataVersion(version_hash([row["digest"] for row in rows])),
         )
 
     return tile_index
+
+
+def _evidence(workshop: Workshop) -> RegionEvidence:
+    with Journal(workshop.layout) as journal:
+        return RegionEvidence(journal, workshop)

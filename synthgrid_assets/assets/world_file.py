@@ -9,7 +9,10 @@ import dagster as dg
 
 from synthgrid_assets.assets.keys import common, world_key
 from synthgrid_assets.assets.metadata import rows_table
+from synthgrid_assets.assets.resources import DataRoot
+from synthgrid_assets.products.dataset_id import told_dataset_id
 from synthgrid_assets.products.validation import check_world, load_spec
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.versions import version_hash
 from synthgrid_assets.world.worldfile import Problem
 
@@ -33,7 +36,7 @@ def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetsDefi
         description = f"**This world file has mistakes, so it has no other assets:**\n\n{listed}"
 
     @dg.asset(key=world_key(name), description=description, kinds={"toml"}, **common(name))
-    def world() -> dg.MaterializeResult[None]:
+    def world(data: DataRoot) -> dg.MaterializeResult[None]:
         spec = load_spec(path)
         layers = [
             {"layer": layer, "process": table.process, **table.parameters}
@@ -43,6 +46,7 @@ def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetsDefi
             data_version=dg.DataVersion(version_hash(spec.model_dump(mode="json"))),
             metadata={
                 "path": dg.MetadataValue.path(str(path)),
+                "dataset_id": told_dataset_id(spec, Layout(data.path)),
                 "tiles": f"{len(spec.world.tiling.columns)} x {len(spec.world.tiling.rows)}",
                 "layers": rows_table(_aligned(layers)),
                 "file": dg.MetadataValue.md(f"```toml\n{path.read_text(encoding='utf-8')}\n```"),

@@ -7,7 +7,7 @@ here: how surfaces and masks get their values (`world`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ ALGORITHM_VERSION = 1
 
 class Thinning(Protocol):
     """Decides for each point of a pattern, independently of the others, whether it stays."""
+
+    @property
+    def reach(self) -> int:
+        """Dependence radius in quanta: how far the decision looks beyond the point."""
+        ...
 
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
         """Which of the points in `cells` stay, shape (n,)."""
@@ -47,6 +52,7 @@ class BySurface:
         Stream key of this thinning.
     """
 
+    reach: ClassVar[int] = 0
     surface: Surface
     key: Key
 
@@ -69,6 +75,7 @@ class ByMask:
         Polygons on the lattice.
     """
 
+    reach: ClassVar[int] = 0
     mask: MaskLike
 
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
@@ -105,8 +112,8 @@ class ThinnedProcess:
 
     @property
     def reach(self) -> int:
-        """Dependence radius in quanta; thinning looks at the point alone."""
-        return self.process.reach
+        """Dependence radius in quanta, of the process and of all its thinnings."""
+        return max(self.process.reach, *(thinning.reach for thinning in self.thinnings), 0)
 
     def points(self, cells: Cells) -> PointPattern:
         """The points that stay in a rectangle of cells, in canonical order."""
@@ -121,6 +128,10 @@ class ThinnedProcess:
         for thinning in self.thinnings:
             product = _multiply(product, thinning.retention(cells))
         return product
+
+    def parts(self, cells: Cells) -> tuple[tuple[Law, NDArray[np.float64]], ...]:
+        """Law and retention of each independent process in it: this one alone."""
+        return ((self.law, self.retention(cells)),)
 
     def expected_count(self, cells: Cells) -> float:
         """Expected number of points in a rectangle of cells."""

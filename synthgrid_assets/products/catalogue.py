@@ -76,6 +76,7 @@ POINTS = Product(
         "points_are_canonical",
         "counts_match_the_process",
         "quadrats_follow_the_surface",
+        "marks_follow_their_law",
     ),
 )
 DELAUNAY = Product(

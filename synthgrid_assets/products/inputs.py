@@ -199,7 +199,9 @@ def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
     return f"{UNMADE}{input_version(spec, name)}" if found is None else found.data_version
 
 
-def _find(spec: WorldSpec, name: str, layout: Layout) -> SurfaceRecord | MaskRecord | PathsRecord | None:
+def _find(
+    spec: WorldSpec, name: str, layout: Layout
+) -> SurfaceRecord | MaskRecord | PathsRecord | None:
     source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
     if isinstance(source, ComputedSurface):
         return find_surface(folder, source, _stored_cells(spec))

@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.products.mark_tests import verify_marks
 from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.versions import (
     component_key,
+    copy_components,
     key_hex,
     mark_components,
     process_component,
@@ -60,7 +62,8 @@ class Points:
 def draw(workshop: Workshop, cells: Cells) -> Points:
     """The layer's points in a rectangle of cells, with ids and marks."""
     pattern = workshop.sampler.points(cells)
-    marks = mark_columns(workshop.table.marks, pattern, workshop.mark_keys)
+    rasters = workshop.mark_rasters(pattern.x, pattern.y, cells)
+    marks = mark_columns(workshop.table.marks, pattern, workshop.mark_keys, rasters)
     return Points(pattern, pattern.ids(), marks)
 
 
@@ -83,10 +86,12 @@ def points_digest(points: Points) -> int:
 
 
 def _integers(column: pa.Array) -> NDArray[np.int64]:
-    """A mark's values as integers: codes of labels, bits of numbers."""
+    """A mark's values as integers: codes of labels, microseconds, counts, bits of numbers."""
     if pa.types.is_dictionary(column.type):
         codes: NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         return codes
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
     values: NDArray[np.int64] = column.to_numpy(zero_copy_only=False).view(np.int64)
     return values
 
@@ -128,7 +133,11 @@ def verify_points(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdi
     if not verdicts[0].passed:
         return verdicts
     counts = counts_per_cell(x, y, tile.cells)
-    return (*verdicts, quadrats_follow_the_surface(counts, law, retention))
+    return (
+        *verdicts,
+        quadrats_follow_the_surface(counts, law, retention),
+        verify_marks(workshop, tile.cells, rows),
+    )
 
 
 def seed_record(workshop: Workshop, tile: Tile) -> str:
@@ -156,7 +165,8 @@ def seed_record(workshop: Workshop, tile: Tile) -> str:
 
 def _uniform(workshop: Workshop, tile: Tile) -> float:
     """The word that splits the last step of the tile's count distribution."""
-    key = stream_key(workshop.spec.world.seed, workshop.layer, "p-value")
+    copy = (component.name for component in copy_components(workshop.table))
+    key = stream_key(workshop.spec.world.seed, workshop.layer, "p-value", *copy)
     x, y = (np.array([edge], np.int64) for edge in tile.cells[:2])
     word = philox_words(x, y, np.array([tile.side]), np.zeros(1, np.int64), key)[0, 0]
     return float(word >> np.uint64(11)) * 2.0**-53

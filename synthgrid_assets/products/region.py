@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from synthgrid_assets.errors import SpecError
+from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.tiling import Tile
 
@@ -31,7 +31,7 @@ def tiles_in(
     Raises
     ------
     SpecError
-        If both are given, a range is malformed, or no tile lies in the selection.
+        If both are given, one is malformed or empty, or no tile lies in the selection.
     """
     if tiles is not None and bbox is not None:
         raise SpecError("give tiles or bbox, not both")
@@ -46,7 +46,11 @@ def _in_bbox(spec: WorldSpec, bbox: Sequence[float]) -> list[Tile]:
     if len(bbox) != 4:
         raise SpecError(f"bbox {list(bbox)}: expected xmin, ymin, xmax, ymax in CRS units")
     xmin, ymin, xmax, ymax = bbox
-    chosen = spec.world.tiling.covering(spec.world.lattice.cells_of((xmin, ymin, xmax, ymax)))
+    try:
+        cells = spec.world.lattice.cells_of((xmin, ymin, xmax, ymax))
+    except GeometryError as error:
+        raise SpecError(str(error)) from error
+    chosen = spec.world.tiling.covering(cells)
     if not chosen:
         whole = spec.world.lattice.bounds(spec.world.tiling.extent)
         raise SpecError(f"bbox {list(bbox)} does not meet the world's extent {list(whole)}")

@@ -115,7 +115,9 @@ def _of_counts(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, .
 def _of_pairs(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
     """Tests on pairs of points, in one pass over the tiles' files."""
     law, side = workshop.sampler.law, workshop.spec.world.tile
-    seams = SeamCounter(side, seam_reach(law.intensity, side), law.correlation_cells)
+    cells = sum(receipt.cells.area for receipt in evidence.receipts)
+    density = float(evidence.counts.observed.sum()) / max(cells, 1)
+    seams = SeamCounter(side, seam_reach(density, side), law.correlation_cells)
     pairs = PairCounter(side, pair_distances(law, side))
     for row in evidence.rows():
         x, y = evidence.coordinates(row)

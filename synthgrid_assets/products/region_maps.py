@@ -47,12 +47,12 @@ def p_value_histogram(evidence: RegionEvidence, workshop: Workshop) -> bytes:
 def l_function_picture(curves: TwinCurves, workshop: Workshop) -> bytes:
     """A PNG of L(r) - r of a window, with the global envelope of its twins."""
     figure, axes = _figure()
-    metres = curves.r * workshop.lattice.cell
-    scale = workshop.lattice.cell
-    low, high = curves.envelope.low - curves.r, curves.envelope.high - curves.r
+    r, scale = curves.baseline.r, workshop.lattice.cell
+    metres = r * scale
+    low, high = curves.envelope.low - r, curves.envelope.high - r
     axes.fill_between(metres, low * scale, high * scale, color="#d6e4f0", label="twins, 99 %")
-    axes.plot(metres, (curves.envelope.middle - curves.r) * scale, color="#3f7fb5", linestyle="--")
-    axes.plot(metres, (curves.observed - curves.r) * scale, color="#17324d", label="this world")
+    axes.plot(metres, (curves.envelope.middle - r) * scale, color="#3f7fb5", linestyle="--")
+    axes.plot(metres, (curves.observed - r) * scale, color="#17324d", label="this world")
     axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
     axes.set_title(f"{workshop.layer}: {curves.verdict.detail}", fontsize=8)
     axes.legend(fontsize=8)

@@ -6,7 +6,8 @@ Belongs here: answers from journal and files. Not here: Dagster's view of the sa
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.products.catalogue import products_of
@@ -15,7 +16,7 @@ from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.export import export_tiles
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.manifest import IndexFacts, write_tile_index
+from synthgrid_assets.storage.manifest import write_tile_index
 from synthgrid_assets.world.spec import WorldSpec
 
 
@@ -50,23 +51,18 @@ def region_digest(spec: WorldSpec, root: Path, layer: str, noun: str) -> str:
     if len(digests) < tiles:
         raise StorageError(
             f"{len(digests)} of {tiles} tiles of {layer}/{noun} are committed in {root}; "
-            f"materialise the rest first: synthgrid materialize {spec.world.name}"
+            "materialise the rest first"
         )
     return digest_hex(add_digests(digests))
-
-
-def write_index(journal: Journal, workshop: Workshop, noun: str) -> IndexFacts:
-    """Write the tile index of a product from the journal."""
-    extent = workshop.spec.world.tiling.extent
-    return write_tile_index(journal, workshop.dataset(noun), workshop.lattice, extent)
 
 
 def index_rows(workshop: Workshop) -> list[dict[str, Any]]:
     """Write the tile index of each of a layer's products; one row on each."""
     rows = []
+    extent = workshop.spec.world.tiling.extent
     with Journal(workshop.layout) as journal:
         for noun in workshop.products:
-            facts = write_index(journal, workshop, noun)
+            facts = write_tile_index(journal, workshop.dataset(noun), workshop.lattice, extent)
             path = journal.layout.tile_index(workshop.spec.world.name, workshop.layer, noun)
             rows.append(
                 {
@@ -80,21 +76,44 @@ def index_rows(workshop: Workshop) -> list[dict[str, Any]]:
     return rows
 
 
-def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, destination: Path) -> int:
-    """Merge an asset's committed tiles into one file; returns its number of rows.
+class Exported(NamedTuple):
+    """What an export holds.
+
+    Attributes
+    ----------
+    rows : int
+    tiles, all_tiles : int
+        Committed tiles, which are in the file, and all tiles of the world.
+    """
+
+    rows: int
+    tiles: int
+    all_tiles: int
+
+
+def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, target: Path) -> Exported:
+    """Merge an asset's committed tiles into one file; the data root is only read.
 
     Raises
     ------
+    SpecError
+        If the file's extension is not known, or the asset is no table.
     StorageError
-        If no tile is committed, or the file's extension is not known.
+        If no tile is committed.
     """
     workshop = open_workshop(spec, root, layer, noun)
     if noun == "density":
         raise SpecError("density is a Zarr array: read it with xarray, or export points")
-    with Journal(workshop.layout) as journal:
-        write_index(journal, workshop, noun)
-        index = journal.layout.tile_index(spec.world.name, layer, noun)
-    return export_tiles(root, index, destination)
+    # an index of its own: the published one may be of another tiling
+    with TemporaryDirectory() as folder, Journal(workshop.layout) as journal:
+        index, extent = Path(folder) / "index.parquet", spec.world.tiling.extent
+        dataset = workshop.dataset(noun)
+        facts = write_tile_index(journal, dataset, workshop.lattice, extent, index)
+        if facts.tiles == 0:
+            raise StorageError(
+                f"no tile of {layer}/{noun} is committed in {root}; materialise some first"
+            )
+        return Exported(export_tiles(root, index, target), facts.tiles, len(spec.world.tiling))
 
 
 def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:

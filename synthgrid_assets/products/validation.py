@@ -17,9 +17,10 @@ from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.products.inputs import source_of
 from synthgrid_assets.products.sampling import build_process
 from synthgrid_assets.tessellation.anchors import halo_bound
-from synthgrid_assets.world.marks.table import RESERVED_COLUMNS
+from synthgrid_assets.world.marks.table import RESERVED_COLUMNS, mark_mistakes
 from synthgrid_assets.world.spec import (
     RESERVED_LAYERS,
+    SURFACE_INPUTS,
     LayerTable,
     RasterInput,
     VectorInput,
@@ -98,6 +99,10 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     for mark in layer.marks:
         if mark in RESERVED_COLUMNS:
             yield f".marks.{mark}", f"collides with the column {mark}; choose another name"
+    surfaces = [key for key, table in spec.inputs.items() if isinstance(table, SURFACE_INPUTS)]
+    others = [key for key in spec.inputs if key not in surfaces]
+    for key, message in mark_mistakes(layer.marks, surfaces, others):
+        yield f".marks{key}", message
     yield from _tessellation_mistakes(spec, layer)
 
 

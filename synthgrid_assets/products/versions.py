@@ -6,9 +6,12 @@ and the data versions of inputs, known only once those are made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from synthgrid_assets.processes import thinning
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.products.catalogue import DELAUNAY, DENSITY, POINTS, RELEASE, VORONOI, Product
+from synthgrid_assets.world.marks.table import drawing_order, rasters_of
 from synthgrid_assets.world.seeding import Key, stream_key
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
 from synthgrid_assets.world.versions import AssetVersion, Component, version_hash
@@ -39,16 +42,38 @@ def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
 
 
 def mark_components(layer: LayerTable) -> dict[str, Component]:
-    """One component per mark, by the mark's name."""
-    return {
-        name: Component.of(f"mark/{name}", mark.model_dump(mode="json"), mark.algorithm_version)
-        for name, mark in layer.marks.items()
-    }
+    """One component per mark, by the mark's name.
+
+    A mark that depends on others holds the versions of those marks and the names of those
+    inputs; the inputs' data versions enter the realisation.
+    """
+    components: dict[str, Component] = {}
+    for name in drawing_order(layer.marks):
+        mark = layer.marks[name]
+        parameters = mark.model_dump(mode="json")
+        if mark.depends_on:
+            parameters["depends_on"] = {
+                on: components[on].version if on in components else "input"
+                for on in mark.depends_on
+            }
+        components[name] = Component.of(f"mark/{name}", parameters, mark.algorithm_version)
+    return {name: components[name] for name in layer.marks}
+
+
+def copy_components(layer: LayerTable) -> tuple[Component, ...]:
+    """The component that tells an independent copy of a layer from the original, if it is one."""
+    number = layer.implicate
+    return (Component.of(f"copy/{number}", {}, 1),) if number else ()
 
 
 def component_key(spec: WorldSpec, layer: str, component: Component) -> Key:
-    """The stream key of a component: world seed, layer, component and its version."""
-    return stream_key(spec.world.seed, layer, component.name, component.version)
+    """The stream key of a component: world seed, layer, component and its version.
+
+    In an independent copy of the layer also the copy's name, so that every component
+    draws anew.
+    """
+    copy = (part.name for part in copy_components(spec.layers[layer]))
+    return stream_key(spec.world.seed, layer, component.name, component.version, *copy)
 
 
 def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion:
@@ -58,7 +83,7 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
     stands under ``release`` enters the release alone, a mark the points alone.
     """
     table = spec.layers[layer]
-    components = (process_component(table), *thinning_components(table))
+    components = _pattern_components(table)
     own: dict[str, object] = {"product": PRODUCT_VERSIONS[product.noun]}
     if product is POINTS:
         components += tuple(mark_components(table).values())
@@ -71,9 +96,34 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
 
 def pattern_version(spec: WorldSpec, layer: str) -> AssetVersion:
     """What the layer's coordinates are made of, whatever is made from them."""
-    table = spec.layers[layer]
-    components = (process_component(table), *thinning_components(table))
+    components = _pattern_components(spec.layers[layer])
     return AssetVersion(_base(spec, layer), components, version_hash("pattern"))
+
+
+def realisation(
+    spec: WorldSpec, layer: str, product: Product, data_versions: Mapping[str, str]
+) -> str:
+    """A product's realisation id: its version and the data versions of what it reads.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    layer : str
+    product : Product
+    data_versions : mapping of str to str
+        Data version of each input that the layer reads.
+    """
+    table = spec.layers[layer]
+    names = input_names(table) if product is POINTS else pattern_inputs(table)
+    version = asset_version(spec, layer, product)
+    return version.realisation({name: data_versions[name] for name in names})
+
+
+def pattern_realisation(spec: WorldSpec, layer: str, data_versions: Mapping[str, str]) -> str:
+    """Identity of the points without their marks."""
+    names = pattern_inputs(spec.layers[layer])
+    version = pattern_version(spec, layer)
+    return version.realisation({name: data_versions[name] for name in names})
 
 
 def key_hex(key: Key) -> str:
@@ -92,6 +142,15 @@ def _base(spec: WorldSpec, layer: str) -> str:
     return version_hash([world.crs, list(world.origin), world.cell, world.seed, layer])
 
 
-def input_names(layer: LayerTable) -> tuple[str, ...]:
-    """The inputs that the layer's points depend on."""
+def _pattern_components(layer: LayerTable) -> tuple[Component, ...]:
+    return (*copy_components(layer), process_component(layer), *thinning_components(layer))
+
+
+def pattern_inputs(layer: LayerTable) -> tuple[str, ...]:
+    """The inputs that the coordinates of the layer's points depend on."""
     return tuple(name for name in (layer.within, layer.intensity) if name is not None)
+
+
+def input_names(layer: LayerTable) -> tuple[str, ...]:
+    """The inputs that the layer's points depend on, with their marks."""
+    return tuple(dict.fromkeys((*pattern_inputs(layer), *rasters_of(layer.marks))))

@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from synthgrid_assets.processes.thinning import ThinnedProcess
 from synthgrid_assets.products.catalogue import PRODUCTS, Product, products_of
-from synthgrid_assets.products.inputs import open_inputs, stored_versions
+from synthgrid_assets.products.dataset_id import dataset_id
+from synthgrid_assets.products.inputs import Inputs, open_inputs, stored_versions
 from synthgrid_assets.products.sampling import build_sampler
 from synthgrid_assets.products.versions import (
     asset_version,
     component_key,
     input_names,
     mark_components,
-    pattern_version,
+    pattern_realisation,
+    realisation,
 )
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.storage.layout import Dataset, Layout
@@ -28,8 +33,10 @@ from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.world.lattice import Cells, Lattice
+from synthgrid_assets.world.marks.table import rasters_of
 from synthgrid_assets.world.seeding import Key
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.surfaces import retention_at
 from synthgrid_assets.world.versions import AssetVersion
 
 
@@ -46,12 +53,15 @@ class LayerJob:
         Data root.
     inputs : tuple of (str, str)
         Name and data version of each surface and mask that the layer reads.
+    dataset_id : str or None
+        The world's; None while an input of any of its layers has not been made.
     """
 
     spec: str
     layer: str
     root: str
     inputs: tuple[tuple[str, str], ...] = ()
+    dataset_id: str | None = None
 
     @classmethod
     def of(
@@ -59,7 +69,8 @@ class LayerJob:
     ) -> LayerJob:
         """The job of a layer, with the data versions of the inputs that it reads."""
         inputs = tuple((name, data_versions[name]) for name in input_names(spec.layers[layer]))
-        return cls(spec.model_dump_json(exclude_defaults=True), layer, str(root), inputs)
+        text = spec.model_dump_json(exclude_defaults=True)
+        return cls(text, layer, str(root), inputs, dataset_id(spec, data_versions))
 
     def open(self) -> Workshop:
         """The workshop of this job, kept for the tiles to come."""
@@ -105,9 +116,13 @@ class Workshop:
     @cached_property
     def sampler(self) -> ThinnedProcess:
         """The layer's thinned process, reading its inputs as they were made."""
+        return build_sampler(self.spec, self.layer, self.inputs)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The surfaces and masks that the layer reads, as they were made."""
         names = input_names(self.table)
-        inputs = open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
-        return build_sampler(self.spec, self.layer, inputs)
+        return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
 
     def tessellation(self, cells: Cells) -> Tessellation:
         """The exact tessellation of `cells`; the last one is kept, as two products share it."""
@@ -135,6 +150,15 @@ class Workshop:
             for name, component in mark_components(self.table).items()
         }
 
+    def mark_rasters(
+        self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
+    ) -> dict[str, NDArray[np.float64]]:
+        """Values at points in `cells` of the rasters that marks depend on, by name."""
+        surfaces = self.inputs.surfaces
+        return {
+            name: retention_at(surfaces[name], x, y, cells) for name in rasters_of(self.table.marks)
+        }
+
     @cached_property
     def products(self) -> dict[str, Product]:
         """The layer's products by noun."""
@@ -142,12 +166,13 @@ class Workshop:
 
     def facts(self, noun: str) -> dict[str, str]:
         """What a file of a product says of itself in its metadata."""
-        return {
+        facts = {
             "world": self.spec.world.name,
             "layer": self.layer,
             "asset": noun,
             "realisation": self.dataset(noun).realisation,
         }
+        return facts | ({"dataset_id": self.job.dataset_id} if self.job.dataset_id else {})
 
     def version(self, noun: str) -> AssetVersion:
         """What a product of the layer is made of."""
@@ -156,7 +181,7 @@ class Workshop:
     @cached_property
     def pattern_realisation(self) -> str:
         """Identity of the points without their marks: what a private release names."""
-        return pattern_version(self.spec, self.layer).realisation(dict(self.job.inputs))
+        return pattern_realisation(self.spec, self.layer, dict(self.job.inputs))
 
     def dataset(self, noun: str) -> Dataset:
         """The dataset that a product's tiles belong to."""
@@ -164,6 +189,6 @@ class Workshop:
             self.spec.world.name,
             self.layer,
             noun,
-            self.version(noun).realisation(dict(self.job.inputs)),
+            realisation(self.spec, self.layer, PRODUCTS[noun], dict(self.job.inputs)),
             self.spec.world.tile,
         )

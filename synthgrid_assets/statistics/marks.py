@@ -1,12 +1,12 @@
 """Marks against their declared law, one column of one tile at a time.
 
-Belongs here: tests of independent marks. Not here: how marks are drawn (`world.marks`),
-places of points.
+Belongs here: tests of marks, one by one and together. Not here: how marks are drawn
+(`world.marks`), places of points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,4 +125,44 @@ def values_follow_their_distribution(
             f"mark {name}: {values.size} values, largest distance from their distribution "
             f"{result.statistic:.4g} near {float(result.statistic_location):.6g}"
         ),
+    )
+
+
+def marks_follow_their_law(marks: Sequence[Verdict], alpha: float = TILE_ALPHA) -> Verdict:
+    """All marks of a tile together, each tested on its own.
+
+    Parameters
+    ----------
+    marks : sequence of Verdict
+        From the tests above, one per mark.
+    alpha : float
+        Bound of the probability that a healthy tile fails.
+
+    Returns
+    -------
+    Verdict
+        The worst mark's, its p-value times the number of marks: valid also for marks that
+        depend on each other. A mark that failed outright comes first.
+
+    Examples
+    --------
+    >>> weights = {"coffee": 7, "tea": 3}
+    >>> labels = labels_follow_their_weights("kind", {"coffee": 1}, weights)
+    >>> marks_follow_their_law([labels, labels]).p_value
+    1.0
+    """
+    if not marks:
+        return Verdict.exact(TEST, 0, "the layer has no marks")
+    p_values = [0.0 if mark.p_value is None else mark.p_value for mark in marks]
+    worst = marks[int(np.argmin(p_values))]
+    if worst.p_value is None:
+        return worst
+    return Verdict.significance(
+        TEST,
+        bonferroni(p_values),
+        observed=worst.observed,
+        expected=worst.expected,
+        standard_error=worst.standard_error,
+        alpha=alpha,
+        detail=worst.detail,
     )

@@ -244,8 +244,10 @@ def _metadata_files(
 def _essentials(group: bytes, array: bytes) -> dict[str, Any]:
     """What two stores must share to be one: not how a version of zarr spells it."""
     outer, inner = json.loads(group), json.loads(array)
+    # worlds that differ elsewhere share the store of a layer that is the same in both
+    attributes = {k: v for k, v in outer["attributes"].items() if k != "dataset_id"}
     return {
-        "attributes": outer["attributes"],
+        "attributes": attributes,
         "shape": inner["shape"],
         "chunks": inner["chunk_grid"]["configuration"]["chunk_shape"],
         "extent": inner["attributes"]["extent"],

@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import shapely
 
-from synthgrid_assets.errors import StorageError
+from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.commit import committing
 from synthgrid_assets.storage.curve import in_curve_order
 from synthgrid_assets.storage.geoparquet import ROW_GROUP, canonical_json, open_stream
@@ -54,13 +54,14 @@ def export_tiles(root: Path, index: Path, target: Path) -> int:
 
     Raises
     ------
+    SpecError
+        If the extension is not one of these.
     StorageError
-        If the extension is not one of these, the index holds no tile, or a file cannot be
-        read or written.
+        If the index holds no tile, or a file cannot be read or written.
     """
     write = _FORMATS.get(target.suffix.lower())
     if write is None:
-        raise StorageError(
+        raise SpecError(
             f"cannot export to {target}: its extension is {target.suffix!r}, allowed are "
             f"{', '.join(sorted(_FORMATS))}"
         )

@@ -81,7 +81,11 @@ class IndexFacts(NamedTuple):
 
 
 def write_tile_index(
-    journal: Journal, dataset: Dataset, lattice: Lattice, extent: Cells
+    journal: Journal,
+    dataset: Dataset,
+    lattice: Lattice,
+    extent: Cells,
+    path: Path | None = None,
 ) -> IndexFacts:
     """Write the manifest of a dataset's tiles within `extent`, atomically, from the journal.
 
@@ -96,13 +100,15 @@ def write_tile_index(
         Gives coordinates and CRS.
     extent : Cells
         Records of tiles that a world of another extent has clipped differently are left out.
+    path : Path, optional
+        The file; by default the one where readers look for the asset's index.
 
     Raises
     ------
     StorageError
         If the index cannot be written.
     """
-    path = journal.layout.tile_index(dataset.world, dataset.layer, dataset.asset)
+    path = path or journal.layout.tile_index(dataset.world, dataset.layer, dataset.asset)
     tiles = rows = digest = 0
     bounds: list[Bbox] = []
     wanted = (r for r in journal.receipts(dataset) if r.cells == _clipped(r, extent))

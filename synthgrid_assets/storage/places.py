@@ -17,8 +17,10 @@ HOME_VARIABLE = "DAGSTER_HOME"
 def project_folder() -> Path:
     """``DAGSTER_HOME``, or the nearest folder above with a ``dagster.yaml``, or this one."""
     home = os.environ.get(HOME_VARIABLE)
-    if home:
-        return Path(home).resolve()
+    return Path(home).resolve() if home else _folder_around()
+
+
+def _folder_around() -> Path:
     here = Path.cwd().resolve()
     for folder in (here, *here.parents):
         if (folder / "dagster.yaml").is_file():
@@ -33,9 +35,15 @@ def data_root() -> Path:
 
 
 def worlds_folder() -> Path:
-    """``SYNTHGRID_WORLDS``, or ``worlds`` in the project folder."""
+    """``SYNTHGRID_WORLDS``, or ``worlds`` in the project folder.
+
+    A ``DAGSTER_HOME`` without worlds keeps an instance only: then the folder around counts.
+    """
     given = os.environ.get(WORLDS_VARIABLE)
-    return Path(given).resolve() if given else project_folder() / "worlds"
+    if given:
+        return Path(given).resolve()
+    worlds = project_folder() / "worlds"
+    return worlds if worlds.is_dir() else _folder_around() / "worlds"
 
 
 def world_files() -> list[Path]:
@@ -46,7 +54,7 @@ def world_files() -> list[Path]:
 def find_world(name: str) -> Path:
     """The world file that a user names: a path, or the stem of a file in the worlds folder."""
     path = Path(name)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or path.is_file():
         return path
     fitting = [file for file in world_files() if file.stem == name]
     return fitting[0] if fitting else path

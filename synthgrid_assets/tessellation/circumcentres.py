@@ -23,9 +23,13 @@ RADIUS_MARGIN = 2.0
 
 
 def circles(
-    mesh: Mesh, x: NDArray[np.int64], y: NDArray[np.int64], triangles: NDArray[np.int64]
+    mesh: Mesh,
+    x: NDArray[np.int64],
+    y: NDArray[np.int64],
+    triangles: NDArray[np.int64],
+    constraint: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """Circles that contain the circumcircles of some triangles of a mesh.
+    """Circles that contain what some triangles of a mesh see of their circumdiscs.
 
     Parameters
     ----------
@@ -34,6 +38,9 @@ def circles(
         Coordinates of its points, local (`predicates.fits`).
     triangles : ndarray of int64, shape (t,)
         Which triangles; ghosts are allowed.
+    constraint : ndarray of int64, shape (number of triangles, 3), optional
+        Non-negative where the edge opposite a vertex hides what lies beyond it. If the
+        centre does, the circle over that edge contains the rest of the disc.
 
     Returns
     -------
@@ -42,6 +49,8 @@ def circles(
     """
     out = np.empty((triangles.size, 3))
     _circles(mesh.vertices, x, y, triangles, out)
+    if constraint is not None:
+        _hide(mesh.vertices, x, y, triangles, constraint, out)
     return out
 
 
@@ -113,6 +122,23 @@ def _circles(vertices, x, y, triangles, out):
         ux, uy = _centre(x[b] - x[a], y[b] - y[a], x[c] - x[a], y[c] - y[a])
         radius = np.sqrt(ux * ux + uy * uy) * RADIUS_FACTOR + RADIUS_MARGIN
         out[i] = x[a] + ux, y[a] + uy, radius
+
+
+@njit(cache=True)
+def _hide(vertices, x, y, triangles, constraint, out):
+    """Replace circles whose centre lies beyond a constraint along the triangle's edge."""
+    for i in range(triangles.size):
+        t = triangles[i]
+        for k in range(3):
+            a, b, c = vertices[t, k], vertices[t, (k + 1) % 3], vertices[t, (k + 2) % 3]
+            if constraint[t, k] < 0 or a == x.size or b == x.size or c == x.size:
+                continue
+            # an obtuse angle at a puts the centre beyond its opposite edge
+            if (x[b] - x[a]) * (x[c] - x[a]) + (y[b] - y[a]) * (y[c] - y[a]) < 0:
+                width, height = float(x[c] - x[b]), float(y[c] - y[b])
+                radius = np.sqrt(width * width + height * height) / 2
+                out[i, 0], out[i, 1] = x[b] + width / 2, y[b] + height / 2
+                out[i, 2] = radius * RADIUS_FACTOR + RADIUS_MARGIN
 
 
 @njit(inline="always")

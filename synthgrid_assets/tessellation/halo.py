@@ -11,6 +11,10 @@ the window, where every site is known:
 * certified triangles that close around a site are all the triangles at that site.
 
 The last holds for every site of the rectangle, so nothing is missing and nothing is extra.
+
+With constraints, only what a triangle sees of its disc matters. A constraint along its
+longest side hides all that lies beyond it; when the circumcentre does, the rest of the disc
+lies in the disc over that side, and that one is certified instead.
 """
 
 from __future__ import annotations
@@ -22,9 +26,12 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.tessellation.circumcentres import circles
+from synthgrid_assets.tessellation.constraint_insertion import constrain
+from synthgrid_assets.tessellation.constraints import ConstraintNetwork, NetworkSource
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS
 from synthgrid_assets.tessellation.sites import (
     DistinctSites,
+    Sites,
     SiteSource,
     checked,
     distinct,
@@ -55,6 +62,8 @@ class Neighbourhood:
     mesh : Mesh
     touching : ndarray of int64, shape (t,)
         The triangles with a vertex in `cells`; all are finite and certified.
+    constraint : ndarray of int64, shape (number of triangles, 3), optional
+        The constraint along the edge opposite each vertex, or -1.
     """
 
     cells: Cells
@@ -66,6 +75,7 @@ class Neighbourhood:
     inside: NDArray[np.int64]
     mesh: Mesh
     touching: NDArray[np.int64]
+    constraint: NDArray[np.int64] | None = None
 
     @property
     def halo(self) -> int:
@@ -73,7 +83,9 @@ class Neighbourhood:
         return max(_halos(self.cells, self.window))
 
 
-def certified_neighbourhood(source: SiteSource, cells: Cells, max_halo: int) -> Neighbourhood:
+def certified_neighbourhood(
+    source: SiteSource, cells: Cells, max_halo: int, network: NetworkSource | None = None
+) -> Neighbourhood:
     """Grow a window around `cells` until all triangles that touch them are certified.
 
     Parameters
@@ -84,6 +96,8 @@ def certified_neighbourhood(source: SiteSource, cells: Cells, max_halo: int) -> 
         Not empty; its sides and two `max_halo` are at most 256 cells.
     max_halo : int
         Cells to load at most on any side.
+    network : NetworkSource, optional
+        Constraints, whose nodes `source` returns among its sites.
 
     Raises
     ------
@@ -98,7 +112,7 @@ def certified_neighbourhood(source: SiteSource, cells: Cells, max_halo: int) -> 
             cells.ix1 + halos[2],
             cells.iy1 + halos[3],
         ).check()
-        found = _triangulated(source, cells, window)
+        found = _triangulated(source, cells, window, network)
         if found.inside.size == 0:
             return found
         reach = _reach(found)
@@ -132,7 +146,9 @@ def _grown(halo: int, overshoot: float, max_halo: int) -> int:
     return int(min(max_halo, max(halo + 1, min(2 * halo, wanted))))
 
 
-def _triangulated(source: SiteSource, cells: Cells, window: Cells) -> Neighbourhood:
+def _triangulated(
+    source: SiteSource, cells: Cells, window: Cells, network: NetworkSource | None
+) -> Neighbourhood:
     known = distinct(checked(source(window), window))
     x0, y0 = window.quanta()[:2]
     x, y = known.sites.x - x0, known.sites.y - y0
@@ -140,9 +156,25 @@ def _triangulated(source: SiteSource, cells: Cells, window: Cells) -> Neighbourh
     # nothing is owned by a rectangle without sites, so nothing need be triangulated
     chosen = slice(None) if inside.any() else slice(0, 0)
     mesh = delaunay(x[chosen], y[chosen])
+    constraint = None
+    if network is not None and mesh.vertices.size:
+        lines = network(window)
+        number = _site_numbers(lines, known.sites)
+        edges = np.stack((number[lines.tail], number[lines.head]), axis=1)
+        mesh, constraint = constrain(mesh, x, y, edges, lines.id)
     touching = np.flatnonzero(np.append(inside, False)[mesh.vertices].any(axis=1))
     where = np.flatnonzero(inside)
-    return Neighbourhood(cells, window, known, x, y, (x0, y0), where, mesh, touching)
+    return Neighbourhood(cells, window, known, x, y, (x0, y0), where, mesh, touching, constraint)
+
+
+def _site_numbers(network: ConstraintNetwork, sites: Sites) -> NDArray[np.int64]:
+    """The site that stands at each node, shape (n,); the nodes are among the sites."""
+    x0, y0 = int(sites.x.min()), int(sites.y.min())
+    at_site = (sites.x - x0) << EXTENT_BITS | (sites.y - y0)
+    at_node = (network.x - x0) << EXTENT_BITS | (network.y - y0)
+    order = np.argsort(at_site)
+    number: NDArray[np.int64] = order[np.searchsorted(at_site[order], at_node)]
+    return number
 
 
 @dataclass(frozen=True)
@@ -157,11 +189,13 @@ def _reach(found: Neighbourhood) -> _Reach:
     """How far the circles of the triangles that touch the rectangle reach."""
     if found.touching.size == 0:
         return _Reach(np.full(4, np.inf), "the plane around its collinear sites")
-    discs = circles(found.mesh, found.x, found.y, found.touching)
+    discs = circles(found.mesh, found.x, found.y, found.touching, found.constraint)
     ghosts = np.isinf(discs[:, 2])
     if ghosts.any():
         return _reach_of_hull(found, found.touching[ghosts])
-    width, height = (CELL * side for side in (found.window.width, found.window.height))
+    # an edge in the last cells may end on the window's far sides, where its node is not known
+    blind = 0 if found.constraint is None else 1
+    width, height = (CELL * (side - blind) for side in (found.window.width, found.window.height))
     x, y, radius = discs.T
     beyond = np.stack([radius - x, radius - y, x + radius - width, y + radius - height])
     worst = int(np.argmax(beyond.max(axis=0)))

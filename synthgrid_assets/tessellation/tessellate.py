@@ -6,21 +6,13 @@ Belongs here: the one public entry, and the rows it hands on. Not here: constrai
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
-from numpy.typing import NDArray
 
-from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.tessellation import tile
 from synthgrid_assets.tessellation.anchors import anchored, check_side, halo_bound, is_anchor
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
-from synthgrid_assets.tessellation.halo import (
-    MAX_SPAN,
-    Neighbourhood,
-    certified_neighbourhood,
-)
-from synthgrid_assets.tessellation.predicates import EXTENT_BITS
+from synthgrid_assets.tessellation.halo import certified_neighbourhood
+from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, triangle_xy
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.tessellation.voronoi import voronoi_cells
@@ -89,23 +81,8 @@ def tessellate(
     if anchors is not None:
         max_halo = halo_bound(check_side(anchors))
         source = anchored(source, anchors)
-    side = MAX_SPAN - 2 * max_halo
-    if not 1 <= max_halo < MAX_SPAN // 2:
-        raise GeometryError(
-            f"max_halo = {max_halo}: a halo has between 1 and {MAX_SPAN // 2 - 1} cells"
-        )
-    pieces = [_one_piece(source, piece, max_halo) for piece in _pieces(cells, side)]
-    return pieces[0] if len(pieces) == 1 else tile.merge(pieces)
-
-
-def _pieces(cells: Cells, side: int) -> list[Cells]:
-    """The rectangle cut into nearly equal ones of at most `side` cells a side."""
-    xs, ys = (
-        [first + (last - first) * k // count for k in range(count + 1)]
-        for first, last in ((cells.ix0, cells.ix1), (cells.iy0, cells.iy1))
-        for count in (-(-(last - first) // side),)
-    )
-    return [Cells(x0, y0, x1, y1) for y0, y1 in pairwise(ys) for x0, x1 in pairwise(xs)]
+    parts = [_one_piece(source, piece, max_halo) for piece in pieces(cells, max_halo)]
+    return parts[0] if len(parts) == 1 else tile.merge(parts)
 
 
 def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
@@ -114,8 +91,7 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
         return tile.empty(cells, found.window)
     known, inside, ids = found.known, found.inside, found.known.sites.id
     voronoi = voronoi_cells(found)
-    corners = owned_triangles(found)
-    xy = np.stack((known.sites.x[corners], known.sites.y[corners]), axis=2).reshape(-1, 6)
+    owned = owned_triangles(found)
     # sites inside the rectangle take their merged ids along; they need not stand in one run
     taken = np.diff(known.merged_offsets)[inside]
     holders = np.repeat(np.arange(ids.size), np.diff(known.merged_offsets))
@@ -136,24 +112,6 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
         neighbour=ids[voronoi.neighbour],
         neighbour_offsets=voronoi.neighbour_offsets,
         shared=voronoi.shared,
-        triangles=ids[corners],
-        triangle_xy=xy,
+        triangles=ids[owned.corners],
+        triangle_xy=triangle_xy(found, owned),
     )
-
-
-def owned_triangles(found: Neighbourhood) -> NDArray[np.int64]:
-    """The triangles whose lexicographically smallest corner lies in the rectangle.
-
-    Returns
-    -------
-    ndarray of int64, shape (t, 3)
-        Numbers of sites, the smallest corner first, in canonical order.
-    """
-    corners = found.mesh.vertices[found.touching].astype(np.int64)
-    rank = (found.x << EXTENT_BITS) | found.y  # lexicographic order as one number
-    turn = np.argmin(rank[corners], axis=1)[:, None]
-    corners = np.take_along_axis(corners, (turn + np.arange(3)) % 3, axis=1)
-    inside = np.zeros(found.x.size, np.bool_)
-    inside[found.inside] = True
-    owned = corners[inside[corners[:, 0]]]
-    return owned[np.lexsort((rank[owned[:, 1]], owned[:, 0]))]

@@ -168,9 +168,9 @@ def merge(parts: Sequence[Tessellation]) -> Tessellation:
     Cells(ix0=0, iy0=0, ix1=2, iy1=1)
     """
     cells, loaded = (
-        _bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
+        bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
     )
-    _check_tiling([part.cells for part in parts], cells)
+    check_tiling([part.cells for part in parts], cells)
     rows = {
         name: np.concatenate([part.rows()[name] for part in parts])
         for name in parts[0].rows()
@@ -209,7 +209,8 @@ def _ragged_order(sizes: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray
     return positions
 
 
-def _bounds(rectangles: Sequence[Cells]) -> Cells:
+def bounds(rectangles: Sequence[Cells]) -> Cells:
+    """The smallest rectangle that covers others."""
     return Cells(
         min(r.ix0 for r in rectangles),
         min(r.iy0 for r in rectangles),
@@ -218,7 +219,7 @@ def _bounds(rectangles: Sequence[Cells]) -> Cells:
     )
 
 
-def _check_tiling(parts: Sequence[Cells], whole: Cells) -> None:
+def check_tiling(parts: Sequence[Cells], whole: Cells) -> None:
     """Refuse rectangles that do not tile their bounds (equal areas and no overlap)."""
     covered = np.zeros((whole.height, whole.width), np.int8)
     for part in parts:

@@ -221,6 +221,7 @@ class LayerTable(BaseModel):
     within: str | None = None
     intensity: str | None = None
     near: NearTable | None = None
+    implicate: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 0
     marks: dict[Name, MarkTable] = Field(default_factory=dict)
     tessellation: TessellationTable | None = None
     release: ReleaseTable | None = None

@@ -203,9 +203,7 @@ class ComputedSurface(BlockSurface):
         """Hash of `describe`: equal versions have equal thresholds."""
         return version_hash(["surface", self.describe()])
 
-    def centres(
-        self, column: int, row: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def centres(self, column: int, row: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """CRS coordinates of the centres of a block's pixels, each of shape (256, 256)."""
         side = CELL // self.pixels_per_cell
         x, y = (

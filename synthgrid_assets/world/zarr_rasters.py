@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,7 +171,9 @@ class ZarrRaster(Raster):
             names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(
                 "_ARRAY_DIMENSIONS"
             )
-            y, x = (self._axis(str(name), n) for name, n in zip(names or "yx", self.shape))
+            y, x = (
+                self._axis(str(name), n) for name, n in zip(names or "yx", self.shape, strict=True)
+            )
             transform = (x[1], 0.0, x[0], 0.0, y[1], y[0])
         if transform[0] * transform[4] == transform[1] * transform[3]:
             raise SpecError(f"{path}: the grid of {self._named} is degenerate: {transform}")
@@ -183,8 +184,8 @@ class ZarrRaster(Raster):
         array = self._array(name)
         if array is None or array.shape != (size,) or size < 2:
             raise SpecError(
-                f"{self.source.path}: {self._named} has no georeference: neither a GeoTransform nor "
-                f"a coordinate {name!r} of {size} values; write one, for example with rioxarray"
+                f"{self.source.path}: {self._named} has no georeference, neither a GeoTransform "
+                f"nor a coordinate {name!r} of {size} values; write one, for example with rioxarray"
             )
         values = np.asarray(array[:], np.float64)
         step = float(values[-1] - values[0]) / (size - 1)

@@ -11,7 +11,7 @@ import pyproj
 import pytest
 import shapely
 
-from synthgrid_assets.errors import StorageError
+from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.export import export_tiles
 from synthgrid_assets.storage.geoparquet import plain_table, serialise
@@ -41,7 +41,7 @@ def region(tmp_path_factory):
 @pytest.mark.parametrize("name", ["cafes.shp", "cafes", "cafes.json"])
 def test_an_extension_that_is_not_known_is_refused_with_those_that_are(region, name, tmp_path):
     root, points, _ = region
-    with pytest.raises(StorageError, match=r"allowed are \.csv, \.geojsonl, .*\.parquet"):
+    with pytest.raises(SpecError, match=r"allowed are \.csv, \.geojsonl, .*\.parquet"):
         export_tiles(root, points, tmp_path / name)
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.tessellation.halo import certified_neighbourhood
+from synthgrid_assets.tessellation.ownership import owned_triangles
 from synthgrid_assets.tessellation.sites import Sites
-from synthgrid_assets.tessellation.tessellate import MAX_HALO, owned_triangles, tessellate
+from synthgrid_assets.tessellation.tessellate import MAX_HALO, tessellate
 from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
 from synthgrid_assets.world.lattice import CELL, CELL_LIMIT, Cells
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, pattern, world
@@ -91,7 +92,7 @@ def test_sites_beyond_the_window_change_nothing(name):
     """The law behind every tile: put anything outside the window, the rows stay."""
     rng = np.random.default_rng(11)
     found = certified_neighbourhood(pattern(name), TILE, 30)
-    expected = {tuple(found.known.sites.id[row]) for row in owned_triangles(found)}
+    expected = {tuple(found.known.sites.id[row]) for row in owned_triangles(found).corners}
     x0, y0, x1, y1 = found.window.quanta()
     near = [rng.integers(v0 - 3 * CELL, v1 + 3 * CELL, 3000) for v0, v1 in ((x0, x1), (y0, y1))]
     rim = rng.integers(x0, x1, 400)  # and as near as can be: one quantum beyond

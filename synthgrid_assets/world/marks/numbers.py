@@ -126,7 +126,8 @@ class Bounds:
     def described(self) -> str:
         """The bounds in words."""
         least = f"greater than {self.low:g}" if self.above else f"at least {self.low:g}"
-        return least if self.high == LARGEST and self.low == 0 else f"{least}, at most {self.high:g}"
+        any_high = self.low == 0 and self.high == LARGEST
+        return least if any_high else f"{least}, at most {self.high:g}"
 
     def hold(self, value: float) -> bool:
         """Whether a value lies within; NaN does not."""
