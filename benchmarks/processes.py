@@ -118,7 +118,12 @@ def spatstat_rates(repeats: int) -> dict[str, float]:
     """Points a second of R spatstat; empty where R or spatstat.random is not installed."""
     if shutil.which("Rscript") is None:
         return {}
-    script = ["suppressMessages(library(spatstat.random))", 'cat("{")']
+    script = [
+        'if (!requireNamespace("spatstat.random", quietly = TRUE)) quit(status = 77)',
+        "suppressMessages(library(spatstat.random)); set.seed(1)",
+        RATE_IN_R,
+        'cat("{")',
+    ]
     for number, (name, call) in enumerate(SPATSTAT.items()):
         side = SLOW.get(name, SIDE)
         script += [

@@ -48,7 +48,7 @@ class World:
     >>> world.name, world.layers
     ('riverton', ('trees', 'cafes'))
     >>> len(world.layer("cafes").points((500_000, 5_400_000, 501_000, 5_401_000)))
-    36
+    59
     """
 
     def __init__(self, spec: WorldSpec, data: Path | None = None) -> None:
@@ -214,7 +214,8 @@ class Layer:
         """What the layer is, for a person."""
         table = self._workshop.table
         extent = self.world.spec.world.tiling.extent
-        thinned = [name for name in (table.within, table.intensity) if name]
+        near = table.near and (table.near.layer or table.near.input)
+        thinned = [name for name in (table.within, table.intensity, near) if name]
         return {
             "layer": self.name,
             "process": table.process,

@@ -272,8 +272,10 @@ def _progress_bar() -> Iterator[Callable[[int, int, str], None]]:
 def _print_summary(summary: RunSummary) -> None:
     outcome = "all checks passed" if summary.passed else "[red]failed[/]"
     _print_rows(f"{summary.world}: {outcome} in {summary.seconds:.1f} s", summary.rows())
-    for message in (*summary.failed_checks, *summary.errors):
-        err.print(_plain(message), highlight=False, soft_wrap=True)
+    failures = [f"failed check: {_plain(check)}" for check in summary.failed_checks]
+    failures += [f"[bold red]error[/]: {_plain(error)}" for error in summary.errors]
+    for message in failures:
+        err.print(message, highlight=False, soft_wrap=True)
     out.print(f"data in {data_root()}", highlight=False, soft_wrap=True)
     out.print(f"Dagster run {summary.run_id}", highlight=False, soft_wrap=True)
 

@@ -35,6 +35,7 @@ kind = { choice = { coffee = 0.7, tea = 0.3 } }
 seats = { uniform = [4.0, 60.0] }
 
 [layers.cafes.tessellation]
+neighbours = true
 
 [layers.cafes.release]
 epsilon = 1.0

@@ -30,6 +30,7 @@ CLAIMS = {
     "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
     "triangles_are_delaunay": "No point lies inside a triangle's circumcircle. Exact.",
     "cells_cover_the_tile": "Neighbouring cells share their borders, areas add up. Exact.",
+    "neighbours_are_mutual": "Neighbours inside a tile name each other, equally far. Exact.",
     "counts_match_the_points": "Stored counts are the points of each cell. Exact.",
     "release_is_recorded": "Published rows are the recorded draws, byte for byte. Exact.",
     "suppressed_below_k": "No count below its threshold is shown. Exact.",

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
+from synthgrid_assets import errors
 from synthgrid_assets.assets.build import world_definitions
 from synthgrid_assets.assets.instance import fail_abandoned_runs, open_instance
 from synthgrid_assets.assets.region import RegionChoice, region_request
@@ -108,10 +110,7 @@ class RunSummary:
             elif not evaluation.passed and is_error:
                 self.failed_checks.append(f"{name}: {evaluation.check_name}")
         elif event.is_step_failure and event.step_failure_data.error is not None:
-            cause = event.step_failure_data.error
-            while cause.cause is not None:
-                cause = cause.cause
-            self.errors.append(cause.message.strip())
+            self.errors.append(_told(event.step_failure_data.error))
 
     def _count_materialization(self, materialization: dg.AssetMaterialization) -> None:
         tally = self.assets.setdefault("/".join(materialization.asset_key.path[1:]), AssetTally())
@@ -121,6 +120,19 @@ class RunSummary:
             if name in metadata:
                 value = int(str(metadata[name].value))
                 setattr(tally, attribute, getattr(tally, attribute) + value)
+
+
+def _told(error: SerializableErrorInfo) -> str:
+    """What to tell of a step's error: this package's own words, or else its first cause."""
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    for link in chain:
+        if link.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            return "interrupted; committed tiles are kept, so run it again"
+        if hasattr(errors, link.cls_name or ""):
+            return link.message.partition(": ")[2].strip()
+    return chain[-1].message.strip()
 
 
 def run_region(

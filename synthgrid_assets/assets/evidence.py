@@ -71,11 +71,11 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
 
 
 def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
-    world, table = spec.world.name, spec.layers[layer]
+    world = spec.world.name
 
     @dg.asset(
         key=layer_key(world, layer, "baseline"),
-        deps=[surface_key(world, name) for name in input_names(table)],
+        deps=[surface_key(world, name) for name in input_names(spec, layer)],
         description=f"The same layer in {TWINS} twin worlds, each with keys of its own: Besag's L "
         "of one window. Made once per version of the layer.",
         kinds={"python", "parquet"},

@@ -94,4 +94,14 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
 
 def _is_abandoned(tag: str | None) -> bool:
     host, _, pid = (tag or "").rpartition(":")
-    return host == os.uname().nodename and pid.isdigit() and not Path(f"/proc/{pid}").exists()
+    return host == os.uname().nodename and pid.isdigit() and not _is_alive(int(pid))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # asks, sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -90,7 +90,7 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
     """
     world, products = spec.world.name, chosen_products(spec, choice)
     keys = [world_key(world), tiles_key(world)]
-    needed = {name for layer in products for name in input_names(spec.layers[layer])}
+    needed = {name for layer in products for name in input_names(spec, layer)}
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
     keys += [surface_key(world, name) for name in unmade]
     for layer, nouns in products.items():

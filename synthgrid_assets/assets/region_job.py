@@ -20,6 +20,9 @@ from synthgrid_assets.world.spec import WorldSpec
 
 POLL_SECONDS = 1.0
 JOB_NAME = "materialize_region"
+# Such a run holds a slot of the queue while another run works for it. `dagster.yaml` limits
+# how many may: if they held all slots, each would wait for a run that can never start.
+WAITING_TAG = "synthgrid/waits_for_a_run"
 
 
 class RegionConfig(dg.Config):
@@ -75,6 +78,7 @@ def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         description="Materialise a region of a world in one run: give `tiles` or `bbox`, and "
         "optionally `layers` and `assets`.",
         executor_def=dg.in_process_executor,
+        tags={WAITING_TAG: "true"},
     )
     def materialize_region() -> None:
         submit_region_run()

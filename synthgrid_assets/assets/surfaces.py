@@ -21,7 +21,7 @@ def surface_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=surface_key(world, name),
-        description="The relative intensity as integer thresholds on the lattice's pixel grid, made once."
+        description="The relative intensity as integer thresholds on a pixel grid, made once."
         if is_raster
         else "The features as integer vertices on the lattice, made once.",
         code_version=input_version(spec, name),

@@ -123,7 +123,8 @@ def _failure(failed: list[TileFailed], tiles: int) -> EngineError:
 def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
     world, table = spec.world.name, spec.layers[layer]
     if product.noun == "points":
-        upstream = [tiles_key(world), *(surface_key(world, name) for name in input_names(table))]
+        inputs = input_names(spec, layer)
+        upstream = [tiles_key(world), *(surface_key(world, name) for name in inputs)]
     else:
         upstream = [layer_key(world, layer, "points")]
     return dg.AssetSpec(

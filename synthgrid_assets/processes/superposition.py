@@ -16,7 +16,7 @@ from pydantic import Field
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import Parameters
 from synthgrid_assets.processes.protocol import Law
-from synthgrid_assets.processes.thinning import ThinnedProcess
+from synthgrid_assets.processes.thinning import ThinnedProcess, Thinning
 from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.pattern import PointPattern, canonical
 
@@ -134,6 +134,11 @@ class Superposition:
         for member in self.members:
             laws += member.law.members if isinstance(member, Superposition) else [member.law]
         return SuperpositionLaw(tuple(laws), self.coupling)
+
+    @property
+    def thinnings(self) -> tuple[Thinning, ...]:
+        """All thinnings of all members."""
+        return tuple(thinning for member in self.members for thinning in member.thinnings)
 
     @property
     def reach(self) -> int:

@@ -6,6 +6,8 @@ here: how surfaces and masks get their values (`world`).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -21,6 +23,7 @@ from synthgrid_assets.world.seeding import Key
 from synthgrid_assets.world.surfaces import Surface, keeps
 
 ALGORITHM_VERSION = 1
+_BLOCK = 64  # cells along a side
 
 
 class Thinning(Protocol):
@@ -135,7 +138,17 @@ class ThinnedProcess:
 
     def expected_count(self, cells: Cells) -> float:
         """Expected number of points in a rectangle of cells."""
-        return self.law.intensity * float(self.retention(cells).mean()) * cells.area
+        kept = math.fsum(
+            float(self.retention(block).mean()) * block.area for block in _blocks(cells)
+        )
+        return self.law.intensity * kept
+
+
+def _blocks(cells: Cells) -> Iterator[Cells]:
+    """The rectangle in parts of bounded size, whose pixels fit in memory."""
+    for iy in range(cells.iy0, cells.iy1, _BLOCK):
+        for ix in range(cells.ix0, cells.ix1, _BLOCK):
+            yield Cells(ix, iy, ix + _BLOCK, iy + _BLOCK).intersection(cells)
 
 
 def _multiply(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

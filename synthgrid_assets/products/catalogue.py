@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from synthgrid_assets.products.composition import union_of
 from synthgrid_assets.world.spec import LayerTable
 
 
@@ -110,6 +111,19 @@ VORONOI = Product(
     ),
     ("cells_cover_the_tile",),
 )
+NEIGHBOURS = Product(
+    "cell_neighbours",
+    "tessellation",
+    "Which Voronoi cells share a border, and how long it is: contiguity weights, as "
+    "`libpysal.weights.W.from_adjlist` reads them. The focal site lies in the tile.",
+    ("python", "numpy", "parquet"),
+    (
+        Column("focal", "int64", "Id of the site that the row belongs to.", ("id",)),
+        Column("neighbor", "int64", "Id of its Delaunay neighbour.", ("id",)),
+        Column("weight", "double", "Length of the common border in metres.", _XY),
+    ),
+    ("neighbours_are_mutual",),
+)
 DENSITY = Product(
     "density",
     "density",
@@ -142,7 +156,7 @@ RELEASE = Product(
     ),
     ("release_is_recorded", "suppressed_below_k"),
 )
-PRODUCTS = {p.noun: p for p in (POINTS, DELAUNAY, VORONOI, DENSITY, RELEASE)}
+PRODUCTS = {p.noun: p for p in (POINTS, DELAUNAY, VORONOI, NEIGHBOURS, DENSITY, RELEASE)}
 
 
 def products_of(layer: LayerTable) -> tuple[Product, ...]:
@@ -151,6 +165,7 @@ def products_of(layer: LayerTable) -> tuple[Product, ...]:
     if layer.tessellation is not None:
         wanted += [DELAUNAY] if layer.tessellation.delaunay else []
         wanted += [VORONOI] if layer.tessellation.voronoi else []
+        wanted += [NEIGHBOURS] if layer.tessellation.neighbours else []
     if layer.release is not None:
         wanted.append(RELEASE)
     return tuple(wanted)
@@ -168,4 +183,8 @@ def columns_of(product: Product, layer: LayerTable) -> tuple[Column, ...]:
         )
         for name, mark in layer.marks.items()
     )
+    union = union_of(layer)
+    if union is not None and union.source:
+        labels = "Layer that the point comes from."
+        marks = (Column("source", "dictionary<string>", labels), *marks)
     return (*product.columns[:3], *marks, *product.columns[3:])

@@ -53,5 +53,5 @@ def told_dataset_id(spec: WorldSpec, layout: Layout) -> str:
 
 
 def _unmade(spec: WorldSpec, data_versions: Mapping[str, str]) -> list[str]:
-    read = {name for layer in spec.layers.values() for name in input_names(layer)}
+    read = {name for layer in spec.layers for name in input_names(spec, layer)}
     return sorted(name for name in read if data_versions[name].startswith(UNMADE))

@@ -24,6 +24,7 @@ _FIRST_GUESS = {
     "points": (35.0, 4e3, 2e-6, 0.006),
     "delaunay": (75.0, 4e3, 4e-6, 0.010),
     "voronoi": (150.0, 4e3, 8e-6, 0.012),
+    "cell_neighbours": (12.0, 2e3, 1e-6, 0.010),
     "density": (0.5, 5e2, 1e-8, 0.006),
     "counts_release": (120.0, 5e3, 1e-3, 0.010),
 }
@@ -79,7 +80,7 @@ def _expected_rows(workshop: Workshop, noun: str, tile: Tile) -> float:
     if noun == "counts_release":
         return float(len(blocks_owned_by(tile.cells, workshop.spec.world.tiling.extent)))
     points = workshop.sampler.expected_count(Cells(*tile.cells))
-    return 2 * points if noun == "delaunay" else points
+    return {"delaunay": 2, "cell_neighbours": 6}.get(noun, 1) * points
 
 
 def _rates(journal: Journal, workshop: Workshop, noun: str) -> tuple[float, float, float, float]:

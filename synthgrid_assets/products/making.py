@@ -89,9 +89,23 @@ def make_tiles(
             missing.append(tile)
         else:
             yield TileMade(tile.key, receipts, kept=True)
-    tasks = (Task(tile.key, make_tile, (workshop.job, nouns, tile.key)) for tile in missing)
+    if not missing:
+        return  # before the session starts any worker
+    tasks = (
+        Task(tile.key, make_tile, (workshop.job, nouns, tile.key)) for tile in _rim_first(missing)
+    )
     for group in session.map_groups(tasks):
         yield from _record(journal, group)
+
+
+def _rim_first(tiles: list[Tile]) -> list[Tile]:
+    """Tiles at the region's rim before those inside: what borders on other runs is there first.
+
+    No tile waits for another, so the order decides only who can read what sooner.
+    """
+    rows, columns = ({tile.row for tile in tiles}, {tile.column for tile in tiles})
+    edges = {min(rows), max(rows)}, {min(columns), max(columns)}
+    return sorted(tiles, key=lambda tile: tile.row not in edges[0] and tile.column not in edges[1])
 
 
 def _committed(

@@ -6,14 +6,10 @@ Belongs here: rebuilding what a mark depends on from the rows as written. Not he
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import uniform
 
-from synthgrid_assets.products.versions import component_key, mark_components
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.marks import (
     TEST,
@@ -24,10 +20,9 @@ from synthgrid_assets.statistics.marks import (
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.marks.choice import Choice
-from synthgrid_assets.world.marks.law import Given, Law
 from synthgrid_assets.world.marks.numbers import AtPoints
 from synthgrid_assets.world.marks.table import drawing_order
-from synthgrid_assets.world.seeding import philox_words, stream_key
+from synthgrid_assets.world.seeding import Key, philox_words, stream_key
 
 
 def verify_marks(workshop: Workshop, cells: Cells, rows: pa.Table) -> Verdict:
@@ -51,8 +46,12 @@ def verify_marks(workshop: Workshop, cells: Cells, rows: pa.Table) -> Verdict:
         elif isinstance(law, Choice) and not law.depends_on:
             verdicts.append(_labels(name, law, values))
         else:
-            places = _places(law, values, given, _words(workshop, name, x, y, ids))
-            verdicts.append(values_follow_their_distribution(name, places, uniform.cdf))
+            below, up_to = law.distribution(values, given)
+            places = below
+            if up_to is not below:
+                words = _words(workshop.mark_keys[name], x, y, ids)
+                places = below + (up_to - below) * (words / 2.0**64)
+            verdicts.append(values_follow_their_distribution(name, places, _uniform))
         given[name] = law.at_points(values)
     return marks_follow_their_law(verdicts)
 
@@ -63,24 +62,15 @@ def _labels(name: str, law: Choice, codes: NDArray[np.int64]) -> Verdict:
     return labels_follow_their_weights(name, dict(zip(weights, counts, strict=True)), weights)
 
 
-def _places(
-    law: Law, values: NDArray[Any], given: Given, words: NDArray[np.uint64]
-) -> NDArray[np.float64]:
-    below, up_to = law.distribution(values, given)
-    places: NDArray[np.float64] = below + (up_to - below) * (words / 2.0**64)
+def _uniform(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distribution function of places, which lie in [0, 1]."""
     return places
 
 
 def _words(
-    workshop: Workshop,
-    mark: str,
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
-    ids: NDArray[np.int64],
+    mark: Key, x: NDArray[np.int64], y: NDArray[np.int64], ids: NDArray[np.int64]
 ) -> NDArray[np.uint64]:
-    """One word per point that no draw of the layer uses."""
-    component = mark_components(workshop.table)[mark]
-    first, second = component_key(workshop.spec, workshop.layer, component)
-    key = stream_key("p-value", int(first), int(second))
+    """One word per point that no draw of the mark uses."""
+    key = stream_key("p-value", int(mark[0]), int(mark[1]))
     words: NDArray[np.uint64] = philox_words(ids, x, y, 0, key)[0]
     return words

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.processes.superposition import Superposition
+from synthgrid_assets.products.composition import union_of
 from synthgrid_assets.products.mark_tests import verify_marks
 from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.versions import (
@@ -20,8 +22,7 @@ from synthgrid_assets.products.versions import (
     copy_components,
     key_hex,
     mark_components,
-    process_component,
-    thinning_components,
+    pattern_components,
 )
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.counts import counts_match_the_process, tile_count
@@ -61,10 +62,20 @@ class Points:
 
 def draw(workshop: Workshop, cells: Cells) -> Points:
     """The layer's points in a rectangle of cells, with ids and marks."""
-    pattern = workshop.sampler.points(cells)
+    pattern, source = _drawn(workshop, cells)
     rasters = workshop.mark_rasters(pattern.x, pattern.y, cells)
     marks = mark_columns(workshop.table.marks, pattern, workshop.mark_keys, rasters)
-    return Points(pattern, pattern.ids(), marks)
+    return Points(pattern, pattern.ids(), {**source, **marks})
+
+
+def _drawn(workshop: Workshop, cells: Cells) -> tuple[PointPattern, dict[str, pa.Array]]:
+    """The layer's points, and the column `source` of a union that asks for it."""
+    union = union_of(workshop.table)
+    if union is None or not union.source or not isinstance(workshop.sampler, Superposition):
+        return workshop.sampler.points(cells), {}
+    pattern, member = workshop.sampler.points_with_source(cells)
+    names = pa.array(union.layers, pa.string())
+    return pattern, {"source": pa.DictionaryArray.from_arrays(pa.array(member), names)}
 
 
 def points_table(workshop: Workshop, points: Points) -> pa.Table:
@@ -146,8 +157,7 @@ def seed_record(workshop: Workshop, tile: Tile) -> str:
     It documents the tile; nothing is seeded with it.
     """
     components = [
-        process_component(workshop.table),
-        *thinning_components(workshop.table),
+        *pattern_components(workshop.spec, workshop.layer),
         *mark_components(workshop.table).values(),
     ]
     record: dict[str, object] = {

@@ -6,8 +6,9 @@ Belongs here: which checks there are, and their verdicts. Not here: the tests
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.catalogue import Product
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.region_evidence import RegionEvidence
@@ -115,6 +116,8 @@ def _of_counts(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, .
 def _of_pairs(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
     """Tests on pairs of points, in one pass over the tiles' files."""
     law, side = workshop.sampler.law, workshop.spec.world.tile
+    if isinstance(law, SuperpositionLaw) and workshop.sampler.thinnings:
+        law = replace(law, coupling="members thinned differently share no pair correlation")
     cells = sum(receipt.cells.area for receipt in evidence.receipts)
     density = float(evidence.counts.observed.sum()) / max(cells, 1)
     seams = SeamCounter(side, seam_reach(density, side), law.correlation_cells)

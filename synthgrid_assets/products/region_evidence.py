@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.counts import TileCount
 from synthgrid_assets.statistics.moments import CountMoments, region_moments
 from synthgrid_assets.statistics.region import TileCounts
+from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.lattice import Cells
@@ -71,8 +73,22 @@ class RegionEvidence:
 
     def moments(self) -> CountMoments:
         """Mean and variance of the number of points in all committed tiles."""
-        strips = (row.retention for row in self.rows())
-        return region_moments(self._workshop.sampler.law, strips)
+        law = self._workshop.sampler.law
+        if isinstance(law, SuperpositionLaw):
+            return self._superposed(law)
+        return region_moments(law, (row.retention for row in self.rows()))
+
+    def _superposed(self, law: SuperpositionLaw) -> CountMoments:
+        """Moments of a union's members, each thinned in its own way, added up."""
+        if math.isnan(law.intensity):
+            return CountMoments(math.nan, math.nan)
+        members = [
+            region_moments(
+                member, (self._retention(row.cells, row.receipts, i) for row in self.rows())
+            )
+            for i, member in enumerate(law.members)
+        ]
+        return CountMoments(sum(m.mean for m in members), sum(m.variance for m in members))
 
     def scores(self) -> NDArray[np.float64]:
         """Standardised count of each tile, by row and column of tiles; NaN without a tile."""
@@ -95,13 +111,18 @@ class RegionEvidence:
         together = pa.concat_tables(tables)
         return together["x_q"].to_numpy(), together["y_q"].to_numpy()
 
-    def _retention(self, cells: Cells, receipts: tuple[Receipt, ...]) -> NDArray[np.float64]:
+    def _retention(
+        self, cells: Cells, receipts: tuple[Receipt, ...], member: int | None = None
+    ) -> NDArray[np.float64]:
         grid = np.zeros((cells.height, cells.width))
         for receipt in receipts:
             tile = receipt.cells
             columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
             rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
-            grid[rows, columns] = self._workshop.retention(tile).by_cell
+            retention = self._workshop.retention(tile)
+            if member is not None and isinstance(retention, MemberRetention):
+                retention = retention.members[member]
+            grid[rows, columns] = retention.by_cell
         return grid
 
 

@@ -6,9 +6,13 @@ Belongs here: the assembly. Not here: processes and thinning (`processes`), inpu
 
 from __future__ import annotations
 
+from synthgrid_assets.processes.family import quanta
 from synthgrid_assets.processes.protocol import Process
+from synthgrid_assets.processes.proximity import ByProximity, FeatureTargets, LayerTargets, Targets
 from synthgrid_assets.processes.registry import REGISTRY, process
+from synthgrid_assets.processes.superposition import Sampler, Superposition
 from synthgrid_assets.processes.thinning import ByMask, BySurface, ThinnedProcess, Thinning
+from synthgrid_assets.products.composition import coupling_of, members_of
 from synthgrid_assets.products.inputs import Inputs
 from synthgrid_assets.products.versions import (
     component_key,
@@ -16,7 +20,7 @@ from synthgrid_assets.products.versions import (
     thinning_components,
 )
 from synthgrid_assets.world.seeding import Key, stream_key
-from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
 
 
 def build_process(spec: WorldSpec, layer: LayerTable, key: Key | None = None) -> Process:
@@ -27,8 +31,8 @@ def build_process(spec: WorldSpec, layer: LayerTable, key: Key | None = None) ->
     )
 
 
-def build_sampler(spec: WorldSpec, name: str, inputs: Inputs) -> ThinnedProcess:
-    """The sampler of a layer.
+def build_sampler(spec: WorldSpec, name: str, inputs: Inputs) -> Sampler:
+    """The sampler of a layer, with those of the layers that it depends on.
 
     Parameters
     ----------
@@ -36,9 +40,13 @@ def build_sampler(spec: WorldSpec, name: str, inputs: Inputs) -> ThinnedProcess:
     name : str
         Name of the layer.
     inputs : Inputs
-        The surfaces and masks that the layer reads.
+        The surfaces, masks and paths that the layer and those it depends on read.
     """
     layer = spec.layers[name]
+    members = members_of(layer)
+    if members:
+        samplers = tuple(build_sampler(spec, member, inputs) for member in members)
+        return Superposition(samplers, coupling_of(spec, name))
     key = component_key(spec, name, process_component(layer))
     return ThinnedProcess(build_process(spec, layer, key), _thinnings(spec, name, inputs))
 
@@ -46,11 +54,30 @@ def build_sampler(spec: WorldSpec, name: str, inputs: Inputs) -> ThinnedProcess:
 def _thinnings(spec: WorldSpec, name: str, inputs: Inputs) -> tuple[Thinning, ...]:
     layer = spec.layers[name]
     thinnings: list[Thinning] = []
-    for component in thinning_components(layer):
-        source = component.name.removeprefix("thin/")
-        if source == layer.within:
-            thinnings.append(ByMask(inputs.masks[source]))
-        else:
-            key = component_key(spec, name, component)
-            thinnings.append(BySurface(inputs.surfaces[source], key))
+    if layer.near is not None:
+        thinnings.append(_by_proximity(spec, layer, layer.near, inputs))
+    elif layer.within is not None:
+        thinnings.append(ByMask(inputs.masks[layer.within]))
+    if layer.intensity is not None:
+        by_name = {component.name: component for component in thinning_components(layer)}
+        key = component_key(spec, name, by_name[f"thin/{layer.intensity}"])
+        thinnings.append(BySurface(inputs.surfaces[layer.intensity], key))
     return tuple(thinnings)
+
+
+def _by_proximity(
+    spec: WorldSpec, layer: LayerTable, near: NearTable, inputs: Inputs
+) -> ByProximity:
+    """The thinning by distance, together with the layer's mask."""
+    if near.layer is not None:
+        targets: Targets = LayerTargets(build_sampler(spec, near.layer, inputs))
+    else:
+        assert near.input is not None  # a table names a layer or an input
+        paths, masks = inputs.paths, inputs.masks
+        targets = FeatureTargets(paths[near.input] if near.input in paths else masks[near.input])
+    within, beyond = (
+        None if metres is None else quanta("near", key, metres, spec.world.cell)
+        for key, metres in (("within", near.within), ("beyond", near.beyond))
+    )
+    mask = None if layer.within is None else inputs.masks[layer.within]
+    return ByProximity(targets, within, beyond, mask)

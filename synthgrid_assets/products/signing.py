@@ -62,7 +62,7 @@ def sign(
     contents: Contents,
     committed: tuple[Path, FileFacts],
     test: Callable[[], tuple[Verdict, ...]],
-    draw: Callable[[], bytes],
+    draw: Callable[[], bytes | None],
     watch: Stopwatch,
 ) -> Receipt:
     """Test a tile that has been written, draw its picture, and sign for it.
@@ -79,7 +79,7 @@ def sign(
     test : callable
         Verdicts on what was written.
     draw : callable
-        The tile's small picture, PNG.
+        The tile's small picture, PNG; None where there is nothing to see.
     watch : Stopwatch
         Has measured the stages so far.
     """
@@ -87,7 +87,9 @@ def sign(
     verdicts = test()
     watch.lap("test")
     picture = workshop.layout.picture(dataset, tile)
-    commit_bytes(picture, draw(), durability="batch")
+    png = draw()
+    if png is not None:
+        commit_bytes(picture, png, durability="batch")
     watch.lap("draw")
     return Receipt(
         world=dataset.world,
@@ -108,5 +110,5 @@ def sign(
         verdicts=verdicts,
         seconds=watch.stages,
         facts=contents.facts,
-        picture=workshop.layout.relative(picture),
+        picture=None if png is None else workshop.layout.relative(picture),
     )

@@ -14,8 +14,9 @@ from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import polygon_table
+from synthgrid_assets.storage.geoparquet import plain_table, polygon_table
 from synthgrid_assets.tessellation.cell_verification import cell_faults
+from synthgrid_assets.tessellation.contiguity import CellNeighbours, neighbours
 from synthgrid_assets.tessellation.faults import CellFaults, TriangleFaults
 from synthgrid_assets.tessellation.polygons import ring_metres, triangle_metres
 from synthgrid_assets.tessellation.tile import Tessellation
@@ -75,6 +76,32 @@ def voronoi_table(workshop: Workshop, tessellation: Tessellation) -> pa.Table:
     )
 
 
+def make_neighbours(workshop: Workshop, tile: Tile) -> TileRows:
+    """Pairs of neighbouring cells whose focal site lies in the tile."""
+    tessellation = workshop.tessellation(tile.cells)
+    pairs = neighbours(tessellation)
+    columns = {
+        "focal": pairs.focal,
+        "neighbor": pairs.neighbor,
+        "weight": pairs.length * workshop.lattice.quantum,
+    }
+    table = plain_table(columns, workshop.facts("cell_neighbours"))
+    return TileRows(table, _neighbours_digest(tessellation, pairs), facts=_facts(tessellation))
+
+
+def verify_neighbours(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+    """The test of a tile of neighbours: pairs inside the tile stand in both directions."""
+    focal, other, weight = (rows[name].to_numpy() for name in ("focal", "neighbor", "weight"))
+    inside = np.isin(other, workshop.tessellation(tile.cells).site_id)
+    forth = np.array([focal[inside], other[inside]])
+    order, mirrored = np.lexsort(forth), np.lexsort(forth[::-1])
+    same = (forth[:, order] == forth[::-1, mirrored]).all(axis=0)
+    same &= weight[inside][order] == weight[inside][mirrored]
+    broken = int((~same).sum())
+    detail = f"{broken} of {int(inside.sum())} pairs inside the tile have no equal counterpart"
+    return (Verdict.exact("neighbours_are_mutual", broken, detail),)
+
+
 def verify_delaunay(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
     """The test of a tile of triangles: exact predicates, and the ids that were written."""
     tessellation = workshop.tessellation(tile.cells)
@@ -112,6 +139,14 @@ def _voronoi_digest(tessellation: Tessellation) -> int:
     t = tessellation
     ring = (t.ring.ravel(), 2 * t.ring_offsets)
     return content_digest("voronoi", t.x >> CELL_BITS, t.y >> CELL_BITS, [t.site_id, ring])
+
+
+def _neighbours_digest(tessellation: Tessellation, pairs: CellNeighbours) -> int:
+    degrees = np.diff(tessellation.neighbour_offsets)
+    ix = np.repeat(tessellation.x >> CELL_BITS, degrees)
+    iy = np.repeat(tessellation.y >> CELL_BITS, degrees)
+    columns = [pairs.focal, pairs.neighbor, pairs.length.view(np.int64)]
+    return content_digest("cell_neighbours", ix, iy, columns)
 
 
 def _facts(tessellation: Tessellation) -> tuple[tuple[str, int], ...]:

@@ -18,8 +18,10 @@ from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.signing import Contents, Stopwatch, sign
 from synthgrid_assets.products.tessellations import (
     make_delaunay,
+    make_neighbours,
     make_voronoi,
     verify_delaunay,
+    verify_neighbours,
     verify_voronoi,
 )
 from synthgrid_assets.products.workshop import LayerJob, Workshop
@@ -36,6 +38,7 @@ _TABLES: dict[str, tuple[Make, Verify]] = {
     "points": (make_points, verify_points),
     "delaunay": (make_delaunay, verify_delaunay),
     "voronoi": (make_voronoi, verify_voronoi),
+    "cell_neighbours": (make_neighbours, verify_neighbours),
     "counts_release": (make_release, verify_release),
 }
 
@@ -82,6 +85,6 @@ def _make_table(workshop: Workshop, tile: Tile, noun: str) -> Receipt:
         Contents(rows.table.num_rows, rows.digest, bbox, rows.expected, rows.facts),
         (path, file),
         test=lambda: verify(workshop, tile, pq.read_table(pa.BufferReader(data))),
-        draw=lambda: tile_picture(workshop, tile, noun, rows.table),
+        draw=lambda: tile_picture(workshop, tile, noun, rows.table) if bbox else None,
         watch=watch,
     )

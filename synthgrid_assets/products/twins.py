@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.processes.thinning import ThinnedProcess
+from synthgrid_assets.processes.superposition import Sampler
 from synthgrid_assets.products.sampling import build_sampler
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.envelopes import Envelope, curve_fits_twins
@@ -146,7 +146,7 @@ def make_baseline(workshop: Workshop, twins: int = TWINS) -> Baseline:
     return Baseline(cells, r, np.array(curves))
 
 
-def _twin(workshop: Workshop, number: int) -> ThinnedProcess:
+def _twin(workshop: Workshop, number: int) -> Sampler:
     """The layer's sampler in twin world `number`: the unit separator is in no seed."""
     world = workshop.spec.world
     seed = f"{world.seed}\x1ftwin/{number}"
@@ -160,9 +160,7 @@ def _distances(intensity: float, side: int) -> NDArray[np.float64]:
     return np.linspace(0, min(4 * spacing, side / 4), DISTANCES + 1)[1:]
 
 
-def _l_function(
-    sampler: ThinnedProcess, cells: Cells, r: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _l_function(sampler: Sampler, cells: Cells, r: NDArray[np.float64]) -> NDArray[np.float64]:
     halo = math.ceil(r[-1])
     points = sampler.points(cells.grown(halo))
     pattern = HaloedPattern(points.x, points.y, cells, halo)

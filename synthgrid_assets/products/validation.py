@@ -14,15 +14,17 @@ from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.processes.superposition import UNION
+from synthgrid_assets.products.composition import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.products.inputs import source_of
 from synthgrid_assets.products.sampling import build_process
 from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.marks.table import RESERVED_COLUMNS, mark_mistakes
+from synthgrid_assets.world.paths import PathSource
 from synthgrid_assets.world.spec import (
     RESERVED_LAYERS,
     SURFACE_INPUTS,
     LayerTable,
-    RasterInput,
     VectorInput,
     WorldSpec,
 )
@@ -71,8 +73,9 @@ def check_world(
 def _with_absolute_inputs(spec: WorldSpec, folder: Path) -> WorldSpec:
     absolute = {}
     for name, table in spec.inputs.items():
-        key = "raster" if isinstance(table, RasterInput) else "vector"
-        absolute[name] = table.model_copy(update={key: folder / getattr(table, key)})
+        files = [key for key in ("raster", "vector", "zarr") if hasattr(table, key)]
+        found = {key: folder / getattr(table, key) for key in files}
+        absolute[name] = table.model_copy(update=found)
     return spec.model_copy(update={"inputs": absolute})
 
 
@@ -94,7 +97,11 @@ def _mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
 def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
     if name in RESERVED_LAYERS:
         yield "", f"{name!r} is reserved; choose another name"
-    yield from _process_mistakes(spec, layer)
+    if layer.process != UNION:
+        yield from _process_mistakes(spec, layer)
+    yield from composition_mistakes(spec, name)
+    if layer.process == UNION and layer.implicate:
+        yield ".implicate", "a union draws no points of its own; copy its members instead"
     yield from _reference_mistakes(spec, layer)
     for mark in layer.marks:
         if mark in RESERVED_COLUMNS:
@@ -103,13 +110,14 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     others = [key for key in spec.inputs if key not in surfaces]
     for key, message in mark_mistakes(layer.marks, surfaces, others):
         yield f".marks{key}", message
-    yield from _tessellation_mistakes(spec, layer)
+    yield from _tessellation_mistakes(spec, name)
 
 
 def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
     family = REGISTRY.get(layer.process)
     if family is None:
-        yield ".process", f"unknown process {layer.process!r}{nearest(layer.process, [*REGISTRY])}"
+        hint = nearest(layer.process, [*REGISTRY, UNION])
+        yield ".process", f"unknown process {layer.process!r}{hint}"
         return
     allowed = [*LayerTable.model_fields, *family.parameters.model_fields]
     try:
@@ -127,7 +135,7 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
 def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
     for key, kind, what in (
         ("within", VectorInput, "vector"),
-        ("intensity", RasterInput, "raster"),
+        ("intensity", SURFACE_INPUTS, "raster or declared"),
     ):
         name = getattr(layer, key)
         if name is None:
@@ -137,14 +145,23 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
             yield f".{key}", f"{name!r} is no input of this world; {what} inputs: {fitting}"
         elif name not in fitting:
             yield f".{key}", f"input {name!r} is not a {what} input; {what} inputs: {fitting}"
+        elif key == "within" and _holds_paths(spec, name):
+            yield ".within", f"input {name!r} holds points or lines; stay within polygons"
 
 
-def _tessellation_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+def _holds_paths(spec: WorldSpec, name: str) -> bool:
+    return isinstance(source_of(spec, name), PathSource)
+
+
+def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
+    layer = spec.layers[name]
     table = layer.tessellation
     if table is None:
         return
     if table.anchors is None:
-        thinned_by = [key for key in ("within", "intensity") if getattr(layer, key)]
+        thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
+        if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
+            thinned_by = ["the thinnings of all that it holds"]
         if thinned_by:
             yield (
                 ".tessellation.anchors",

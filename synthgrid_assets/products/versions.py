@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from synthgrid_assets.processes import thinning
+from synthgrid_assets.processes import proximity, superposition, thinning
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.products.catalogue import DELAUNAY, DENSITY, POINTS, RELEASE, VORONOI, Product
+from synthgrid_assets.products.catalogue import (
+    DELAUNAY,
+    DENSITY,
+    NEIGHBOURS,
+    POINTS,
+    RELEASE,
+    VORONOI,
+    Product,
+)
+from synthgrid_assets.products.composition import union_of, upstream_layers
 from synthgrid_assets.world.marks.table import drawing_order, rasters_of
 from synthgrid_assets.world.seeding import Key, stream_key
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
@@ -21,23 +30,40 @@ PRODUCT_VERSIONS = {
     POINTS.noun: 1,
     DELAUNAY.noun: 1,
     VORONOI.noun: 1,
+    NEIGHBOURS.noun: 1,
     DENSITY.noun: 1,
     RELEASE.noun: 1,
 }
 
 
 def process_component(layer: LayerTable) -> Component:
-    """The component that draws the layer's coordinates."""
+    """The component that draws the layer's coordinates, or joins those of others."""
+    union = union_of(layer)
+    if union is not None:
+        joined = {"family": layer.process, "layers": list(union.layers)}
+        return Component.of("process", joined, superposition.ALGORITHM_VERSION)
     family = REGISTRY[layer.process]
     parameters = process(layer.process, layer.parameters).model_dump(mode="json")
     return Component.of("process", {"family": family.name, **parameters}, family.version)
 
 
 def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
-    """One component per input that thins the layer, in the order in which they act."""
+    """One component per input or layer that thins the layer."""
     inputs = [name for name in (layer.within, layer.intensity) if name is not None]
-    return tuple(
+    components = [
         Component.of(f"thin/{name}", {"input": name}, thinning.ALGORITHM_VERSION) for name in inputs
+    ]
+    if layer.near is not None:
+        distances = layer.near.model_dump(mode="json", exclude_none=True)
+        components.append(Component.of("near", distances, proximity.ALGORITHM_VERSION))
+    return tuple(components)
+
+
+def layer_components(spec: WorldSpec, layer: LayerTable) -> tuple[Component, ...]:
+    """One component per layer whose points decide this one's: whatever those are made of."""
+    return tuple(
+        Component(f"layer/{name}", pattern_version(spec, name).code_version)
+        for name in upstream_layers(layer)
     )
 
 
@@ -83,11 +109,14 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
     stands under ``release`` enters the release alone, a mark the points alone.
     """
     table = spec.layers[layer]
-    components = _pattern_components(table)
+    components = pattern_components(spec, layer)
     own: dict[str, object] = {"product": PRODUCT_VERSIONS[product.noun]}
     if product is POINTS:
         components += tuple(mark_components(table).values())
-    elif product in (DELAUNAY, VORONOI) and table.tessellation is not None:
+        union = union_of(table)
+        if union is not None and union.source:
+            own["source"] = list(union.layers)
+    elif product in (DELAUNAY, VORONOI, NEIGHBOURS) and table.tessellation is not None:
         own["anchors"] = table.tessellation.anchors
     elif product is RELEASE and table.release is not None:
         own |= table.release.model_dump(mode="json")
@@ -96,7 +125,7 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
 
 def pattern_version(spec: WorldSpec, layer: str) -> AssetVersion:
     """What the layer's coordinates are made of, whatever is made from them."""
-    components = _pattern_components(spec.layers[layer])
+    components = pattern_components(spec, layer)
     return AssetVersion(_base(spec, layer), components, version_hash("pattern"))
 
 
@@ -113,15 +142,14 @@ def realisation(
     data_versions : mapping of str to str
         Data version of each input that the layer reads.
     """
-    table = spec.layers[layer]
-    names = input_names(table) if product is POINTS else pattern_inputs(table)
+    names = input_names(spec, layer) if product is POINTS else pattern_inputs(spec, layer)
     version = asset_version(spec, layer, product)
     return version.realisation({name: data_versions[name] for name in names})
 
 
 def pattern_realisation(spec: WorldSpec, layer: str, data_versions: Mapping[str, str]) -> str:
     """Identity of the points without their marks."""
-    names = pattern_inputs(spec.layers[layer])
+    names = pattern_inputs(spec, layer)
     version = pattern_version(spec, layer)
     return version.realisation({name: data_versions[name] for name in names})
 
@@ -142,15 +170,27 @@ def _base(spec: WorldSpec, layer: str) -> str:
     return version_hash([world.crs, list(world.origin), world.cell, world.seed, layer])
 
 
-def _pattern_components(layer: LayerTable) -> tuple[Component, ...]:
-    return (*copy_components(layer), process_component(layer), *thinning_components(layer))
+def pattern_components(spec: WorldSpec, layer: str) -> tuple[Component, ...]:
+    """Every component that decides where the layer's points are."""
+    table = spec.layers[layer]
+    return (
+        *copy_components(table),
+        process_component(table),
+        *thinning_components(table),
+        *layer_components(spec, table),
+    )
 
 
-def pattern_inputs(layer: LayerTable) -> tuple[str, ...]:
-    """The inputs that the coordinates of the layer's points depend on."""
-    return tuple(name for name in (layer.within, layer.intensity) if name is not None)
+def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
+    """The inputs that the coordinates of the layer's points depend on, also by other layers."""
+    table = spec.layers[layer]
+    near = table.near.input if table.near is not None else None
+    own = [name for name in (table.within, table.intensity, near) if name is not None]
+    others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
+    return tuple(dict.fromkeys((*own, *others)))
 
 
-def input_names(layer: LayerTable) -> tuple[str, ...]:
+def input_names(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     """The inputs that the layer's points depend on, with their marks."""
-    return tuple(dict.fromkeys((*pattern_inputs(layer), *rasters_of(layer.marks))))
+    marks = rasters_of(spec.layers[layer].marks)
+    return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *marks)))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.processes.thinning import ThinnedProcess
+from synthgrid_assets.processes.superposition import Sampler, Superposition
 from synthgrid_assets.products.catalogue import PRODUCTS, Product, products_of
 from synthgrid_assets.products.dataset_id import dataset_id
 from synthgrid_assets.products.inputs import Inputs, open_inputs, stored_versions
@@ -28,6 +28,7 @@ from synthgrid_assets.products.versions import (
     realisation,
 )
 from synthgrid_assets.statistics.retention import Retention
+from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
@@ -68,7 +69,7 @@ class LayerJob:
         cls, spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
     ) -> LayerJob:
         """The job of a layer, with the data versions of the inputs that it reads."""
-        inputs = tuple((name, data_versions[name]) for name in input_names(spec.layers[layer]))
+        inputs = tuple((name, data_versions[name]) for name in input_names(spec, layer))
         text = spec.model_dump_json(exclude_defaults=True)
         return cls(text, layer, str(root), inputs, dataset_id(spec, data_versions))
 
@@ -114,14 +115,14 @@ class Workshop:
         return self.spec.world.lattice
 
     @cached_property
-    def sampler(self) -> ThinnedProcess:
-        """The layer's thinned process, reading its inputs as they were made."""
+    def sampler(self) -> Sampler:
+        """The layer's thinned process or union, reading its inputs as they were made."""
         return build_sampler(self.spec, self.layer, self.inputs)
 
     @cached_property
     def inputs(self) -> Inputs:
         """The surfaces and masks that the layer reads, as they were made."""
-        names = input_names(self.table)
+        names = input_names(self.spec, self.layer)
         return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
 
     def tessellation(self, cells: Cells) -> Tessellation:
@@ -139,8 +140,15 @@ class Workshop:
     def retention(self, cells: Cells) -> Retention:
         """What thinning leaves in `cells`; the last answer is kept, as a tile asks twice."""
         if self._retention is None or self._retention[0] != cells:
-            self._retention = cells, Retention.over(cells, self.sampler.retention(cells))
+            self._retention = cells, self._retained(cells)
         return self._retention[1]
+
+    def _retained(self, cells: Cells) -> Retention:
+        whole = self.sampler.retention(cells)
+        if not isinstance(self.sampler, Superposition):
+            return Retention.over(cells, whole)
+        members = [retention for _, retention in self.sampler.parts(cells)]
+        return MemberRetention.of(cells, whole, members)
 
     @cached_property
     def mark_keys(self) -> dict[str, Key]:

@@ -13,17 +13,25 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.signal import fftconvolve
 from scipy.stats import lognorm, norm, poisson
 
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Law
+from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.statistics.cluster_counts import (
     DiscClusters,
     GaussianClusters,
     cluster_count_pmf,
 )
-from synthgrid_assets.statistics.moments import CountMoments, count_moments, mean_bounds
+from synthgrid_assets.statistics.moments import (
+    CountMoments,
+    count_moments,
+    mean_bounds,
+    untestable,
+)
 from synthgrid_assets.statistics.retention import Retention
+from synthgrid_assets.statistics.superposed import parts_of
 
 SMALLEST_P = 1e-14  # rounding limits the tails below this: smaller ones are reported as this
 SKEW_ALLOWANCE = 10.0  # factor on the approximate tails of a single tile's clustered count
@@ -57,6 +65,16 @@ class PoissonCounts:
     """
 
     mean: float | NDArray[np.float64]
+
+    def table(self) -> tuple[int, NDArray[np.float64]]:
+        """The first count that is likely at all, and probabilities from there on.
+
+        Bernstein's inequality leaves less than 1e-17 beyond each end.
+        """
+        mean = float(self.mean)
+        first = max(math.floor(mean - math.sqrt(78.4 * mean)), 0)
+        n = np.arange(first, math.ceil(mean + 13.1 + math.sqrt(171 + 78.4 * mean)) + 1)
+        return int(n[0]), poisson.pmf(n, self.mean)
 
     def tails(self, observed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """P(N <= observed) and P(N >= observed)."""
@@ -111,6 +129,11 @@ class TabulatedCounts:
         """The distribution with this table, summed from each end."""
         return cls(first, np.cumsum(pmf), np.cumsum(pmf[::-1])[::-1])
 
+    def table(self) -> tuple[int, NDArray[np.float64]]:
+        """The first count, and probabilities from there on: differences of the nearer end's."""
+        rising, falling = np.diff(self.lower, prepend=0.0), -np.diff(self.upper, append=0.0)
+        return self.first, np.where(self.lower < 0.5, rising, falling)
+
     def tails(self, observed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """P(N <= observed) and P(N >= observed)."""
         at = np.asarray(observed) - self.first
@@ -125,6 +148,18 @@ class TabulatedCounts:
         cumulative = np.r_[0.0, np.minimum(self.lower, 1.0)]
         below, up_to = (cumulative[np.clip(at - k, 0, self.lower.size)] for k in (1, 0))
         return np.asarray(below + np.asarray(uniform) * (up_to - below))
+
+
+class UnknownCounts:
+    """A count of which nothing is known: no observation speaks against it."""
+
+    def tails(self, observed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """1 and 1."""
+        return np.ones(np.shape(observed)), np.ones(np.shape(observed))
+
+    def randomised(self, observed: ArrayLike, uniform: ArrayLike) -> NDArray[np.float64]:
+        """NaN: there is no distribution to pool."""
+        return np.full(np.broadcast(observed, uniform).shape, math.nan)
 
 
 @dataclass(frozen=True)
@@ -201,10 +236,37 @@ def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     >>> two_sided(count_distribution(law, Retention.full(3, 2)), 12)
     array(1.)
     """
+    if isinstance(law, SuperpositionLaw):
+        return _superposed(law, retention)
     p = retention.constant
     if p is not None:
         return _constant(law, retention.width, retention.height, p)
     return _varying(law, retention)
+
+
+def _superposed(law: SuperpositionLaw, retention: Retention) -> CountDistribution:
+    """The sum of the members' counts: exact where each is Poisson's or tabulated."""
+    if untestable(law, retention):
+        return UnknownCounts()
+    members = [count_distribution(member, kept) for member, kept in parts_of(law, retention)]
+    total: PoissonCounts | TabulatedCounts = PoissonCounts(0.0)
+    for member in members:
+        if isinstance(total, PoissonCounts) and isinstance(member, PoissonCounts):
+            total = PoissonCounts(total.mean + member.mean)
+        elif isinstance(member, PoissonCounts | TabulatedCounts):
+            total = _convolved(total, member)
+        else:
+            return ApproximateCounts(count_moments(law, retention), SKEW_ALLOWANCE)
+    return total
+
+
+def _convolved(
+    a: PoissonCounts | TabulatedCounts, b: PoissonCounts | TabulatedCounts
+) -> TabulatedCounts:
+    """The distribution of the sum of two independent counts."""
+    (first_a, pmf_a), (first_b, pmf_b) = a.table(), b.table()
+    pmf = np.maximum(fftconvolve(pmf_a, pmf_b), 0.0)
+    return TabulatedCounts.of(first_a + first_b, pmf)
 
 
 @lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ from synthgrid_assets.statistics.count_distribution import (
     count_distribution,
     two_sided,
 )
-from synthgrid_assets.statistics.moments import count_moments
+from synthgrid_assets.statistics.moments import count_moments, untestable
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
 
@@ -105,6 +105,12 @@ def counts_match_the_process(
     >>> counts_match_the_process(800, PoissonLaw(1.0), Retention.full(24, 24)).passed
     False
     """
+    reason = untestable(law, retention)
+    if reason:
+        n = float(observed)
+        return Verdict.significance(
+            "counts_match_the_process", 1.0, observed=n, expected=n, alpha=alpha, detail=reason
+        )
     distribution = count_distribution(law, retention)
     p_value = float(two_sided(distribution, observed))
     if isinstance(distribution, BoundedCounts):

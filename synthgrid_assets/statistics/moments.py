@@ -18,7 +18,9 @@ from scipy.signal import fftconvolve
 
 from synthgrid_assets.processes.grid import RegularLaw
 from synthgrid_assets.processes.protocol import Law
+from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.statistics.retention import Retention
+from synthgrid_assets.statistics.superposed import parts_of
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,24 @@ def mean_bounds(
     return None
 
 
+def untestable(law: Law, retention: Retention) -> str:
+    """Why no count of a superposition can be judged; empty where it can, and for other laws.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.processes.poisson import PoissonLaw
+    >>> law = SuperpositionLaw((PoissonLaw(1.0), PoissonLaw(2.0)), "b depends on a")
+    >>> untestable(law, Retention.full(3, 2))
+    'not judged, the union has no closed law: b depends on a'
+    """
+    if not isinstance(law, SuperpositionLaw):
+        return ""
+    reason = law.coupling
+    if not reason and any(mean_bounds(m, r.by_cell) for m, r in parts_of(law, retention)):
+        reason = "the intensity of a member is not known"
+    return f"not judged, the union has no closed law: {reason}" if reason else ""
+
+
 def _levels(by_cell: NDArray[np.float64]) -> set[float]:
     """The least and the greatest retention more than 0."""
     kept = by_cell[by_cell > 0]
@@ -124,6 +144,8 @@ def count_moments(law: Law, retention: Retention) -> CountMoments:
     >>> count_moments(PoissonLaw(4.0), Retention(np.full((3, 5), 0.5)))
     CountMoments(mean=30.0, variance=30.0)
     """
+    if isinstance(law, SuperpositionLaw):
+        return _superposed(law, retention)
     p = retention.constant
     if p is None or math.isnan(law.intensity):
         return region_moments(law, [retention.by_cell])
@@ -131,6 +153,14 @@ def count_moments(law: Law, retention: Retention) -> CountMoments:
     full = law.intensity * area
     excess = law.count_variance(retention.width, retention.height) - full
     return CountMoments(full * p, max(full * p + p * p * excess, 0.0))
+
+
+def _superposed(law: SuperpositionLaw, retention: Retention) -> CountMoments:
+    """Moments of independent members add up."""
+    if untestable(law, retention):
+        return CountMoments(math.nan, math.nan)
+    members = [count_moments(member, kept) for member, kept in parts_of(law, retention)]
+    return CountMoments(sum(m.mean for m in members), sum(m.variance for m in members))
 
 
 def region_moments(law: Law, strips: Iterable[NDArray[np.float64]]) -> CountMoments:

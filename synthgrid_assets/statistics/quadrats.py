@@ -21,7 +21,7 @@ from synthgrid_assets.statistics.count_distribution import (
     count_distribution,
     two_sided,
 )
-from synthgrid_assets.statistics.moments import mean_bounds
+from synthgrid_assets.statistics.moments import mean_bounds, untestable
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
@@ -118,6 +118,12 @@ def quadrats_follow_the_surface(
         raise GeometryError(
             f"counts of {counts.shape} cells and retention of "
             f"{(retention.height, retention.width)} cells do not cover the same tile"
+        )
+    reason = untestable(law, retention)
+    if reason:
+        n = float(counts.sum())
+        return Verdict.significance(
+            "quadrats_follow_the_surface", 1.0, observed=n, expected=n, alpha=alpha, detail=reason
         )
     bounds = mean_bounds(law, retention.by_cell)
     if bounds is not None:

@@ -1,13 +1,11 @@
 """Retention of superposed processes, each thinned in its own way.
 
-Belongs here: the members' retentions over the same cells, and which superpositions can be
-tested at all. Not here: the superposition's law (`processes.superposition`) and its counts
-(`count_distribution`, `moments`).
+Belongs here: the members' retentions over the same cells. Not here: the superposition's law
+(`processes.superposition`) and its counts (`count_distribution`, `moments`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,21 +62,3 @@ def parts_of(law: SuperpositionLaw, retention: Retention) -> list[tuple[Law, Ret
     if isinstance(retention, MemberRetention):
         return list(zip(law.members, retention.members, strict=True))
     return [(member, retention) for member in law.members]
-
-
-def untestable(law: Law) -> str:
-    """Why no count can be judged by a law; empty where it can.
-
-    Examples
-    --------
-    >>> from synthgrid_assets.processes.poisson import PoissonLaw
-    >>> untestable(SuperpositionLaw((PoissonLaw(1.0), PoissonLaw(2.0)), "b is near a"))
-    'the union has no closed law: b is near a'
-    """
-    if not isinstance(law, SuperpositionLaw):
-        return ""
-    if law.coupling:
-        return f"the union has no closed law: {law.coupling}"
-    if math.isnan(law.intensity):
-        return "the union has no closed law: the intensity of a member is not known"
-    return ""

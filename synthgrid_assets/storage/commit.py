@@ -81,7 +81,8 @@ def commit_bytes(path: Path, data: bytes, *, durability: Durability = "tile") ->
         if durability == "tile":
             sync_folders([path.parent])
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder itself may be at fault
+            partial.unlink()
         raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
     return FileFacts(hashlib.sha256(data).hexdigest(), len(data))
 

@@ -19,7 +19,7 @@ from synthgrid_assets.tessellation.halo import certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, triangle_xy
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tessellate import MAX_HALO
-from synthgrid_assets.tessellation.tile import bounds, check_tiling, triangle_order
+from synthgrid_assets.tessellation.tile import bounds, cell_order, check_tiling
 from synthgrid_assets.world.lattice import Cells
 
 
@@ -142,7 +142,7 @@ def merge_constrained(parts: Sequence[ConstrainedTriangles]) -> ConstrainedTrian
     check_tiling([part.cells for part in parts], cells)
     loaded = bounds([part.loaded for part in parts])
     xy = np.concatenate([part.triangle_xy for part in parts])
-    order = triangle_order(xy)
+    order = cell_order(xy[:, 0], xy[:, 1])
     return ConstrainedTriangles(
         cells,
         loaded,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.tessellation.noding import noded, split_at_cells
-from synthgrid_assets.tessellation.sites import Sites, SiteSource, canonical_order
+from synthgrid_assets.tessellation.sites import Sites, SiteSource, canonical_order, checked
 from synthgrid_assets.world.lattice import (
     CELL_BITS,
     MAX_POINTS_PER_CELL,
@@ -191,7 +191,7 @@ def with_nodes(source: SiteSource, network: NetworkSource) -> SiteSource:
     """
 
     def both(cells: Cells) -> Sites:
-        sites, nodes = source(cells), network(cells).nodes()
+        sites, nodes = checked(source(cells), cells), network(cells).nodes()
         joined = Sites(
             np.concatenate((sites.x, nodes.x)),
             np.concatenate((sites.y, nodes.y)),

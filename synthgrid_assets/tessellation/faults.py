@@ -39,13 +39,15 @@ class TriangleFaults(_Faults):
         Triangles that do not start at their smallest corner, are not owned by the
         rectangle, or stand out of canonical order.
     ambiguous : int
-        Site ids at more than one place, and places with more than one id.
+        Site ids at more than one place, places with more than one id, and edges with more
+        than one constraint.
     overlapping : int
         Pairs of triangles with a common interior point.
     gaps : int
         Corners whose owned triangles do not hang together in one fan.
     not_delaunay : int
-        Edges between two triangles that fail the exact predicate, canonical ties included.
+        Edges between two triangles that fail the exact predicate, canonical ties included,
+        though no constraint holds them.
     """
 
     degenerate: int

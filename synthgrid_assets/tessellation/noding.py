@@ -75,10 +75,10 @@ def noded(segments: NDArray[np.int64]) -> NDArray[np.int64]:
         kind = _meetings(segments, pairs)
         if not kind.any():
             return segments
+        names = segments[pairs[np.argmax(kind > 0)], 4].tolist()
         segments = _cut(segments, _cut_points(segments, pairs, kind))
-    first, second = segments[pairs[np.flatnonzero(kind)[0]], 4]
     raise GeometryError(
-        f"constraints {int(first)} and {int(second)} still cross after {_ROUNDS} rounds of cutting "
+        f"constraints {names[0]} and {names[1]} still cross after {_ROUNDS} rounds of cutting "
         "and rounding to quanta; simplify them where they run side by side"
     )
 

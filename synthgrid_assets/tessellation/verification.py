@@ -20,7 +20,10 @@ _FAR = 2 * CELL_LIMIT * CELL  # no honest coordinate is farther from the origin,
 
 
 def triangle_faults(
-    triangles: NDArray[np.int64], triangle_xy: NDArray[np.int64], cells: Cells
+    triangles: NDArray[np.int64],
+    triangle_xy: NDArray[np.int64],
+    cells: Cells,
+    constraint: NDArray[np.int64] | None = None,
 ) -> TriangleFaults:
     """Check the rows of the triangles that a rectangle owns.
 
@@ -32,12 +35,16 @@ def triangle_faults(
         Corners in quanta.
     cells : Cells
         The rectangle.
+    constraint : ndarray of int64, shape (t, 3), optional
+        The constraint along the edges a-b, b-c and c-a, or -1. A constrained edge need not
+        be Delaunay, and both triangles at it must name the same constraint.
 
     Returns
     -------
     TriangleFaults
-        All zero for the rows of `tessellate`. An edge between locally Delaunay triangles
-        that overlap nowhere is Delaunay in the plane (Delaunay's lemma), ties included.
+        All zero for the rows of `tessellate` and `tessellate_constrained`. Triangles that
+        overlap nowhere and whose edges are all locally Delaunay are Delaunay in the plane
+        (Delaunay's lemma), ties included.
 
     Examples
     --------
@@ -55,13 +62,15 @@ def triangle_faults(
     corner = numbered(sound.reshape(-1, 2)).reshape(-1, 3)
     swept = sound[np.argsort(sound[:, :, 0].min(axis=1), kind="stable")]
     (left, bottom), (right, top) = swept.min(axis=1).T, swept.max(axis=1).T
+    along = np.full(xy.shape[:2], -1) if constraint is None else constraint
+    unlike, not_delaunay = _edge_faults(sound, corner, along[usable].ravel())
     return TriangleFaults(
         degenerate=int((~usable).sum()),
         misplaced=_misplaced(sound, cells),
-        ambiguous=_ambiguous(triangles.ravel(), xy.reshape(-1, 2)),
+        ambiguous=_ambiguous(triangles.ravel(), xy.reshape(-1, 2)) + unlike,
         overlapping=int(_overlapping_pairs(swept, left, right, bottom, top)),
         gaps=_gaps(corner),
-        not_delaunay=_not_delaunay(sound, corner),
+        not_delaunay=not_delaunay,
     )
 
 
@@ -122,7 +131,10 @@ def _gaps(corner: NDArray[np.int64]) -> int:
     return int(last.sum() - np.unique(first).size)
 
 
-def _not_delaunay(xy: NDArray[np.int64], corner: NDArray[np.int64]) -> int:
+def _edge_faults(
+    xy: NDArray[np.int64], corner: NDArray[np.int64], along: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Edges with two constraints, and free edges that are not Delaunay."""
     # edge k runs from corner k to corner k + 1, opposite corner k + 2
     u, v = corner.ravel(), np.roll(corner, -1, axis=1).ravel()
     key, reverse = pair_key(u, v), pair_key(v, u)
@@ -130,9 +142,11 @@ def _not_delaunay(xy: NDArray[np.int64], corner: NDArray[np.int64]) -> int:
     at = np.minimum(np.searchsorted(key[order], reverse), max(key.size - 1, 0))
     twin = order[at] if key.size else at
     paired = np.flatnonzero((key[twin] == reverse) & (u < v))
-    a, b, c = (xy[paired // 3, k] for k in range(3))
-    opposite = xy.reshape(-1, 2)[twin[paired] // 3 * 3 + (twin[paired] + 2) % 3]
-    return int(_count_encroached(a, b, c, opposite))
+    unlike = int((along[paired] != along[twin[paired]]).sum())
+    free = paired[(along[paired] < 0) & (along[twin[paired]] < 0)]
+    a, b, c = (xy[free // 3, k] for k in range(3))
+    opposite = xy.reshape(-1, 2)[twin[free] // 3 * 3 + (twin[free] + 2) % 3]
+    return unlike, int(_count_encroached(a, b, c, opposite))
 
 
 @njit(cache=True)

@@ -213,13 +213,16 @@ def _side(x, y, edge, k):
     return cross_sign(x[edge + 1] - x[edge], y[edge + 1] - y[edge], x[k] - x[edge], y[k] - y[edge])
 
 
-def _shared(
-    vertex: NDArray[np.int64], fan: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> NDArray[np.float64]:
+@njit(cache=True)
+def _shared(vertex, fan, offsets):
     """Lengths of the Voronoi edges between the triangles before and after each neighbour."""
-    before = np.arange(-1, fan.size - 1)
-    filled = offsets[:-1] < offsets[1:]
-    before[offsets[:-1][filled]] = offsets[1:][filled] - 1
-    step = (vertex[fan] - vertex[fan[before]]).astype(np.float64) / VERTEX_SCALE
-    lengths: NDArray[np.float64] = np.sqrt(step[:, 0] ** 2 + step[:, 1] ** 2)
+    lengths = np.empty(fan.size)
+    for i in range(offsets.size - 1):
+        before = fan[offsets[i + 1] - 1]
+        for k in range(offsets[i], offsets[i + 1]):
+            after = fan[k]
+            dx = float(vertex[after, 0] - vertex[before, 0]) / VERTEX_SCALE
+            dy = float(vertex[after, 1] - vertex[before, 1]) / VERTEX_SCALE
+            lengths[k] = np.sqrt(dx * dx + dy * dy)
+            before = after
     return lengths

@@ -184,12 +184,15 @@ class TessellationTable(Model):
 
     delaunay: bool = True
     voronoi: bool = True
+    neighbours: bool = False
     anchors: Annotated[int, Field(strict=True, ge=1, le=44)] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> TessellationTable:
-        if not (self.delaunay or self.voronoi):
-            raise ValueError("asks for nothing; set delaunay or voronoi to true, or drop the table")
+        if not (self.delaunay or self.voronoi or self.neighbours):
+            raise ValueError(
+                "asks for nothing; set delaunay, voronoi or neighbours to true, or drop the table"
+            )
         return self
 
 

@@ -24,7 +24,7 @@ from synthgrid_assets.world.input_tables import (
     ZarrInput,
 )
 from synthgrid_assets.world.marks.numbers import NUMBER_TAGS
-from synthgrid_assets.world.marks.table import LAWS
+from synthgrid_assets.world.marks.table import LAW_TABLES, LAWS
 from synthgrid_assets.world.spec import (
     NearTable,
     RasterInput,
@@ -208,5 +208,7 @@ def _allowed(parents: list[str]) -> list[str]:
     model = _TABLES.get(parents[-1])
     if parents[0] == "inputs" and len(parents) == 3:
         model = _INPUTS[parents[2]]
+    if len(parents) == 6 and parents[2] == "marks":
+        model = LAW_TABLES.get(parents[5])
     fields = model.model_fields if model else {}
     return [field.alias or name for name, field in fields.items()]

@@ -41,8 +41,19 @@ TERMINATE = """mutation($run: String!) { terminateRun(runId: $run, terminatePoli
   __typename ... on TerminateRunFailure { message } } }"""
 STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
 PROCESS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
-  ... on EngineEvent { metadataEntries { label ... on TextMetadataEntry { text }
-    ... on IntMetadataEntry { intValue } } } } } } }"""
+  ... on EngineEvent { metadataEntries { label ... on TextMetadataEntry { text } } } } } } }"""
+NODES = """query($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) {
+  assetKey { path } groupName staleStatus partitionStats { numMaterialized numFailed }
+  assetMaterializations(limit: 1000) { partition
+    metadataEntries { label ... on BoolMetadataEntry { boolValue } } } } }"""
+STALE = """query($keys: [AssetKeyInput!], $tiles: [String!]) { assetNodes(assetKeys: $keys) {
+  assetKey { path } staleStatusByPartition(partitions: $tiles) } }"""
+EVALUATIONS = """query($key: AssetKeyInput!, $check: String!) {
+  assetCheckExecutions(assetKey: $key, checkName: $check, limit: 1000) { status partition
+    evaluation { success description metadataEntries { label
+      ... on TableMetadataEntry { table { records } } } } } }"""
+RUNS_TAGGED = """query($tag: ExecutionTag!) { runsOrError(filter: {tags: [$tag]}) {
+  ... on Runs { results { runId status jobName tags { key value } } } } }"""
 RELOAD = """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) {
   __typename ... on WorkspaceLocationEntry { locationOrLoadError {
     __typename ... on PythonError { message } } } } }"""
@@ -135,12 +146,36 @@ class Server:
         entry = self.ask(RELOAD, name=name)["reloadRepositoryLocation"]
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", entry
 
+    def nodes(self, *names: str) -> dict[str, Any]:
+        """Assets by name, with their events, the newest first; without names, all of them."""
+        keys = [asset_key(name) for name in names] or None
+        return {name_of(node): node for node in self.ask(NODES, keys=keys)["assetNodes"]}
+
+    def materialised(self, name: str) -> list[str]:
+        """Partition of each event of an asset."""
+        events = self.nodes(name)[name]["assetMaterializations"]
+        return [event["partition"] for event in events]
+
+    def stale_statuses(self, names: Iterable[str], tiles: Iterable[str]) -> dict[str, set[str]]:
+        """What the tiles of each asset are: FRESH, STALE or MISSING."""
+        keys = [asset_key(name) for name in names]
+        found = self.ask(STALE, keys=keys, tiles=sorted(tiles))["assetNodes"]
+        return {name_of(node): set(node["staleStatusByPartition"]) for node in found}
+
+    def evaluations(self, name: str, check: str) -> list[dict[str, Any]]:
+        """Executions of a check, the newest first."""
+        found = self.ask(EVALUATIONS, key=asset_key(name), check=check)
+        return list(found["assetCheckExecutions"])
+
+    def runs_tagged(self, key: str, value: str) -> list[dict[str, Any]]:
+        found = self.ask(RUNS_TAGGED, tag={"key": key, "value": value})["runsOrError"]["results"]
+        return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
     def processes_of(self, run: str) -> list[psutil.Process]:
         """The process that executes a run and all its descendants, as they live now."""
         events = self.ask(PROCESS, run=run)["logsForRun"]["events"]
         entries = [entry for event in events for entry in event.get("metadataEntries", ())]
-        pids = {entry["text"] for entry in entries if entry["label"] == "pid"}
-        (pid,) = pids
+        (pid,) = {entry["text"] for entry in entries if entry["label"] == "pid"}
         process = psutil.Process(int(pid))
         return [process, *process.children(recursive=True)]
 
@@ -195,6 +230,11 @@ def wait_until(reached: Callable[[], bool], what: str) -> None:
 def asset_key(name: str) -> dict[str, list[str]]:
     """``small/cafes/points`` as GraphQL wants it."""
     return {"path": name.split("/")}
+
+
+def name_of(node: Mapping[str, Any]) -> str:
+    """The name of an asset node, as `asset_key` takes it."""
+    return "/".join(node["assetKey"]["path"])
 
 
 def _free_port() -> int:

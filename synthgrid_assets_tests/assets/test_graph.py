@@ -15,13 +15,14 @@ from synthgrid_assets.assets.keys import layer_key, tiles_key, world_key
 from synthgrid_assets.assets.region import RegionChoice, region_request
 from synthgrid_assets.assets.runs import RegionRequest, execute_here
 from synthgrid_assets.assets.tile_events import TILE_CHECK
+from synthgrid_assets.products.twins import TEST
 from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.storage.places import data_root
 from synthgrid_assets_tests.small_world import SMALL, write_small_world
 
 TILES = "0:3,0:2"
 SELECTED = 6
-NOUNS = ("points", "density", "delaunay", "voronoi", "counts_release")
+NOUNS = ("points", "density", "delaunay", "voronoi", "cell_neighbours", "counts_release")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_named_checks_are_evaluated_once_over_all_committed_tiles(made):
     _, instance, definitions, _ = made
     graph = definitions.get_repository_def().asset_graph
     named = [
-        key for key in graph.asset_check_keys if key.name not in (TILE_CHECK, "world_is_valid")
+        key for key in graph.asset_check_keys if key.name not in (TILE_CHECK, "world_is_valid", TEST)
     ]
     assert len(named) > 10
     for key in named:
@@ -150,7 +151,7 @@ CHANGES = {
     "anchors": (
         "[layers.cafes.tessellation]",
         "[layers.cafes.tessellation]\nanchors = 16",
-        {"delaunay", "voronoi"},
+        {"delaunay", "voronoi", "cell_neighbours"},
     ),
 }
 

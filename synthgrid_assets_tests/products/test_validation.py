@@ -88,6 +88,55 @@ PLANTED = {
     "missing parameter": ("sigma = 40.0\n", "", "layers.cafes.sigma", "required"),
     "mark of no kind": ("{ choice =", "{ choise =", "layers.trees.marks.species", "exactly one"),
     "weight 0": ("oak = 1.0", "oak = 0.0", "layers.trees.marks.species.choice.oak", "greater"),
+    "mark by an unknown name": (
+        "lime = 2.0 } }",
+        'lime = 2.0 } }\nage = { normal = { mean = { by = "specie", oak = 9 }, sd = 1 } }',
+        "layers.trees.marks.age.normal.mean",
+        "did you mean species?",
+    ),
+    "mark without a label's value": (
+        "lime = 2.0 } }",
+        'lime = 2.0 } }\nage = { poisson = { mean = { by = "species", oak = 9 } } }',
+        "layers.trees.marks.age.poisson.mean",
+        "no value for lime",
+    ),
+    "mark by a mask": (
+        "lime = 2.0 } }",
+        'lime = 2.0 } }\nage = { normal = { mean = { by = "land" }, sd = 1 } }',
+        "layers.trees.marks.age.normal.mean",
+        "raster",
+    ),
+    "scale that is no number": (
+        "lime = 2.0 } }",
+        'lime = 2.0 } }\nage = { normal = { mean = { by = "people", scale = "x" }, sd = 1 } }',
+        "layers.trees.marks.age.normal.mean.scale",
+        "valid number",
+    ),
+    "unknown key of a law": (
+        "lime = 2.0 } }",
+        "lime = 2.0 } }\nage = { normal = { mean = 9, sd = 1, sdd = 2 } }",
+        "layers.trees.marks.age.normal.sdd",
+        "did you mean sd?",
+    ),
+    "marks in a circle": (
+        "species = { choice = { oak = 1.0, lime = 2.0 } }",
+        'a = { normal = { mean = { by = "b" }, sd = 1 } }\n'
+        'b = { normal = { mean = { by = "a" }, sd = 1 } }',
+        "layers.trees.marks",
+        "circle",
+    ),
+    "times that end before they start": (
+        "lime = 2.0 } }",
+        "lime = 2.0 } }\nborn = { timestamp = { start = 2026-01-01, end = 2025-01-01 } }",
+        "layers.trees.marks.born.timestamp",
+        "before end",
+    ),
+    "negative copy": (
+        "points_per_km2 = 100.0",
+        "points_per_km2 = 100.0\nimplicate = -1",
+        "layers.trees.implicate",
+        "greater than or equal to 0",
+    ),
     "mark on a column": ("species =", "geometry =", "layers.trees.marks.geometry", "collides"),
     "mask without anchors": (
         "[layers.trees.marks]",

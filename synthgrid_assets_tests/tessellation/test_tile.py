@@ -5,9 +5,9 @@ import pytest
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.tile import empty, merge
+from synthgrid_assets.tessellation.tile import Tessellation, empty, merge
 from synthgrid_assets.world.lattice import Cells, Lattice
-from synthgrid_assets_tests.tessellation.patterns import doubled_area, pattern
+from synthgrid_assets_tests.tessellation.patterns import PATTERNS, doubled_area, pattern
 
 
 def nothing(*cells: int):
@@ -30,6 +30,28 @@ def test_empty_rectangles_join_full_ones():
     assert joined.cells == Cells(0, 0, 3, 2)
     for name, rows in full.rows().items():
         np.testing.assert_array_equal(joined.rows()[name], rows)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_quarters_of_quarters_are_the_same_bytes_as_the_whole(name):
+    """Work units inside a tile: a quadtree of uneven depth, joined from the leaves up."""
+
+    def quartered(cells: Cells) -> Tessellation:
+        if cells.width == 1 or (cells.area <= 4 and cells.ix0 % 3):
+            return tessellate(pattern(name), cells)
+        x, y = cells.ix0 + cells.width // 2, cells.iy0 + cells.height // 2
+        quarters = [
+            Cells(x0, y0, x1, y1)
+            for x0, x1 in ((x, cells.ix1), (cells.ix0, x))
+            for y0, y1 in ((cells.iy0, y), (y, cells.iy1))
+        ]
+        return merge([quartered(quarter) for quarter in quarters])
+
+    tile = Cells(-3, 1, 5, 9)
+    whole, joined = tessellate(pattern(name), tile).rows(), quartered(tile).rows()
+    for field, rows in whole.items():
+        assert rows.dtype == joined[field].dtype
+        assert rows.tobytes() == joined[field].tobytes(), field
 
 
 def test_the_joined_record_says_how_far_its_parts_looked():

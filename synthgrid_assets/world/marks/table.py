@@ -14,15 +14,30 @@ from pydantic import Tag
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.marks.choice import Choice
-from synthgrid_assets.world.marks.continuous import Lognormal, Normal, Uniform
-from synthgrid_assets.world.marks.counts import Poisson
+from synthgrid_assets.world.marks.continuous import (
+    Lognormal,
+    LognormalTable,
+    Normal,
+    NormalTable,
+    Uniform,
+)
+from synthgrid_assets.world.marks.counts import Poisson, PoissonTable
 from synthgrid_assets.world.marks.law import Law
 from synthgrid_assets.world.marks.numbers import By, Interval, Labels, Parameter, Span, extremes
-from synthgrid_assets.world.marks.times import Timestamp
-from synthgrid_assets.world.tables import one_key_of
+from synthgrid_assets.world.marks.times import Timestamp, TimestampTable
+from synthgrid_assets.world.tables import Model, one_key_of
 
-RESERVED_COLUMNS = frozenset({"id", "x_q", "y_q", "geometry", "bbox"})
+# columns of tiles, and those that exports add
+RESERVED_COLUMNS = frozenset(
+    {"id", "x_q", "y_q", "geometry", "bbox", "x", "y", "wkt", "fid", "geom"}
+)
 LAWS = ("choice", "uniform", "normal", "lognormal", "poisson", "timestamp")
+LAW_TABLES: Mapping[str, type[Model]] = {
+    "normal": NormalTable,
+    "lognormal": LognormalTable,
+    "poisson": PoissonTable,
+    "timestamp": TimestampTable,
+}
 RETENTION = Interval(0.0, 1.0)  # what a raster's value can be
 
 MarkTable = Annotated[

@@ -1,0 +1,253 @@
+"""The command line: what it refuses, what it makes, and that a kill costs nothing but time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import geopandas
+import pandas
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from synthgrid_assets.api import World
+from synthgrid_assets.assets.instance import open_instance
+from synthgrid_assets.cli import app
+from synthgrid_assets.products import region_checks
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets_tests.small_world import SMALL, write_small_world
+
+PROJECT = Path(__file__).parent.parent
+SYNTHGRID = (sys.executable, "-c", "from synthgrid_assets.cli import main; main()")
+NOUNS = ("points", "density", "delaunay", "voronoi", "counts_release")
+DATASETS = [("trees", "points"), ("trees", "density"), *(("cafes", noun) for noun in NOUNS)]
+TILES = 36
+CORNER = "499488,5400000,500512,5401024"  # two by two tiles of 512 m
+
+
+def synthgrid(*arguments, code=0):
+    """What a command printed, once it has ended with the expected exit code."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def digest(world, layer, noun, *more):
+    return synthgrid("digest", world, "--layer", layer, "--asset", noun, *more).stdout.strip()
+
+
+def receipts(root):
+    with Journal(Layout(Path(root))) as journal:
+        return list(journal.receipts())
+
+
+def stamp(path):
+    """What changes when a file is written again, whatever its content."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_mtime_ns
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The small world with every product on all its tiles; its folder and the run's summary."""
+    folder = tmp_path_factory.mktemp("made")
+    world = write_small_world(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYNTHGRID_DATA", str(folder / "data"))
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        result = synthgrid("materialize", world, "--assets", ",".join(NOUNS), "--json")
+    assert result.stderr == ""
+    return folder, json.loads(result.stdout)
+
+
+@pytest.fixture
+def world(made, monkeypatch):
+    """The file of the made world, whose data and instance the commands then see."""
+    folder, _ = made
+    monkeypatch.setenv("SYNTHGRID_DATA", str(folder / "data"))
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))
+    return folder / "small.toml"
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """The small world's file beside an empty data root and instance."""
+    return write_small_world(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("materialize", "atlantis"), r"atlantis: no such world file; worlds in .*: .*riverton"),
+        (("materialize", "WORLD", "--tiles", "0,1"), r"tiles '0,1': expected X0:X1,Y0:Y1"),
+        (("materialize", "WORLD", "--tiles", "0:7,0:1"), r"the world has 6 x 6 tiles"),
+        (("materialize", "WORLD", "--bbox", "1,2,3"), r"expected xmin, ymin, xmax, ymax"),
+        (("materialize", "WORLD", "--bbox", "a,2,3,4"), r"'a,2,3,4': expected four numbers"),
+        (("materialize", "WORLD", "--bbox", "4,2,3,3"), r"is empty or not finite"),
+        (("materialize", "WORLD", "--bbox", "0,0,inf,1"), r"is empty or not finite"),
+        (("materialize", "WORLD", "--bbox", "0,0,1,1"), r"does not meet the world's extent"),
+        (("materialize", "WORLD", "--bbox", CORNER, "--tiles", "0:1,0:1"), r"not both"),
+        (("materialize", "WORLD", "--layers", "tree"), r"no layer 'tree'.*'trees', 'cafes'"),
+        (("materialize", "WORLD", "--assets", "cells"), r"no asset 'cells'.*'voronoi'"),
+        (("materialize", "WORLD", "--layers", "trees", "--assets", "voronoi"), r"nothing is chos"),
+        (("materialize", "WORLD", "--layers", " ,"), r"nothing is chosen"),
+        (("materialize", "WORLD", "--set", "world.tile"), r"expected key=value, as world.tile=8"),
+        (("materialize", "WORLD", "--set", "world.tile=0"), r"world\.tile: 0: .*greater than"),
+        (("materialize", "WORLD", "--set", "world.tle=8"), r"world\.tle: unknown key.*mean tile\?"),
+        (("materialize", "WORLD", "--set", "world.tile.x=8"), r"tile is not a table"),
+        (("world", "show", "atlantis"), r"atlantis: no such world file"),
+        (("digest", "WORLD", "--layer", "tree", "--asset", "points"), r"no layer 'tree'"),
+        (("digest", "WORLD", "--layer", "trees", "--asset", "voronoi"), r"no asset 'voronoi'"),
+        (("status", "WORLD", "--set", "layers.cafes.sigma=-1"), r"layers\.cafes\.sigma: -1"),
+        (("export", "WORLD", "--layer", "trees", "--asset", "density", "--out", "x.csv"), r"Zarr"),
+    ],
+)
+def test_bad_usage_is_one_message_and_exit_code_2(fresh, tmp_path, arguments, message):
+    given = [fresh if argument == "WORLD" else argument for argument in arguments]
+    result = synthgrid(*given, code=2)
+    told = [line for line in result.stderr.splitlines() if line and not line.startswith("--set")]
+    assert len(told) == 1
+    assert told[0].startswith("error: ")
+    assert pandas.Series(told).str.contains(message).all(), told
+    assert result.stdout == ""
+    assert not (tmp_path / "data" / "small").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("materialize",), ("digest", "WORLD"), ("materialize", "W", "--workers", "0")],
+)
+def test_what_the_parser_refuses_is_exit_code_2_too(arguments):
+    assert "Usage" in synthgrid(*arguments, code=2).stderr
+
+
+def test_world_check_tells_the_mistakes_of_all_files_in_one_pass(tmp_path):
+    mistaken = SMALL.replace("sigma = 60.0", "sgma = 60.0").replace("0.5", "-0.5")
+    path = write_small_world(tmp_path, mistaken)
+    other = tmp_path / "other.toml"
+    other.write_text("[world\n")
+    result = synthgrid("world", "check", path, "riverton", other, tmp_path / "none.toml", code=1)
+    assert "riverton.toml: valid" in result.stdout.replace("\n", "")
+    for part in ("marks.species", "small.toml: ", "not valid TOML", "none.toml: no such world"):
+        assert part in result.stderr
+
+
+def test_the_worlds_of_the_project_are_valid_by_name():
+    assert synthgrid("world", "check", "riverton", "bahamas").stderr == ""
+
+
+def test_a_digest_or_an_export_of_missing_tiles_is_an_error(fresh, tmp_path):
+    chosen = ("--layer", "cafes", "--asset", "points")
+    assert "0 of 36 tiles" in synthgrid("digest", fresh, *chosen, code=1).stderr
+    target = tmp_path / "earlier.csv"
+    target.write_text("kept")
+    result = synthgrid("export", fresh, *chosen, "--out", target, code=1)
+    assert "no tile of cafes/points is committed" in result.stderr
+    assert target.read_text() == "kept"
+
+
+def test_an_export_to_an_unknown_format_names_those_there_are(world, tmp_path):
+    chosen = ("--layer", "cafes", "--asset", "points", "--out", tmp_path / "cafes.shp")
+    assert "allowed are .csv" in synthgrid("export", world, *chosen, code=2).stderr
+
+
+def test_a_data_root_that_cannot_be_written_is_an_error_in_the_summary(
+    fresh, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "file"))
+    result = synthgrid("materialize", fresh, "--tiles", "0:1,0:1", "--layers", "trees", code=1)
+    assert "small: failed" in result.stdout
+    (message,) = set(result.stderr.splitlines())
+    assert message.startswith("error: journal ")
+
+
+def test_a_failed_check_is_named_and_exit_code_1(world, monkeypatch):
+    def biased(verdict):
+        return type(verdict)(**{**vars(verdict), "passed": False})
+
+    sound = region_checks.region_checks
+
+    def unsound(*arguments):
+        checks = sound(*arguments)
+        check = checks["no_seam"]
+        return {**checks, "no_seam": type(check)(biased(check.verdict), check.tiles)}
+
+    monkeypatch.setattr("synthgrid_assets.assets.checks.region_checks", unsound)
+    result = synthgrid("materialize", world, "--layers", "trees", "--assets", "points", code=1)
+    assert result.stderr == "failed check: trees/points: no_seam\n"
+    assert "small: failed" in result.stdout
+
+
+def test_show_says_what_python_says(fresh):
+    shown = json.loads(synthgrid("world", "show", fresh, "--json").stdout)
+    assert shown == World.load(fresh).describe()
+    table = synthgrid("world", "show", fresh).stdout
+    assert all(name in table for name in ("small", "EPSG:32633", "trees", "cafes", "thomas"))
+
+
+def test_a_dry_run_makes_nothing(fresh, tmp_path):
+    rows = json.loads(synthgrid("materialize", fresh, "--dry-run", "--json").stdout)
+    assert {(row["layer"], row["asset"]): row["tiles to make"] for row in rows} == {
+        dataset: TILES for dataset in DATASETS
+    }
+    by_asset = {(row["layer"], row["asset"]): row["rows"] for row in rows}
+    assert by_asset["trees", "points"] == round(400 * (48 * 0.064) ** 2)
+    assert by_asset["cafes", "delaunay"] == pytest.approx(2 * by_asset["cafes", "points"], abs=1)
+    assert not list(tmp_path.rglob("*.parquet"))
+    assert not (tmp_path / "home").exists()
+
+
+def test_nothing_is_left_to_make_in_a_made_world(world):
+    rows = json.loads(synthgrid("materialize", world, "--dry-run", "--json").stdout)
+    assert {row["tiles to make"] for row in rows} == {0}
+    assert all(
+        (row["done"], row["stale"], row["failed"]) == (TILES, 0, 0)
+        for row in json.loads(synthgrid("status", world, "--json").stdout)
+    )
+
+
+def test_the_summary_counts_what_is_on_disk(made):
+    folder, summary = made
+    assert summary["passed"]
+    assert summary["failed_checks"] == summary["errors"] == []
+    assert summary["data"] == str(folder / "data")
+    by_asset = {row["asset"]: row for row in summary["assets"]}
+    for layer, noun in DATASETS:
+        mine = [r for r in receipts(folder / "data") if (r.layer, r.asset) == (layer, noun)]
+        told = by_asset[f"{layer}/{noun}"]
+        assert told["tiles"] == len(mine) == TILES
+        assert told["rows"] == sum(receipt.rows for receipt in mine)
+
+
+def test_another_parameter_makes_exactly_its_layer_stale(world):
+    changed = ("--set", "layers.trees.points_per_km2=410")
+    rows = json.loads(synthgrid("status", world, "--json", *changed).stdout)
+    stale = {(row["layer"], row["asset"]): (row["done"], row["stale"]) for row in rows}
+    assert stale == {
+        (layer, noun): (0, TILES) if layer == "trees" else (TILES, 0) for layer, noun in DATASETS
+    }
+    assert "36" in synthgrid("status", world).stdout
+
+
+@pytest.mark.parametrize("tile", [24, 48])
+def test_the_digests_are_the_same_for_any_tile(world, made, tile):
+    index = made[0] / "data" / "small" / "cafes" / "points-tile_index.parquet"
+    other = ("--set", f"world.tile={tile}")
+    assert "of 6 tiles" in synthgrid(
+        "digest", world, "--layer", "cafes", "--asset", "points", "--set", "world.tile=20", code=1
+    ).stderr.replace("9 tiles", "6 tiles")
+    synthgrid("materialize", world, *other, "--assets", ",".join(NOUNS), "--json")
+    for layer, noun in DATASETS:
+        assert digest(world, layer, noun, *other) == digest(world, layer, noun)
+    assert len({digest(world, layer, noun) for layer, noun in DATASETS}) == len(DATASETS)
+    assert index.is_file()
