@@ -1,4 +1,4 @@
-"""Tessellation on one core beside its peers: points and cells a second, and peak memory.
+"""Tessellation on one core beside its peers: rates per CPU second, and peak memory.
 
     python benchmarks/tessellation.py [--write] [--quick]
 
@@ -51,13 +51,13 @@ def source(cells: Cells) -> Sites:
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median time; the first call, which may compile, is not counted."""
+    """Median CPU time, which a busy machine disturbs least; the first call is not counted."""
     work()
     times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         work()
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return statistics.median(times)
 
 

@@ -7,7 +7,8 @@ Belongs here: rows of points. Not here: sampling (`processes`), tests' statistic
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from synthgrid_assets.processes.superposition import Superposition
 from synthgrid_assets.products.composition import union_of
 from synthgrid_assets.products.mark_tests import verify_marks
 from synthgrid_assets.products.rows import TileRows
+from synthgrid_assets.products.sampling import is_resolved
 from synthgrid_assets.products.versions import (
     component_key,
     copy_components,
@@ -119,6 +121,8 @@ def make_points(workshop: Workshop, tile: Tile) -> TileRows:
     retention = workshop.retention(tile.cells)
     law = workshop.sampler.law
     record = tile_count(len(points.pattern), law, retention, _uniform(workshop, tile))
+    if not is_resolved(workshop.sampler):
+        record = replace(record, variance=math.nan, randomised=math.nan)
     return TileRows(
         points_table(workshop, points),
         points_digest(points),

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.sampling import is_near, leaves_of
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.counts import TileCount
-from synthgrid_assets.statistics.moments import CountMoments, region_moments
+from synthgrid_assets.statistics.moments import CountMoments, region_moments, unresolved_variance
 from synthgrid_assets.statistics.region import TileCounts
 from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.journal import Journal
@@ -75,8 +76,14 @@ class RegionEvidence:
         """Mean and variance of the number of points in all committed tiles."""
         law = self._workshop.sampler.law
         if isinstance(law, SuperpositionLaw):
-            return self._superposed(law)
-        return region_moments(law, (row.retention for row in self.rows()))
+            moments = self._superposed(law)
+        else:
+            moments = region_moments(law, (row.retention for row in self.rows()))
+        if not any(is_near(leaf) for leaf in leaves_of(self._workshop.sampler)):
+            return moments
+        tiles = (self._workshop.retention(receipt.cells) for receipt in self.receipts)
+        unresolved = math.fsum(unresolved_variance(law, retention) for retention in tiles)
+        return CountMoments(moments.mean, moments.variance + unresolved)
 
     def _superposed(self, law: SuperpositionLaw) -> CountMoments:
         """Moments of a union's members, each thinned in its own way, added up."""

@@ -7,6 +7,7 @@ Belongs here: the assembly. Not here: processes and thinning (`processes`), inpu
 from __future__ import annotations
 
 from synthgrid_assets.processes.family import quanta
+from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.proximity import ByProximity, FeatureTargets, LayerTargets, Targets
 from synthgrid_assets.processes.registry import REGISTRY, process
@@ -19,6 +20,7 @@ from synthgrid_assets.products.versions import (
     process_component,
     thinning_components,
 )
+from synthgrid_assets.statistics.cluster_counts import DiscClusters, GaussianClusters
 from synthgrid_assets.world.seeding import Key, stream_key
 from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
 
@@ -81,3 +83,26 @@ def _by_proximity(
     )
     mask = None if layer.within is None else inputs.masks[layer.within]
     return ByProximity(targets, within, beyond, mask)
+
+
+def leaves_of(sampler: Sampler) -> list[ThinnedProcess]:
+    """The thinned processes that a sampler superposes; itself if it is one."""
+    if isinstance(sampler, Superposition):
+        return [leaf for member in sampler.members for leaf in leaves_of(member)]
+    return [sampler]
+
+
+def is_near(sampler: ThinnedProcess) -> bool:
+    """Whether a process is thinned by distance, in shapes finer than cells."""
+    return any(isinstance(thinning, ByProximity) for thinning in sampler.thinnings)
+
+
+def is_resolved(sampler: Sampler) -> bool:
+    """Whether the distribution of a tile's count is known well enough to pool tiles.
+
+    Thinned by distance, Poisson and cluster processes have exact counts, on pixels. Others
+    have moments that take the retention of a cell as constant: a bound for a single tile,
+    but thousands of tiles together would show the difference.
+    """
+    exact = (PoissonLaw, GaussianClusters, DiscClusters)
+    return all(isinstance(leaf.law, exact) for leaf in leaves_of(sampler) if is_near(leaf))

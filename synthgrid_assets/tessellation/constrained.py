@@ -19,7 +19,7 @@ from synthgrid_assets.tessellation.halo import certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, triangle_xy
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tessellate import MAX_HALO
-from synthgrid_assets.tessellation.tile import bounds, cell_order, check_tiling
+from synthgrid_assets.tessellation.tile import bounds, cell_order, check_tiling, widest_halo
 from synthgrid_assets.world.lattice import Cells
 
 
@@ -45,6 +45,11 @@ class ConstrainedTriangles:
 
     def __len__(self) -> int:
         return len(self.triangles)
+
+    @property
+    def halo(self) -> int:
+        """Cells loaded beyond the rectangle, on the side where they were most."""
+        return widest_halo(self.cells, self.loaded)
 
 
 def tessellate_constrained(

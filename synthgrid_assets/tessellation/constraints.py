@@ -28,7 +28,6 @@ from synthgrid_assets.world.lattice import (
     point_ids,
 )
 
-NO_CONSTRAINT = -1  # the id of an edge that no constraint runs along
 _ANCHOR_PLACE = MAX_POINTS_PER_CELL - 1  # no node may take an anchor's place
 
 

@@ -77,11 +77,6 @@ class Neighbourhood:
     touching: NDArray[np.int64]
     constraint: NDArray[np.int64] | None = None
 
-    @property
-    def halo(self) -> int:
-        """Cells loaded beyond the rectangle, on the side where they were most."""
-        return max(_halos(self.cells, self.window))
-
 
 def certified_neighbourhood(
     source: SiteSource, cells: Cells, max_halo: int, network: NetworkSource | None = None
@@ -127,15 +122,6 @@ def certified_neighbourhood(
         halos = [
             _grown(halo, more, max_halo) for halo, more in zip(halos, reach.overshoot, strict=True)
         ]
-
-
-def _halos(cells: Cells, window: Cells) -> tuple[int, int, int, int]:
-    return (
-        cells.ix0 - window.ix0,
-        cells.iy0 - window.iy0,
-        window.ix1 - cells.ix1,
-        window.iy1 - cells.iy1,
-    )
 
 
 def _grown(halo: int, overshoot: float, max_halo: int) -> int:

@@ -88,12 +88,7 @@ class Tessellation:
     @property
     def halo(self) -> int:
         """Cells loaded beyond the rectangle, on the side where they were most."""
-        return max(
-            self.cells.ix0 - self.loaded.ix0,
-            self.cells.iy0 - self.loaded.iy0,
-            self.loaded.ix1 - self.cells.ix1,
-            self.loaded.iy1 - self.cells.iy1,
-        )
+        return widest_halo(self.cells, self.loaded)
 
     def area(self, lattice: Lattice) -> NDArray[np.float64]:
         """Areas of the cells in square metres, shape (n,)."""
@@ -219,6 +214,13 @@ def _ragged_order(sizes: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray
     total = int(ends[-1]) if ends.size else 0
     positions: NDArray[np.int64] = np.arange(total) + np.repeat(starts[order] - ends + taken, taken)
     return positions
+
+
+def widest_halo(cells: Cells, loaded: Cells) -> int:
+    """Cells between a rectangle and one around it, on the side where they are most."""
+    below = (inner - outer for inner, outer in zip(cells[:2], loaded[:2], strict=True))
+    above = (outer - inner for inner, outer in zip(cells[2:], loaded[2:], strict=True))
+    return max(*below, *above)
 
 
 def bounds(rectangles: Sequence[Cells]) -> Cells:

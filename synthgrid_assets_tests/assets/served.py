@@ -37,8 +37,9 @@ run_coordinator:
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
-TERMINATE = """mutation($run: String!) { terminateRun(runId: $run, terminatePolicy: SAFE_TERMINATE) {
-  __typename ... on TerminateRunFailure { message } } }"""
+TERMINATE = """mutation($run: String!) {
+  terminateRun(runId: $run, terminatePolicy: SAFE_TERMINATE) {
+    __typename ... on TerminateRunFailure { message } } }"""
 STATUS = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
 PROCESS = """query($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
   ... on EngineEvent { metadataEntries { label ... on TextMetadataEntry { text } } } } } } }"""
@@ -135,6 +136,10 @@ class Server:
         """Wait for a run's end; its last status."""
         wait_until(lambda: self.status(run) in ENDED, f"the end of run {run}")
         return self.status(run)
+
+    def await_success(self, run: str) -> None:
+        status = self.end_of(run)
+        assert status == "SUCCESS", f"run {run} ended as {status}; see {self.folder / 'dev.log'}"
 
     def terminate(self, run: str) -> None:
         answer = self.ask(TERMINATE, run=run)["terminateRun"]

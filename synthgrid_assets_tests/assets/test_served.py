@@ -118,7 +118,7 @@ def launched(server) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def region_run(server, launched) -> str:
-    assert server.end_of(launched["region"]) == "SUCCESS"
+    server.await_success(launched["region"])
     return launched["region"]
 
 
@@ -134,7 +134,7 @@ def test_a_wrong_world_is_one_asset_whose_check_says_what_is_wrong(server, launc
     assert not any(group.startswith("wrong__") for group in groups)
     for world in WORLDS.keys() - {"wrong"}:
         assert groups[world] == {f"{world}/world", f"{world}/tiles"}
-    assert server.end_of(launched["check"]) == "SUCCESS"  # the run found what it looked for
+    server.await_success(launched["check"])  # the run found what it looked for
     (execution,) = server.evaluations("wrong/world", "world_is_valid")
     evaluation = execution["evaluation"]
     assert (execution["status"], evaluation["success"]) == ("FAILED", False)
@@ -151,7 +151,7 @@ def test_a_region_job_that_makes_no_sense_submits_nothing(server, launched):
 
 
 def test_one_tile_of_voronoi_needs_no_neighbour_and_no_upstream(server, launched):
-    assert server.end_of(launched["tile"]) == "SUCCESS"
+    server.await_success(launched["tile"])
     assert made_of(server, "alone") == {"alone/cafes/voronoi": [small_tile(3, 3)]}
     (execution,) = server.evaluations("alone/cafes/voronoi", "tile_is_sound")
     assert (execution["status"], execution["partition"]) == ("SUCCEEDED", small_tile(3, 3))
@@ -176,7 +176,7 @@ def test_the_region_job_submits_one_run_over_exactly_its_choice(server, region_r
     assert child["tags"][RANGE_END_TAG] == small_tile(2, 3)
     assert made_of(server, "region") == {
         **dict.fromkeys(REGION, REGION_TILES),
-        **dict.fromkeys(REGION_WHOLE, [None]),
+        **{name: [None] for name in REGION_WHOLE},
     }
     for name, node in server.nodes(*REGION).items():
         stats = {"numMaterialized": len(REGION_TILES), "numFailed": 0}
@@ -213,7 +213,7 @@ def test_a_cancelled_run_keeps_whole_tiles_and_the_next_one_makes_the_rest(serve
     written = {tile: file.stat().st_mtime_ns for tile, file in kept.items()}
 
     again = launch_posts(server, workers=2)
-    assert server.end_of(again) == "SUCCESS"
+    server.await_success(again)
     files = committed_files(server, "posts")
     assert sorted(files) == SLOW_TILES
     assert {tile: files[tile].stat().st_mtime_ns for tile in kept} == written

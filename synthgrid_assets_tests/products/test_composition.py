@@ -12,7 +12,7 @@ from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.products.catalogue import DENSITY, POINTS, VORONOI, columns_of
 from synthgrid_assets.products.inputs import make_input
 from synthgrid_assets.products.making import PRELOAD, TileMade, make_tiles
-from synthgrid_assets.products.points import draw, seed_record
+from synthgrid_assets.products.points import draw, make_points, seed_record
 from synthgrid_assets.products.region_checks import region_checks
 from synthgrid_assets.products.status import region_digest
 from synthgrid_assets.products.validation import check_world, load_spec
@@ -296,6 +296,27 @@ def test_the_seed_record_names_what_the_layer_depends_on(folder):
         seed_record(Workshop.of(spec, "cafes", folder), next(iter(spec.world.tiling)))
     )
     assert set(record["components"]) == {"process", "thin/slope", "near", "layer/stations"}
+
+
+@pytest.mark.parametrize(("process", "pooled"), [("poisson", True), ("matern_ii", False)])
+def test_only_exact_counts_of_near_layers_are_pooled_over_tiles(folder, process, pooled):
+    change = (
+        'process = "poisson"\npoints_per_km2 = 100.0\nnear = { layer',
+        f"{LAW[process]}near = {{ layer",
+    )
+    spec = spec_of(folder, change)
+    tile = next(iter(spec.world.tiling))
+    rows = make_points(Workshop.of(spec, "cats", folder), tile)
+    assert rows.expected is not None
+    assert np.isfinite(rows.expected)
+    facts = dict(rows.facts)
+    assert [np.isfinite(facts[key]) for key in ("count_variance", "p_randomised")] == [pooled] * 2
+
+
+LAW = {
+    "poisson": 'process = "poisson"\npoints_per_km2 = 100.0\n',
+    "matern_ii": 'process = "matern_ii"\ncandidates_per_km2 = 100.0\nradius = 20.0\n',
+}
 
 
 def test_every_cafe_is_near_a_station_and_nothing_near_was_lost(folder):
