@@ -25,10 +25,10 @@ run: $(VENV)/.run
 	  exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT); fi
 
 test: $(VENV)/.dev lint
-	$(VENV)/bin/python -m pytest -n 2 -m "not slow"
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.dev lint
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

@@ -1,6 +1,6 @@
 """Make the README's picture: four tiles of Riverton, each drawn from its own files.
 
-    python docs/make_pictures.py
+python docs/make_pictures.py
 """
 
 from __future__ import annotations

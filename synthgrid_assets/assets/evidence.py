@@ -11,7 +11,7 @@ import dagster as dg
 from synthgrid_assets.assets.keys import common, layer_key, surface_key
 from synthgrid_assets.assets.metadata import picture_metadata, tests_table
 from synthgrid_assets.assets.resources import DataRoot
-from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.catalogue import POINTS, products_of
 from synthgrid_assets.products.moments import SCHEMA, write_moments
 from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.region_maps import (
@@ -27,7 +27,7 @@ from synthgrid_assets.products.twins import (
     read_baseline,
     write_baseline,
 )
-from synthgrid_assets.products.versions import input_names, pattern_version
+from synthgrid_assets.products.versions import input_names, layer_version, pattern_version
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.storage.journal import Journal
@@ -48,7 +48,7 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         description="One row per tile and test: statistic, expectation, standard error, p-value. "
         "The evidence behind every check, for anyone to query.",
         kinds={"python", "parquet"},
-        code_version="1",
+        code_version=layer_version(spec, layer, products_of(spec.layers[layer])),
         metadata={
             "dagster/column_schema": dg.TableSchema(
                 [dg.TableColumn(field.name, str(field.type)) for field in SCHEMA]
@@ -108,7 +108,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
                 description="Pictures of the region's evidence: points and residuals per tile, "
                 "p-values, and Besag's L among its twins.",
                 kinds={"python"},
-                code_version="1",
+                code_version=layer_version(spec, layer, [POINTS]),
                 **common(world, layer),
             )
         ],

@@ -94,6 +94,8 @@ def _follow(context: dg.OpExecutionContext, run_id: str) -> None:
             if run is None or run.is_finished:
                 break
             time.sleep(POLL_SECONDS)
+    except Exception:  # as a storage that was busy too long: the run itself may well go on
+        raise
     except BaseException:  # an interrupt arrives as any of several classes
         context.instance.run_coordinator.cancel_run(run_id)
         raise

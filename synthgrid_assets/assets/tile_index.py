@@ -14,6 +14,7 @@ from synthgrid_assets.products.catalogue import products_of
 from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.region_maps import counts_map
 from synthgrid_assets.products.status import index_rows
+from synthgrid_assets.products.versions import layer_version
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
@@ -30,7 +31,7 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         description="Manifest of the layer's committed tiles: one GeoParquet file per product "
         "with each tile's box, rows, digest, file and hash. Readers need no glob.",
         kinds={"python", "parquet"},
-        code_version="1",
+        code_version=layer_version(spec, layer, products_of(spec.layers[layer])),
         **common(world, layer),
     )
     def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:

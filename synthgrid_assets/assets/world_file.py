@@ -35,7 +35,13 @@ def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetsDefi
         listed = "\n".join(f"- {problem}" for problem in problems)
         description = f"**This world file has mistakes, so it has no other assets:**\n\n{listed}"
 
-    @dg.asset(key=world_key(name), description=description, kinds={"toml"}, **common(name))
+    @dg.asset(
+        key=world_key(name),
+        description=description,
+        kinds={"toml"},
+        code_version=_content_version(path),
+        **common(name),
+    )
     def world(data: DataRoot) -> dg.MaterializeResult[None]:
         spec = load_spec(path)
         layers = [
@@ -77,6 +83,11 @@ def world_check(name: str, path: Path) -> dg.AssetChecksDefinition:
         )
 
     return world_is_valid
+
+
+def _content_version(path: Path) -> str:
+    """Hash of the file, so that an edited one shows as stale."""
+    return version_hash(path.read_bytes().hex() if path.is_file() else None)
 
 
 def _aligned(rows: list[dict[str, object]]) -> list[dict[str, str]]:

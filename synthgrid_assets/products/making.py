@@ -13,6 +13,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome, Task
 from synthgrid_assets.products.tile import make_tile
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.tiling import Tile
@@ -91,6 +92,8 @@ def make_tiles(
             yield TileMade(tile.key, receipts, kept=True)
     if not missing:
         return  # before the session starts any worker
+    for noun in nouns:  # what killed writers left; live ones are not disturbed
+        sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
     tasks = (
         Task(tile.key, make_tile, (workshop.job, nouns, tile.key)) for tile in _rim_first(missing)
     )

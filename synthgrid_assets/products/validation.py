@@ -65,7 +65,7 @@ def check_world(
         return None, [Problem(file, "", str(error).removeprefix(f"{file}: "))]
     spec, problems = parse(tables, file)
     if spec is None:
-        return None, problems
+        return None, [*problems, *(Problem(file, *found) for found in _raw_mistakes(tables))]
     spec = _with_absolute_inputs(spec, path.resolve().parent)
     return spec, [Problem(file, key, message) for key, message in _mistakes(spec)]
 
@@ -113,23 +113,39 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     yield from _tessellation_mistakes(spec, name)
 
 
+def _raw_mistakes(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Mistakes in processes' parameters where other mistakes leave no spec to look at."""
+    layers = tables.get("layers")
+    for name, table in layers.items() if isinstance(layers, dict) else ():
+        if isinstance(table, dict) and isinstance(table.get("process"), str):
+            own = {key: v for key, v in table.items() if key not in LayerTable.model_fields}
+            if table["process"] != UNION:
+                for key, message in _parameter_mistakes(table["process"], own):
+                    yield f"layers.{name}{key}", message
+
+
 def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
-    family = REGISTRY.get(layer.process)
-    if family is None:
-        hint = nearest(layer.process, [*REGISTRY, UNION])
-        yield ".process", f"unknown process {layer.process!r}{hint}"
-        return
-    allowed = [*LayerTable.model_fields, *family.parameters.model_fields]
-    try:
-        family.parameters.model_validate(layer.parameters)
-    except ValidationError as error:
-        for key, message in mistakes_of(error, allowed):
-            yield f".{key}", message
+    mistakes = list(_parameter_mistakes(layer.process, layer.parameters))
+    yield from mistakes
+    if mistakes:
         return
     try:
         build_process(spec, layer)
     except SpecError as error:
         yield "", str(error)
+
+
+def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    family = REGISTRY.get(name)
+    if family is None:
+        yield ".process", f"unknown process {name!r}{nearest(name, [*REGISTRY, UNION])}"
+        return
+    allowed = [*LayerTable.model_fields, *family.parameters.model_fields]
+    try:
+        family.parameters.model_validate(parameters)
+    except ValidationError as error:
+        for key, message in mistakes_of(error, allowed):
+            yield f".{key}", message
 
 
 def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,8 @@ and the data versions of inputs, known only once those are made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from collections.abc import Mapping
 
 from synthgrid_assets.processes import proximity, superposition, thinning
@@ -157,6 +159,12 @@ def pattern_realisation(spec: WorldSpec, layer: str, data_versions: Mapping[str,
 def key_hex(key: Key) -> str:
     """A stream key in hex, as seed records show it."""
     return f"{int(key[0]):016x}{int(key[1]):016x}"
+
+
+def layer_version(spec: WorldSpec, layer: str, products: Iterable[Product]) -> str:
+    """Version of what is made from several products of a layer, as its tile index."""
+    versions = [asset_version(spec, layer, product).code_version for product in products]
+    return version_hash(["layer", *versions])
 
 
 def tiles_version(spec: WorldSpec) -> str:

@@ -32,7 +32,7 @@ from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.tile import Tessellation
+from synthgrid_assets.tessellation.tile import Tessellation, merge
 from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets.world.marks.table import rasters_of
 from synthgrid_assets.world.seeding import Key
@@ -130,8 +130,27 @@ class Workshop:
         if self._tessellation is None or self._tessellation.cells != cells:
             table = self.table.tessellation
             anchors = table.anchors if table is not None else None
-            self._tessellation = tessellate(self._sites, cells, anchors=anchors)
+            parts = [tessellate(self._sites, unit, anchors=anchors) for unit in self.units(cells)]
+            self._tessellation = parts[0] if len(parts) == 1 else merge(parts)
         return self._tessellation
+
+    def units(self, cells: Cells) -> list[Cells]:
+        """The rectangles that a tile is tessellated in: one, or quarters of quarters.
+
+        With ``decomposition = "quadtree"`` a rectangle that is expected to hold more than
+        ``max_points_per_unit`` is split; the merged rows are the same, bit for bit.
+        """
+        world = self.spec.world
+        small = min(cells.width, cells.height) < 2
+        if world.decomposition == "fixed" or small:
+            return [cells]
+        if not self.sampler.expected_count(cells) > world.max_points_per_unit:
+            return [cells]
+        x, y = (cells.ix0 + cells.ix1) // 2, (cells.iy0 + cells.iy1) // 2
+        west, east = (cells.ix0, x), (x, cells.ix1)
+        south, north = (cells.iy0, y), (y, cells.iy1)
+        quarters = [Cells(a, c, b, d) for c, d in (south, north) for a, b in (west, east)]
+        return [unit for quarter in quarters for unit in self.units(quarter)]
 
     def _sites(self, cells: Cells) -> Sites:
         pattern = self.sampler.points(cells)

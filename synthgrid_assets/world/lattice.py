@@ -136,30 +136,36 @@ class Lattice:
             np.rint((np.asarray(v, float) - o) / self.quantum)
             for v, o in zip((x, y), self.origin, strict=True)
         ]
-        for name, values in zip("xy", scaled, strict=True):
+        for name, given, values in zip("xy", (x, y), scaled, strict=True):
             bad = ~(np.abs(values) < float(CELL_LIMIT * CELL))
             if bad.any():
                 at = int(np.flatnonzero(bad)[0])
                 raise GeometryError(
-                    f"{name} coordinate {(x if name == 'x' else y)[at]!r} (number {at}) is not a "
-                    f"finite position within {CELL_LIMIT} cells of the origin {self.origin}"
+                    f"{name} coordinate {float(given[at])} (number {at}) is not a finite "
+                    f"position within {CELL_LIMIT} cells of the origin {self.origin}"
                 )
         return scaled[0].astype(np.int64), scaled[1].astype(np.int64)
 
     def cells_of(self, bbox: tuple[float, float, float, float]) -> Cells:
-        """The smallest rectangle of cells that covers `bbox` (CRS units).
+        """The smallest rectangle of cells with all lattice positions in `bbox` (CRS units).
 
         Raises
         ------
         GeometryError
             If the box is empty, not finite or outside the lattice's range.
         """
+        if len(bbox) != 4:
+            raise GeometryError(f"bbox {tuple(bbox)}: expected xmin, ymin, xmax, ymax")
         xmin, ymin, xmax, ymax = bbox
         if not (xmin < xmax and ymin < ymax):
             raise GeometryError(
                 f"bbox {bbox} is empty or not finite; give xmin < xmax and ymin < ymax in CRS units"
             )
         x, y = self.quanta(np.array([xmin, xmax]), np.array([ymin, ymax]))
+        east, north = self.metres(x, y)
+        # an end that was rounded down lies after a position that the box holds
+        x[1] += east[1] < xmax
+        y[1] += north[1] < ymax
         cells = Cells(
             int(x[0] >> CELL_BITS),
             int(y[0] >> CELL_BITS),

@@ -111,7 +111,9 @@ def test_named_checks_are_evaluated_once_over_all_committed_tiles(made):
     _, instance, definitions, _ = made
     graph = definitions.get_repository_def().asset_graph
     named = [
-        key for key in graph.asset_check_keys if key.name not in (TILE_CHECK, "world_is_valid", TEST)
+        key
+        for key in graph.asset_check_keys
+        if key.name not in (TILE_CHECK, "world_is_valid", TEST)
     ]
     assert len(named) > 10
     for key in named:

@@ -192,7 +192,6 @@ def made_of(server, world):
     }
 
 
-@pytest.mark.xfail(reason="dagster.yaml sets no limit for this tag yet", strict=True)
 def test_region_jobs_never_fill_the_queue_that_their_runs_wait_in(server, region_run):
     (run,) = server.runs_tagged(WAITING_TAG, "true")[:1]
     assert run["jobName"] == "materialize_region"

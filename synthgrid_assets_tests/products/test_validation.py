@@ -205,6 +205,12 @@ def test_all_mistakes_are_told_in_one_pass(folder):
     assert len(str(raised.value).splitlines()) == 2
 
 
+def test_a_mistake_in_one_table_hides_none_in_another(folder):
+    text = GOOD.replace("tile = 8", "tile = 0").replace("sigma = 40.0", "sigma = -1")
+    _, problems = check_world(written(folder, text))
+    assert {problem.path for problem in problems} == {"world.tile", "layers.cafes.sigma"}
+
+
 @pytest.mark.parametrize("content", ["[world", "\x00", ""])
 def test_a_file_that_is_no_world_is_refused_by_name(folder, content):
     path = written(folder, content)

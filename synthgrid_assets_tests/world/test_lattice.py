@@ -19,7 +19,10 @@ LATTICE = Lattice("EPSG:32633", (500_000.0, 5_400_000.0), 64.0)
 INDEX = st.integers(-CELL_LIMIT, CELL_LIMIT - 1)
 
 
-@pytest.mark.parametrize("bbox", [(1, 0, 0, 1), (0, 0, 0, 1), (np.nan, 0, 1, 1), (0, 0, 1, np.inf)])
+@pytest.mark.parametrize(
+    "bbox",
+    [(1, 0, 0, 1), (0, 0, 0, 1), (np.nan, 0, 1, 1), (0, 0, 1, np.inf), (0, 0, 1), (0, 0, 1, 1, 1)],
+)
 def test_a_box_that_is_empty_or_not_finite_is_refused(bbox):
     with pytest.raises(GeometryError):
         LATTICE.cells_of(bbox)
@@ -72,3 +75,14 @@ def test_metres_and_quanta_are_inverse(x, cell):
 def test_the_cells_of_a_rectangles_bounds_are_the_rectangle(ix, iy, width, height):
     cells = Cells(ix, iy, ix + width, iy + height)
     assert LATTICE.cells_of(LATTICE.bounds(cells)) == cells
+
+
+@given(ix=st.integers(-9, 9), x=st.integers(-2, 2), past=st.sampled_from([0.0, 0.3, 0.5, 0.7]))
+def test_the_cells_of_a_box_hold_all_its_lattice_positions(ix, x, past):
+    """Also where its end lies between the last position of a cell and the next one."""
+    position = ix * CELL + x
+    (metres, _), south = LATTICE.metres(np.array([position]), np.zeros(1)), LATTICE.origin[1]
+    end = float(metres[0]) + past * LATTICE.quantum
+    cells = LATTICE.cells_of((LATTICE.origin[0] - 20 * LATTICE.cell, south, end, south + 1.0))
+    last = position if past else position - 1
+    assert cells.ix0 * CELL <= last < cells.ix1 * CELL

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.random import Philox
+from scipy import stats
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world import seeding
@@ -162,3 +163,26 @@ def test_the_words_are_the_same_without_numba():
     assert done.stdout.strip() == (
         f"{ours} {philox_words([5, 6], -37, 2**40, seeding.NOISE, key).T.tolist()}"
     )
+
+
+@pytest.mark.slow
+def test_a_hundred_million_words_are_uniform_and_serially_independent():
+    """KS on 2**16 bins and chi-square of successive pairs; each fails with probability 1e-6."""
+    key, chunk, chunks = stream_key("uniform"), 1 << 20, 24
+    bins, pairs = np.zeros(1 << 16, np.int64), np.zeros(1 << 16, np.int64)
+    zero = np.zeros(chunk, np.uint64)
+    for number in range(chunks):
+        block = np.arange(number * chunk, (number + 1) * chunk, dtype=np.uint64)
+        stream = philox_words(block, zero, zero, zero, key).T.ravel()
+        bins += np.bincount(stream >> np.uint64(48), minlength=1 << 16)
+        high = (stream >> np.uint64(56)).astype(np.int64)
+        pairs += np.bincount(high[:-1] << 8 | high[1:], minlength=1 << 16)
+    n = int(bins.sum())
+    assert n > 10**8
+    distance = np.abs(np.cumsum(bins) / n - np.arange(1, bins.size + 1) / bins.size).max()
+    assert stats.kstwobign.sf(distance * np.sqrt(n)) > 1e-6
+    # successive pairs overlap: chi-square of pairs less that of single bytes is chi-square
+    singles = pairs.reshape(256, 256).sum(axis=1)
+    excess = stats.chisquare(pairs).statistic - stats.chisquare(singles).statistic
+    freedom = 256 * 256 - 256
+    assert 1e-6 < stats.chi2.sf(excess, freedom) < 1 - 1e-6
