@@ -6,9 +6,7 @@ and the data versions of inputs, known only once those are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from synthgrid_assets.processes import proximity, superposition, thinning
 from synthgrid_assets.processes.registry import REGISTRY, process

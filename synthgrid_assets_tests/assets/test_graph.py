@@ -124,7 +124,7 @@ def test_named_checks_are_evaluated_once_over_all_committed_tiles(made):
 
 
 def test_one_tile_materialises_without_its_neighbours(made, tmp_path, monkeypatch):
-    folder, _, definitions, _ = made
+    _, _, definitions, _ = made
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "alone"))
     instance = local_instance(tmp_path)
     job = definitions.resolve_implicit_global_asset_job_def()
