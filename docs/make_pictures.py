@@ -1,61 +1,85 @@
-"""Make the README's picture: four tiles of Riverton, each drawn from its own files.
+"""Draws the README's picture: four neighbouring tiles, each from its own committed files.
 
-python docs/make_pictures.py
+Run ``.venv/bin/python docs/make_pictures.py`` after a change of the example world. It
+materialises the four tiles into a temporary folder and leaves no other trace.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import geopandas as gpd
 from matplotlib.figure import Figure
+from PIL import Image
 
-from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
-from synthgrid_assets.products.making import PRELOAD, TileMade, make_tiles
-from synthgrid_assets.products.validation import load_spec
-from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets import World
 
 DOCS = Path(__file__).parent
 WORLD = DOCS.parent / "worlds" / "riverton.toml"
-COLUMN, ROW = 7, 9  # the south-western one of the four tiles
-FILLS = ("#dbe9f4", "#e6f0dc", "#fbe9d0", "#eee3f2")
-INK, LINE, BORDER = "#17324d", "#6d8ba5", "#b5651d"
+COLUMNS, ROWS = (10, 12), (6, 8)  # tiles, half-open, counted from the world's first
+COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")
+INK, GREY = "#22303c", "#d3d8dc"
+MARGIN = 170.0  # metres beyond the tiles, where cells cross their borders
+PIXELS, SHADES = 1100, 96
 
 
-def main() -> None:
-    """Make the four tiles, then draw them."""
-    spec = load_spec(WORLD)
-    tiles = [spec.world.tiling.at(COLUMN + i, ROW + j) for j in (0, 1) for i in (0, 1)]
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        workshop = Workshop.of(spec, "cafes", root)
-        with EngineSession(Settings(workers=2), PRELOAD) as engine, Journal(workshop.layout) as log:
-            made = [
-                outcome
-                for nouns in (("points",), ("voronoi",))
-                for outcome in make_tiles(engine, log, workshop, nouns, tiles)
-                if isinstance(outcome, TileMade)
-            ]
-        files = {(o.tile, o.receipts[0].asset): root / o.receipts[0].path for o in made}
-        figure = Figure(figsize=(7.2, 7.2), layout="constrained")
-        axes = figure.subplots()
-        for tile, fill in zip(tiles, FILLS, strict=True):
-            cells = gpd.read_parquet(files[tile.key, "voronoi"])
-            points = gpd.read_parquet(files[tile.key, "points"])
-            cells.plot(ax=axes, facecolor=fill, edgecolor=LINE, linewidth=0.4)
-            points.plot(ax=axes, color=INK, markersize=2.5)
-    bounds = [workshop.lattice.bounds(tile.cells) for tile in tiles]
-    for xmin, ymin, xmax, ymax in bounds:
-        frame = ([xmin, xmax, xmax, xmin, xmin], [ymin, ymin, ymax, ymax, ymin])
-        axes.plot(*frame, color=BORDER, linestyle=(0, (5, 4)), linewidth=0.9)
-    axes.set_xlim(bounds[0][0] - 60, bounds[-1][2] + 60)
-    axes.set_ylim(bounds[0][1] - 60, bounds[-1][3] + 60)
+def materialise(folder: Path) -> Path:
+    """Make points and Voronoi cells of the four tiles, as anyone would; the data root."""
+    root = folder / "data"
+    environment = {**os.environ, "SYNTHGRID_DATA": str(root), "DAGSTER_HOME": str(folder / "home")}
+    tiles = f"{COLUMNS[0]}:{COLUMNS[1]},{ROWS[0]}:{ROWS[1]}"
+    chosen = ("--tiles", tiles, "--layers", "cafes", "--assets", "points,voronoi")
+    synthgrid = (sys.executable, "-c", "from synthgrid_assets.cli import main; main()")
+    command = (*synthgrid, "materialize", str(WORLD), *chosen)
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return root
+
+
+def tile_index(root: Path, product: str) -> gpd.GeoDataFrame:
+    """The manifest of the committed tiles of a product of the cafes."""
+    return gpd.read_parquet(root / "riverton" / "cafes" / f"{product}-tile_index.parquet")
+
+
+def picture(root: Path) -> Figure:
+    """Points and cells of each tile in its colour, tile borders, and the cells around."""
+    figure = Figure(figsize=(8, 8))
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    figure.savefig(DOCS / "four_tiles.png", dpi=80)
+    index = tile_index(root, "voronoi")
+    west, south, east, north = index.total_bounds
+    view = (west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN)
+    around = (view[0] - 500, view[1] - 500, view[2] + 500, view[3] + 500)
+    cells = World.load(WORLD).layer("cafes").voronoi(around)
+    cells.boundary.plot(ax=axes, color=GREY, linewidth=0.8, zorder=1)
+    for colour, file in zip(COLOURS, index["file"], strict=True):
+        gpd.read_parquet(root / file).plot(
+            ax=axes, facecolor=colour, alpha=0.55, edgecolor="white", linewidth=1.0, zorder=2
+        )
+    for colour, file in zip(COLOURS, tile_index(root, "points")["file"], strict=True):
+        gpd.read_parquet(root / file).plot(
+            ax=axes, color=colour, edgecolor=INK, linewidth=0.5, markersize=10, zorder=4
+        )
+    border = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4)), "zorder": 3}
+    edges = index.bounds
+    axes.vlines(sorted({*edges["minx"], *edges["maxx"]}), south, north, **border)
+    axes.hlines(sorted({*edges["miny"], *edges["maxy"]}), west, east, **border)
+    axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As a PNG with few colours, which takes a third of the bytes."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=PIXELS / figure.get_figwidth())
+    few = Image.open(drawn).convert("RGB").quantize(SHADES, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as scratch:
+        save(picture(materialise(Path(scratch))), DOCS / "four_tiles.png")
