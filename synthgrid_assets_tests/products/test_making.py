@@ -77,7 +77,7 @@ def test_a_quadtree_inside_tiles_changes_no_byte(session, tmp_path):
         spec.model_copy(update={"layers": {**spec.layers, "cafes": dense}})
         for spec in (plain, split)
     ]
-    tile = next(iter(plain.world.tiling))
+    tile = list(plain.world.tiling)[1]  # the first one is clipped
     assert len(Workshop.of(worlds[1], "cafes", tmp_path).units(tile.cells)) > 4
     family = (("delaunay", "voronoi", "cell_neighbours"),)
     files = []
