@@ -115,10 +115,7 @@ def source_of(spec: WorldSpec, name: str) -> ComputedSurface | MaskSource | Path
 
 def input_version(spec: WorldSpec, name: str) -> str:
     """Code version of an input's asset: what its values are made from."""
-    source = source_of(spec, name)
-    if isinstance(source, ComputedSurface):
-        return source.code_version
-    return source.code_version(spec.world.lattice)
+    return _code_version(spec, source_of(spec, name))
 
 
 def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
@@ -183,7 +180,8 @@ def open_inputs(
     """The named inputs, read as stored with the given data versions or from their sources."""
     inputs, lattice = Inputs(), spec.world.lattice
     for name in names:
-        source, found = source_of(spec, name), _find(spec, name, layout)
+        source = source_of(spec, name)
+        found = _find(spec, name, layout, source)
         stored = found if found is not None and found.data_version == versions[name] else None
         if isinstance(source, ComputedSurface):
             inputs.surfaces[name] = StoredSurface(stored.path, source) if stored else source
@@ -195,19 +193,29 @@ def open_inputs(
 
 
 def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
-    found = _find(spec, name, layout)
-    return f"{UNMADE}{input_version(spec, name)}" if found is None else found.data_version
+    source = source_of(spec, name)
+    found = _find(spec, name, layout, source)
+    return f"{UNMADE}{_code_version(spec, source)}" if found is None else found.data_version
+
+
+def _code_version(spec: WorldSpec, source: ComputedSurface | MaskSource | PathSource) -> str:
+    if isinstance(source, ComputedSurface):
+        return source.code_version
+    return source.code_version(spec.world.lattice)
 
 
 def _find(
-    spec: WorldSpec, name: str, layout: Layout
+    spec: WorldSpec,
+    name: str,
+    layout: Layout,
+    source: ComputedSurface | MaskSource | PathSource,
 ) -> SurfaceRecord | MaskRecord | PathsRecord | None:
-    source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
+    """The stored input, if it is there as its source is now."""
+    folder = layout.surface(spec.world.name, name)
     if isinstance(source, ComputedSurface):
         return find_surface(folder, source, _stored_cells(spec))
-    if isinstance(source, PathSource):
-        return find_paths(folder, source.code_version(spec.world.lattice))
-    return find_mask(folder, source.code_version(spec.world.lattice))
+    find = find_paths if isinstance(source, PathSource) else find_mask
+    return find(folder, source.code_version(spec.world.lattice))
 
 
 def _stored_cells(spec: WorldSpec) -> Cells:

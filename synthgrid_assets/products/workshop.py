@@ -98,6 +98,7 @@ class Workshop:
         self.layout = Layout(Path(job.root))
         self._retention: tuple[Cells, Retention] | None = None
         self._tessellation: Tessellation | None = None
+        self._datasets: dict[str, Dataset] = {}
 
     @classmethod
     def of(cls, spec: WorldSpec, layer: str, root: Path) -> Workshop:
@@ -211,11 +212,13 @@ class Workshop:
         return pattern_realisation(self.spec, self.layer, dict(self.job.inputs))
 
     def dataset(self, noun: str) -> Dataset:
-        """The dataset that a product's tiles belong to."""
-        return Dataset(
-            self.spec.world.name,
-            self.layer,
-            noun,
-            realisation(self.spec, self.layer, PRODUCTS[noun], dict(self.job.inputs)),
-            self.spec.world.tile,
-        )
+        """The dataset that a product's tiles belong to; hashed once, asked for by every tile."""
+        if noun not in self._datasets:
+            self._datasets[noun] = Dataset(
+                self.spec.world.name,
+                self.layer,
+                noun,
+                realisation(self.spec, self.layer, PRODUCTS[noun], dict(self.job.inputs)),
+                self.spec.world.tile,
+            )
+        return self._datasets[noun]
