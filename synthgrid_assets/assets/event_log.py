@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
+from dagster import AssetKey
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
@@ -47,6 +48,7 @@ INTERNALS = {
     "index_connection": ("self",),
     "run_connection": ("self", "run_id"),
     "store_event": ("self", "event"),
+    "_store_asset_event": ("self", "conn", "event", "event_id"),
     "watch": ("self", "run_id", "cursor", "callback"),
     "wipe": ("self",),
     "dispose": ("self",),
@@ -74,6 +76,7 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         self._shards = _Shards(self._open_shard, self.path_for_shard)
         self._tables: set[str] = set()
         self._columns: set[str] = set()
+        self._last_stored: tuple[AssetKey, str | None, int] | None = None
         super().__init__(str(_under_home(base_dir)), inst_data)
 
     @classmethod
@@ -100,6 +103,15 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         """Store an event; all it adds to the index becomes visible at once."""
         with self.index_connection():
             super().store_event(event)
+
+    def storage_id_just_stored(self, asset: AssetKey, partition: str) -> int | None:
+        """Storage id of a partition's event if it is the last asset event of this process.
+
+        What a check names as its target: remembered, because asking the index for it costs
+        as much as storing the event.
+        """
+        key, tile, storage_id = self._last_stored or (None, None, None)
+        return storage_id if (key, tile) == (asset, partition) else None
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table; a table once seen is not looked for again."""
@@ -128,6 +140,12 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         """Close what is open."""
         super().dispose()
         self._shards.close()
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        super()._store_asset_event(conn, event, event_id)
+        told = event.dagster_event
+        if told is not None and told.is_step_materialization and told.asset_key is not None:
+            self._last_stored = (told.asset_key, told.partition, event_id)
 
     def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
         if column_name not in self._columns and super()._has_asset_key_col_on_connection(

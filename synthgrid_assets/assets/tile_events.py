@@ -30,6 +30,8 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
+from synthgrid_assets.assets.event_log import CachedSqliteEventLogStorage
+
 TILE_CHECK = "tile_is_sound"
 # Dagster adds no event of its own to an output that carries this (unlike the run tag
 # `dagster/defer_asset_events`, which runs started in the UI cannot be given)
@@ -153,13 +155,21 @@ class TileEvents:
 
     def _target(self, result: TileResult) -> AssetCheckEvaluationTargetMaterializationData | None:
         """The event just stored: a check without it does not count for its partition."""
-        tile = {result.tile}
-        ids = self._storage.get_latest_storage_id_by_partition(result.asset, MATERIALIZATION, tile)
-        if result.tile not in ids:
+        storage_id = self._storage_id(result.asset, result.tile)
+        if storage_id is None:
             return None
         return AssetCheckEvaluationTargetMaterializationData(
-            storage_id=ids[result.tile], run_id=self._context.run.run_id, timestamp=time.time()
+            storage_id=storage_id, run_id=self._context.run.run_id, timestamp=time.time()
         )
+
+    def _storage_id(self, asset: dg.AssetKey, tile: str) -> int | None:
+        """Storage id of the tile's latest materialisation; our own log need not look it up."""
+        if isinstance(self._storage, CachedSqliteEventLogStorage):
+            found = self._storage.storage_id_just_stored(asset, tile)
+            if found is not None:
+                return found
+        ids = self._storage.get_latest_storage_id_by_partition(asset, MATERIALIZATION, {tile})
+        return ids.get(tile)
 
     def _latest(self, key: dg.AssetKey) -> dict[str | None, _Input]:
         """The latest materialisations of an asset by tile; under None if it has no tiles."""

@@ -121,6 +121,18 @@ def test_a_run_leaves_the_same_records_as_with_the_stock_storage(home):
     assert story(YAML, "cached") == story(STOCK, "stock")
 
 
+def test_only_the_event_stored_last_is_remembered_and_its_id_is_the_index_s(home):
+    with open_instance(home, "events") as instance:
+        storage, points = instance.event_log_storage, dg.AssetKey("points")
+        assert storage.storage_id_just_stored(points, "1") is None
+        report(instance, "points", [1, 2])
+        kind = DagsterEventType.ASSET_MATERIALIZATION
+        ids = storage.get_latest_storage_id_by_partition(points, kind)
+        assert storage.storage_id_just_stored(points, "2") == ids["2"]
+        assert storage.storage_id_just_stored(points, "1") is None
+        assert storage.storage_id_just_stored(dg.AssetKey("others"), "2") is None
+
+
 def test_the_two_storages_take_turns_on_the_same_files(home):
     events = str(home / "events")
     for turn, sections in enumerate([YAML, STOCK, YAML, STOCK]):
