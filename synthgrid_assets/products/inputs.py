@@ -33,7 +33,7 @@ from synthgrid_assets.storage.surfaces import (
 )
 from synthgrid_assets.world.declared_surfaces import DeclaredSurface
 from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
-from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.world.lattice import CELL_LIMIT, Cells
 from synthgrid_assets.world.masks import Mask, MaskSource
 from synthgrid_assets.world.paths import Paths, PathSource, vector_source
 from synthgrid_assets.world.rasters import RasterSource
@@ -42,6 +42,7 @@ from synthgrid_assets.world.surfaces import ComputedSurface, SourceSurface, Surf
 from synthgrid_assets.world.zarr_rasters import ZarrSource
 
 MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos reach
+EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
 
 
@@ -219,4 +220,4 @@ def _find(
 
 
 def _stored_cells(spec: WorldSpec) -> Cells:
-    return spec.world.tiling.extent.grown(MARGIN)
+    return spec.world.tiling.extent.grown(MARGIN).intersection(EVERYWHERE)
