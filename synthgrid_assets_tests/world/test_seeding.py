@@ -182,7 +182,7 @@ def uniformity(pieces):
     """
     bins, pairs = np.zeros(1 << 16, np.int64), np.zeros(1 << 16, np.int64)
     for words_ in pieces:
-        bins += np.bincount(words_ >> np.uint64(48), minlength=1 << 16)
+        bins += np.bincount((words_ >> np.uint64(48)).astype(np.int64), minlength=1 << 16)
         high = (words_ >> np.uint64(56)).astype(np.int64)
         pairs += np.bincount(high[:-1] << 8 | high[1:], minlength=1 << 16)
     n = int(bins.sum())
