@@ -191,12 +191,14 @@ def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple
     if family is None:
         yield ".process", f"unknown process {name!r}{nearest(name, [*REGISTRY, UNION])}"
         return
-    allowed = [*LayerTable.model_fields, *family.parameters.model_fields]
+    fields = family.parameters.model_fields
+    allowed = [*LayerTable.model_fields, *fields]
     try:
         family.parameters.model_validate(parameters)
     except ValidationError as error:
         for key, message in mistakes_of(error, allowed):
-            yield f".{key}", message
+            what = f" ({fields[key].description})" if key in fields else ""
+            yield f".{key}", message + what
 
 
 def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:

@@ -95,7 +95,7 @@ TOLD = {
     "layers.unknown_process.process": "'tomas'; did you mean thomas?",
     "layers.clusters.parents_per_km2": "nan: input should be a finite number",
     "layers.clusters.mean_offspring": "-1.0: input should be greater than 0",
-    "layers.clusters.sigma": "required",
+    "layers.clusters.sigma": "required (standard deviation",
     "layers.clusters.sgma": "did you mean sigma?",
     "layers.zero.points_per_km2": "0: input should be greater than 0",
     "layers.wide.radius": "at most 12800 m",
