@@ -125,7 +125,7 @@ def inspect_input(spec: WorldSpec, name: str) -> None:
     SpecError
         If a value cannot be used, a mask or surface keeps nothing, or a vertex lies nowhere.
     """
-    source, extent = source_of(spec, name), spec.world.tiling.extent
+    source, extent = source_of(spec, name), Cells(*spec.world.extent)
     if isinstance(source, ComputedSurface):
         if extent.area * source.pixels_per_cell**2 > MAX_INSPECTED:
             return
@@ -141,7 +141,7 @@ def inspect_input(spec: WorldSpec, name: str) -> None:
 
 
 def _refuse_empty(source: MaskSource, mask: Mask, spec: WorldSpec) -> None:
-    extent = spec.world.tiling.extent
+    extent = Cells(*spec.world.extent)
     if mask.is_empty(extent):
         box = ", ".join(f"{edge:.1f}" for edge in spec.world.lattice.bounds(extent))
         raise SpecError(
