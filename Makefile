@@ -6,11 +6,17 @@ VENV ?= .venv
 PORT ?= 3000
 SERVE ?= 1
 WORLD ?= riverton
+NUMPY ?= 2.1.0
+NUMBA ?= 0.61.0
+OTHER ?= .venv-numpy-$(NUMPY)-numba-$(NUMBA)
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+TESTS := synthgrid_assets_tests
+DIGESTS := $(addprefix $(TESTS)/,processes/test_stored_digests.py world/test_seeding.py world/test_exact_math.py \
+  world/marks/test_columns.py products/test_content_digests.py tessellation/test_tessellate.py)
 export DAGSTER_HOME := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-all lint lock
+.PHONY: help run test test-all digests lint lock
 help:
 	@echo "make run     install, materialise the example world, serve the Dagster UI on 127.0.0.1:$(PORT)"
 	@echo "             (SERVE=0 stops before serving, PORT=3001 serves elsewhere)"
@@ -29,6 +35,13 @@ test: $(VENV)/.dev lint
 
 test-all: $(VENV)/.dev lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+# the same bits with the oldest NumPy and numba, or those named: make digests NUMPY=2.3.5 NUMBA=0.63.1
+digests:
+	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
+	@$(OTHER)/bin/python -m pip --disable-pip-version-check --quiet install numpy==$(NUMPY) numba==$(NUMBA) \
+	  -e . pytest pytest-timeout hypothesis mpmath
+	$(OTHER)/bin/python -m pytest $(DIGESTS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

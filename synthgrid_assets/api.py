@@ -6,7 +6,6 @@ tiles (`storage`), Dagster (`assets`); nothing here needs a data root or a run.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.catalogue import products_of
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
 from synthgrid_assets.products.inputs import stored_versions
+from synthgrid_assets.products.sampling import count_bounds
 from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.layout import Layout
@@ -222,13 +222,13 @@ class Layer:
             "thinned by": ", ".join(thinned) or "-",
             "marks": ", ".join(table.marks) or "-",
             "products": ", ".join(product.noun for product in products_of(table)),
-            "expected points": _whole(self._workshop.sampler.expected_count(extent)),
+            "expected points": _whole(*count_bounds(self._workshop.sampler, extent)),
         }
 
 
-def _whole(expected: float) -> int | str:
-    """A number of points as a person reads it; some laws have no known mean."""
-    return "unknown" if math.isnan(expected) else round(expected)
+def _whole(low: float, high: float) -> int | str:
+    """A number of points as a person reads it; between bounds where only those are known."""
+    return round(low) if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
 
 
 def _frame(table: pa.Table, crs: str) -> gpd.GeoDataFrame:

@@ -90,7 +90,7 @@ def world_check(
     mistaken = 0
     for name in worlds:
         path = find_world(name)
-        _, problems = check_world(path, _overrides(overrides))
+        _, problems = check_world(path, _overrides(overrides), contents=True)
         mistaken += bool(problems)
         for problem in problems:
             err.print(_plain(str(problem)), highlight=False, soft_wrap=True)

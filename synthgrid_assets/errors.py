@@ -20,7 +20,18 @@ class SynthGridError(Exception):
 
 
 class SpecError(SynthGridError):
-    """A world file, a parameter or an input that cannot be used as given."""
+    """A world file, a parameter or an input that cannot be used as given.
+
+    Parameters
+    ----------
+    message : str
+    key : str, optional
+        The parameter at fault, where it is one: the end of its key path in a world file.
+    """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class GeometryError(SynthGridError):

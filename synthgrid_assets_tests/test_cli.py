@@ -220,6 +220,21 @@ def test_a_dry_run_makes_nothing(fresh, datasets, tmp_path):
     assert not (tmp_path / "home").exists()
 
 
+def test_a_process_of_unknown_intensity_is_estimated_by_its_bounds(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path))
+    shown = json.loads(synthgrid("world", "show", "menagerie", "--json").stdout)
+    expected = {layer["layer"]: layer["expected points"] for layer in shown["layers"]}
+    low, high = (int(bound.replace(",", "")) for bound in expected["strauss"].split(" to "))
+    assert 0 < low < high < 700 * 64 * 64 * 0.064**2
+    rows = json.loads(synthgrid("materialize", "menagerie", "--dry-run", "--json").stdout)
+    by_layer = {row["layer"]: row["rows"] for row in rows if row["asset"] == "points"}
+    assert low < by_layer.pop("strauss") < high
+    assert "to" in expected.pop("hard_core")
+    assert by_layer.pop("hard_core") > 0
+    expected.pop("strauss")
+    assert by_layer == expected
+
+
 def test_nothing_is_left_to_make_in_a_made_world(world):
     rows = json.loads(synthgrid("materialize", world, "--dry-run", "--json").stdout)
     assert {row["tiles to make"] for row in rows} == {0}

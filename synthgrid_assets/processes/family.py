@@ -90,12 +90,15 @@ def quanta(process: str, name: str, metres: float, cell_metres: float) -> int:
     if length < 1:
         raise SpecError(
             f"{process}: {name} = {metres!r} m is shorter than the lattice resolves "
-            f"({cell_metres / CELL:.3g} m); use a smaller `world.cell`"
+            f"({cell_metres / CELL:.3g} m); use a smaller `world.cell`",
+            name,
         )
     if length > MAX_REACH_CELLS * CELL:
         raise SpecError(
             f"{process}: {name} = {metres!r} m is longer than {MAX_REACH_CELLS} atom cells of "
-            f"{cell_metres!r} m; use a larger `world.cell`"
+            f"{cell_metres!r} m, so at most {MAX_REACH_CELLS * cell_metres:.6g} m; use a "
+            "larger `world.cell`",
+            name,
         )
     return length
 
@@ -122,5 +125,6 @@ def check_density(process: str, name: str, mean: Fraction, variance: float | Non
     if expected + spread >= MAX_POINTS_PER_CELL:
         raise SpecError(
             f"{process}: {name} gives {expected:.6g} points per atom cell, with their spread too "
-            f"near the limit of {MAX_POINTS_PER_CELL}; use a smaller `world.cell`"
+            f"near the limit of {MAX_POINTS_PER_CELL}; use a smaller `world.cell`",
+            name.split(" ")[0],
         )

@@ -138,10 +138,13 @@ class ThinnedProcess:
 
     def expected_count(self, cells: Cells) -> float:
         """Expected number of points in a rectangle of cells."""
-        kept = math.fsum(
+        return self.law.intensity * self.kept_area(cells)
+
+    def kept_area(self, cells: Cells) -> float:
+        """The integral of the retention over a rectangle of cells, in cells."""
+        return math.fsum(
             float(self.retention(block).mean()) * block.area for block in _blocks(cells)
         )
-        return self.law.intensity * kept
 
 
 def _blocks(cells: Cells) -> Iterator[Cells]:

@@ -49,7 +49,7 @@ def told_dataset_id(spec: WorldSpec, layout: Layout) -> str:
     """The dataset id, or what has to be made before it is known, for a person."""
     versions = stored_versions(spec, layout)
     unmade = ", ".join(f"{spec.world.name}/surface/{name}" for name in _unmade(spec, versions))
-    return dataset_id(spec, versions) or f"known once {unmade} has been materialised"
+    return dataset_id(spec, versions) or f"known after materialising {unmade}"
 
 
 def _unmade(spec: WorldSpec, data_versions: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from synthgrid_assets.engine.task import usable_cores
 from synthgrid_assets.privacy.blocks import blocks_owned_by
+from synthgrid_assets.products.sampling import count_bounds
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -79,7 +80,7 @@ def _expected_rows(workshop: Workshop, noun: str, tile: Tile) -> float:
         return float(tile.cells.area)
     if noun == "counts_release":
         return float(len(blocks_owned_by(tile.cells, workshop.spec.world.tiling.extent)))
-    points = workshop.sampler.expected_count(Cells(*tile.cells))
+    points = sum(count_bounds(workshop.sampler, Cells(*tile.cells))) / 2
     return {"delaunay": 2, "cell_neighbours": 6}.get(noun, 1) * points
 
 

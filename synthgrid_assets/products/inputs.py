@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthgrid_assets.errors import StorageError
+from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.paths import (
     PathsRecord,
@@ -33,7 +33,7 @@ from synthgrid_assets.storage.surfaces import (
 )
 from synthgrid_assets.world.declared_surfaces import DeclaredSurface
 from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
-from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.world.lattice import CELL_LIMIT, Cells
 from synthgrid_assets.world.masks import Mask, MaskSource
 from synthgrid_assets.world.paths import Paths, PathSource, vector_source
 from synthgrid_assets.world.rasters import RasterSource
@@ -42,6 +42,8 @@ from synthgrid_assets.world.surfaces import ComputedSurface, SourceSurface, Surf
 from synthgrid_assets.world.zarr_rasters import ZarrSource
 
 MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos reach
+EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
+MAX_INSPECTED = 1 << 24  # pixels: seconds of work
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
 
 
@@ -113,6 +115,41 @@ def source_of(spec: WorldSpec, name: str) -> ComputedSurface | MaskSource | Path
     return vector_source(table.vector, table.layer)
 
 
+def inspect_input(spec: WorldSpec, name: str) -> None:
+    """Read what an input holds in the extent, as making it would; nothing is stored.
+
+    A surface of more than `MAX_INSPECTED` pixels is left to be judged when it is made.
+
+    Raises
+    ------
+    SpecError
+        If a value cannot be used, a mask or surface keeps nothing, or a vertex lies nowhere.
+    """
+    source, extent = source_of(spec, name), Cells(*spec.world.extent)
+    if isinstance(source, ComputedSurface):
+        if extent.area * source.pixels_per_cell**2 > MAX_INSPECTED:
+            return
+        if not source.thresholds(extent).any():
+            raise SpecError(
+                f"{source.label}: 0 everywhere in the world's extent, so no point could ever be "
+                "kept; use a source that covers the world, or another extent"
+            )
+    elif isinstance(source, MaskSource):
+        _refuse_empty(source, source.load(spec.world.lattice), spec)
+    else:
+        source.load(spec.world.lattice)
+
+
+def _refuse_empty(source: MaskSource, mask: Mask, spec: WorldSpec) -> None:
+    extent = Cells(*spec.world.extent)
+    if mask.is_empty(extent):
+        box = ", ".join(f"{edge:.1f}" for edge in spec.world.lattice.bounds(extent))
+        raise SpecError(
+            f"{source.path}: no polygon meets the world's extent ({box} in {spec.world.crs}), so "
+            "no point could ever be kept; check the file's CRS, or use another extent"
+        )
+
+
 def input_version(spec: WorldSpec, name: str) -> str:
     """Code version of an input's asset: what its values are made from."""
     return _code_version(spec, source_of(spec, name))
@@ -124,7 +161,7 @@ def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
     Raises
     ------
     SpecError
-        If a value of the source cannot be used; the message names its place.
+        If a value of the source cannot be used, with its place, or nothing would be kept.
     """
     source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
     lattice, extent = spec.world.lattice, spec.world.tiling.extent
@@ -145,6 +182,7 @@ def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
         facts = {"points": kept.points, "lines": kept.lines, "vertices": kept.vertices}
         return InputMade(kept.data_version, kept.path, facts, paths_picture(paths, extent))
     mask = source.load(lattice)
+    _refuse_empty(source, mask, spec)
     stored = store_mask(folder, mask, source.code_version(lattice))
     facts = {"polygons": stored.polygons, "rings": stored.rings, "vertices": stored.vertices}
     return InputMade(stored.data_version, stored.path, facts, mask_picture(mask, extent))
@@ -219,4 +257,4 @@ def _find(
 
 
 def _stored_cells(spec: WorldSpec) -> Cells:
-    return spec.world.tiling.extent.grown(MARGIN)
+    return spec.world.tiling.extent.grown(MARGIN).intersection(EVERYWHERE)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.commit import commit_bytes
-from synthgrid_assets.storage.geoparquet import serialise
+from synthgrid_assets.storage.geoparquet import FACT_PREFIX, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 
@@ -58,7 +58,8 @@ def moments_table(workshop: Workshop) -> pa.Table:
 def write_moments(workshop: Workshop) -> tuple[Path, pa.Table]:
     """Write the table beside the layer's products; returns its path and itself."""
     path = workshop.layout.report(workshop.spec.world.name, workshop.layer, "moments")
-    table = moments_table(workshop)
+    named = {f"{FACT_PREFIX}{name}": fact for name, fact in workshop.facts_of_layer.items()}
+    table = moments_table(workshop).replace_schema_metadata(named)
     commit_bytes(path, serialise(table))
     return path, table
 

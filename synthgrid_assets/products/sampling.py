@@ -21,6 +21,8 @@ from synthgrid_assets.products.versions import (
     thinning_components,
 )
 from synthgrid_assets.statistics.cluster_counts import DiscClusters, GaussianClusters
+from synthgrid_assets.statistics.moments import BoundedLaw
+from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.seeding import Key, stream_key
 from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
 
@@ -90,6 +92,19 @@ def leaves_of(sampler: Sampler) -> list[ThinnedProcess]:
     if isinstance(sampler, Superposition):
         return [leaf for member in sampler.members for leaf in leaves_of(member)]
     return [sampler]
+
+
+def count_bounds(sampler: Sampler, cells: Cells) -> tuple[float, float]:
+    """Bounds of the expected number of points in a rectangle: equal where the law is known.
+
+    The intensity of a Gibbs process is known between two certified bounds only.
+    """
+    low = high = 0.0
+    for leaf in leaves_of(sampler):
+        known, area = leaf.law.intensity, leaf.kept_area(cells)
+        bounds = leaf.law.intensity_bounds if isinstance(leaf.law, BoundedLaw) else (known, known)
+        low, high = low + bounds[0] * area, high + bounds[1] * area
+    return low, high
 
 
 def is_near(sampler: ThinnedProcess) -> bool:

@@ -62,7 +62,8 @@ def index_rows(workshop: Workshop) -> list[dict[str, Any]]:
     extent = workshop.spec.world.tiling.extent
     with Journal(workshop.layout) as journal:
         for noun in workshop.products:
-            facts = write_tile_index(journal, workshop.dataset(noun), workshop.lattice, extent)
+            dataset, more = workshop.dataset(noun), workshop.facts(noun)
+            facts = write_tile_index(journal, dataset, workshop.lattice, extent, more=more)
             path = journal.layout.tile_index(workshop.spec.world.name, workshop.layer, noun)
             rows.append(
                 {

@@ -6,7 +6,7 @@ file (`world.worldfile`), and what only shows while a surface is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.products.composition import composition_mistakes, has_cycle, is_thinned
-from synthgrid_assets.products.inputs import source_of
+from synthgrid_assets.products.inputs import input_version, inspect_input, source_of
 from synthgrid_assets.products.sampling import build_process
+from synthgrid_assets.products.sound_part import sound_part
 from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.marks.table import RESERVED_COLUMNS, mark_mistakes
 from synthgrid_assets.world.paths import PathSource
@@ -32,7 +33,6 @@ from synthgrid_assets.world.worldfile import (
     Problem,
     mistakes_of,
     nearest,
-    parse,
     read_toml,
     refuse,
 )
@@ -55,23 +55,65 @@ def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> WorldSp
 
 
 def check_world(
-    path: Path, overrides: Mapping[str, Any] | None = None
+    path: Path, overrides: Mapping[str, Any] | None = None, *, contents: bool = False
 ) -> tuple[WorldSpec | None, list[Problem]]:
-    """The spec of a world file as far as it can be read, and all its mistakes."""
+    """The spec of a world file, if it has one, and all its mistakes in the file's order.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : mapping, optional
+        By dotted key.
+    contents : bool
+        Also look at what the inputs hold in the extent, as far as that takes seconds.
+    """
     file = str(path)
     try:
         tables = read_toml(path, overrides)
     except SpecError as error:
         return None, [Problem(file, "", str(error).removeprefix(f"{file}: "))]
-    spec, problems = parse(tables, file)
-    if spec is None:
-        return None, [*problems, *(Problem(file, *found) for found in _raw_mistakes(tables))]
-    spec = _with_absolute_inputs(spec, path.resolve().parent)
-    return spec, [Problem(file, key, message) for key, message in _mistakes(spec)]
+    try:
+        spec = _with_absolute_inputs(WorldSpec.model_validate(tables), path)
+    except ValidationError as error:
+        found = _with_wrong_structure(tables, path, error, contents)
+        return None, [Problem(file, *own) for own in _in_order(tables, found)]
+    return spec, [Problem(file, *own) for own in _mistakes(spec, contents)]
 
 
-def _with_absolute_inputs(spec: WorldSpec, folder: Path) -> WorldSpec:
-    absolute = {}
+def _with_wrong_structure(
+    tables: Mapping[str, Any], path: Path, error: ValidationError, contents: bool
+) -> Iterator[tuple[str, str]]:
+    """The mistakes in the structure, and those in what is sound beside them."""
+    yield from mistakes_of(error)
+    part = sound_part(tables, error)
+    if part is None:
+        yield from _raw_mistakes(tables)
+        return
+    yield from _raw_mistakes(tables, part.layers)
+    for key, message in _mistakes(_with_absolute_inputs(part.spec, path), contents):
+        if not part.follows(tables, key):
+            yield key, message
+
+
+def _in_order(tables: Mapping[str, Any], found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Each mistake once, those of one table together, in the file's order."""
+    places = [
+        [top, name]
+        for top, table in tables.items()
+        for name in (table if top in ("inputs", "layers") and isinstance(table, dict) else [""])
+    ]
+
+    def place(mistake: tuple[str, str]) -> int:
+        top, name, *_ = *mistake[0].split("."), ""
+        here = [top, name if top in ("inputs", "layers") else ""]
+        return places.index(here) if here in places else -1
+
+    return sorted(dict.fromkeys(found), key=place)
+
+
+def _with_absolute_inputs(spec: WorldSpec, path: Path) -> WorldSpec:
+    """The spec with its inputs' files found from the folder of the world file."""
+    folder, absolute = path.resolve().parent, {}
     for name, table in spec.inputs.items():
         files = [key for key in ("raster", "vector", "zarr") if hasattr(table, key)]
         found = {key: folder / getattr(table, key) for key in files}
@@ -79,14 +121,16 @@ def _with_absolute_inputs(spec: WorldSpec, folder: Path) -> WorldSpec:
     return spec.model_copy(update={"inputs": absolute})
 
 
-def _mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
+def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
     try:
         assert spec.world.tiling
     except SpecError as error:
         yield "world.tile", str(error)
     for name in spec.inputs:
         try:
-            source_of(spec, name)
+            input_version(spec, name)  # opens the file, and hashes it
+            if contents:
+                inspect_input(spec, name)
         except SpecError as error:
             yield f"inputs.{name}", str(error)
     for name, layer in spec.layers.items():
@@ -113,10 +157,17 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     yield from _tessellation_mistakes(spec, name)
 
 
-def _raw_mistakes(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Mistakes in processes' parameters where other mistakes leave no spec to look at."""
+def _raw_mistakes(
+    tables: Mapping[str, Any], names: Container[str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Mistakes in processes' parameters where other mistakes leave no spec to look at.
+
+    Of all layers, or of the named ones.
+    """
     layers = tables.get("layers")
     for name, table in layers.items() if isinstance(layers, dict) else ():
+        if names is not None and name not in names:
+            continue
         if isinstance(table, dict) and isinstance(table.get("process"), str):
             own = {key: v for key, v in table.items() if key not in LayerTable.model_fields}
             if table["process"] != UNION:
@@ -132,7 +183,7 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     try:
         build_process(spec, layer)
     except SpecError as error:
-        yield "", str(error)
+        yield f".{error.key}" if error.key else "", str(error)
 
 
 def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -140,12 +191,14 @@ def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple
     if family is None:
         yield ".process", f"unknown process {name!r}{nearest(name, [*REGISTRY, UNION])}"
         return
-    allowed = [*LayerTable.model_fields, *family.parameters.model_fields]
+    fields = family.parameters.model_fields
+    allowed = [*LayerTable.model_fields, *fields]
     try:
         family.parameters.model_validate(parameters)
     except ValidationError as error:
         for key, message in mistakes_of(error, allowed):
-            yield f".{key}", message
+            what = f" ({fields[key].description})" if key in fields else ""
+            yield f".{key}", message + what
 
 
 def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:

@@ -194,12 +194,13 @@ class Workshop:
 
     def facts(self, noun: str) -> dict[str, str]:
         """What a file of a product says of itself in its metadata."""
-        facts = {
-            "world": self.spec.world.name,
-            "layer": self.layer,
-            "asset": noun,
-            "realisation": self.dataset(noun).realisation,
-        }
+        own = {"asset": noun, "realisation": self.dataset(noun).realisation}
+        return self.facts_of_layer | own
+
+    @property
+    def facts_of_layer(self) -> dict[str, str]:
+        """What every file of the layer says of itself: world, layer and, if known, dataset id."""
+        facts = {"world": self.spec.world.name, "layer": self.layer}
         return facts | ({"dataset_id": self.job.dataset_id} if self.job.dataset_id else {})
 
     def version(self, noun: str) -> AssetVersion:

@@ -244,8 +244,12 @@ def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     return _varying(law, retention)
 
 
+@lru_cache(maxsize=1)
 def _superposed(law: SuperpositionLaw, retention: Retention) -> CountDistribution:
-    """The sum of the members' counts: exact where each is Poisson's or tabulated."""
+    """The sum of the members' counts: exact where each is Poisson's or tabulated.
+
+    Kept for the same `Retention`, as in `_varying`, which keeps too few for many members.
+    """
     if untestable(law, retention):
         return UnknownCounts()
     members = [count_distribution(member, kept) for member, kept in parts_of(law, retention)]

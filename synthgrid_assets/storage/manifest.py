@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +86,7 @@ def write_tile_index(
     lattice: Lattice,
     extent: Cells,
     path: Path | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> IndexFacts:
     """Write the manifest of a dataset's tiles within `extent`, atomically, from the journal.
 
@@ -102,6 +103,8 @@ def write_tile_index(
         Records of tiles that a world of another extent has clipped differently are left out.
     path : Path, optional
         The file; by default the one where readers look for the asset's index.
+    more : mapping of str to str, optional
+        Further facts for the file's metadata, as the dataset id.
 
     Raises
     ------
@@ -121,6 +124,7 @@ def write_tile_index(
             digest = add_digests([digest, *(digest_from_hex(r.digest) for r in made)])
             bounds = [_union([*bounds, *(lattice.bounds(r.cells) for r in group)])]
         facts = {"digest": digest_hex(digest), "rows": str(rows), "tiles": str(tiles)}
+        facts |= more or {}
         writer.add_key_value_metadata(_metadata(dataset, lattice, bounds, facts))
     return IndexFacts(tiles, rows, digest_hex(digest), file_facts(path))
 

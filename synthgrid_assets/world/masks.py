@@ -116,8 +116,10 @@ class Mask:
         return out
 
     def is_empty(self, cells: Cells) -> bool:
-        """Whether no part of the cells lies inside."""
-        return not self.coverage(cells).any()
+        """Whether no part of the cells lies inside; as fast for a wide rectangle as for a cell."""
+        box = shapely.box(*cells.check())
+        nearby = self.polygons[self._tree.query(box)]
+        return not (shapely.area(shapely.intersection(nearby, box)) > 0).any()
 
     @cached_property
     def polygons(self) -> NDArray[np.object_]:

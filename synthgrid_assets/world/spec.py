@@ -15,7 +15,7 @@ from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, Za
 from synthgrid_assets.world.lattice import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.world.marks.table import MarkTable
 from synthgrid_assets.world.tables import Model, one_key_of
-from synthgrid_assets.world.tiling import Tiling
+from synthgrid_assets.world.tiling import MAX_SIDE, Tiling
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 RESERVED_LAYERS = frozenset({"surface", "tiles", "world"})
@@ -54,7 +54,7 @@ class WorldTable(Model):
     origin: tuple[float, float] = (0.0, 0.0)
     cell: Annotated[float, Field(gt=0, le=100_000)]
     extent: tuple[CellIndex, CellIndex, CellIndex, CellIndex]
-    tile: Annotated[int, Field(strict=True, ge=1, le=4096)]
+    tile: Annotated[int, Field(strict=True, ge=1, le=MAX_SIDE)]
     decomposition: Literal["fixed", "quadtree"] = "fixed"
     max_points_per_unit: Annotated[int, Field(strict=True, ge=1000)] = 200_000
 

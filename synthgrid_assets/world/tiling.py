@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.lattice import Cells
 
+MAX_SIDE = 4096  # cells along a tile
 MAX_TILES = 10_000  # Dagster's UI is usable to about this many partitions
 _AXIS_KEY = re.compile(r"^([+-]\d{7})_(\d+)$")
 
@@ -110,10 +111,12 @@ class Tiling:
                 > MAX_TILES
             ):
                 needed += 1
+            remedy = f"world.tile = {needed} or more (it changes no result)"
+            if needed > MAX_SIDE:
+                remedy = f"a smaller extent or larger cells (world.tile is at most {MAX_SIDE})"
             raise SpecError(
                 f"world.tile = {self.side} cuts the extent into {len(self)} tiles, more than the "
-                f"{MAX_TILES} that the Dagster UI can show; use world.tile = {needed} or more "
-                "(it changes no result)"
+                f"{MAX_TILES} that the Dagster UI can show; use {remedy}"
             )
 
     @property

@@ -1,7 +1,7 @@
 """Reading a world file: TOML, overrides, and mistakes told by file and key path.
 
-Belongs here: the way from text to a structurally valid `WorldSpec`. Not here: rules
-that need a process or an input's content (`products.validation`).
+Belongs here: the way from text to tables, and from pydantic's errors to messages. Not here:
+rules that need a process or an input's content (`products.validation`).
 """
 
 from __future__ import annotations
@@ -103,14 +103,6 @@ def read_toml(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[st
     for dotted, value in (overrides or {}).items():
         _set(tables, dotted, value, path)
     return tables
-
-
-def parse(tables: Mapping[str, Any], file: str) -> tuple[WorldSpec | None, list[Problem]]:
-    """The spec that `tables` describe, or None with the mistakes that prevent it."""
-    try:
-        return WorldSpec.model_validate(tables), []
-    except ValidationError as error:
-        return None, [Problem(file, *mistake) for mistake in mistakes_of(error)]
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -206,10 +206,18 @@ def test_a_second_run_keeps_committed_tiles_and_reports_them_again(made):
     assert record.asset_materialization.metadata["kept"].value is True
 
 
-def test_a_wrong_world_is_a_group_of_its_own_and_others_still_load(tmp_path):
+@pytest.mark.parametrize(
+    ("found", "planted", "key"),
+    [
+        ("tile = 8", "tile = 0", "world.tile"),
+        ("tile = 8", 'tile = 8\n[inputs.gone]\nvector = "gone.geojson"', "inputs.gone"),
+        ("tile = 8", 'tile = 8\n[inputs.gone]\nraster = "gone.tif"', "inputs.gone"),
+    ],
+)
+def test_a_wrong_world_is_a_group_of_its_own_and_others_still_load(tmp_path, found, planted, key):
     good = write_small_world(tmp_path)
     bad = tmp_path / "wrong.toml"
-    bad.write_text(SMALL.replace('"small"', '"wrong"').replace("tile = 8", "tile = 0"))
+    bad.write_text(SMALL.replace('"small"', '"wrong"').replace(found, planted))
     definitions = build_definitions([good, bad])
     graph = definitions.get_repository_def().asset_graph
     assert layer_key("small", "cafes", "points") in graph.get_all_asset_keys()
@@ -222,7 +230,7 @@ def test_a_wrong_world_is_a_group_of_its_own_and_others_still_load(tmp_path):
     result = job.execute_in_process(instance=instance)
     (evaluation,) = result.get_asset_check_evaluations()
     assert not evaluation.passed
-    assert "world.tile" in str(evaluation.description)
+    assert key in str(evaluation.description)
 
 
 def test_two_worlds_of_one_name_do_not_shadow_each_other(tmp_path):

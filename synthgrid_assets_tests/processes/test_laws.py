@@ -4,6 +4,7 @@ Samples are independent twins (one key each), never windows of one world. Statis
 means over twins, so each |t| exceeds LIMIT with probability below 1e-6.
 """
 
+import dataclasses
 import functools
 import math
 from itertools import pairwise
@@ -12,8 +13,17 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.spatial import cKDTree
+from scipy.stats import chisquare
 
+from synthgrid_assets.processes.poisson import PoissonLaw
+from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.statistics.count_distribution import (
+    PoissonCounts,
+    TabulatedCounts,
+    count_distribution,
+)
+from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.processes.examples import example
 
@@ -85,6 +95,43 @@ def test_pairs_have_the_k_function_of_the_law(name):
     expected = law.intensity**2 * SIDE**2 * law.k_function(RADII)
     for column, value, radius in zip(pairs.T, expected, RADII, strict=True):
         assert abs(t_statistic(column, value)) < LIMIT, radius
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_pairs_have_the_l_function_of_the_law(name):
+    """L = sqrt(K / pi) of all twins together; its error from that of K, to first order."""
+    pairs, law = twins(name)[2], example(name).law
+    k = pairs / (law.intensity**2 * SIDE**2)
+    error = k.std(axis=0, ddof=1) / math.sqrt(TWINS)
+    estimate, stated = np.sqrt(k.mean(axis=0) / math.pi), np.sqrt(law.k_function(RADII) / math.pi)
+    slope = 1 / (2 * math.pi * np.maximum(estimate, NONE))
+    np.testing.assert_array_less(abs(estimate - stated), LIMIT * slope * error + 1e-7)
+
+
+def chi_square(counts: np.ndarray, law: Law) -> float:
+    """P-value of counts against the law's exact distribution, in classes of 50 or more."""
+    distribution = count_distribution(law, Retention.full(SIDE, SIDE))
+    assert isinstance(distribution, PoissonCounts | TabulatedCounts)
+    first, pmf = distribution.table()
+    cumulative = np.cumsum(pmf)
+    ends = np.unique(np.searchsorted(cumulative, np.arange(1, 30) / 30))
+    expected = TWINS * np.diff(cumulative[ends], prepend=0.0, append=1.0)
+    classes = np.searchsorted(first + ends, counts, side="left")
+    observed = np.bincount(classes, minlength=expected.size)
+    return float(chisquare(observed, expected).pvalue)
+
+
+@pytest.mark.parametrize("name", ["poisson", "thomas", "matern_cluster"])
+def test_counts_have_the_exact_distribution_of_the_law(name):
+    assert chi_square(twins(name)[0], example(name).law) > 1e-6
+
+
+@pytest.mark.parametrize("name", ["thomas", "matern_cluster"])
+def test_other_clusters_of_the_same_mean_are_told_apart_by_the_counts(name):
+    law = example(name).law
+    larger = dataclasses.replace(law, kappa=law.kappa / 1.5, mu=law.mu * 1.5)
+    assert chi_square(twins(name)[0], larger) < 1e-6
+    assert chi_square(twins(name)[0], PoissonLaw(law.intensity)) < 1e-6
 
 
 @pytest.mark.parametrize("name", WITH_G)

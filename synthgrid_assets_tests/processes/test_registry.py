@@ -1,7 +1,9 @@
 """The registry: every fault of a layer's parameters is named, every family keeps its contract."""
 
 import re
+import tomllib
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from synthgrid_assets.world.lattice import CELL
 from synthgrid_assets.world.seeding import stream_key
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PARAMETERS, example
 
+PROJECT = Path(__file__).parents[2]
 THOMAS = {"parents_per_km2": 4.0, "mean_offspring": 12.0, "sigma": 40.0}
 EVERY = sorted(REGISTRY)
 
@@ -82,8 +85,18 @@ def test_every_family_keeps_the_protocol(name):
     assert built.reach >= 0
 
 
-def test_every_family_has_an_example():
+def test_every_family_has_an_example_and_a_layer_in_the_menagerie():
     assert sorted(PARAMETERS) == EVERY
+    menagerie = tomllib.loads((PROJECT / "worlds" / "menagerie.toml").read_text())
+    assert sorted(layer["process"] for layer in menagerie["layers"].values()) == EVERY
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_family_and_its_parameters_stand_in_the_guide(name):
+    guide = (PROJECT / "docs" / "world-file.md").read_text()
+    (row,) = [line for line in guide.splitlines() if line.startswith("|") and f"`{name}`" in line]
+    for parameter in REGISTRY[name].parameters.model_fields:
+        assert re.search(rf"`{parameter}\b", row), parameter
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**4), st.integers(-6, 3))

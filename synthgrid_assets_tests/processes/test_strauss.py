@@ -20,6 +20,7 @@ from synthgrid_assets_tests.processes.examples import CELL_METRES, PER_CELL
 
 SIDE, TWINS, PROBES = 16, 60, 4000
 LIMIT = 5.6  # Student's t with 59 degrees of freedom: 6.0e-7 on both sides together
+DISTANCES = np.array([0.5, 1.0, 1.5, 2.5, 4.0])  # radii, for pairs
 CASES = [(8, Fraction(1, 2), 0.15), (8, Fraction(0), 0.15), (4, Fraction(1, 10), 0.25)]
 
 
@@ -61,7 +62,8 @@ def identity(case: int) -> np.ndarray:
     """Georgii-Nguyen-Zessin: left side minus right, for 0, 1, 2 neighbours and in all.
 
     ``E #{x in W with k neighbours} = beta gamma^k E |{u in W with k neighbours}|``; the
-    area is estimated by uniform probes. One row per twin.
+    area is estimated by uniform probes. One row per twin: these, the number of points, and
+    `pair_terms`.
     """
     beta, gamma, radius = CASES[case]
     quanta = round(radius * CELL)
@@ -81,8 +83,22 @@ def identity(case: int) -> np.ndarray:
             for k in range(3)
         ]
         row.append(len(inside) - beta * area * (float(gamma) ** of_probes).mean())
-        rows.append([*row, len(inside)])
+        pairs = pair_terms(tree, inside, probes, quanta, beta * area * float(gamma) ** of_probes)
+        rows.append([*row, len(inside), *pairs])
     return np.array(rows)
+
+
+def pair_terms(tree, inside, probes, quanta, weight):
+    """The identity for the number of points within each of the `DISTANCES`.
+
+    ``E sum over x in W of n_r(x) = E integral over W of n_r(u) lambda(u)``, whose left side
+    is ``lambda**2 |W| K(r)``, with the conditional intensity ``lambda(u) = beta gamma^n_R(u)``:
+    what there is in place of a closed K.
+    """
+    for distance in DISTANCES * quanta:
+        of_points = tree.query_ball_point(inside, distance, return_length=True) - 1
+        of_probes = tree.query_ball_point(probes, distance, return_length=True)
+        yield of_points.sum() - (weight * of_probes).mean()
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
@@ -91,6 +107,16 @@ def test_the_georgii_nguyen_zessin_identity_holds(case, term):
     sample = identity(case)[:, term]
     if not sample.any():
         return  # a hard core has no neighbours on either side
+    assert abs(stats.ttest_1samp(sample, 0).statistic) < LIMIT
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+@pytest.mark.parametrize("term", range(len(DISTANCES)))
+def test_the_identity_holds_for_pairs_at_five_distances(case, term):
+    sample = identity(case)[:, 5 + term]
+    if CASES[case][1] == 0 and DISTANCES[term] <= 1:
+        assert not sample.any()  # no pair within a hard core, on either side
+        return
     assert abs(stats.ttest_1samp(sample, 0).statistic) < LIMIT
 
 

@@ -10,6 +10,8 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.products.inputs import stored_versions
 from synthgrid_assets.products.making import PRELOAD, make_tiles
+from synthgrid_assets.products.moments import write_moments
+from synthgrid_assets.products.status import index_rows
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.density import create_density
 from synthgrid_assets.storage.journal import Journal
@@ -94,6 +96,11 @@ def test_workers_write_it_into_their_files(tmp_path):
             for receipt in made.receipts:
                 metadata = pq.read_schema(data / receipt.path).metadata
                 assert metadata[b"synthgrid:dataset_id"].decode() == wanted
+    reports = [write_moments(workshop)[0], *(row["file"] for row in index_rows(workshop))]
+    assert len(reports) == 1 + len(workshop.products)
+    for path in reports:
+        metadata = pq.read_schema(path).metadata
+        assert metadata[b"synthgrid:dataset_id"].decode() == wanted
 
 
 def test_worlds_that_differ_elsewhere_share_a_density_store(tmp_path):

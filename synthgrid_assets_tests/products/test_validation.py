@@ -58,6 +58,7 @@ PLANTED = {
     "foot crs": ("EPSG:32633", "EPSG:2263", "world.crs", "metre"),
     "tile 0": ("tile = 8", "tile = 0", "world.tile", "greater than or equal to 1"),
     "too many tiles": ("[0, 0, 32, 32]", "[0, 0, 3200, 3200]", "world.tile", "world.tile = 32"),
+    "too wide": ("[0, 0, 32, 32]", "[0, 0, 999999, 999999]", "world.tile", "a smaller extent"),
     "empty extent": ("[0, 0, 32, 32]", "[0, 0, 0, 32]", "world.extent", "empty"),
     "beyond the lattice": ("[0, 0, 32, 32]", "[0, 0, 9999999, 1]", "world.extent.2", "4194304"),
     "bad name": ('"planted"', '"../x"', "world.name", "lower-case"),

@@ -165,24 +165,66 @@ def test_the_words_are_the_same_without_numba():
     )
 
 
-@pytest.mark.slow
-def test_a_hundred_million_words_are_uniform_and_serially_independent():
-    """KS on 2**16 bins and chi-square of successive pairs; each fails with probability 1e-6."""
-    key, chunk, chunks = stream_key("uniform"), 1 << 20, 24
-    bins, pairs = np.zeros(1 << 16, np.int64), np.zeros(1 << 16, np.int64)
-    zero = np.zeros(chunk, np.uint64)
+def stream(chunks, size=1 << 20):
+    """Successive words of one key, a piece at a time: 4 * chunks * size words."""
+    key, zero = stream_key("uniform"), np.zeros(size, np.uint64)
     for number in range(chunks):
-        block = np.arange(number * chunk, (number + 1) * chunk, dtype=np.uint64)
-        stream = philox_words(block, zero, zero, zero, key).T.ravel()
-        bins += np.bincount(stream >> np.uint64(48), minlength=1 << 16)
-        high = (stream >> np.uint64(56)).astype(np.int64)
+        block = np.arange(number * size, (number + 1) * size, dtype=np.uint64)
+        yield philox_words(block, zero, zero, zero, key).T.ravel()
+
+
+def uniformity(pieces):
+    """Number of words, Kolmogorov-Smirnov's p on 2**16 bins, and that of successive pairs.
+
+    Pairs of top bytes overlap: their chi-square less that of single bytes is chi-square with
+    256**2 - 256 degrees of freedom (Good 1953). Pairs across pieces are left out. The p of
+    pairs is two-sided: words that fill the pairs too evenly are as wrong.
+    """
+    bins, pairs = np.zeros(1 << 16, np.int64), np.zeros(1 << 16, np.int64)
+    for words_ in pieces:
+        bins += np.bincount((words_ >> np.uint64(48)).astype(np.int64), minlength=1 << 16)
+        high = (words_ >> np.uint64(56)).astype(np.int64)
         pairs += np.bincount(high[:-1] << 8 | high[1:], minlength=1 << 16)
     n = int(bins.sum())
-    assert n > 10**8
     distance = np.abs(np.cumsum(bins) / n - np.arange(1, bins.size + 1) / bins.size).max()
-    assert stats.kstwobign.sf(distance * np.sqrt(n)) > 1e-6
-    # successive pairs overlap: chi-square of pairs less that of single bytes is chi-square
     singles = pairs.reshape(256, 256).sum(axis=1)
     excess = stats.chisquare(pairs).statistic - stats.chisquare(singles).statistic
-    freedom = 256 * 256 - 256
-    assert 1e-6 < stats.chi2.sf(excess, freedom) < 1 - 1e-6
+    below = stats.chi2.cdf(excess, 256 * 256 - 256)
+    above = stats.chi2.sf(excess, 256 * 256 - 256)
+    return n, stats.kstwobign.sf(distance * np.sqrt(n)), 2 * min(below, above)
+
+
+@pytest.mark.slow
+def test_a_hundred_million_words_are_uniform_and_serially_independent():
+    """Each fails with probability 1e-6."""
+    n, by_distance, by_pairs = uniformity(stream(24))
+    assert n > 10**8
+    assert by_distance > 1e-6
+    assert by_pairs > 1e-6
+
+
+def test_four_million_words_are_uniform_and_serially_independent():
+    _, by_distance, by_pairs = uniformity(stream(1))
+    assert by_distance > 1e-6
+    assert by_pairs > 1e-6
+
+
+def every(step, change):
+    """The stream with `change` made to every so many words."""
+    for words_ in stream(1):
+        planted = words_.copy()
+        planted[step - 1 :: step] = change(words_)[step - 1 :: step]
+        yield planted
+
+
+@pytest.mark.parametrize(
+    ("planted", "found"),
+    [
+        (every(400, lambda words_: words_ >> np.uint64(1)), 0),  # too small
+        (every(400, lambda words_: np.roll(words_, 1)), 1),  # the word before it again
+        ((np.sort(words_) for words_ in stream(1)), 1),  # every pair of neighbours alike
+        ([np.arange(1 << 22, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)], 1),  # too even
+    ],
+)
+def test_a_small_defect_of_the_words_is_found(planted, found):
+    assert uniformity(planted)[1 + found] < 1e-6

@@ -40,11 +40,11 @@ def store(path, *, values=VALUES, crs=True, georeference="transform", **attribut
     return path
 
 
-def tiff(path, values=VALUES):
+def tiff(path, values=VALUES, crs="EPSG:32633"):
     transform = rasterio.Affine(50, 0, 500000, 0, -50, 5401500)
     with rasterio.open(
         path, "w", driver="GTiff", width=40, height=30, count=1, dtype="float32",
-        crs="EPSG:32633", transform=transform,
+        crs=crs, transform=transform,
     ) as raster:  # fmt: skip
         raster.write(values[None])
     return path

@@ -95,8 +95,12 @@ def mark_mistakes(
         return
     spans: dict[str, Span | None] = dict.fromkeys(rasters, RETENTION)
     spans |= dict.fromkeys(others)
+    wrong: set[str] = set()
     for name in order:
         law = marks[name]
+        if wrong & set(law.depends_on):
+            wrong.add(name)  # cannot be judged
+            continue
         found = [*_number_mistakes(law, spans, set(marks) & {*rasters, *others})]
         known = {on: span for on in law.depends_on if (span := spans.get(on)) is not None}
         if not found:
@@ -104,8 +108,9 @@ def mark_mistakes(
         for path, message in found:
             yield f".{name}.{path}", message
         if found:
-            return  # what depends on this mark cannot be judged
-        spans[name] = law.span(known)
+            wrong.add(name)
+        else:
+            spans[name] = law.span(known)
 
 
 def _number_mistakes(
