@@ -20,7 +20,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.bins import bin_grid, bin_of, binned
 from synthgrid_assets.processes.family import Parameters, check_density, per_cell, quanta
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
-from synthgrid_assets.processes.poisson import cell_offsets, scatter
+from synthgrid_assets.processes.poisson import candidates
 from synthgrid_assets.world.exact_math import poisson_table
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.pattern import PointPattern
@@ -172,8 +172,7 @@ class MaternHardCoreProcess:
     def points(self, cells: Cells) -> PointPattern:
         """Points in a rectangle of cells, in canonical order."""
         around = cells.grown(-(-self.reach // CELL))
-        offsets = cell_offsets(around, self._key, self._table)
-        x, y, birth = scatter(around, self._key, offsets)
+        x, y, birth = candidates(around, self._key, self._table)
         priority = _priorities(x, y, birth, self._key) if self.oldest_stays else np.empty(0, "u8")
         keep = _survivors(x, y, birth, priority, cells.quanta(), self.reach)
         return PointPattern(x, y, birth).take(keep)
