@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+)
 from synthgrid_assets.processes.gaussian_field import (
     BOXES,
     MAX_WIDTH,
@@ -94,8 +100,7 @@ class LgcpLaw:
     pixels: int
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.intensity) and self.intensity > 0):
-            raise SpecError(f"lgcp: intensity must be a positive number, got {self.intensity!r}")
+        check_positive("lgcp", intensity=self.intensity)
         for sd, width in self.scales:
             if not (math.isfinite(sd) and sd > 0 and 1 <= width <= MAX_WIDTH):
                 raise SpecError(

@@ -15,8 +15,14 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+    quanta,
+)
 from synthgrid_assets.processes.generating_function import count_pmf
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
 from synthgrid_assets.processes.parents import parents_within
@@ -65,10 +71,7 @@ class MaternClusterLaw(IsotropicLaw):
     radius: float
 
     def __post_init__(self) -> None:
-        for name in ("kappa", "mu", "radius"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"matern_cluster: {name} must be a positive number, got {value!r}")
+        check_positive("matern_cluster", kappa=self.kappa, mu=self.mu, radius=self.radius)
 
     @property
     def intensity(self) -> float:
@@ -203,14 +206,15 @@ def _half_cap(x: NDArray[np.float64]) -> NDArray[np.float64]:
 @njit(cache=True)
 def _scatter(parents, key, radius):
     """All offspring of the parents."""
-    room = parents.near.sum()
+    ix, iy, number, px, py, near, _ = parents
+    room = near.sum()
     x, y, birth = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint64)
     n = 0
-    for p in range(parents.x.size):
-        role = OFFSPRING + np.uint64(parents.number[p])
-        for child in range(parents.near[p]):
-            dx, dy, ident = _offspring(parents.ix[p], parents.iy[p], role, child, key, radius)
-            x[n], y[n], birth[n] = parents.x[p] + dx, parents.y[p] + dy, ident
+    for p in range(px.size):
+        role = OFFSPRING + np.uint64(number[p])
+        for child in range(near[p]):
+            dx, dy, ident = _offspring(ix[p], iy[p], role, child, key, radius)
+            x[n], y[n], birth[n] = px[p] + dx, py[p] + dy, ident
             n += 1
     return x, y, birth
 

@@ -16,9 +16,14 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.bins import bin_grid, bin_of, binned
-from synthgrid_assets.processes.family import Parameters, check_density, per_cell, quanta
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    per_cell,
+    quanta,
+)
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
 from synthgrid_assets.processes.poisson import candidates
 from synthgrid_assets.world.exact_math import poisson_table
@@ -54,12 +59,7 @@ class MaternHardCoreLaw(IsotropicLaw):
     radius: float
 
     def __post_init__(self) -> None:
-        for name in ("beta", "radius"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(
-                    f"matern hard core: {name} must be a positive number, got {value!r}"
-                )
+        check_positive("matern hard core", beta=self.beta, radius=self.radius)
 
     @property
     def kinks(self) -> tuple[float, ...]:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import poisson
 
-from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, per_cell
+from synthgrid_assets.processes.family import Parameters, check_density, check_positive, per_cell
 from synthgrid_assets.world.exact_math import poisson_table
 from synthgrid_assets.world.lattice import CELL_BITS, Cells
 from synthgrid_assets.world.pattern import PointPattern, canonical
@@ -56,8 +55,7 @@ class PoissonLaw:
     correlation_cells: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.intensity) and self.intensity > 0):
-            raise SpecError(f"poisson: intensity must be a positive number, got {self.intensity!r}")
+        check_positive("poisson", intensity=self.intensity)
 
     def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pair correlation g(r), shape of `r`: 1 everywhere."""

@@ -18,7 +18,14 @@ from pydantic import Field
 
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.processes.clan import DEEPER, DONE, ROOMIER, WIDER, Rule, settle
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+    quanta,
+)
 from synthgrid_assets.processes.space_time import (
     ACCEPTED,
     BIRTH,
@@ -107,10 +114,7 @@ class StraussLaw:
     radius: float
 
     def __post_init__(self) -> None:
-        for name in ("beta", "radius"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"strauss: {name} must be a positive number, got {value!r}")
+        check_positive("strauss", beta=self.beta, radius=self.radius)
         if not 0 <= self.gamma < 1:
             raise SpecError(f"strauss: gamma must be at least 0 and below 1, got {self.gamma!r}")
         if self.branching >= 1:

@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import erf, erfc
 
-from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+    quanta,
+)
 from synthgrid_assets.processes.generating_function import count_pmf
 from synthgrid_assets.processes.parents import parents_within
 from synthgrid_assets.world.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
@@ -73,10 +79,7 @@ class ThomasLaw:
     sigma: float
 
     def __post_init__(self) -> None:
-        for name in ("kappa", "mu", "sigma"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"thomas: {name} must be a positive number, got {value!r}")
+        check_positive("thomas", kappa=self.kappa, mu=self.mu, sigma=self.sigma)
 
     @property
     def intensity(self) -> float:
@@ -235,24 +238,25 @@ def _draw(parents, core, key, tail_words):
 
     The offspring of the core come first, then those of the tail.
     """
-    n = core + parents.far.sum()
+    ix, iy, number, px, py, near, far = parents
+    n = core + far.sum()
     x, y = np.empty(n, np.int64), np.empty(n, np.int64)
     radius, angle, birth = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
     i, j = 0, core
-    for p in range(parents.x.size):
-        ix, iy, number = parents.ix[p], parents.iy[p], np.uint64(parents.number[p])
-        for child in range(parents.near[p]):
-            word, angle[i], birth[i], _ = words(child, ix, iy, OFFSPRING + number, key)
+    for p in range(px.size):
+        role, tail_role = OFFSPRING + np.uint64(number[p]), OFFSPRING_TAIL + np.uint64(number[p])
+        for child in range(near[p]):
+            word, angle[i], birth[i], _ = words(child, ix[p], iy[p], role, key)
             attempt = 0
             while word < tail_words:  # the tail has its own stream
                 attempt += 1
                 block = np.uint64(child) | (np.uint64(attempt) << np.uint64(32))
-                word, angle[i], birth[i], _ = words(block, ix, iy, OFFSPRING + number, key)
-            radius[i], x[i], y[i] = word, parents.x[p], parents.y[p]
+                word, angle[i], birth[i], _ = words(block, ix[p], iy[p], role, key)
+            radius[i], x[i], y[i] = word, px[p], py[p]
             i += 1
-        for child in range(parents.far[p]):
-            radius[j], angle[j], birth[j], _ = words(child, ix, iy, OFFSPRING_TAIL + number, key)
-            x[j], y[j] = parents.x[p], parents.y[p]
+        for child in range(far[p]):
+            radius[j], angle[j], birth[j], _ = words(child, ix[p], iy[p], tail_role, key)
+            x[j], y[j] = px[p], py[p]
             j += 1
     return x, y, radius, angle, birth
 
