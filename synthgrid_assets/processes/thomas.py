@@ -269,7 +269,9 @@ def _displace(x, y, radius_words, angle_words, least, sigma):
     """
     for i in range(x.size):
         radius = rayleigh(radius_words[i])
-        radius = math.sqrt(least * least + radius * radius) * sigma
+        if least > 0.0:
+            radius = math.sqrt(least * least + radius * radius)
+        radius *= sigma
         cosine, sine = cos_sin(angle_words[i])
         x[i] += np.int64(math.floor(radius * cosine + 0.5))
         y[i] += np.int64(math.floor(radius * sine + 0.5))
