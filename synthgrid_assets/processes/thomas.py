@@ -26,7 +26,7 @@ from synthgrid_assets.processes.family import (
     quanta,
 )
 from synthgrid_assets.processes.generating_function import count_pmf
-from synthgrid_assets.processes.parents import parents_within
+from synthgrid_assets.processes.parents import Parents, parents_within
 from synthgrid_assets.world.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.pattern import PointPattern, canonical, inside
@@ -199,10 +199,7 @@ class ThomasProcess:
             (self._core_reach, self._core),
             (self.reach, self._tail),
         )
-        core = int(parents.near.sum())
-        x, y, radius, angle, birth = _draw(parents, core, self._key, self._tail_words)
-        _displace(x[:core], y[:core], radius[:core], angle[:core], 0.0, self._sigma)
-        _displace(x[core:], y[core:], radius[core:], angle[core:], CORE, self._sigma)
+        x, y, birth = _offspring(parents, self._key, self._sigma, self._tail_words)
         x, y, birth = inside(x, y, birth, cells.quanta())
         return canonical(x, y, birth, cells)
 
@@ -232,12 +229,20 @@ def _tail_mass() -> tuple[np.uint64, Fraction]:
     return np.uint64(word), Fraction(word, 2**64)
 
 
+def _offspring(
+    parents: Parents, key: Key, sigma: float, tail_words: np.uint64
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """Places and birth words of all offspring, those of the core first, then of the tail."""
+    core = int(parents.near.sum())
+    x, y, radius, angle, birth = _draw(parents, core, key, tail_words)
+    _displace(x[:core], y[:core], radius[:core], angle[:core], 0.0, sigma)
+    _displace(x[core:], y[core:], radius[core:], angle[core:], CORE, sigma)
+    return x, y, birth
+
+
 @njit(cache=True)
 def _draw(parents, core, key, tail_words):
-    """Radius, angle and birth words of all offspring, and their parents' places.
-
-    The offspring of the core come first, then those of the tail.
-    """
+    """Their parents' places, and radius, angle and birth words of all offspring, core first."""
     ix, iy, number, px, py, near, far = parents
     n = core + far.sum()
     x, y = np.empty(n, np.int64), np.empty(n, np.int64)
