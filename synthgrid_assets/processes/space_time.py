@@ -28,6 +28,7 @@ from synthgrid_assets.world.seeding import ALIVE, DEAD, lookup, words
 TIME_BITS = 36
 MAX_PATCH_BITS = 30  # a patch is at most 256 cells wide, however rare its points
 _LAYERS = 8  # of which there is room at first: hardly a fate needs more
+_MAX_ROOM = 1 << 20  # points for which there is room at first
 _FULL_PATCH = 10  # a patch has at most so many points on average
 # columns of `Past.points`
 X, Y, BORN, DIED, BIRTH, FATE = range(6)
@@ -108,7 +109,8 @@ def nothing(window: tuple[int, int, int, int], bits: int, margin: int) -> Past:
     columns = ((window[2] - 1) >> bits) + margin + 1 - column
     rows = ((window[3] - 1) >> bits) + margin + 1 - row
     drawn = np.full((_LAYERS, rows, columns, 3), -1)
-    points = np.empty((_LAYERS * _FULL_PATCH * rows * columns, 6), np.int64)
+    room = min(_LAYERS * _FULL_PATCH * rows * columns, _MAX_ROOM)
+    points = np.empty((room, 6), np.int64)
     return Past((column, row), drawn, points, np.zeros(1, np.int64))
 
 

@@ -239,7 +239,8 @@ class StraussProcess:
     def _settled(self, window: Window) -> Past:
         """The past, drawn as far as the fates of all points alive in a window take it."""
         bits = self._rule.bits
-        past = nothing(window, bits, -(-_GENERATIONS * self._rule.radius >> bits))
+        margin = min(-(-_GENERATIONS * self._rule.radius >> bits), _SIDE)
+        past = nothing(window, bits, margin)
         room = _ROOM
         while True:
             search = np.empty((room, 3), np.int64), np.empty(16 * room, np.int64)
