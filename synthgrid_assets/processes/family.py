@@ -6,6 +6,7 @@ exact conversions from metres. Not here: any one process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -101,6 +102,26 @@ def quanta(process: str, name: str, metres: float, cell_metres: float) -> int:
             name,
         )
     return length
+
+
+def check_positive(process: str, **parameters: float) -> None:
+    """Refuse the first of a law's parameters that is not finite and above 0.
+
+    Parameters
+    ----------
+    process : str
+        What to name in the message.
+    **parameters : float
+        Values under the names that the law gives them.
+
+    Raises
+    ------
+    SpecError
+        If one is negative, 0, infinite or NaN.
+    """
+    for name, value in parameters.items():
+        if not (math.isfinite(value) and value > 0):
+            raise SpecError(f"{process}: {name} must be a positive number, got {value!r}")
 
 
 def check_density(process: str, name: str, mean: Fraction, variance: float | None = None) -> None:

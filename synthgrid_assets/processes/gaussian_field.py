@@ -88,28 +88,30 @@ def _kernel(width: int) -> list[int]:
 def _noise(x0, x1, y0, y1, key, scale):
     """Standard normals in units of 2**-NOISE_BITS; four pixels of a row share a block."""
     role = NOISE + np.uint64(scale)
-    size = float(1 << NOISE_BITS)
+    first = x0 >> 2
+    quads = ((x1 + 3) >> 2) - first
+    block, values = np.empty((4, quads), np.uint64), np.empty((4, quads), np.int64)
     out = np.empty((y1 - y0, x1 - x0), np.int64)
     for y in range(y0, y1):
-        for quad in range(x0 >> 2, (x1 + 3) >> 2):
-            first_radius, first_angle, second_radius, second_angle = words(0, quad, y, role, key)
-            a, b = _pair(first_radius, first_angle, size)
-            c, d = _pair(second_radius, second_angle, size)
-            for place, value in enumerate((a, b, c, d)):
-                x = 4 * quad + place
-                if x0 <= x < x1:
-                    out[y - y0, x - x0] = value
+        for q in range(quads):
+            a, b, c, d = words(0, first + q, y, role, key)
+            block[0, q], block[1, q], block[2, q], block[3, q] = a, b, c, d
+        _pairs(block[0], block[1], values[0], values[1])
+        _pairs(block[2], block[3], values[2], values[3])
+        for x in range(x0, x1):
+            out[y - y0, x - x0] = values[x & 3, (x >> 2) - first]
     return out
 
 
 @njit(cache=True)
-def _pair(radius_word, angle_word, size):
-    radius = rayleigh(radius_word) * size
-    cosine, sine = cos_sin(angle_word)
-    return (
-        np.int64(math.floor(radius * cosine + 0.5)),
-        np.int64(math.floor(radius * sine + 0.5)),
-    )
+def _pairs(radius_words, angle_words, first, second):
+    """Two normals of each pair of words: arithmetic alone, for vector instructions."""
+    size = float(1 << NOISE_BITS)
+    for i in range(radius_words.size):
+        radius = rayleigh(radius_words[i]) * size
+        cosine, sine = cos_sin(angle_words[i])
+        first[i] = np.int64(math.floor(radius * cosine + 0.5))
+        second[i] = np.int64(math.floor(radius * sine + 0.5))
 
 
 @njit(cache=True)

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+)
 from synthgrid_assets.processes.gaussian_field import (
     BOXES,
     MAX_WIDTH,
@@ -94,8 +100,7 @@ class LgcpLaw:
     pixels: int
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.intensity) and self.intensity > 0):
-            raise SpecError(f"lgcp: intensity must be a positive number, got {self.intensity!r}")
+        check_positive("lgcp", intensity=self.intensity)
         for sd, width in self.scales:
             if not (math.isfinite(sd) and sd > 0 and 1 <= width <= MAX_WIDTH):
                 raise SpecError(
@@ -291,25 +296,39 @@ def _counts(log_intensity, corner, key):
     """Points of each pixel."""
     height, length = log_intensity.shape
     counts = np.empty((height, length), np.int64)
+    means, empty = np.empty(length), np.empty(length)
     for j in range(height):
+        # arithmetic alone, for vector instructions
         for i in range(length):
-            mean = dexp(log_intensity[j, i])
-            word = words(0, corner[0] + i, corner[1] + j, PIXEL, key)[0]
-            total, block = 0, 1 << 32
-            while mean > _SPLIT:
-                total += _poisson(_SPLIT, word)
-                mean -= _SPLIT
-                word = words(block, corner[0] + i, corner[1] + j, PIXEL, key)[0]
-                block += 1
-            counts[j, i] = total + _poisson(mean, word)
+            means[i] = dexp(log_intensity[j, i])
+            empty[i] = dexp(-min(means[i], _SPLIT))
+        for i in range(length):
+            x, y = corner[0] + i, corner[1] + j
+            word = words(0, x, y, PIXEL, key)[0]
+            if means[i] > _SPLIT:
+                counts[j, i] = _many(means[i], word, x, y, key)
+            else:
+                counts[j, i] = _poisson(means[i], empty[i], word)
     return counts
 
 
 @njit(cache=True)
-def _poisson(mean, word):
-    """Poisson draw by inversion of a 53-bit uniform, for means up to _SPLIT."""
+def _many(mean, word, x, y, key):
+    """Poisson draw of a large mean: a sum of draws of _SPLIT and of what is left."""
+    total, block = 0, 1 << 32
+    while mean > _SPLIT:
+        total += _poisson(_SPLIT, dexp(-_SPLIT), word)
+        mean -= _SPLIT
+        word = words(block, x, y, PIXEL, key)[0]
+        block += 1
+    return total + _poisson(mean, dexp(-mean), word)
+
+
+@njit(cache=True)
+def _poisson(mean, empty, word):
+    """Poisson draw by inversion of a 53-bit uniform, where 0 has the probability `empty`."""
     uniform = float(np.int64(word >> np.uint64(11))) * 2.0**-53
-    probability = dexp(-mean)
+    probability = empty
     cumulative = probability
     k = 0
     while uniform >= cumulative and (k < mean or probability > 1e-17):

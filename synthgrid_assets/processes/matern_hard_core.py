@@ -16,11 +16,16 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.bins import bin_grid, bin_of, binned
-from synthgrid_assets.processes.family import Parameters, check_density, per_cell, quanta
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    per_cell,
+    quanta,
+)
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
-from synthgrid_assets.processes.poisson import cell_offsets, scatter
+from synthgrid_assets.processes.poisson import candidates
 from synthgrid_assets.world.exact_math import poisson_table
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.pattern import PointPattern
@@ -54,12 +59,7 @@ class MaternHardCoreLaw(IsotropicLaw):
     radius: float
 
     def __post_init__(self) -> None:
-        for name in ("beta", "radius"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(
-                    f"matern hard core: {name} must be a positive number, got {value!r}"
-                )
+        check_positive("matern hard core", beta=self.beta, radius=self.radius)
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -172,8 +172,7 @@ class MaternHardCoreProcess:
     def points(self, cells: Cells) -> PointPattern:
         """Points in a rectangle of cells, in canonical order."""
         around = cells.grown(-(-self.reach // CELL))
-        offsets = cell_offsets(around, self._key, self._table)
-        x, y, birth = scatter(around, self._key, offsets)
+        x, y, birth = candidates(around, self._key, self._table)
         priority = _priorities(x, y, birth, self._key) if self.oldest_stays else np.empty(0, "u8")
         keep = _survivors(x, y, birth, priority, cells.quanta(), self.reach)
         return PointPattern(x, y, birth).take(keep)

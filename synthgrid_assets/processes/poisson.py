@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import poisson
 
-from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, per_cell
+from synthgrid_assets.processes.family import Parameters, check_density, check_positive, per_cell
 from synthgrid_assets.world.exact_math import poisson_table
 from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.pattern import PointPattern, sort_points
+from synthgrid_assets.world.pattern import PointPattern, canonical
 from synthgrid_assets.world.seeding import POINT, Key, lookup, words
 
 ALGORITHM_VERSION = 1
@@ -56,8 +55,7 @@ class PoissonLaw:
     correlation_cells: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.intensity) and self.intensity > 0):
-            raise SpecError(f"poisson: intensity must be a positive number, got {self.intensity!r}")
+        check_positive("poisson", intensity=self.intensity)
 
     def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pair correlation g(r), shape of `r`: 1 everywhere."""
@@ -112,8 +110,7 @@ class PoissonProcess:
 
     def points(self, cells: Cells) -> PointPattern:
         """Points in a rectangle of cells, in canonical order."""
-        offsets = cell_offsets(cells, self._key, self._table)
-        return PointPattern(*scatter(cells, self._key, offsets))
+        return candidates(cells, self._key, self._table)
 
 
 def build(parameters: PoissonParameters, key: Key, cell_metres: float) -> PoissonProcess:
@@ -123,33 +120,46 @@ def build(parameters: PoissonParameters, key: Key, cell_metres: float) -> Poisso
     return PoissonProcess(key, mean)
 
 
+def candidates(cells: Cells, key: Key, table: NDArray[np.uint64]) -> PointPattern:
+    """Poisson points of a rectangle of cells in canonical order, for this and other processes.
+
+    Parameters
+    ----------
+    cells : Cells
+        The rectangle.
+    key : tuple of two uint64
+        Stream key.
+    table : ndarray of uint64
+        Inversion table of the number of points in a cell.
+    """
+    x, y, birth = _scatter(cells, key, _counts(cells, key, table))
+    return canonical(x, y, birth, cells)
+
+
 @njit(cache=True)
-def cell_offsets(cells, key, table):
-    """Where each cell's points start in canonical order, shape (cells + 1,)."""
-    offsets = np.zeros((cells.ix1 - cells.ix0) * (cells.iy1 - cells.iy0) + 1, np.int64)
+def _counts(cells, key, table):
+    """Points of each cell, row by row."""
+    counts = np.empty((cells.ix1 - cells.ix0) * (cells.iy1 - cells.iy0), np.int64)
     c = 0
     for iy in range(cells.iy0, cells.iy1):
         for ix in range(cells.ix0, cells.ix1):
-            offsets[c + 1] = offsets[c] + lookup(table, words(0, ix, iy, POINT, key)[0])
+            counts[c] = lookup(table, words(0, ix, iy, POINT, key)[0])
             c += 1
-    return offsets
+    return counts
 
 
 @njit(cache=True)
-def scatter(cells, key, offsets):
-    """The points whose numbers per cell `offsets` give: columns x, y, birth in order."""
-    shift = np.uint64(64 - CELL_BITS)
-    x = np.empty(offsets[-1], np.int64)
-    y = np.empty(offsets[-1], np.int64)
-    birth = np.empty(offsets[-1], np.uint64)
-    c = 0
+def _scatter(cells, key, counts):
+    """Columns x, y, birth of the points, cell by cell."""
+    shift, n = np.uint64(64 - CELL_BITS), counts.sum()
+    x, y, birth = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.uint64)
+    i, c = 0, 0
     for iy in range(cells.iy0, cells.iy1):
         for ix in range(cells.ix0, cells.ix1):
-            for i in range(offsets[c], offsets[c + 1]):
-                wx, wy, ident, _ = words(i - offsets[c] + 1, ix, iy, POINT, key)
+            for number in range(counts[c]):
+                wx, wy, birth[i], _ = words(number + 1, ix, iy, POINT, key)
                 x[i] = (ix << CELL_BITS) | np.int64(wx >> shift)
                 y[i] = (iy << CELL_BITS) | np.int64(wy >> shift)
-                birth[i] = ident
-            sort_points(x, y, birth, offsets[c], offsets[c + 1])
+                i += 1
             c += 1
     return x, y, birth

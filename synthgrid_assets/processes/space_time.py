@@ -1,161 +1,144 @@
-"""The space-time Poisson process that dominates a Gibbs process: births and lifetimes.
+"""The space-time Poisson process that dominates a Gibbs process, drawn back from now.
 
-Belongs here: keyed births in any cells and any stretch of the past. Not here: which
-births a Gibbs process accepts (`strauss`).
+Belongs here: keyed points with their times of birth and death, drawn where and when they
+are asked for. Not here: which births a Gibbs process accepts (`clan`, `strauss`).
 
-Time runs up to 0 in units of the mean lifetime, as int64 of ``2**-TIME_BITS``. Births
-that live up to SHORT units come in slabs of one unit; the rare ones that live longer
-come in slabs of LONG_SLAB units, so the far past costs little.
+Times are ages: int64 counts of ``2**-TIME_BITS`` mean lifetimes before now. Births at a
+constant rate with exponential lifetimes look the same when time runs backwards: the points
+alive now have exponential ages, and points died at a constant rate after exponential
+lifetimes. So nothing is drawn in vain: layer 0 holds what is alive now, layer k what died
+within the k-th mean lifetime before now. Each patch of the plane, a square of a few
+points, has its own words for each layer.
 """
 
 from __future__ import annotations
 
 import math
-from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.world.exact_math import exponential, poisson_table
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.seeding import LONG_LIVED, SHORT_LIVED, Key, lookup, words
+from synthgrid_assets.world.lattice import CELL_BITS
+from synthgrid_assets.world.seeding import ALIVE, DEAD, lookup, words
 
 TIME_BITS = 36
-SHORT = 8  # time units: 1 in 2,981 births lives longer
-LONG_SLAB_BITS = 6
-LONG_SLAB = 1 << LONG_SLAB_BITS
-LONGEST = SHORT + 45  # no word makes a longer lifetime
+MAX_PATCH_BITS = 30  # a patch is at most 256 cells wide, however rare its points
+_LAYERS = 8  # of which there is room at first: hardly a fate needs more
+_MAX_ROOM = 1 << 20  # points for which there is room at first
+_FULL_PATCH = 10  # a patch has at most so many points on average
+# columns of `Past.points`
+X, Y, BORN, DIED, BIRTH, FATE = range(6)
+UNDECIDED, ACCEPTED, REJECTED = range(3)
+# columns of `Past.drawn`
+START, STOP, OLDEST = range(3)
+
+# These kernels make no arrays. Without numba's atomic counts of each array's uses, which it
+# would keep in every call, they take a quarter less time. Numba's own code uses the option.
+_OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}
+kernel = njit(**_OPTIONS)
 
 
-class Births(NamedTuple):
-    """Births, in the order of their cells.
+class Past(NamedTuple):
+    """What has been drawn of a rectangle of patches and some layers.
 
     Attributes
     ----------
-    time, death : ndarray of int64, shape (n,)
-        In units of ``2**-TIME_BITS``; 0 is now.
-    x, y : ndarray of int64, shape (n,)
-        Position in quanta.
-    accept : ndarray of uint64, shape (n,)
-        The uniform word that decides whether a birth is accepted.
-    birth : ndarray of uint64, shape (n,)
-        The point's birth word.
+    corner : tuple of int
+        Column and row of the first patch.
+    drawn : ndarray of int64, shape (layers, rows, columns, 3)
+        The points of each patch and layer, START to STOP, and the greatest age at birth
+        among them; START is -1 where they are not drawn.
+    points : ndarray of int64, shape (room, 6)
+        Place in quanta, ages at birth and death (0 for what is alive), birth word as a
+        signed number, and fate: UNDECIDED, ACCEPTED or REJECTED.
+    used : ndarray of int64, shape (1,)
+        Number of the points drawn.
     """
 
-    time: NDArray[np.int64]
-    death: NDArray[np.int64]
-    x: NDArray[np.int64]
-    y: NDArray[np.int64]
-    accept: NDArray[np.uint64]
-    birth: NDArray[np.uint64]
+    corner: tuple[int, int]
+    drawn: NDArray[np.int64]
+    points: NDArray[np.int64]
+    used: NDArray[np.int64]
+
+    def deeper(self) -> Past:
+        """With room for twice as many layers."""
+        return self._replace(drawn=np.concatenate([self.drawn, np.full_like(self.drawn, -1)]))
+
+    def wider(self) -> Past:
+        """With twice as many rows and columns, the old ones in the middle."""
+        _, rows, columns, _ = self.drawn.shape
+        above, left = rows // 2 + 1, columns // 2 + 1
+        more = ((0, 0), (above, above), (left, left), (0, 0))
+        return self._replace(
+            corner=(self.corner[0] - left, self.corner[1] - above),
+            drawn=np.pad(self.drawn, more, constant_values=-1),
+        )
+
+    def roomier(self) -> Past:
+        """With room for twice as many points."""
+        return self._replace(points=np.concatenate([self.points, np.empty_like(self.points)]))
 
 
-class SpaceTimeProcess:
-    """Births at `rate` per cell and time unit with exponential lifetimes of mean 1.
+def patches(rate: Fraction) -> tuple[int, NDArray[np.uint64]]:
+    """Size of a patch and the inversion table of its points in a layer.
 
     Parameters
     ----------
-    key : tuple of two uint64
-        Stream key.
     rate : Fraction
-        Expected births per cell and time unit, exact.
+        Expected points alive per cell, exact.
+
+    Returns
+    -------
+    bits : int
+        A patch is a square of ``2**bits`` quanta.
+    table : ndarray of uint64
     """
-
-    def __init__(self, key: Key, rate: Fraction) -> None:
-        with localcontext() as context:
-            context.prec = 60
-            word = int((-Decimal(SHORT)).exp() * 2**64)
-        longer = Fraction(word, 2**64)
-        self._key = key
-        self._longer_words = np.uint64(word)
-        self._short = poisson_table(rate * (1 - longer))
-        self._long = poisson_table(rate * longer * LONG_SLAB)
-
-    def short_lived(self, cells: Cells, slab: int, alive_at: int) -> Births:
-        """Births of ``[-slab - 1, -slab)`` that live up to SHORT units, and to `alive_at`."""
-        role = SHORT_LIVED + np.uint64(slab)
-        counts = _birth_counts(cells, role, self._key, self._short)
-        return Births(
-            *_births(cells, role, self._key, counts, -(slab + 1), 0, self._longer_words, alive_at)
-        )
-
-    def long_lived(self, cells: Cells, units: int, alive_at: int) -> Births:
-        """Births of the last `units` time units that live longer than SHORT, and to `alive_at`."""
-        parts = []
-        for slab in range(-(-units // LONG_SLAB)):
-            role = LONG_LIVED + np.uint64(slab)
-            counts = _birth_counts(cells, role, self._key, self._long)
-            begin = -(slab + 1) * LONG_SLAB
-            parts.append(
-                _births(
-                    cells, role, self._key, counts, begin, LONG_SLAB_BITS, np.uint64(0), alive_at
-                )
-            )
-        return joined([Births._make(part) for part in parts])
+    bits = MAX_PATCH_BITS
+    while bits > 0 and rate * Fraction(4) ** (bits - CELL_BITS) > _FULL_PATCH:
+        bits -= 1
+    return bits, poisson_table(rate * Fraction(4) ** (bits - CELL_BITS))
 
 
-def joined(parts: list[Births]) -> Births:
-    """Several sets of births as one."""
-    return Births._make(np.concatenate(column) for column in zip(*parts, strict=True))
+def nothing(window: tuple[int, int, int, int], bits: int, margin: int) -> Past:
+    """Nothing drawn yet of the patches that a window of quanta touches and a `margin` of more."""
+    column, row = (window[0] >> bits) - margin, (window[1] >> bits) - margin
+    columns = ((window[2] - 1) >> bits) + margin + 1 - column
+    rows = ((window[3] - 1) >> bits) + margin + 1 - row
+    drawn = np.full((_LAYERS, rows, columns, 3), -1)
+    room = min(_LAYERS * _FULL_PATCH * rows * columns, _MAX_ROOM)
+    points = np.empty((room, 6), np.int64)
+    return Past((column, row), drawn, points, np.zeros(1, np.int64))
 
 
-def between(births: Births, begin: int, end: int) -> Births:
-    """The births of the time from `begin` up to `end`."""
-    during = np.flatnonzero((births.time >= begin) & (births.time < end))
-    return Births._make(column[during] for column in births)
-
-
-@njit(cache=True)
-def _birth_counts(cells, role, key, table):
-    counts = np.empty((cells.ix1 - cells.ix0) * (cells.iy1 - cells.iy0), np.int64)
-    c = 0
-    for iy in range(cells.iy0, cells.iy1):
-        for ix in range(cells.ix0, cells.ix1):
-            counts[c] = lookup(table, words(0, ix, iy, role, key)[0])
-            c += 1
-    return counts
-
-
-@njit(cache=True)
-def _births(cells, role, key, counts, begin, slab_bits, longer_words, alive_at):
-    """Columns of the births of one slab that are alive at a time or born after it."""
-    room = 0
-    for count in counts:
-        room += count
-    time, death = np.empty(room, np.int64), np.empty(room, np.int64)
-    x, y = np.empty(room, np.int64), np.empty(room, np.int64)
-    accept, birth = np.empty(room, np.uint64), np.empty(room, np.uint64)
-    shift, time_shift = np.uint64(64 - CELL_BITS), np.uint64(64 - TIME_BITS - slab_bits)
-    unit = float(1 << TIME_BITS)
-    n, c = 0, 0
-    for iy in range(cells.iy0, cells.iy1):
-        for ix in range(cells.ix0, cells.ix1):
-            for number in range(counts[c]):
-                wx, wy, when, decides = words(2 * number + 1, ix, iy, role, key)
-                life, ident = _lifetime(ix, iy, role, number, key, longer_words)
-                born = (begin << TIME_BITS) + np.int64(when >> time_shift)
-                dies = born + np.int64(math.floor(life * unit)) + 1
-                if dies > alive_at:
-                    time[n], death[n] = born, dies
-                    x[n] = (ix << CELL_BITS) | np.int64(wx >> shift)
-                    y[n] = (iy << CELL_BITS) | np.int64(wy >> shift)
-                    accept[n], birth[n] = decides, ident
-                    n += 1
-            c += 1
-    return time[:n], death[:n], x[:n], y[:n], accept[:n], birth[:n]
-
-
-@njit(cache=True)
-def _lifetime(ix, iy, role, number, key, longer_words):
-    """Lifetime and birth word; up to SHORT, or beyond it where `longer_words` is 0."""
-    life_word, ident, _, _ = words(2 * number + 2, ix, iy, role, key)
-    attempt = 0
-    while life_word < longer_words:  # longer lives have their own slabs
-        attempt += 1
-        block = np.uint64(2 * number + 2) | (np.uint64(attempt) << np.uint64(32))
-        life_word, ident, _, _ = words(block, ix, iy, role, key)
-    life = exponential(life_word)
-    return (life if longer_words > 0 else SHORT + life), ident
+@kernel
+def draw(points, drawn, used, table, at, corner, bits, key):
+    """Draw the points of a layer, row and column of `drawn`; False if there is no room."""
+    layer, row, column = at
+    ix, iy = corner[0] + column, corner[1] + row
+    role = ALIVE if layer == 0 else DEAD + np.uint64(layer)
+    first = used[0]
+    last = first + lookup(table, words(0, ix, iy, role, key)[0])
+    if last > points.shape[0]:
+        return False
+    oldest = np.int64(-1)
+    for i in range(first, last):
+        place, life, time, birth = words(i - first + 1, ix, iy, role, key)
+        # the halves of a word are the place: a patch is at most 2**30 quanta wide
+        low = (place & np.uint64(0xFFFFFFFF)) >> np.uint64(32 - bits)
+        points[i, X] = (ix << bits) | np.int64(place >> np.uint64(64 - bits))
+        points[i, Y] = (iy << bits) | np.int64(low)
+        died = np.int64(0)
+        if layer > 0:
+            died = ((layer - 1) << TIME_BITS) + np.int64(time >> np.uint64(64 - TIME_BITS))
+        born = died + np.int64(math.floor(exponential(life) * float(1 << TIME_BITS))) + 1
+        points[i, BORN], points[i, DIED] = born, died
+        points[i, BIRTH], points[i, FATE] = np.uint64(birth).view(np.int64), UNDECIDED
+        oldest = max(oldest, born)
+    used[0] = last
+    drawn[layer, row, column, START], drawn[layer, row, column, STOP] = first, last
+    drawn[layer, row, column, OLDEST] = oldest
+    return True

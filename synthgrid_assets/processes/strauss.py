@@ -1,15 +1,15 @@
 """Strauss and hard-core Gibbs processes on the whole plane, by coupling from the past.
 
 Belongs here: the sampler of both and what is known of their law. Not here: the births
-that dominate them (`space_time`), the coupling's kernels (`coupling`), Matern's hard-core
+that dominate them (`space_time`), how a fate is decided (`clan`), Matern's hard-core
 models (`matern_hard_core`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -17,23 +17,37 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import GeometryError, SpecError
-from synthgrid_assets.processes.coupling import BEFORE, Alive, advance, unknown
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
-from synthgrid_assets.processes.space_time import (
-    LONGEST,
-    SHORT,
-    TIME_BITS,
-    SpaceTimeProcess,
-    between,
-    joined,
+from synthgrid_assets.processes.clan import DEEPER, DONE, ROOMIER, WIDER, Rule, settle
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+    quanta,
 )
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
-from synthgrid_assets.world.pattern import PointPattern, canonical
+from synthgrid_assets.processes.space_time import (
+    ACCEPTED,
+    BIRTH,
+    DIED,
+    FATE,
+    Past,
+    X,
+    Y,
+    nothing,
+    patches,
+)
+from synthgrid_assets.world.lattice import CELL, Cells
+from synthgrid_assets.world.pattern import PointPattern, canonical, inside
 from synthgrid_assets.world.seeding import Key
 
-ALGORITHM_VERSION = 1
-MAX_SPAN = 1 << 13
-MAX_NEIGHBOURS = 1 << 20
+ALGORITHM_VERSION = 2
+MAX_SPAN = 1 << 12
+_GENERATIONS = 4  # of a clan, for which there are patches around at first
+_ROOM = 64  # generations of a clan for which there is room at first
+_SIDE = 32  # patches along a side that are settled together: their past fits in the cache
+
+Window = tuple[int, int, int, int]
 
 
 class StraussParameters(Parameters):
@@ -100,10 +114,7 @@ class StraussLaw:
     radius: float
 
     def __post_init__(self) -> None:
-        for name in ("beta", "radius"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"strauss: {name} must be a positive number, got {value!r}")
+        check_positive("strauss", beta=self.beta, radius=self.radius)
         if not 0 <= self.gamma < 1:
             raise SpecError(f"strauss: gamma must be at least 0 and below 1, got {self.gamma!r}")
         if self.branching >= 1:
@@ -166,11 +177,10 @@ class StraussLaw:
 class StraussProcess:
     """Samples a Strauss or hard-core process, any rectangle of atom cells at a time.
 
-    Dominated coupling from the past: births of a keyed space-time Poisson process are
-    accepted with probability ``gamma^neighbours``. An upper process assumes the fewest
-    neighbours that the unknown past and the unknown surroundings allow, a lower one the
-    most; where both agree at time 0, a point's fate is a function of the infinite noise
-    alone. Where they differ, that cell is tried again with more past and surroundings.
+    Dominated coupling from the past: a point of the dominating process is born, and each
+    accepted neighbour kills it with probability ``1 - gamma``. Whether it is accepted
+    depends on its clan of ancestors alone, which is finite and drawn back from now as far
+    as it takes (`clan`): a function of the noise, and of no window.
 
     Parameters
     ----------
@@ -188,22 +198,21 @@ class StraussProcess:
     Kendall and Moller (2000), Perfect simulation using dominating processes on ordered
     spaces, Advances in Applied Probability 32; Ferrari, Fernandez and Garcia (2002),
     Perfect simulation for interacting point processes, loss networks and Ising models,
-    Stochastic Processes and their Applications 102, for the plane and the bound.
+    Stochastic Processes and their Applications 102, for clans, the plane and the bound.
 
     Examples
     --------
     >>> from synthgrid_assets.world.seeding import stream_key
     >>> process = StraussProcess(stream_key("doctest"), Fraction(8), Fraction(1, 2), CELL // 7)
     >>> len(process.points(Cells(0, 0, 10, 10)))
-    660
+    679
     """
 
     def __init__(self, key: Key, beta: Fraction, gamma: Fraction, radius: int) -> None:
         self.law = StraussLaw(float(beta), float(gamma), radius / CELL)
         self.reach = radius * self.law.generations(2.0**-64)
-        self._radius = radius
-        self._births = SpaceTimeProcess(key, beta)
-        self._accept = _acceptance(gamma)
+        bits, self._table = patches(beta)
+        self._rule = Rule(radius, np.uint64(gamma * (1 << 64) // 1), bits, key)
 
     def points(self, cells: Cells) -> PointPattern:
         """Points in a rectangle of cells, in canonical order.
@@ -211,62 +220,56 @@ class StraussProcess:
         Raises
         ------
         GeometryError
-            If MAX_SPAN lifetimes of the past do not decide every point.
+            If a clan reaches back over MAX_SPAN lifetimes.
         """
-        if cells.area == 0:
-            return PointPattern(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, "u8"))
-        # most points are decided within this many lifetimes and radii; the others tried again
-        first_span = round(8 + 16 * self.law.branching)
-        parts = self._settled(cells, first_span, -(-6 * self._radius // CELL))
+        empty = np.empty(0, np.int64)
+        parts = [PointPattern(empty, empty, np.empty(0, np.uint64))]
+        parts += [self._accepted(window) for window in _windows(cells, self._rule.bits)]
         x, y, birth = (np.concatenate(column) for column in zip(*parts, strict=True))
         return canonical(x, y, birth, cells)
 
-    def _settled(self, cells: Cells, span: int, halo: int) -> list[PointPattern]:
-        """The points in `cells`, in parts, from as much past as they need."""
-        if span > MAX_SPAN:
-            raise GeometryError(
-                f"strauss: {MAX_SPAN} lifetimes of the past do not decide the points of cells "
-                f"{tuple(cells)}; use a smaller density or radius (branching is "
-                f"{self.law.branching:.3f}, its limit 1)"
-            )
-        alive = self._present(cells, span, halo)
-        ix, iy = alive.x >> CELL_BITS, alive.y >> CELL_BITS
-        doubtful = zip(ix[~alive.lower].tolist(), iy[~alive.lower].tolist(), strict=True)
-        unsettled = {Cells(i, j, i + 1, j + 1) for i, j in doubtful}
-        if not unsettled:
-            return [PointPattern(alive.x, alive.y, alive.birth)]
-        span, halo = 2 * span, 2 * halo + 1
-        if len(unsettled) * (2 * halo + 1) ** 2 > cells.grown(halo).area:
-            return self._settled(cells, span, halo)
-        here = [(cell.iy0 - cells.iy0) * cells.width + cell.ix0 - cells.ix0 for cell in unsettled]
-        again = np.isin((iy - cells.iy0) * cells.width + ix - cells.ix0, here)
-        parts = [PointPattern(alive.x[~again], alive.y[~again], alive.birth[~again])]
-        for cell in sorted(unsettled):
-            parts += self._settled(cell, span, halo)
-        return parts
+    def _accepted(self, window: Window) -> PointPattern:
+        """The points of a window of quanta, in no order."""
+        past = self._settled(window)
+        points = past.points[: past.used[0]]
+        points = points[(points[:, FATE] == ACCEPTED) & (points[:, DIED] == 0)]
+        x, y, birth = (np.ascontiguousarray(points[:, c]) for c in (X, Y, BIRTH))
+        return PointPattern(*inside(x, y, birth.view(np.uint64), window))
 
-    def _present(self, cells: Cells, span: int, halo: int) -> Alive:
-        """Upper and lower process in `cells` at time 0, from `span` lifetimes of the past."""
-        around = cells.grown(halo)
-        start = -span << TIME_BITS
-        long_lived = self._births.long_lived(around, span + LONGEST, start)
-        slabs = range(span, span + SHORT)
-        earlier = [self._births.short_lived(around, slab, start) for slab in slabs]
-        alive = unknown(joined([between(long_lived, BEFORE, start), *earlier]))
-        for slab in range(span - 1, -1, -1):
-            begin, end = -(slab + 1) << TIME_BITS, -slab << TIME_BITS
-            births = joined(
-                [
-                    self._births.short_lived(around, slab, begin),
-                    between(long_lived, begin, end),
-                ]
+    def _settled(self, window: Window) -> Past:
+        """The past, drawn as far as the fates of all points alive in a window take it."""
+        bits = self._rule.bits
+        margin = min(-(-_GENERATIONS * self._rule.radius >> bits), _SIDE)
+        past = nothing(window, bits, margin)
+        room = _ROOM
+        while True:
+            search = np.empty((room, 3), np.int64), np.empty(16 * room, np.int64)
+            status = settle(
+                past.points,
+                past.drawn,
+                past.used,
+                self._table,
+                *search,
+                past.corner,
+                self._rule,
+                window,
             )
-            alive = Alive._make(
-                advance(alive, births, end, around.quanta(), self._radius, self._accept)
-            )
-        x0, y0, x1, y1 = cells.quanta()
-        inside = (alive.x >= x0) & (alive.x < x1) & (alive.y >= y0) & (alive.y < y1)
-        return Alive._make(column[inside] for column in alive)
+            if status == DONE:
+                return past
+            if status == DEEPER and past.drawn.shape[0] >= MAX_SPAN:
+                raise GeometryError(
+                    f"strauss: {MAX_SPAN} lifetimes of the past do not decide the points of "
+                    f"quanta {window}; use a smaller density or radius (branching is "
+                    f"{self.law.branching:.3f}, its limit 1)"
+                )
+            if status == DEEPER:
+                past = past.deeper()
+            elif status == WIDER:
+                past = past.wider()
+            elif status == ROOMIER:
+                past = past.roomier()
+            else:
+                room *= 2
 
 
 def build_strauss(parameters: StraussParameters, key: Key, cell_metres: float) -> StraussProcess:
@@ -293,19 +296,10 @@ def _build(
         raise SpecError(f"{name}: {error}") from None
 
 
-def _acceptance(gamma: Fraction) -> NDArray[np.uint64]:
-    """``2**64 gamma^n`` for n = 0, 1, 2 ... neighbours, until it is below 1."""
-    thresholds = [(1 << 64) - 1]
-    with localcontext() as context:
-        context.prec = 80
-        factor = Decimal(gamma.numerator) / Decimal(gamma.denominator)
-        power = factor * (1 << 64)
-        while thresholds[-1] > 0:
-            if len(thresholds) > MAX_NEIGHBOURS:
-                raise SpecError(
-                    f"gamma = {float(gamma)!r} is too near to 1 for its powers to be tabulated; "
-                    "use at most 0.99995, or a poisson process"
-                )
-            thresholds.append(int(power))
-            power *= factor
-    return np.array(thresholds, np.uint64)
+def _windows(cells: Cells, bits: int) -> Iterator[Window]:
+    """The rectangle in quanta, in parts of at most _SIDE patches along a side."""
+    x0, y0, x1, y1 = cells.quanta()
+    step = _SIDE << bits
+    for y in range(y0, y1, step):
+        for x in range(x0, x1, step):
+            yield x, y, min(x + step, x1), min(y + step, y1)

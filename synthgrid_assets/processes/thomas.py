@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import erf, erfc
 
-from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.family import Parameters, check_density, exact, per_cell, quanta
+from synthgrid_assets.processes.family import (
+    Parameters,
+    check_density,
+    check_positive,
+    exact,
+    per_cell,
+    quanta,
+)
 from synthgrid_assets.processes.generating_function import count_pmf
-from synthgrid_assets.processes.parents import parents_within
+from synthgrid_assets.processes.parents import Parents, parents_within
 from synthgrid_assets.world.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.pattern import PointPattern, canonical
+from synthgrid_assets.world.pattern import PointPattern, canonical, inside
 from synthgrid_assets.world.seeding import OFFSPRING, OFFSPRING_TAIL, Key, words
 
 ALGORITHM_VERSION = 1
@@ -73,10 +79,7 @@ class ThomasLaw:
     sigma: float
 
     def __post_init__(self) -> None:
-        for name in ("kappa", "mu", "sigma"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SpecError(f"thomas: {name} must be a positive number, got {value!r}")
+        check_positive("thomas", kappa=self.kappa, mu=self.mu, sigma=self.sigma)
 
     @property
     def intensity(self) -> float:
@@ -196,7 +199,8 @@ class ThomasProcess:
             (self._core_reach, self._core),
             (self.reach, self._tail),
         )
-        x, y, birth = _scatter(parents, cells.quanta(), self._key, self._sigma, self._tail_words)
+        x, y, birth = _offspring(parents, self._key, self._sigma, self._tail_words)
+        x, y, birth = inside(x, y, birth, cells.quanta())
         return canonical(x, y, birth, cells)
 
 
@@ -225,56 +229,54 @@ def _tail_mass() -> tuple[np.uint64, Fraction]:
     return np.uint64(word), Fraction(word, 2**64)
 
 
-@njit(cache=True)
-def _scatter(parents, window, key, sigma, tail_words):
-    """The offspring inside the window."""
-    room = 0
-    for p in range(parents.x.size):
-        room += parents.near[p] + parents.far[p]
-    x = np.empty(room, np.int64)
-    y = np.empty(room, np.int64)
-    birth = np.empty(room, np.uint64)
-    n = 0
-    for p in range(parents.x.size):
-        ix, iy, number = parents.ix[p], parents.iy[p], parents.number[p]
-        core = parents.near[p]
-        for child in range(core + parents.far[p]):
-            if child < core:
-                dx, dy, ident = _core(ix, iy, number, child, key, sigma, tail_words)
-            else:
-                dx, dy, ident = _tail(ix, iy, number, child - core, key, sigma)
-            cx, cy = parents.x[p] + dx, parents.y[p] + dy
-            if window[0] <= cx < window[2] and window[1] <= cy < window[3]:
-                x[n], y[n], birth[n] = cx, cy, ident
-                n += 1
-    return x[:n], y[:n], birth[:n]
+def _offspring(
+    parents: Parents, key: Key, sigma: float, tail_words: np.uint64
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """Places and birth words of all offspring, those of the core first, then of the tail."""
+    core = int(parents.near.sum())
+    x, y, radius, angle, birth = _draw(parents, core, key, tail_words)
+    _displace(x[:core], y[:core], radius[:core], angle[:core], 0.0, sigma)
+    _displace(x[core:], y[core:], radius[core:], angle[core:], CORE, sigma)
+    return x, y, birth
 
 
 @njit(cache=True)
-def _core(ix, iy, number, child, key, sigma, tail_words):
-    """Displacement in quanta, within CORE sigma, and birth word of one child."""
-    role = OFFSPRING + np.uint64(number)
-    radius_word, angle_word, ident, _ = words(child, ix, iy, role, key)
-    attempt = 0
-    while radius_word < tail_words:  # the tail has its own stream
-        attempt += 1
-        block = np.uint64(child) | (np.uint64(attempt) << np.uint64(32))
-        radius_word, angle_word, ident, _ = words(block, ix, iy, role, key)
-    return _polar(rayleigh(radius_word), angle_word, sigma, ident)
+def _draw(parents, core, key, tail_words):
+    """Their parents' places, and radius, angle and birth words of all offspring, core first."""
+    ix, iy, number, px, py, near, far = parents
+    n = core + far.sum()
+    x, y = np.empty(n, np.int64), np.empty(n, np.int64)
+    radius, angle, birth = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
+    i, j = 0, core
+    for p in range(px.size):
+        role, tail_role = OFFSPRING + np.uint64(number[p]), OFFSPRING_TAIL + np.uint64(number[p])
+        for child in range(near[p]):
+            word, angle[i], birth[i], _ = words(child, ix[p], iy[p], role, key)
+            attempt = 0
+            while word < tail_words:  # the tail has its own stream
+                attempt += 1
+                block = np.uint64(child) | (np.uint64(attempt) << np.uint64(32))
+                word, angle[i], birth[i], _ = words(block, ix[p], iy[p], role, key)
+            radius[i], x[i], y[i] = word, px[p], py[p]
+            i += 1
+        for child in range(far[p]):
+            radius[j], angle[j], birth[j], _ = words(child, ix[p], iy[p], tail_role, key)
+            x[j], y[j] = px[p], py[p]
+            j += 1
+    return x, y, radius, angle, birth
 
 
 @njit(cache=True)
-def _tail(ix, iy, number, child, key, sigma):
-    """Displacement in quanta, beyond CORE sigma, and birth word of one child."""
-    role = OFFSPRING_TAIL + np.uint64(number)
-    radius_word, angle_word, ident, _ = words(child, ix, iy, role, key)
-    radius = rayleigh(radius_word)
-    return _polar(math.sqrt(CORE * CORE + radius * radius), angle_word, sigma, ident)
+def _displace(x, y, radius_words, angle_words, least, sigma):
+    """Move offspring from their parents, by at least `least` sigma.
 
-
-@njit(cache=True)
-def _polar(radius, angle_word, sigma, ident):
-    cosine, sine = cos_sin(angle_word)
-    dx = np.int64(math.floor(radius * sigma * cosine + 0.5))
-    dy = np.int64(math.floor(radius * sigma * sine + 0.5))
-    return dx, dy, ident
+    A loop of arithmetic alone, which is compiled to vector instructions.
+    """
+    for i in range(x.size):
+        radius = rayleigh(radius_words[i])
+        if least > 0.0:
+            radius = math.sqrt(least * least + radius * radius)
+        radius *= sigma
+        cosine, sine = cos_sin(angle_words[i])
+        x[i] += np.int64(math.floor(radius * cosine + 0.5))
+        y[i] += np.int64(math.floor(radius * sine + 0.5))

@@ -23,7 +23,8 @@ _DIGITS = 80  # decimal digits of the tables: 60 more than a word has
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 33 bits: its small multiples are exact
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _LOG2_E = 1.4426950408889634
-_SQRT_HALF = math.sqrt(0.5)
+_SQRT_HALF_BITS = int(np.float64(math.sqrt(0.5)).view(np.int64))
+_FRACTION_BITS, _BIAS = 52, 1023  # of an IEEE 754 double
 _HALF_PI = math.pi / 2
 _ATANH_SERIES = tuple(1.0 / (2 * k + 1) for k in range(1, 13))
 _EXP_SERIES = tuple(1.0 / math.factorial(k) for k in range(2, 15))
@@ -32,19 +33,21 @@ _COS_SERIES = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(10))
 _TWO_M53, _TWO_M64 = 2.0**-53, 2.0**-64
 
 
-@njit(cache=True)
+# Without branches and checks for division by 0, so that a loop over many words is compiled
+# to vector instructions: several at a time, each with the same bits as alone.
+@njit(cache=True, error_model="numpy")
 def dlog(x):
-    """Natural logarithm of a positive float64, within 2 units in the last place.
+    """Natural logarithm of a positive normal float64, within 2 units in the last place.
 
     Examples
     --------
     >>> dlog(1.0)
     0.0
     """
-    mantissa, exponent = math.frexp(x)
-    if mantissa < _SQRT_HALF:
-        mantissa = mantissa * 2.0
-        exponent = exponent - 1
+    bits = np.float64(x).view(np.int64)
+    exponent = (bits - _SQRT_HALF_BITS) >> _FRACTION_BITS
+    # of [sqrt(1/2), sqrt(2))
+    mantissa = np.int64(bits - (exponent << _FRACTION_BITS)).view(np.float64)
     f = mantissa - 1.0
     s = f / (2.0 + f)
     z = s * s
@@ -69,7 +72,8 @@ def dexp(x):
     p = _EXP_SERIES[12]
     for j in range(11, -1, -1):
         p = p * r + _EXP_SERIES[j]
-    return math.ldexp(1.0 + (r + (r * r) * p), int(k))
+    power = np.int64((np.int64(k) + _BIAS) << _FRACTION_BITS).view(np.float64)
+    return (1.0 + (r + (r * r) * p)) * power
 
 
 @njit(cache=True)
@@ -85,9 +89,7 @@ def cos_sin(word):
     turn = (word >> np.uint64(9)) & np.uint64((1 << 53) - 1)
     f = float(np.int64(turn)) * _TWO_M53
     mirrored = f > 0.5
-    if mirrored:
-        f = 1.0 - f
-    a = f * _HALF_PI
+    a = (1.0 - f if mirrored else f) * _HALF_PI
     z = a * a
     sine = _SIN_SERIES[8]
     for k in range(7, -1, -1):
@@ -96,15 +98,10 @@ def cos_sin(word):
     cosine = _COS_SERIES[9]
     for k in range(8, -1, -1):
         cosine = cosine * z + _COS_SERIES[k]
-    if mirrored:
-        sine, cosine = cosine, sine
-    if quadrant == 0:
-        return cosine, sine
-    if quadrant == 1:
-        return -sine, cosine
-    if quadrant == 2:
-        return -cosine, -sine
-    return sine, -cosine
+    swapped = mirrored != ((quadrant & 1) == 1)
+    across, up = (sine if swapped else cosine), (cosine if swapped else sine)
+    left, below = (quadrant == 1) | (quadrant == 2), quadrant >= 2
+    return (-across if left else across), (-up if below else up)
 
 
 @njit(cache=True)

@@ -27,12 +27,13 @@ Key = tuple[np.uint64, np.uint64]
 # A role is the top byte of a counter's last word: two uses of one cell never share a word.
 # The low 56 bits are free for a number, as that of the parent within its cell.
 POINT, PARENT, OFFSPRING, OFFSPRING_TAIL = (np.uint64(role << 56) for role in (1, 2, 3, 4))
-NOISE, PIXEL, SHORT_LIVED, LONG_LIVED = (np.uint64(role << 56) for role in (5, 6, 7, 8))
-MARK, THINNING, PRIORITY = (np.uint64(role << 56) for role in (9, 10, 11))
+NOISE, PIXEL, ALIVE, DEAD = (np.uint64(role << 56) for role in (5, 6, 7, 8))
+INTERACTION, PRIORITY = (np.uint64(role << 56) for role in (9, 11))
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
 _ROUNDS = 10
+_SHORT = 64  # entries of a table that are counted faster than searched
 _CHUNK = 1 << 15  # counters per pass of `philox_numpy`: its temporaries stay in the cache
 _WORD = (1 << 64) - 1
 _INTERPRETED = bool(config.DISABLE_JIT)  # type: ignore[attr-defined]
@@ -155,6 +156,12 @@ def lookup(table, word):
 
     With ``table[k] = floor(2**64 * P(N <= k))`` and a uniform word it is a draw of N.
     """
+    if table.size <= _SHORT:
+        # counting takes vector instructions and nothing that a processor mispredicts
+        entries = 0
+        for k in range(table.size):
+            entries += table[k] <= word
+        return entries
     low, high = 0, table.size
     while low < high:
         middle = (low + high) >> 1

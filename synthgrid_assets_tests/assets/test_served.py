@@ -28,12 +28,12 @@ from synthgrid_assets_tests.small_world import SMALL
 
 pytestmark = pytest.mark.timeout(900)  # a hang; the waits of `served` give up earlier
 
-# dense points that hardly repel: coupling from the past takes 0.2 s for a tile of 120 kB
+# each point has hundreds of neighbours that hardly repel it: 0.2 s for a tile of 120 kB
 SLOW_LAYER = """
 process = "strauss"
 beta_per_km2 = 3000.0
-gamma = 0.9
-radius = 32.0
+gamma = 0.999
+radius = 200.0
 """
 SLOW = f"""
 [world]

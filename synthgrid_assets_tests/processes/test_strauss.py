@@ -12,16 +12,34 @@ from scipy.spatial import cKDTree
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.processes import strauss
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.processes.space_time import LONG_SLAB, SHORT, TIME_BITS, SpaceTimeProcess
+from synthgrid_assets.processes.space_time import (
+    ACCEPTED,
+    BIRTH,
+    BORN,
+    DIED,
+    FATE,
+    TIME_BITS,
+    Past,
+    X,
+    Y,
+    draw,
+    nothing,
+    patches,
+)
 from synthgrid_assets.processes.strauss import StraussLaw, StraussProcess
-from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.seeding import stream_key
+from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
+from synthgrid_assets.world.seeding import INTERACTION, philox_words, stream_key
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PER_CELL
 
 SIDE, TWINS, PROBES = 16, 60, 4000
 LIMIT = 5.6  # Student's t with 59 degrees of freedom: 6.0e-7 on both sides together
 DISTANCES = np.array([0.5, 1.0, 1.5, 2.5, 4.0])  # radii, for pairs
-CASES = [(8, Fraction(1, 2), 0.15), (8, Fraction(0), 0.15), (4, Fraction(1, 10), 0.25)]
+CASES = [
+    (8, Fraction(1, 2), 0.15),
+    (8, Fraction(0), 0.15),
+    (4, Fraction(1, 10), 0.25),
+    (8, Fraction(9, 10), 0.45),  # five neighbours each, of which few matter
+]
 
 
 @pytest.mark.parametrize(
@@ -44,16 +62,11 @@ def test_an_interaction_that_is_not_in_the_range_is_refused(gamma):
         StraussLaw(1.0, gamma, 0.1)
 
 
-def test_an_interaction_too_weak_to_tabulate_is_refused():
-    with pytest.raises(SpecError, match="too near to 1"):
-        StraussProcess(stream_key("x"), Fraction(8), Fraction(999_999, 1_000_000), CELL // 10)
-
-
 def test_a_past_that_decides_nothing_is_an_error_not_a_guess(monkeypatch):
-    monkeypatch.setattr(strauss, "MAX_SPAN", 4)
-    with pytest.raises(GeometryError, match="4 lifetimes of the past do not decide"):
-        StraussProcess(stream_key("x"), Fraction(8), Fraction(0), CELL // 10).points(
-            Cells(0, 0, 2, 2)
+    monkeypatch.setattr(strauss, "MAX_SPAN", 8)
+    with pytest.raises(GeometryError, match="8 lifetimes of the past do not decide"):
+        StraussProcess(stream_key("x"), Fraction(8), Fraction(0), CELL // 6).points(
+            Cells(0, 0, 9, 9)
         )
 
 
@@ -146,29 +159,82 @@ def test_no_two_points_of_a_hard_core_are_within_the_radius():
     assert quanta < nearest.min() < 1.1 * quanta
 
 
-@pytest.mark.parametrize(("span", "halo"), [(9, 1), (17, 2), (30, 4)])
-def test_more_past_and_surroundings_change_no_fate(span, halo):
+def drawn(key, rate, window, margin, layers):
+    """All points of some layers in a window of quanta and a margin of patches: rows as `Past`'s."""
+    bits, table = patches(rate)
+    past = nothing(window, bits, margin)
+    shape = (layers, *past.drawn.shape[1:])
+    past = past._replace(drawn=np.full(shape, -1), points=np.empty((1 << 17, 6), np.int64))
+    for at in np.ndindex(*shape[:3]):
+        assert draw(past.points, past.drawn, past.used, table, at, past.corner, bits, key)
+    return past.points[: past.used[0]]
+
+
+def forward(points, key, gamma, radius):
+    """Which points are accepted, by plain simulation from the oldest to the youngest."""
+    points = points[np.argsort(-points[:, BORN])]
+    near = cKDTree(points[:, [X, Y]]).query_ball_point(points[:, [X, Y]], radius)
+    accepted = np.zeros(len(points), bool)
+    for i, others in enumerate(near):
+        alive = [j for j in others if j < i and points[j, DIED] <= points[i, BORN]]
+        way = points[alive][:, [X, Y]] - points[i, [X, Y]] + 2**30
+        word = philox_words(
+            points[i, BIRTH], points[alive][:, BIRTH], way[:, 0] << 32 | way[:, 1], INTERACTION, key
+        )[0]
+        kills = np.array([int(w) >= gamma * 2**64 // 1 for w in word], bool)
+        accepted[i] = not (accepted[alive] & kills).any()
+    return points[accepted]
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_fates_are_those_of_a_simulation_forward_in_time(case):
+    """The same noise, from 16 lifetimes ago and eight radii around: no clan goes farther."""
+    beta, gamma, radius = CASES[case]
+    key, quanta, cells = stream_key("forward", case), round(radius * CELL), Cells(-2, 4, 1, 7)
+    built = StraussProcess(key, Fraction(beta), gamma, quanta)
+    margin = math.ceil(8 * quanta / 2 ** patches(Fraction(beta))[0])
+    points = forward(drawn(key, Fraction(beta), cells.quanta(), margin, 16), key, gamma, quanta)
+    x0, y0, x1, y1 = cells.quanta()
+    inside = (points[:, X] >= x0) & (points[:, X] < x1)
+    inside &= (points[:, Y] >= y0) & (points[:, Y] < y1) & (points[:, DIED] == 0)
+    ours = np.sort(built.points(cells).birth.view(np.int64))
+    np.testing.assert_array_equal(ours, np.sort(points[inside, BIRTH]))
+    assert ours.size > 15
+
+
+def test_the_room_for_the_search_changes_no_fate(monkeypatch):
+    """From one patch, one layer, one point and one generation on, everything is enlarged."""
     built = StraussProcess(stream_key("fate"), Fraction(6), Fraction(0), CELL // 6)
     cells = Cells(5, -3, 9, 1)
-    parts = built._settled(cells, span, halo)
-    births = np.sort(np.concatenate([part.birth for part in parts]))
-    np.testing.assert_array_equal(births, np.sort(built.points(cells).birth))
+    expected = built.points(cells)
+
+    def least(window, bits, margin):
+        past = nothing(window, bits, 0)
+        return past._replace(drawn=past.drawn[:1].copy(), points=past.points[:1].copy())
+
+    grown = []
+    for name in ("deeper", "wider", "roomier"):
+        enlarge = getattr(Past, name)
+        monkeypatch.setattr(Past, name, lambda past, n=name, f=enlarge: grown.append(n) or f(past))
+    monkeypatch.setattr(strauss, "nothing", least)
+    monkeypatch.setattr(strauss, "_ROOM", 1)
+    for ours, theirs in zip(built.points(cells), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert set(grown) == {"deeper", "wider", "roomier"}
 
 
-def test_the_unknown_is_bounded_from_both_sides():
-    """With less past the upper process is larger and the lower one smaller."""
-    built = StraussProcess(stream_key("sandwich"), Fraction(6), Fraction(0), CELL // 6)
-    cells = Cells(0, 0, 12, 12)
-    truth = set(built.points(cells).birth.tolist())
-    sizes = []
-    for span in (1, 3, 6, 12):
-        alive = built._present(cells, span, 1)
-        upper, lower = set(alive.birth.tolist()), set(alive.birth[alive.lower].tolist())
-        assert lower <= truth <= upper
-        sizes.append(len(upper) - len(lower))
-    alive = built._present(cells, 12, 0)  # surroundings are as unknown as the past
-    assert set(alive.birth[alive.lower].tolist()) <= truth <= set(alive.birth.tolist())
-    assert sizes[0] > sizes[1] > sizes[2] >= sizes[3]
+def test_no_fate_is_left_open_and_none_depends_on_the_window():
+    built = StraussProcess(stream_key("open"), Fraction(6), Fraction(1, 3), CELL // 5)
+    window = Cells(0, 0, 6, 6).quanta()
+    past = built._settled(window)
+    points = past.points[: past.used[0]]
+    decided = points[points[:, FATE] != 0]
+    elsewhere = built._settled(Cells(3, 2, 8, 9).quanta())
+    others = {row[BIRTH]: row[FATE] for row in elsewhere.points[: elsewhere.used[0]] if row[FATE]}
+    both = [(row[FATE], others[row[BIRTH]]) for row in decided if row[BIRTH] in others]
+    assert len(both) > 50
+    assert all(one == other for one, other in both)
+    assert {ACCEPTED} < {one for one, _ in both}
 
 
 def test_what_is_not_known_is_not_a_number():
@@ -184,32 +250,34 @@ def test_what_is_not_known_is_not_a_number():
     assert 0 < low < high < 8.0
 
 
-def test_the_acceptance_table_is_exact_to_the_last_word():
-    gamma = Fraction(9, 10)
-    table = strauss._acceptance(gamma)
-    assert [int(entry) for entry in table[1:]] == [
-        gamma**n * 2**64 // 1 for n in range(1, table.size)
-    ]
-    assert table[-1] == 0
-    assert table[-2] > 0
+@pytest.mark.parametrize("rate", ["40", "3", "1/5000000"])
+def test_the_noise_is_a_stationary_process_of_births_and_deaths(rate):
+    """Kolmogorov-Smirnov and Poisson counts, each at 1e-6, for patches of several sizes."""
+    rate = Fraction(rate)
+    bits, _ = patches(rate)
+    side = 24 << bits
+    points = drawn(stream_key("noise", str(rate)), rate, (-side, 0, side // 4, side), 0, 5)
+    mean = float(rate) * 1.25 * (side / CELL) ** 2
+    unit = 1 << TIME_BITS
+    born, died = points[:, BORN] / unit, points[:, DIED] / unit
+    now = points[:, DIED] == 0
+    counts = [now.sum(), *(((died >= k) & (died < k + 1) & ~now).sum() for k in range(4))]
+    counts += [((born > t) & (died <= t)).sum() for t in (0.5, 2.25, 4)]
+    for count in counts:
+        assert min(stats.poisson.cdf(count, mean), stats.poisson.sf(count, mean)) > 5e-7
+    assert stats.kstest((born - died)[now], "expon").pvalue > 1e-6
+    assert stats.kstest((born - died)[~now], "expon").pvalue > 1e-6
+    assert stats.kstest(died[~now] / 4, "uniform").pvalue > 1e-6
+    assert stats.kstest((points[:, X] / side + 1) / 1.25, "uniform").pvalue > 1e-6
+    assert stats.kstest(points[:, Y] / side, "uniform").pvalue > 1e-6
+    assert abs(stats.pearsonr(points[:, X], points[:, Y]).statistic) < 6 / math.sqrt(len(points))
+    assert np.unique(points[:, BIRTH]).size == len(points)
 
 
-def test_births_and_lifetimes_are_poisson_and_exponential():
-    """Short and long lives together; Kolmogorov-Smirnov and counts, each at 1e-6."""
-    noise = SpaceTimeProcess(stream_key("noise"), Fraction(40))
-    cells, unit = Cells(0, 0, 40, 40), 1 << TIME_BITS
-    short = noise.short_lived(cells, 3, -(1 << 62))
-    longer = noise.long_lived(cells, LONG_SLAB, -(1 << 62))
-    assert ((short.time >= -4 * unit) & (short.time < -3 * unit)).all()
-    assert ((longer.time >= -LONG_SLAB * unit) & (longer.time < 0)).all()
-    share = math.exp(-SHORT)
-    for births, mean in [(short, 64_000 * (1 - share)), (longer, 64_000 * share * LONG_SLAB)]:
-        assert min(
-            stats.poisson.cdf(births.x.size, mean), stats.poisson.sf(births.x.size, mean)
-        ) > (5e-7)
-    lives = (short.death - short.time) / unit
-    assert stats.kstest(lives, stats.truncexpon(SHORT).cdf).pvalue > 1e-6
-    lives = (longer.death - longer.time) / unit
-    assert stats.kstest(lives, stats.expon(SHORT).cdf).pvalue > 1e-6
-    assert stats.kstest(short.time / unit + 4, "uniform").pvalue > 1e-6
-    assert stats.kstest(short.accept / 2**64, "uniform").pvalue > 1e-6
+def test_a_patch_holds_a_few_points_on_average():
+    for rate in (Fraction(1, 10**9), Fraction(1, 50), Fraction(8), Fraction(60_000)):
+        bits, table = patches(rate)
+        mean = float(rate) * 4.0 ** (bits - CELL_BITS)
+        assert mean <= 10
+        assert mean > 2 or bits == 30
+        assert table.size < 64

@@ -1,5 +1,6 @@
 """The Thomas process: the whole Gaussian, wide reach, closed forms that agree."""
 
+import functools
 import math
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ from scipy.integrate import dblquad
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes import thomas
+from synthgrid_assets.processes.parents import Parents
 from synthgrid_assets.processes.thomas import CORE, ThomasLaw, ThomasProcess
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.seeding import stream_key
@@ -24,21 +26,25 @@ def test_a_parameter_that_is_not_positive_is_refused_by_name(name, bad):
         ThomasLaw(**{"kappa": 1.0, "mu": 1.0, "sigma": 1.0, name: bad})
 
 
-def offspring(draw, *tail):
-    key = stream_key("offspring")
-    children = [draw(3, -5, 1, child, key, SIGMA, *tail)[:2] for child in range(40_000)]
-    return np.array(children) / SIGMA
+@functools.cache
+def offspring():
+    """Displacements in sigmas of 40,000 offspring of the core and as many of the tail."""
+    n, place = 40_000, np.array([[3], [-5], [1], [7 * CELL], [-CELL]])
+    parent = Parents(*place, np.array([n]), np.array([n]))
+    x, y, birth = thomas._offspring(
+        parent, stream_key("offspring"), float(SIGMA), thomas._tail_mass()[0]
+    )
+    assert np.unique(birth).size == 2 * n
+    xy = np.column_stack([x - 7 * CELL, y + CELL]) / SIGMA
+    return {"core": xy[:n], "tail": xy[n:]}
 
 
 @pytest.mark.parametrize("part", ["core", "tail"])
 def test_core_and_tail_are_the_two_parts_of_one_gaussian(part):
     """Half the squared length is exponential, cut at CORE; the angle uniform. KS at 1e-6."""
-    if part == "core":
-        xy = offspring(thomas._core, thomas._tail_mass()[0])
-        law = stats.truncexpon(b=CORE**2 / 2)
-    else:
-        xy = offspring(thomas._tail)
-        law = stats.expon(loc=CORE**2 / 2)
+    xy = offspring()[part]
+    half_square = CORE**2 / 2
+    law = stats.truncexpon(b=half_square) if part == "core" else stats.expon(loc=half_square)
     assert stats.kstest((xy**2).sum(axis=1) / 2, law.cdf).pvalue > 1e-6
     angle = np.arctan2(xy[:, 1], xy[:, 0]) / (2 * math.pi) + 0.5
     assert stats.kstest(angle, "uniform").pvalue > 1e-6
