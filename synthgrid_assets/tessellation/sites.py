@@ -117,6 +117,15 @@ class DistinctSites:
     merged: NDArray[np.int64]
     merged_offsets: NDArray[np.int64]
 
+    def merged_into(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What some sites took in: `merged` and `merged_offsets` of them alone."""
+        taken = np.diff(self.merged_offsets)[index]
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(taken)))
+        places = np.arange(offsets[-1]) + np.repeat(
+            self.merged_offsets[index] - offsets[:-1], taken
+        )
+        return self.merged[places], offsets
+
 
 def distinct(sites: Sites) -> DistinctSites:
     """Merge sites at equal coordinates, which stand side by side in canonical order.
