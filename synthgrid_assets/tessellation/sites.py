@@ -74,8 +74,16 @@ def checked(sites: Sites, cells: Cells) -> Sites:
     Raises
     ------
     GeometryError
-        If a site lies outside `cells` or out of canonical order.
+        If arrays are not of int64, or a site lies outside `cells` or out of canonical order.
     """
+    for name in ("x", "y", "id"):
+        values = getattr(sites, name)
+        if values.dtype != np.int64 or values.shape != (len(sites),):
+            raise GeometryError(
+                f"the source of sites returned {name} of type {values.dtype} and shape "
+                f"{values.shape} for {len(sites)} sites; give int64 (`Lattice.quanta` rounds CRS "
+                "coordinates and refuses those that are not finite)"
+            )
     outside = np.flatnonzero(~sites.inside(cells))
     if outside.size:
         at = int(outside[0])

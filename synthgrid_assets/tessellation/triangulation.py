@@ -67,8 +67,8 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     Raises
     ------
     GeometryError
-        If the points spread over 2**30 quanta or more, or a point stands where another
-        does (unless all points are collinear).
+        If the points spread over 2**30 quanta or more, a point stands where another does
+        (unless all points are collinear), or coordinates are not integers.
 
     Examples
     --------
@@ -77,7 +77,9 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     >>> sorted(sorted(triangle) for triangle in finite.tolist())  # 0 is joined to all others
     [[0, 1, 3], [0, 2, 3]]
     """
-    x, y = np.ascontiguousarray(x, np.int64), np.ascontiguousarray(y, np.int64)
+    x, y = _quanta(x), _quanta(y)
+    if x.shape != y.shape:
+        raise GeometryError(f"{x.size} x and {y.size} y coordinates; give one of each per point")
     if not (fits(x) and fits(y)):
         raise GeometryError(
             f"{x.size} points spread over {int(np.ptp(x))} x {int(np.ptp(y))} quanta, exact "
@@ -96,6 +98,17 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
             "does; merge coincident points first"
         )
     return Mesh(*arrays)
+
+
+def _quanta(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Coordinates as the kernels take them; floats are refused, NaN among them."""
+    values = np.asarray(values)
+    if values.ndim != 1 or not np.can_cast(values.dtype, np.int64):
+        raise GeometryError(
+            f"coordinates of type {values.dtype} and shape {values.shape}; give one row of int64 "
+            "quanta (`Lattice.quanta` rounds CRS coordinates and refuses those not finite)"
+        )
+    return np.ascontiguousarray(values, np.int64)
 
 
 def _without_triangles(n: int) -> Mesh:
@@ -158,6 +171,8 @@ def _first_corners(x, y, order):
             return i, j, k
         if turn < 0:
             return i, k, j
+        if x[i] == x[j] and y[i] == y[j]:
+            j = k  # one of the two is found again when it is inserted
     return i, -1, -1
 
 
