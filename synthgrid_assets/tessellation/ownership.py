@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.tessellation.halo import MAX_SPAN, Neighbourhood
-from synthgrid_assets.tessellation.predicates import precedes
+from synthgrid_assets.tessellation.predicates import EXTENT_BITS
 from synthgrid_assets.world.lattice import Cells
 
 
@@ -68,16 +68,17 @@ def owned_triangles(found: Neighbourhood) -> OwnedTriangles:
     """The triangles that a certified neighbourhood's rectangle owns."""
     inside = np.zeros(found.x.size, np.bool_)
     inside[found.inside] = True
-    return OwnedTriangles(*_owned(found.mesh.vertices, found.touching, found.x, found.y, inside))
+    rank = (found.x << EXTENT_BITS) | found.y  # lexicographic order as one number
+    return OwnedTriangles(*_owned(found.mesh.vertices, found.touching, rank, inside))
 
 
 @njit(cache=True)
-def _owned(vertices, touching, x, y, inside):
+def _owned(vertices, touching, rank, inside):
     """The arrays of `OwnedTriangles`: put beside their first corner's, by the second there."""
     turns = np.full(touching.size, -1, np.int64)
-    begin = np.zeros(x.size + 1, np.int64)  # of the triangles of each first corner
+    begin = np.zeros(rank.size + 1, np.int64)  # of the triangles of each first corner
     for i in range(touching.size):
-        turn = _smallest_corner(vertices, touching[i], x, y)
+        turn = _smallest_corner(vertices, touching[i], rank)
         first = vertices[touching[i], turn]
         if inside[first]:
             turns[i] = turn
@@ -93,10 +94,9 @@ def _owned(vertices, touching, x, y, inside):
         a, b, c = vertices[t, turn], vertices[t, (turn + 1) % 3], vertices[t, (turn + 2) % 3]
         place = end[a]
         end[a] += 1
-        while place > begin[a] and precedes(
-            x[b], y[b], x[corners[place - 1, 1]], y[corners[place - 1, 1]]
-        ):
-            corners[place] = corners[place - 1]
+        while place > begin[a] and rank[b] < rank[corners[place - 1, 1]]:
+            for k in range(3):
+                corners[place, k] = corners[place - 1, k]
             row[place], turn_of[place] = row[place - 1], turn_of[place - 1]
             place -= 1
         corners[place, 0], corners[place, 1], corners[place, 2] = a, b, c
@@ -104,15 +104,13 @@ def _owned(vertices, touching, x, y, inside):
     return corners, row, turn_of
 
 
-@njit(cache=True)
-def _smallest_corner(vertices, t, x, y):
+@njit(forceinline=True)
+def _smallest_corner(vertices, t, rank):
     """Place of the lexicographically smallest corner of a triangle."""
-    least = 0
-    for k in range(1, 3):
-        a, b = vertices[t, k], vertices[t, least]
-        if precedes(x[a], y[a], x[b], y[b]):
-            least = k
-    return least
+    a, b, c = rank[vertices[t, 0]], rank[vertices[t, 1]], rank[vertices[t, 2]]
+    if b < min(a, c):
+        return 1
+    return 2 if c < a else 0
 
 
 def triangle_xy(found: Neighbourhood, owned: OwnedTriangles) -> NDArray[np.int64]:

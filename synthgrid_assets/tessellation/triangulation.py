@@ -81,8 +81,9 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     if x.shape != y.shape:
         raise GeometryError(f"{x.size} x and {y.size} y coordinates; give one of each per point")
     if not (fits(x) and fits(y)):
+        width, height = (int(v.max()) - int(v.min()) for v in (x, y))
         raise GeometryError(
-            f"{x.size} points spread over {int(np.ptp(x))} x {int(np.ptp(y))} quanta, exact "
+            f"{x.size} points spread over {width} x {height} quanta, exact "
             f"arithmetic reaches to 2**{EXTENT_BITS}; triangulate smaller rectangles"
         )
     if x.size < 3:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE, voronoi_vertices
 from synthgrid_assets.tessellation.halo import Neighbourhood
-from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_sign, cross_split, precedes
+from synthgrid_assets.tessellation.predicates import (
+    AREA_BITS,
+    EXTENT_BITS,
+    cross_sign,
+    cross_split,
+    precedes,
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,8 @@ def voronoi_cells(found: Neighbourhood) -> VoronoiCells:
     mesh, inside = found.mesh, found.inside
     degree = _degrees(mesh.vertices, found.touching, found.x.size)[inside]
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(degree)))
-    fan, neighbour = _fans(
-        mesh.vertices, mesh.neighbours, mesh.at, found.x, found.y, inside, offsets
-    )
+    rank = (found.x << EXTENT_BITS) | found.y  # lexicographic order as one number
+    fan, neighbour = _fans(mesh.vertices, mesh.neighbours, mesh.at, rank, inside, offsets)
     vertex = voronoi_vertices(mesh, found.x, found.y, found.touching)
     ring, ring_offsets = _rings(vertex, fan, offsets)
     site = np.stack((found.x[inside], found.y[inside]), axis=1) * VERTEX_SCALE
@@ -77,7 +82,7 @@ def _degrees(vertices, touching, n):
 
 
 @njit(cache=True)
-def _fans(vertices, neighbours, at, x, y, inside, offsets):
+def _fans(vertices, neighbours, at, rank, inside, offsets):
     """Triangles around each site, counter-clockwise, and the site before each of them.
 
     A fan starts at the lexicographically smallest neighbour, which no tiling can change.
@@ -86,14 +91,14 @@ def _fans(vertices, neighbours, at, x, y, inside, offsets):
     neighbour = np.empty(offsets[-1], np.int64)
     for i in range(inside.size):
         site, start, end = inside[i], offsets[i], offsets[i + 1]
-        t, first, least = np.int64(at[site]), start, -1
+        t, first = np.int64(at[site]), start
         for place in range(start, end):
             # the corner after the site's, without a branch to guess
             following = 1 * (vertices[t, 0] == site) + 2 * (vertices[t, 1] == site)
             v = vertices[t, following]
             fan[place], neighbour[place] = t, v
-            if least < 0 or precedes(x[v], y[v], x[least], y[least]):
-                first, least = place, v
+            if rank[v] < rank[neighbour[first]]:
+                first = place
             t = np.int64(neighbours[t, following])
         _rotate(fan, start, first, end)
         _rotate(neighbour, start, first, end)

@@ -41,6 +41,8 @@ def grids():
 def test_points_beyond_exact_arithmetic_are_refused():
     with pytest.raises(GeometryError, match="3 points spread over 1073741824 x 5 quanta"):
         delaunay(np.array([0, 5, 2**30]), np.array([0, 5, 3]))
+    with pytest.raises(GeometryError, match=f"spread over {2**64 - 1} x 1 quanta"):
+        delaunay(np.array([-(2**63), 2**63 - 1]), np.array([0, 1]))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.5, 3.0])
