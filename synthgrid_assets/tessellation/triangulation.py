@@ -246,7 +246,8 @@ def _locate(x, y, vertex, twin, t, px, py):
 
     A visibility walk crosses any edge that p lies beyond. In a Delaunay triangulation it
     cannot circle, because every step leads to a circle that p is deeper inside or less far
-    outside (De Floriani, Falcidieni, Nagy and Pienovi 1991; Edelsbrunner 1990).
+    outside (De Floriani, Falcidieni, Nagy and Pienovi 1991; Edelsbrunner 1990); between
+    cocircular triangles the lifting that `tie_is_inside` perturbs decides in the same way.
     """
     n = x.size
     for e in range(4 * t, 4 * t + 3):
