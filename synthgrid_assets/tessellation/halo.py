@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
@@ -148,9 +149,21 @@ def _triangulated(
         number = _site_numbers(lines, known.sites)
         edges = np.stack((number[lines.tail], number[lines.head]), axis=1)
         mesh, constraint = constrain(mesh, x, y, edges, lines.id)
-    touching = np.flatnonzero(np.append(inside, False)[mesh.vertices].any(axis=1))
+    touching = _touching(mesh.vertices, np.append(inside, False))
     where = np.flatnonzero(inside)
     return Neighbourhood(cells, window, known, x, y, (x0, y0), where, mesh, touching, constraint)
+
+
+@njit(cache=True)
+def _touching(vertices, inside):
+    """The triangles with a vertex that lies inside, in their order."""
+    found = np.empty(vertices.shape[0], np.int64)
+    n = 0
+    for t in range(vertices.shape[0]):
+        if inside[vertices[t, 0]] or inside[vertices[t, 1]] or inside[vertices[t, 2]]:
+            found[n] = t
+            n += 1
+    return found[:n].copy()
 
 
 def _site_numbers(network: ConstraintNetwork, sites: Sites) -> NDArray[np.int64]:

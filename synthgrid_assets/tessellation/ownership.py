@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
@@ -65,15 +66,51 @@ class OwnedTriangles:
 
 def owned_triangles(found: Neighbourhood) -> OwnedTriangles:
     """The triangles that a certified neighbourhood's rectangle owns."""
-    corners = found.mesh.vertices[found.touching].astype(np.int64)
-    rank = (found.x << EXTENT_BITS) | found.y  # lexicographic order as one number
-    turn = np.argmin(rank[corners], axis=1)
-    corners = np.take_along_axis(corners, (turn[:, None] + np.arange(3)) % 3, axis=1)
     inside = np.zeros(found.x.size, np.bool_)
     inside[found.inside] = True
-    owned = np.flatnonzero(inside[corners[:, 0]])
-    owned = owned[np.lexsort((rank[corners[owned, 1]], corners[owned, 0]))]
-    return OwnedTriangles(corners[owned], found.touching[owned], turn[owned])
+    rank = (found.x << EXTENT_BITS) | found.y  # lexicographic order as one number
+    return OwnedTriangles(*_owned(found.mesh.vertices, found.touching, rank, inside))
+
+
+@njit(cache=True)
+def _owned(vertices, touching, rank, inside):
+    """The arrays of `OwnedTriangles`: put beside their first corner's, by the second there."""
+    turns = np.full(touching.size, -1, np.int64)
+    begin = np.zeros(rank.size + 1, np.int64)  # of the triangles of each first corner
+    for i in range(touching.size):
+        turn = _smallest_corner(vertices, touching[i], rank)
+        first = vertices[touching[i], turn]
+        if inside[first]:
+            turns[i] = turn
+            begin[first + 1] += 1
+    begin = np.cumsum(begin)
+    end = begin[:-1].copy()  # of those found so far
+    row, turn_of = np.empty(begin[-1], np.int64), np.empty(begin[-1], np.int64)
+    corners = np.empty((begin[-1], 3), np.int64)
+    for i in range(touching.size):
+        t, turn = touching[i], turns[i]
+        if turn < 0:
+            continue
+        a, b, c = vertices[t, turn], vertices[t, (turn + 1) % 3], vertices[t, (turn + 2) % 3]
+        place = end[a]
+        end[a] += 1
+        while place > begin[a] and rank[b] < rank[corners[place - 1, 1]]:
+            for k in range(3):
+                corners[place, k] = corners[place - 1, k]
+            row[place], turn_of[place] = row[place - 1], turn_of[place - 1]
+            place -= 1
+        corners[place, 0], corners[place, 1], corners[place, 2] = a, b, c
+        row[place], turn_of[place] = t, turn
+    return corners, row, turn_of
+
+
+@njit(forceinline=True)
+def _smallest_corner(vertices, t, rank):
+    """Place of the lexicographically smallest corner of a triangle."""
+    a, b, c = rank[vertices[t, 0]], rank[vertices[t, 1]], rank[vertices[t, 2]]
+    if b < min(a, c):
+        return 1
+    return 2 if c < a else 0
 
 
 def triangle_xy(found: Neighbourhood, owned: OwnedTriangles) -> NDArray[np.int64]:

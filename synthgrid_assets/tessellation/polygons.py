@@ -1,12 +1,18 @@
-"""Rings in metres, as ragged arrays that geometry libraries take whole.
+"""Rings in metres, as ragged arrays that geometry libraries take whole, and as polygons.
 
-Belongs here: the step from exact integers to CRS coordinates. Not here: geometry objects;
-``shapely.from_ragged_array`` and geoarrow writers build all of them in one call.
+Belongs here: the step from exact integers to CRS coordinates and to geometry objects, all
+in one call. Not here: how rows are encoded in files (`storage`).
 """
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
@@ -27,13 +33,11 @@ def ring_metres(
 
     Examples
     --------
-    >>> import shapely
     >>> from synthgrid_assets.tessellation.tile import empty
     >>> from synthgrid_assets.world.lattice import Cells
     >>> nothing = empty(Cells(0, 0, 1, 1), Cells(0, 0, 1, 1))
     >>> rings, offsets = ring_metres(nothing, Lattice("EPSG:32633", (0.0, 0.0), 64.0))
-    >>> cells = np.arange(offsets.size)  # each polygon has one ring
-    >>> shapely.from_ragged_array(shapely.GeometryType.POLYGON, rings, (offsets, cells)).size
+    >>> polygons(rings, offsets).size
     0
     """
     x, y = tessellation.ring.T / VERTEX_SCALE
@@ -53,3 +57,39 @@ def triangle_metres(
     corners = tessellation.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]].reshape(-1, 2)
     x, y = lattice.metres(corners[:, 0], corners[:, 1])
     return np.stack((x, y), axis=1), np.arange(len(tessellation.triangles) + 1) * 4
+
+
+def polygons(coordinates: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    """Polygons of one ring each, from what `ring_metres` or `triangle_metres` returns.
+
+    Returns
+    -------
+    ndarray of shapely.Polygon, shape (n,)
+
+    Examples
+    --------
+    >>> square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)])
+    >>> polygons(square, np.array([0, 5]))[0].area
+    1.0
+    """
+    with _collector_paused():
+        found: NDArray[Any] = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, coordinates, (offsets, np.arange(offsets.size))
+        )
+    return found
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for reference cycles: geometries form none, and are searched over and over.
+
+    Each is an object that the collector tracks, so a hundred thousand new ones make it walk
+    through all objects alive a hundred times; that takes five times as long as making them.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()

@@ -74,8 +74,16 @@ def checked(sites: Sites, cells: Cells) -> Sites:
     Raises
     ------
     GeometryError
-        If a site lies outside `cells` or out of canonical order.
+        If arrays are not of int64, or a site lies outside `cells` or out of canonical order.
     """
+    for name in ("x", "y", "id"):
+        values = getattr(sites, name)
+        if values.dtype != np.int64 or values.shape != (len(sites),):
+            raise GeometryError(
+                f"the source of sites returned {name} of type {values.dtype} and shape "
+                f"{values.shape} for {len(sites)} sites; give int64 (`Lattice.quanta` rounds CRS "
+                "coordinates and refuses those that are not finite)"
+            )
     outside = np.flatnonzero(~sites.inside(cells))
     if outside.size:
         at = int(outside[0])
@@ -116,6 +124,15 @@ class DistinctSites:
     sites: Sites
     merged: NDArray[np.int64]
     merged_offsets: NDArray[np.int64]
+
+    def merged_into(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What some sites took in: `merged` and `merged_offsets` of them alone."""
+        taken = np.diff(self.merged_offsets)[index]
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(taken)))
+        places = np.arange(offsets[-1]) + np.repeat(
+            self.merged_offsets[index] - offsets[:-1], taken
+        )
+        return self.merged[places], offsets
 
 
 def distinct(sites: Sites) -> DistinctSites:

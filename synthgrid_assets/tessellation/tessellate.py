@@ -92,9 +92,7 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
     known, inside, ids = found.known, found.inside, found.known.sites.id
     voronoi = voronoi_cells(found)
     owned = owned_triangles(found)
-    # sites inside the rectangle take their merged ids along; they need not stand in one run
-    taken = np.diff(known.merged_offsets)[inside]
-    holders = np.repeat(np.arange(ids.size), np.diff(known.merged_offsets))
+    merged, merged_offsets = known.merged_into(inside)
     return Tessellation(
         cells=cells,
         loaded=found.window,
@@ -102,8 +100,8 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
         x=known.sites.x[inside],
         y=known.sites.y[inside],
         anchor=is_anchor(ids[inside]),
-        merged=known.merged[np.isin(holders, inside)],
-        merged_offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(taken))),
+        merged=merged,
+        merged_offsets=merged_offsets,
         n_neighbours=np.diff(voronoi.neighbour_offsets),
         ring=voronoi.ring + np.array(found.origin) * VERTEX_SCALE,
         ring_offsets=voronoi.ring_offsets,

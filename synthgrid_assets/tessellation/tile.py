@@ -166,22 +166,49 @@ def merge(parts: Sequence[Tessellation]) -> Tessellation:
         bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
     )
     check_tiling([part.cells for part in parts], cells)
-    rows = {
-        name: np.concatenate([part.rows()[name] for part in parts])
-        for name in parts[0].rows()
-        if not name.endswith("_offsets")
+    rows = [part.rows() for part in parts]
+    sites = _runs(parts, [part.y for part in parts])
+    triangles = _runs(parts, [part.triangle_xy[:, 1] for part in parts])
+    joined = {
+        name: _joined([row[name] for row in rows], triangles if "triangle" in name else sites)
+        for name in rows[0]
+        if name not in _RAGGED and name not in _RAGGED.values()
     }
-    order = cell_order(rows["x"], rows["y"])
     for name, offsets_name in _RAGGED.items():
-        sizes = np.concatenate([np.diff(part.rows()[offsets_name]) for part in parts])
-        rows[name] = rows[name][_ragged_order(sizes, order)]
-        rows[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[order])))
-    for name in ("site_id", "x", "y", "anchor", "n_neighbours", "doubled_area", "valid"):
-        rows[name] = rows[name][order]
-    order = cell_order(rows["triangle_xy"][:, 0], rows["triangle_xy"][:, 1])
-    for name in ("triangles", "triangle_xy"):
-        rows[name] = rows[name][order]
-    return Tessellation(cells=cells, loaded=loaded, **rows)
+        offsets = [row[offsets_name] for row in rows]
+        entries = [(k, int(offsets[k][i]), int(offsets[k][j])) for k, i, j in sites]
+        joined[name] = _joined([row[name] for row in rows], entries)
+        sizes = _joined([np.diff(part) for part in offsets], sites)
+        joined[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+    return Tessellation(cells=cells, loaded=loaded, **joined)
+
+
+def _runs(
+    parts: Sequence[Tessellation], y: Sequence[NDArray[np.int64]]
+) -> list[tuple[int, int, int]]:
+    """Runs (part, start, end) of rows in canonical order.
+
+    In canonical order a part's rows of one cell row stand together, and by the parts'
+    columns they follow each other: joining is copying, nothing need be sorted.
+    """
+    found = []
+    for k, part in enumerate(parts):
+        row = np.arange(part.cells.iy0, part.cells.iy1 + 1)
+        edges = np.searchsorted(y[k], row << CELL_BITS)
+        for iy, start, end in zip(row.tolist(), edges.tolist(), edges[1:].tolist(), strict=False):
+            if start < end:
+                found.append((iy, part.cells.ix0, k, start, end))
+    runs: list[tuple[int, int, int]] = []
+    for _, _, k, start, end in sorted(found):
+        if runs and runs[-1][0] == k and runs[-1][2] == start:
+            runs[-1] = (k, runs[-1][1], end)
+        else:
+            runs.append((k, start, end))
+    return runs
+
+
+def _joined(arrays: Sequence[NDArray[Any]], runs: list[tuple[int, int, int]]) -> NDArray[Any]:
+    return np.concatenate([arrays[0][:0], *(arrays[k][start:end] for k, start, end in runs)])
 
 
 def cell_order(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -204,16 +231,6 @@ def triangle_order(xy: NDArray[np.int64]) -> NDArray[np.int64]:
     new[1:] = (np.diff(xy[first, :2], axis=0) != 0).any(axis=1)
     place[first] = np.cumsum(new)
     return np.lexsort((xy[:, 3], xy[:, 2], place))
-
-
-def _ragged_order(sizes: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of the entries of ragged rows after the rows are permuted."""
-    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))[:-1]
-    taken = sizes[order]
-    ends = np.cumsum(taken)
-    total = int(ends[-1]) if ends.size else 0
-    positions: NDArray[np.int64] = np.arange(total) + np.repeat(starts[order] - ends + taken, taken)
-    return positions
 
 
 def widest_halo(cells: Cells, loaded: Cells) -> int:

@@ -7,6 +7,9 @@ The convex hull is closed by ghost triangles that share one vertex at infinity (
 ghost vertex), so there is no bounding triangle whose size could matter. Ties are broken by
 the points themselves: the result does not depend on the order of insertion, which is
 chosen for speed alone.
+
+While points are inserted, triangles are half-edges: 4 t + k is the edge of triangle t opposite
+its k-th corner ``vertex[4 * t + k]``, and ``twin`` is that edge seen from the triangle beyond.
 """
 
 from __future__ import annotations
@@ -26,7 +29,6 @@ from synthgrid_assets.tessellation.predicates import (
     strictly_between,
 )
 
-_ALIVE, _DUG = np.uint8(1), np.uint8(2)
 _ROUND_SIZE = 1000  # points in the first round of the insertion order
 _HILBERT_BITS = 16
 
@@ -49,16 +51,6 @@ class Mesh(NamedTuple):
     at: NDArray[np.int32]
 
 
-class _Cavity(NamedTuple):
-    """Room for what one insertion removes, and the boundary it leaves."""
-
-    state: NDArray[np.uint8]  # of each triangle
-    stack: NDArray[np.int32]
-    removed: NDArray[np.int32]
-    edges: NDArray[np.int32]  # (from, to, triangle outside, triangle inside)
-    first: NDArray[np.int32]  # of each vertex: the new triangle whose edge starts there
-
-
 def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     """Triangulate distinct points.
 
@@ -75,7 +67,8 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     Raises
     ------
     GeometryError
-        If the points spread over 2**30 quanta or more.
+        If the points spread over 2**30 quanta or more, a point stands where another does
+        (unless all points are collinear), or coordinates are not integers.
 
     Examples
     --------
@@ -84,10 +77,13 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     >>> sorted(sorted(triangle) for triangle in finite.tolist())  # 0 is joined to all others
     [[0, 1, 3], [0, 2, 3]]
     """
-    x, y = np.ascontiguousarray(x, np.int64), np.ascontiguousarray(y, np.int64)
+    x, y = _quanta(x), _quanta(y)
+    if x.shape != y.shape:
+        raise GeometryError(f"{x.size} x and {y.size} y coordinates; give one of each per point")
     if not (fits(x) and fits(y)):
+        width, height = (int(v.max()) - int(v.min()) for v in (x, y))
         raise GeometryError(
-            f"{x.size} points spread over {int(np.ptp(x))} x {int(np.ptp(y))} quanta, exact "
+            f"{x.size} points spread over {width} x {height} quanta, exact "
             f"arithmetic reaches to 2**{EXTENT_BITS}; triangulate smaller rectangles"
         )
     if x.size < 3:
@@ -96,7 +92,24 @@ def delaunay(x: NDArray[np.int64], y: NDArray[np.int64]) -> Mesh:
     corners = _first_corners(x, y, order)
     if corners[1] < 0:
         return _without_triangles(x.size)
-    return Mesh(*_triangulate(x, y, order, *corners))
+    *arrays, coincident = _triangulate(x, y, order, *corners)
+    if coincident >= 0:
+        raise GeometryError(
+            f"point {coincident} at ({x[coincident]}, {y[coincident]}) stands where another "
+            "does; merge coincident points first"
+        )
+    return Mesh(*arrays)
+
+
+def _quanta(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Coordinates as the kernels take them; floats are refused, NaN among them."""
+    values = np.asarray(values)
+    if values.ndim != 1 or not np.can_cast(values.dtype, np.int64):
+        raise GeometryError(
+            f"coordinates of type {values.dtype} and shape {values.shape}; give one row of int64 "
+            "quanta (`Lattice.quanta` rounds CRS coordinates and refuses those not finite)"
+        )
+    return np.ascontiguousarray(values, np.int64)
 
 
 def _without_triangles(n: int) -> Mesh:
@@ -120,7 +133,11 @@ def insertion_order(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.in
         last = int(np.log2(x.size / _ROUND_SIZE))
         rounds = np.minimum(np.floor(16 - np.log2(uniform + 1)), last)
         key += (last - rounds).astype(np.int64) << (2 * _HILBERT_BITS)
-    return np.argsort(key, kind="stable")
+    # one number for key and place: sorting values is faster than sorting places by them
+    bits = x.size.bit_length()
+    spare = max(0, _HILBERT_BITS * 2 + 5 + bits - 63)  # at most 2**5 rounds
+    order: NDArray[np.int64] = np.sort((key >> spare) << bits | np.arange(x.size))
+    return order & ((1 << bits) - 1)
 
 
 @njit(cache=True)
@@ -155,154 +172,179 @@ def _first_corners(x, y, order):
             return i, j, k
         if turn < 0:
             return i, k, j
+        if x[i] == x[j] and y[i] == y[j]:
+            j = k  # one of the two is found again when it is inserted
     return i, -1, -1
 
 
 @njit(cache=True)
 def _triangulate(x, y, order, i, j, k):
+    """Mesh of all points; the last value is a point that stands where another does, or -1."""
     n = x.size
     room = 2 * n + 64  # Euler: 2n - 2 triangles, ghosts included
-    mesh = Mesh(
-        np.empty((room, 3), np.int32), np.empty((room, 3), np.int32), np.full(n + 1, -1, np.int32)
-    )
-    cavity = _Cavity(
-        np.zeros(room, np.uint8),
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
-        np.empty((room, 4), np.int32),
-        np.full(n + 1, -1, np.int32),
-    )
-    _start(mesh, cavity, i, j, k)
-    count = 4
-    near = 0
-    dice = 12345
+    vertex, twin = np.zeros(4 * room, np.int32), np.zeros(4 * room, np.int32)
+    stack, removed = np.empty(room, np.int32), np.empty(room, np.int32)
+    edges = np.empty((room, 3), np.int32)
+    _start(vertex, twin, n, i, j, k)
+    count, near, coincident = 4, 0, -1
     for step in range(n):
         p = order[step]
         if p in (i, j, k):
             continue
-        found, dice = _locate(x, y, mesh, near, p, dice)
-        n_removed, n_edges = _dig(x, y, mesh, cavity, found, p)
-        count = _refill(mesh, cavity, n_removed, n_edges, count, p)
-        near = mesh.at[p]
-    return mesh.vertices[:count].copy(), mesh.neighbours[:count].copy(), mesh.at
+        t = _locate(x, y, vertex, twin, near, x[p], y[p])
+        if _has_corner(x, y, vertex, t, x[p], y[p]):
+            coincident = p
+            break
+        n_removed, n_edges = _dig(x, y, vertex, twin, stack, removed, edges, t, x[p], y[p])
+        count = _refill(vertex, twin, removed, n_removed, edges, n_edges, count, p)
+        near = removed[0]
+    return *_mesh(vertex, twin, count, n), coincident
 
 
 @njit(cache=True)
-def _start(mesh, cavity, i, j, k):
+def _start(vertex, twin, ghost, i, j, k):
     """The first triangle and the three ghosts around it."""
-    ghost = mesh.at.size - 1
-    mesh.vertices[0] = i, j, k
-    mesh.vertices[1] = k, j, ghost
-    mesh.vertices[2] = i, k, ghost
-    mesh.vertices[3] = j, i, ghost
-    mesh.neighbours[0] = 1, 2, 3
-    mesh.neighbours[1] = 3, 2, 0
-    mesh.neighbours[2] = 1, 3, 0
-    mesh.neighbours[3] = 2, 1, 0
-    cavity.state[:4] = _ALIVE
-    mesh.at[i] = mesh.at[j] = mesh.at[k] = 0
-    mesh.at[ghost] = 1
+    vertex[0], vertex[1], vertex[2] = i, j, k
+    vertex[4], vertex[5], vertex[6] = k, j, ghost
+    vertex[8], vertex[9], vertex[10] = i, k, ghost
+    vertex[12], vertex[13], vertex[14] = j, i, ghost
+    for e, beyond in ((0, 6), (1, 10), (2, 14), (4, 13), (5, 8), (9, 12)):
+        twin[e], twin[beyond] = beyond, e
 
 
-@njit(cache=True)
-def _conflicts(x, y, vertices, t, p):
+@njit(forceinline=True)
+def _next(e):
+    """The half-edge opposite the next corner of the same triangle."""
+    return e + 1 if e & 3 < 2 else e - 2
+
+
+@njit(forceinline=True)
+def _previous(e):
+    return e - 1 if e & 3 > 0 else e + 2
+
+
+@njit(forceinline=True)
+def _conflicts(x, y, a, b, c, px, py):
     """Whether p lies inside the circle of a triangle, or sees the edge of a ghost."""
-    a, b, c = vertices[t, 0], vertices[t, 1], vertices[t, 2]
     n = x.size
     if a != n and b != n and c != n:
-        return encroaches(x[a], y[a], x[b], y[b], x[c], y[c], x[p], y[p])
+        return encroaches(x[a], y[a], x[b], y[b], x[c], y[c], px, py)
     u, v = a, b
     if a == n:
         u, v = b, c
     elif b == n:
         u, v = c, a
-    turn = orient(x[u], y[u], x[v], y[v], x[p], y[p])
+    turn = orient(x[u], y[u], x[v], y[v], px, py)
     if turn != 0:
         return turn > 0
-    return strictly_between(x[u], y[u], x[v], y[v], x[p], y[p])
+    return strictly_between(x[u], y[u], x[v], y[v], px, py)
 
 
-@njit(cache=True)
-def _locate(x, y, mesh, t, p, dice):
-    """Walk from triangle t to one that p conflicts with (visibility walk).
+@njit(forceinline=True)
+def _locate(x, y, vertex, twin, t, px, py):
+    """Walk from triangle t to the one that holds p, or to the ghost whose edge p sees.
 
-    A random first edge keeps the walk from circling (Devillers, Pion and Teillaud 2002). It
-    ends in the triangle that holds p or in the ghost whose edge p sees.
+    A visibility walk crosses any edge that p lies beyond. In a Delaunay triangulation it
+    cannot circle, because every step leads to a circle that p is deeper inside or less far
+    outside (De Floriani, Falcidieni, Nagy and Pienovi 1991; Edelsbrunner 1990); between
+    cocircular triangles the lifting that `tie_is_inside` perturbs decides in the same way.
     """
     n = x.size
-    vertices, neighbours = mesh.vertices, mesh.neighbours
-    for k in range(3):
-        if vertices[t, k] == n:
-            t = neighbours[t, k]
+    for e in range(4 * t, 4 * t + 3):
+        if vertex[e] == n:
+            t = twin[e] >> 2
             break
-    while True:
-        dice = (dice * 1664525 + 1013904223) & 0xFFFFFFFF
-        turn = (dice >> 16) % 3
-        moved = False
-        for step in range(3):
-            k = (turn + step) % 3
-            u, v = vertices[t, (k + 1) % 3], vertices[t, (k + 2) % 3]
-            if orient(x[u], y[u], x[v], y[v], x[p], y[p]) < 0:
-                t = neighbours[t, k]
-                moved = True
-                break
-        if not moved or vertices[t, 0] == n or vertices[t, 1] == n or vertices[t, 2] == n:
-            return t, dice
+    e = -1
+    for first in range(4 * t, 4 * t + 3):
+        u, v = vertex[_next(first)], vertex[_previous(first)]
+        if orient(x[u], y[u], x[v], y[v], px, py) < 0:
+            e = twin[first]
+            break
+    if e < 0:
+        return t
+    while True:  # the walk came in through e, so p is on this side of it
+        after, before = _next(e), _previous(e)
+        a, b, c = vertex[e], vertex[after], vertex[before]
+        if a == n or b == n or c == n:
+            return e >> 2
+        if orient(x[c], y[c], x[a], y[a], px, py) < 0:
+            e = twin[after]
+        elif orient(x[a], y[a], x[b], y[b], px, py) < 0:
+            e = twin[before]
+        else:
+            return e >> 2
 
 
-@njit(cache=True)
-def _dig(x, y, mesh, cavity, t, p):
-    """Mark the triangles that p conflicts with, and list the edges around them."""
-    cavity.stack[0] = t
-    cavity.state[t] = _DUG
-    waiting, n_removed, n_edges = 1, 0, 0
+@njit(forceinline=True)
+def _has_corner(x, y, vertex, t, px, py):
+    """Whether p is a corner of the triangle that holds it: only then was p there before."""
+    for e in range(4 * t, 4 * t + 3):
+        v = vertex[e]
+        if v != x.size and x[v] == px and y[v] == py:
+            return True
+    return False
+
+
+@njit(forceinline=True)
+def _dig(x, y, vertex, twin, stack, removed, edges, t, px, py):
+    """The triangles that p conflicts with, and the edges around them counter-clockwise.
+
+    An edge is (from, to, half-edge outside). No vertex disappears (each lies on the hull of
+    the lifted points), so the cavity is a disc without a vertex inside and its triangles
+    hang together like a tree: looking through one edge after the other, depth first, meets
+    each of them once and walks along the boundary in order.
+    """
+    removed[0] = t
+    stack[0], stack[1], stack[2] = twin[4 * t + 2], twin[4 * t + 1], twin[4 * t]
+    waiting, n_removed, n_edges = 3, 1, 0
     while waiting > 0:
         waiting -= 1
-        t = cavity.stack[waiting]
-        cavity.removed[n_removed] = t
-        n_removed += 1
-        for k in range(3):
-            beyond = mesh.neighbours[t, k]
-            if cavity.state[beyond] == _DUG:
-                continue
-            if _conflicts(x, y, mesh.vertices, beyond, p):
-                cavity.state[beyond] = _DUG
-                cavity.stack[waiting] = beyond
-                waiting += 1
-            else:
-                cavity.edges[n_edges, 0] = mesh.vertices[t, (k + 1) % 3]
-                cavity.edges[n_edges, 1] = mesh.vertices[t, (k + 2) % 3]
-                cavity.edges[n_edges, 2] = beyond
-                n_edges += 1
+        e = stack[waiting]
+        after, before = _next(e), _previous(e)
+        apex, v, u = vertex[e], vertex[after], vertex[before]
+        if _conflicts(x, y, apex, v, u, px, py):
+            removed[n_removed] = e >> 2
+            n_removed += 1
+            stack[waiting], stack[waiting + 1] = twin[before], twin[after]
+            waiting += 2
+        else:
+            edges[n_edges, 0], edges[n_edges, 1], edges[n_edges, 2] = u, v, e
+            n_edges += 1
     return n_removed, n_edges
 
 
-@njit(cache=True)
-def _refill(mesh, cavity, n_removed, n_edges, count, p):
+@njit(forceinline=True)
+def _refill(vertex, twin, removed, n_removed, edges, n_edges, count, p):
     """Join p to every edge around the cavity; removed triangles give their places."""
-    vertices, neighbours, edges = mesh.vertices, mesh.neighbours, cavity.edges
-    for e in range(n_edges):
-        u, v, beyond = edges[e, 0], edges[e, 1], edges[e, 2]
+    last = 0
+    for k in range(n_edges):
         t = count
-        if e < n_removed:
-            t = cavity.removed[e]
+        if k < n_removed:
+            t = removed[k]
         else:
             count += 1
-        edges[e, 3] = t
-        cavity.state[t] = _ALIVE
-        vertices[t, 0], vertices[t, 1], vertices[t, 2] = u, v, p
-        neighbours[t, 2] = beyond
-        cavity.first[u] = t
-        mesh.at[u] = t
-        for k in range(3):
-            if vertices[beyond, (k + 1) % 3] == v and vertices[beyond, (k + 2) % 3] == u:
-                neighbours[beyond, k] = t
-    for e in range(n_edges):
-        t, following = edges[e, 3], cavity.first[edges[e, 1]]
-        neighbours[t, 0] = following
-        neighbours[following, 1] = t
-    mesh.at[p] = edges[0, 3]
+        e, beyond = 4 * t, edges[k, 2]
+        vertex[e], vertex[e + 1], vertex[e + 2] = edges[k, 0], edges[k, 1], p
+        twin[e + 2], twin[beyond] = beyond, e + 2
+        if k > 0:
+            twin[last], twin[e + 1] = e + 1, last
+        last = e
+    first = 4 * removed[0] + 1
+    twin[last], twin[first] = first, last
     return count
+
+
+@njit(cache=True)
+def _mesh(vertex, twin, count, n):
+    """The arrays of a `Mesh`."""
+    vertices, neighbours = np.empty((count, 3), np.int32), np.empty((count, 3), np.int32)
+    at = np.full(n + 1, -1, np.int32)
+    for t in range(count):
+        for k in range(3):
+            v = vertex[4 * t + k]
+            vertices[t, k], neighbours[t, k] = v, twin[4 * t + k] >> 2
+            at[v] = t
+    return vertices, neighbours, at
 
 
 def finite_triangles(mesh: Mesh, n: int) -> NDArray[Any]:

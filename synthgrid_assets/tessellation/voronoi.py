@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE, voronoi_vertices
 from synthgrid_assets.tessellation.halo import Neighbourhood
-from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_sign, cross_split, precedes
+from synthgrid_assets.tessellation.predicates import (
+    AREA_BITS,
+    EXTENT_BITS,
+    cross_sign,
+    cross_split,
+    precedes,
+)
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,10 @@ class VoronoiCells:
 def voronoi_cells(found: Neighbourhood) -> VoronoiCells:
     """The cells of the sites inside a certified neighbourhood."""
     mesh, inside = found.mesh, found.inside
-    corners = mesh.vertices[found.touching].ravel()
-    degree = np.bincount(corners, minlength=found.x.size)[inside]
+    degree = _degrees(mesh.vertices, found.touching, found.x.size)[inside]
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(degree)))
-    fan, neighbour = _fans(
-        mesh.vertices, mesh.neighbours, mesh.at, found.x, found.y, inside, offsets
-    )
+    rank = (found.x << EXTENT_BITS) | found.y  # lexicographic order as one number
+    fan, neighbour = _fans(mesh.vertices, mesh.neighbours, mesh.at, rank, inside, offsets)
     vertex = voronoi_vertices(mesh, found.x, found.y, found.touching)
     ring, ring_offsets = _rings(vertex, fan, offsets)
     site = np.stack((found.x[inside], found.y[inside]), axis=1) * VERTEX_SCALE
@@ -68,7 +72,17 @@ def voronoi_cells(found: Neighbourhood) -> VoronoiCells:
 
 
 @njit(cache=True)
-def _fans(vertices, neighbours, at, x, y, inside, offsets):
+def _degrees(vertices, touching, n):
+    """How many of some finite triangles meet in each of n sites."""
+    degree = np.zeros(n, np.int64)
+    for t in touching:
+        for k in range(3):
+            degree[vertices[t, k]] += 1
+    return degree
+
+
+@njit(cache=True)
+def _fans(vertices, neighbours, at, rank, inside, offsets):
     """Triangles around each site, counter-clockwise, and the site before each of them.
 
     A fan starts at the lexicographically smallest neighbour, which no tiling can change.
@@ -76,26 +90,36 @@ def _fans(vertices, neighbours, at, x, y, inside, offsets):
     fan = np.empty(offsets[-1], np.int64)
     neighbour = np.empty(offsets[-1], np.int64)
     for i in range(inside.size):
-        site, degree = inside[i], offsets[i + 1] - offsets[i]
-        t, first, least = at[site], 0, -1
-        turned = np.empty(degree, np.int64)
-        for step in range(degree):
-            k = 0
-            while vertices[t, k] != site:
-                k += 1
-            turned[step] = t
-            v = vertices[t, (k + 1) % 3]
-            if least < 0 or precedes(x[v], y[v], x[least], y[least]):
-                first, least = step, v
-            t = neighbours[t, (k + 1) % 3]
-        for step in range(degree):
-            t = turned[(first + step) % degree]
-            k = 0
-            while vertices[t, k] != site:
-                k += 1
-            fan[offsets[i] + step] = t
-            neighbour[offsets[i] + step] = vertices[t, (k + 1) % 3]
+        site, start, end = inside[i], offsets[i], offsets[i + 1]
+        t, first = np.int64(at[site]), start
+        for place in range(start, end):
+            # the corner after the site's, without a branch to guess
+            following = 1 * (vertices[t, 0] == site) + 2 * (vertices[t, 1] == site)
+            v = vertices[t, following]
+            fan[place], neighbour[place] = t, v
+            if rank[v] < rank[neighbour[first]]:
+                first = place
+            t = np.int64(neighbours[t, following])
+        _rotate(fan, start, first, end)
+        _rotate(neighbour, start, first, end)
     return fan, neighbour
+
+
+@njit(cache=True)
+def _rotate(values, start, first, end):
+    """Turn ``values[start:end]`` so that the entry at `first` comes first."""
+    if first != start:
+        _reverse(values, start, first)
+        _reverse(values, first, end)
+        _reverse(values, start, end)
+
+
+@njit(inline="always")
+def _reverse(values, start, end):
+    last = end - 1
+    while start < last:
+        values[start], values[last] = values[last], values[start]
+        start, last = start + 1, last - 1
 
 
 @njit(cache=True)
@@ -107,7 +131,7 @@ def _rings(vertex, fan, offsets):
     for i in range(n):
         end = _ring(vertex, fan[offsets[i] : offsets[i + 1]], ring, end)
         ring_offsets[i + 1] = end
-    return ring[:end].copy(), ring_offsets
+    return ring[:end], ring_offsets
 
 
 @njit(cache=True)
@@ -135,9 +159,14 @@ def _measures(ring, ring_offsets, site):
     n = site.shape[0]
     doubled_area = np.empty((n, 2), np.int64)
     valid = np.empty(n, np.bool_)
+    room = max(np.diff(ring_offsets)) if n else 0
+    around_x, around_y = np.empty(room, np.int64), np.empty(room, np.int64)
     for i in range(n):
-        start, end = ring_offsets[i], ring_offsets[i + 1]
-        x, y = ring[start:end, 0] - site[i, 0], ring[start:end, 1] - site[i, 1]
+        start, size = ring_offsets[i], ring_offsets[i + 1] - ring_offsets[i]
+        for k in range(size):
+            around_x[k] = ring[start + k, 0] - site[i, 0]
+            around_y[k] = ring[start + k, 1] - site[i, 1]
+        x, y = around_x[:size], around_y[:size]
         doubled_area[i, 0], doubled_area[i, 1] = doubled_area_of(x, y)
         positive = doubled_area[i, 0] > 0 or (doubled_area[i, 0] == 0 and doubled_area[i, 1] > 0)
         valid[i] = positive and (_star_shaped(x, y) or _simple(x, y))

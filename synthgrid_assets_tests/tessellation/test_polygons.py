@@ -1,21 +1,18 @@
 """Metres: the same corners as the integers, in rings that GEOS takes whole."""
 
+import gc
+
 import numpy as np
+import pytest
 import shapely
 
-from synthgrid_assets.tessellation.polygons import ring_metres, triangle_metres
+from synthgrid_assets.tessellation.polygons import polygons, ring_metres, triangle_metres
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets_tests.tessellation.patterns import pattern
 
 LATTICE = Lattice("EPSG:32633", (500_000.0, 5_400_000.0), 64.0)
 FOUND = tessellate(pattern("clustered"), Cells(0, 0, 5, 5))
-
-
-def polygons(coordinates, offsets):
-    return shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, coordinates, (offsets, np.arange(offsets.size))
-    )
 
 
 def test_cells_have_their_areas_and_hold_their_sites():
@@ -45,3 +42,17 @@ def test_vertices_shared_by_cells_have_the_same_bits():
     same = np.unique(FOUND.ring, axis=0, return_inverse=True)[1]
     first = np.unique(same, return_index=True)[1]
     np.testing.assert_array_equal(coordinates, coordinates[first[same]])
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(running):
+    before = gc.isenabled()
+    try:
+        (gc.enable if running else gc.disable)()
+        assert len(polygons(*ring_metres(FOUND, LATTICE))) == len(FOUND)
+        assert gc.isenabled() == running
+        with pytest.raises(ValueError, match="at least 4 coordinates"):
+            polygons(np.array([(0.0, 0.0), (1.0, 0.0)]), np.array([0, 2]))
+        assert gc.isenabled() == running
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -21,6 +21,20 @@ def test_a_site_outside_what_was_asked_for_is_named():
         checked(sites((0, 0), (-1, 5)), SQUARE)
 
 
+@pytest.mark.parametrize("bad", [np.nan, 1e30, 0.5])
+def test_coordinates_that_are_no_quanta_are_refused(bad):
+    """NaN lies in no cell and has no place in an order: it must not get as far as those tests."""
+    broken = Sites(np.array([1, bad]), np.array([1, 2]), np.array([100, 101]))
+    with pytest.raises(GeometryError, match=r"x of type float64 and shape \(2,\) for 2 sites"):
+        checked(broken, SQUARE)
+
+
+def test_columns_of_unequal_length_are_refused():
+    broken = Sites(np.array([1, 2]), np.array([1, 2]), np.array([100]))
+    with pytest.raises(GeometryError, match=r"id of type int64 and shape \(1,\) for 2 sites"):
+        checked(broken, SQUARE)
+
+
 @pytest.mark.parametrize(
     "points",
     [
@@ -56,6 +70,15 @@ def test_nothing_is_lost_when_sites_are_merged():
     assert len(kept.sites) < len(everything)
     assert len(np.unique(np.stack((kept.sites.x, kept.sites.y)), axis=1).T) == len(kept.sites)
     assert sorted([*kept.sites.id, *kept.merged]) == sorted(everything.id)
+
+
+def test_what_some_sites_took_in_is_theirs_alone():
+    kept = distinct(sites((1, 1), (1, 1), (1, 2), (3, 3), (3, 3), (3, 3)))
+    for index in ([2, 0], [1], [], [1, 2]):
+        merged, offsets = kept.merged_into(np.array(index, np.int64))
+        groups = [[101], [], [104, 105]]
+        assert merged.tolist() == [site for k in index for site in groups[k]]
+        assert np.diff(offsets).tolist() == [len(groups[k]) for k in index]
 
 
 def test_no_sites_are_no_sites():

@@ -32,6 +32,13 @@ def test_empty_rectangles_join_full_ones():
         np.testing.assert_array_equal(joined.rows()[name], rows)
 
 
+def test_a_rectangle_without_sites_has_the_columns_of_a_full_one():
+    full = tessellate(pattern("random"), Cells(0, 0, 2, 2)).rows()
+    for name, rows in nothing(0, 0, 1, 1).rows().items():
+        assert rows.dtype == full[name].dtype, name
+        assert rows.shape == (int(name.endswith("_offsets")), *full[name].shape[1:]), name
+
+
 @pytest.mark.parametrize("name", PATTERNS)
 def test_quarters_of_quarters_are_the_same_bytes_as_the_whole(name):
     """Work units inside a tile: a quadtree of uneven depth, joined from the leaves up."""

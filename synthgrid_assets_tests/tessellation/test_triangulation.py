@@ -41,6 +41,32 @@ def grids():
 def test_points_beyond_exact_arithmetic_are_refused():
     with pytest.raises(GeometryError, match="3 points spread over 1073741824 x 5 quanta"):
         delaunay(np.array([0, 5, 2**30]), np.array([0, 5, 3]))
+    with pytest.raises(GeometryError, match=f"spread over {2**64 - 1} x 1 quanta"):
+        delaunay(np.array([-(2**63), 2**63 - 1]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.5, 3.0])
+def test_coordinates_that_are_no_integers_are_refused(bad):
+    with pytest.raises(
+        GeometryError, match=r"type float64 and shape \(3,\); give one row of int64"
+    ):
+        delaunay(np.array([0, 5, bad]), np.array([0, 1, 2]))
+
+
+def test_coordinates_that_do_not_pair_up_are_refused():
+    with pytest.raises(GeometryError, match="4 x and 3 y coordinates"):
+        delaunay(np.arange(4), np.arange(3))
+
+
+@pytest.mark.parametrize("again", range(5))
+def test_a_point_that_stands_where_another_does_is_named(again):
+    """On a corner, an edge of the hull and inside: no mesh is made of it."""
+    x, y = np.array([(0, 0), (8, 0), (0, 8), (4, 4), (3, 2)]).T
+    x, y = np.append(x, x[again]), np.append(y, y[again])
+    for order in (np.arange(6), np.arange(6)[::-1]):
+        at = rf"point \d at \({x[again]}, {y[again]}\) stands where another does"
+        with pytest.raises(GeometryError, match=at):
+            delaunay(x[order], y[order])
 
 
 @pytest.mark.parametrize("points", [[], [(1, 1)], [(1, 1), (5, 2)], [(k, 2 * k) for k in range(9)]])
