@@ -133,7 +133,7 @@ def _how_many(failed: int, suspicious: int, tiles: int) -> str:
     detail = f"{failed} of {tiles} committed tiles fail"
     if suspicious:
         healthy = tiles * ENVELOPE_ALPHA
-        detail += f", {suspicious} are suspicious (about {healthy:.3g} of healthy ones are)"
+        detail += f", {suspicious} are suspicious (at most {healthy:.3g} expected)"
     return detail
 
 

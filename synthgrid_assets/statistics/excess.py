@@ -63,7 +63,8 @@ def excess(
     Notes
     -----
     The larger of two p-values: that of a sum with the error that the tiles show
-    (`skewed_sums`), and that of a Poisson number of clumps, as few counts are skewed.
+    (`skewed_sums`), and that of a Poisson number of clumps, as few counts are skewed. Tiles
+    without any difference are those of a certain count, or of none at all.
 
     Examples
     --------
@@ -84,7 +85,10 @@ def excess(
     square = float(centred @ centred)
     beside = float(centred[neighbours[0]] @ centred[neighbours[1]])
     variance = max(square + 2 * beside, square) * left.size / (left.size - 2)
-    if variance <= (1e-9 * total) ** 2:  # counts that are certain, as on a grid
+    if variance <= (1e-9 * total) ** 2:
+        if not counted.any():  # too few were expected to show how tiles differ
+            return Excess(total, beyond, 0.0, _of_clumps(total, beyond, 0.0))
+        # counts that are certain, as on a grid
         return Excess(total, beyond, 0.0, 1.0 if abs(beyond) <= 1e-6 * total else 0.0)
     p_value = max(zero_mean_p_value(left, variance), _of_clumps(total, beyond, variance))
     return Excess(total, beyond, math.sqrt(variance), p_value)

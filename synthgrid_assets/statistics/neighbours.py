@@ -207,13 +207,20 @@ def _against_law(
     alpha: float,
 ) -> Verdict:
     counts, neighbours = tiles.counts, adjacent(tiles.keys)
-    surplus = counts.points.astype(np.float64) - intensity * tiles.area
-    mean_points = np.full(surplus.size, intensity * tiles.area)
+    mean_points = np.full(len(tiles.keys), intensity * tiles.area)
+    surplus = counts.points - mean_points
     found: list[tuple[str, float, Excess]] = []
-    for place, f, g in zip(chosen, *closed, strict=True):
-        near = excess(counts.near[:, place], g * mean_points, surplus, neighbours)
-        empty = excess(counts.empty[:, place], f * counts.places, surplus, neighbours)
-        found += [("points", float(r[place]), near), ("places", float(r[place]), empty)]
+    for at, f, g in zip(chosen, *closed, strict=True):
+        near, empty = counts.near[:, at], counts.empty[:, at]
+        for what, within, of, mean, share in (
+            ("points", near, counts.points, mean_points, g),
+            ("places", empty, counts.places, counts.places.astype(np.float64), f),
+        ):
+            if share > 0.5:  # the rarer of both: few counts are judged as few
+                what, within, share = f"{what} without a neighbour", of - within, 1 - share
+            else:
+                what = f"{what} with a neighbour"
+            found.append((what, float(r[at]), excess(within, share * mean, surplus, neighbours)))
     what, distance, worst = min(found, key=lambda test: test[2].p_value)
     return Verdict.significance(
         NEIGHBOURS,
@@ -223,7 +230,7 @@ def _against_law(
         standard_error=worst.standard_error,
         alpha=alpha,
         detail=(
-            f"{what} with a neighbour within {distance:.3g} cells, at equal numbers of points: "
+            f"{what} within {distance:.3g} cells, at equal numbers of points: "
             f"{worst.observed:.6g}, {worst.expected:.6g} +- {worst.standard_error:.3g} expected "
             f"from {len(tiles.keys)} tiles"
         ),
