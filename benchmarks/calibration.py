@@ -89,10 +89,11 @@ def _uniform(randomised: NDArray[np.float64]) -> float:
 
 def report(tiles: int) -> Iterator[str]:
     started = time.perf_counter()
-    regions = max(tiles // 800, 5)
+    regions = max(tiles // 1000, 5)
     yield f"Tiles of {SIDE} x {SIDE} cells in regions of {TILES} x {TILES}.\n"
     yield (
-        f"**Size** (healthy; ranks among {TWINS} twins: share of tiles with p < 0.01; region "
+        f"**Size** (healthy; ranks among {TWINS} twins: share of tiles with p < 0.01, expected "
+        f"{1 / (TWINS + 1)}; {PER_BASELINE} regions share their twins, so that it varies; region "
         "checks: share of regions with p < 0.01)\n"
     )
     yield from size_table(tiles)
