@@ -4,7 +4,7 @@ Belongs here: their definitions and metadata. Not here: how they are decided
 (`products.region_checks`), the check of single tiles (`tiled`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,11 +15,13 @@ from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.catalogue import Product, products_of
 from synthgrid_assets.products.region_checks import RegionCheck, check_names, region_checks
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.spec import WorldSpec
 
 CLAIMS = {
     "points_lie_in_their_tile": "Every point lies in the cells of its tile. Exact.",
     "points_are_canonical": "Rows are in canonical order with unique ids of their own. Exact.",
+    "points_do_not_depend_on_the_tile": "A wider rectangle has the same points there. Exact.",
     "counts_match_the_process": "Each tile holds as many points as its law allows.",
     "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
     "marks_follow_their_law": "Each mark has its declared law, given what it depends on.",
@@ -27,6 +29,7 @@ CLAIMS = {
     "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
     "tiles_are_correlated_as_declared": "Neighbouring tiles are as alike as the law says.",
     "pairs_follow_the_pcf": "There are as many pairs at each distance as the law's K says.",
+    "neighbours_follow_the_law": "Nearest neighbours and empty space are as the law's G and F say.",
     "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
     "triangles_are_delaunay": "No point lies inside a triangle's circumcircle. Exact.",
     "cells_cover_the_tile": "Neighbouring cells share their borders, areas add up. Exact.",
@@ -69,23 +72,31 @@ def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
         "false_alarm_rate": f"{check.verdict.false_alarm_rate:.2g}",
         "verdict": tests_table([check.verdict]),
     }
-    if check.failing:
-        metadata["failing_tiles"] = rows_table(
-            [
-                {
-                    "tile": tile,
-                    "observed": verdict.observed,
-                    "expected": verdict.expected,
-                    "p_value": verdict.p_value,
-                    "detail": verdict.detail,
-                }
-                for tile, verdict in check.failing
-            ]
-        )
+    for name, tiles in (
+        ("failing_tiles", check.failing),
+        ("suspicious_tiles", check.suspicious),
+    ):
+        if tiles:
+            metadata[name] = _tiles_table(tiles)
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
         passed=check.verdict.passed,
         description=check.verdict.detail,
         metadata=metadata,
+    )
+
+
+def _tiles_table(tiles: Sequence[tuple[str, Verdict]]) -> dg.TableMetadataValue:
+    return rows_table(
+        [
+            {
+                "tile": tile,
+                "observed": verdict.observed,
+                "expected": verdict.expected,
+                "p_value": verdict.p_value,
+                "detail": verdict.detail,
+            }
+            for tile, verdict in tiles
+        ]
     )

@@ -17,16 +17,12 @@ from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.region_maps import (
     counts_map,
     l_function_picture,
+    neighbours_picture,
     p_value_histogram,
     residuals_map,
 )
-from synthgrid_assets.products.twins import (
-    TEST,
-    TWINS,
-    compare_with_twins,
-    read_baseline,
-    write_baseline,
-)
+from synthgrid_assets.products.twin_curves import TESTS, compare_with_twins
+from synthgrid_assets.products.twins import TWINS, read_baseline, write_baseline
 from synthgrid_assets.products.versions import input_names, layer_version, pattern_version
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.envelopes import ENVELOPE_ALPHA
@@ -76,8 +72,9 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=layer_key(world, layer, "baseline"),
         deps=[surface_key(world, name) for name in input_names(spec, layer)],
-        description=f"The same layer in {TWINS} twin worlds, each with keys of its own: Besag's L "
-        "of one window. Made once per version of the layer.",
+        description=f"The same layer in {TWINS} twin worlds, each with keys of its own: points, "
+        "pairs, nearest neighbours and empty space of one window. Made once per version of the "
+        "layer; tiles, regions and the quality report are compared with it.",
         kinds={"python", "parquet"},
         code_version=pattern_version(spec, layer).code_version,
         **common(world, layer),
@@ -86,7 +83,7 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         path, twins = write_baseline(Workshop.of(spec, layer, data.path))
         return dg.MaterializeResult(
             metadata={
-                "twins": str(len(twins.twins)),
+                "twins": str(twins.twins.points.size),
                 "window": str(list(twins.cells)),
                 "path": dg.MetadataValue.path(str(path)),
             }
@@ -106,7 +103,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
                 key,
                 deps=[layer_key(world, layer, name) for name in ("points", "baseline", "moments")],
                 description="Pictures of the region's evidence: points and residuals per tile, "
-                "p-values, and Besag's L among its twins.",
+                "p-values, and L, G, F and J among its twins.",
                 kinds={"python"},
                 code_version=layer_version(spec, layer, [POINTS]),
                 **common(world, layer),
@@ -114,17 +111,21 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                TEST,
+                test,
                 asset=key,
-                description="This world's L lies among its twins'. A rank can call a world "
+                description=f"This world's {names} lie among its twins'. A rank can call a world "
                 f"suspicious (one healthy world in {round(1 / ENVELOPE_ALPHA)}), never wrong.",
             )
+            for names, test in TESTS.items()
         ],
     )
     def quality(data: DataRoot) -> Iterator[Any]:
         workshop = Workshop.of(spec, layer, data.path)
         curves = compare_with_twins(workshop, read_baseline(workshop))
-        picture = picture_metadata(l_function_picture(curves, workshop), "L among twins")
+        of_twins = {
+            "l_function": picture_metadata(l_function_picture(curves, workshop), "L among twins"),
+            "neighbours": picture_metadata(neighbours_picture(curves, workshop), "G, F and J"),
+        }
         with Journal(workshop.layout) as journal:
             evidence = RegionEvidence(journal, workshop)
         pictures = {
@@ -136,15 +137,16 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             asset_key=key,
             metadata={
                 **{name: picture_metadata(png, name) for name, png in pictures.items()},
-                "l_function": picture,
+                **of_twins,
             },
         )
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name=TEST,
-            passed=curves.verdict.passed,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"verdict": tests_table([curves.verdict]), "l_function": picture},
-        )
+        for verdict, (name, picture) in zip(curves.verdicts, of_twins.items(), strict=True):
+            yield dg.AssetCheckResult(
+                asset_key=key,
+                check_name=verdict.test,
+                passed=verdict.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"verdict": tests_table([verdict]), name: picture},
+            )
 
     return quality

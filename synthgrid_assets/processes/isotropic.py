@@ -40,7 +40,7 @@ class IsotropicLaw(ABC):
         radii = np.asarray(r, float)
         excess = np.empty(radii.size)
         for i, radius in enumerate(radii.ravel()):
-            nodes, weights = _quadrature([k for k in self.kinks if k < radius] + [radius])
+            nodes, weights = quadrature([k for k in self.kinks if k < radius] + [radius])
             excess[i] = np.dot(weights, self._rate(nodes))
         k: NDArray[np.float64] = math.pi * radii**2 + excess.reshape(radii.shape)
         return k
@@ -80,7 +80,7 @@ class IsotropicLaw(ABC):
     def _excess_pairs(self, width: float, height: float) -> float:
         """Integral of g(u - v) - 1 over u and v in a rectangle."""
         corners = [width, height, math.hypot(width, height), *self.kinks]
-        nodes, weights = _quadrature(sorted(c for c in corners if c <= self.kinks[-1]))
+        nodes, weights = quadrature(sorted(c for c in corners if c <= self.kinks[-1]))
         return float(np.dot(weights, self._rate(nodes) * set_covariance(nodes, width, height)))
 
     def _rate(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,7 +139,7 @@ def _second_difference(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([values[1:2], inner])
 
 
-def _quadrature(ends: list[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def quadrature(ends: list[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nodes and weights from 0 over all `ends`, dense at each so that roots there are smooth."""
     x, w = np.polynomial.legendre.leggauss(_NODES)
     t = (x + 1) / 2

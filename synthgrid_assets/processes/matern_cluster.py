@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from synthgrid_assets.processes.distances import cluster_distances, lens_of_two
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -100,6 +101,26 @@ class MaternClusterLaw(IsotropicLaw):
         )
         k: NDArray[np.float64] = math.pi * np.asarray(r, float) ** 2 + siblings / self.kappa
         return k
+
+    def empty_space(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F(r), shape of `r`: probability of a point within r of a fixed place."""
+        return self._distances(r)[0]
+
+    def nearest_neighbour(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G(r), shape of `r`: probability of another point within r of a typical point."""
+        return self._distances(r)[1]
+
+    def _distances(self, r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """F and G; the share of a brood in a disc is that of the discs' overlap."""
+        own, core = self.radius, math.pi * self.radius**2
+        return cluster_distances(
+            r,
+            self.kappa,
+            self.mu,
+            lambda d, radius: lens_of_two(d, own, radius) / core,
+            lambda d: np.where(d < own, 1 / core, 0.0),
+            lambda radius: sorted({abs(own - radius), own, own + radius} - {0.0}),
+        )
 
     def count_pmf(self, width: float, height: float) -> NDArray[np.float64]:
         """Probability of 0, 1, 2 ... points in a rectangle, shape (n,); the rest is < 1e-17."""

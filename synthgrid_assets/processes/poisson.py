@@ -65,6 +65,14 @@ class PoissonLaw:
         """Ripley's K(r), shape of `r`, in unit area."""
         return math.pi * np.asarray(r, float) ** 2
 
+    def empty_space(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F(r), shape of `r`: probability of a point within r of a fixed place."""
+        return np.asarray(-np.expm1(-self.intensity * self.k_function(r)))
+
+    def nearest_neighbour(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G(r), shape of `r`: as F, by Slivnyak's theorem."""
+        return self.empty_space(r)
+
     def count_variance(self, width: float, height: float) -> float:
         """Variance of the number of points in a `width` x `height` rectangle."""
         return self.intensity * width * height

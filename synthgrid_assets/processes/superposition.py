@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.processes.distances import DistanceLaw
 from synthgrid_assets.processes.family import Parameters
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.thinning import ThinnedProcess, Thinning
@@ -78,6 +79,24 @@ class SuperpositionLaw:
         excess = (self._share(m) ** 2 * (m.k_function(r) - disc) for m in self.members)
         return np.asarray(disc + sum(excess), np.float64)
 
+    def empty_space(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F(r), shape of `r`; NaN where that of a member is not known."""
+        return np.asarray(1.0 - math.prod(1.0 - f for f, _ in self._distances(r)))
+
+    def nearest_neighbour(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G(r), shape of `r`; NaN where that of a member is not known.
+
+        A typical point belongs to member i with its share w_i and then sees that member from
+        within, the others from a fixed place: ``1 - G = sum of w_i (1 - G_i) times the
+        product over j != i of (1 - F_j)``.
+        """
+        distances = self._distances(r)
+        alone = np.zeros(np.shape(r))
+        for i, (member, (_, g)) in enumerate(zip(self.members, distances, strict=True)):
+            others = math.prod(1.0 - f for j, (f, _) in enumerate(distances) if j != i)
+            alone = alone + self._share(member) * (1.0 - g) * others
+        return np.asarray(1.0 - alone)
+
     def count_variance(self, width: float, height: float) -> float:
         """Variance of the number of points in a rectangle."""
         if self.coupling:
@@ -95,6 +114,18 @@ class SuperpositionLaw:
     def correlation_cells(self) -> int:
         """The longest of the members' correlations, in cells."""
         return max(m.correlation_cells for m in self.members)
+
+    def _distances(
+        self, r: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """F and G of each member."""
+        unknown = np.full(np.shape(r), math.nan)
+        return [
+            (m.empty_space(r), m.nearest_neighbour(r))
+            if isinstance(m, DistanceLaw) and not self.coupling
+            else (unknown, unknown)
+            for m in self.members
+        ]
 
     def _share(self, member: Law) -> float:
         return member.intensity / self.intensity

@@ -15,8 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import erf, erfc
+from scipy.special import chndtr, erf, erfc
 
+from synthgrid_assets.processes.distances import cluster_distances
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -34,6 +35,7 @@ from synthgrid_assets.world.seeding import OFFSPRING, OFFSPRING_TAIL, Key, words
 
 ALGORITHM_VERSION = 1
 CORE = 4.0  # offspring farther than CORE sigma from their parent come from the tail stream
+_FARTHEST = 9.0  # sigma beyond which a displacement is neglected in integrals (1e-17)
 _NEGLIGIBLE = 1e-9  # of a cell's own covariance: where `correlation_cells` ends
 
 
@@ -95,6 +97,14 @@ class ThomasLaw:
         """Ripley's K(r), shape of `r`, in unit area."""
         return math.pi * r**2 - np.expm1(-(r**2) / (4 * self.sigma**2)) / self.kappa
 
+    def empty_space(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F(r), shape of `r`: probability of a point within r of a fixed place."""
+        return self._distances(r)[0]
+
+    def nearest_neighbour(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G(r), shape of `r`: probability of another point within r of a typical point."""
+        return self._distances(r)[1]
+
     def count_variance(self, width: float, height: float) -> float:
         """Variance of the number of points in a `width` x `height` rectangle."""
         clustered = self.mu * self._overlap(width) * self._overlap(height)
@@ -122,6 +132,22 @@ class ThomasLaw:
     def correlation_cells(self) -> int:
         """Lag in cells beyond which `cell_covariance` is below 1e-9 of its peak."""
         return math.ceil(2 * self.sigma * math.sqrt(-math.log(_NEGLIGIBLE))) + 1
+
+    def _distances(self, r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """F and G; the share of a brood in a disc is a non-central chi-square's."""
+        s, far = self.sigma, _FARTHEST * self.sigma
+
+        def density(d: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(np.exp(-(d**2) / (2 * s * s)) / (2 * math.pi * s * s))
+
+        return cluster_distances(
+            r,
+            self.kappa,
+            self.mu,
+            lambda d, radius: np.asarray(chndtr((radius / s) ** 2, 2.0, (d / s) ** 2)),
+            density,
+            lambda radius: sorted({3 * s, far, max(radius, s), radius + far}),
+        )
 
     def _overlap(self, side: float) -> float:
         """Integral of the N(0, 2 sigma^2) density of u - v over u, v in [0, side]."""

@@ -75,8 +75,11 @@ POINTS = Product(
     (
         "points_lie_in_their_tile",
         "points_are_canonical",
+        "points_do_not_depend_on_the_tile",
         "counts_match_the_process",
         "quadrats_follow_the_surface",
+        "pairs_follow_the_pcf",
+        "neighbours_follow_the_law",
         "marks_follow_their_law",
     ),
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome, Task
 from synthgrid_assets.products.tile import make_tile
+from synthgrid_assets.products.twins import baseline_of, has_twins
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.journal import Journal
@@ -92,6 +93,8 @@ def make_tiles(
             yield TileMade(tile.key, receipts, kept=True)
     if not missing:
         return  # before the session starts any worker
+    if "points" in nouns and not all(has_twins(workshop, tile.cells) for tile in missing):
+        baseline_of(workshop.job)  # once, not in every worker
     for noun in nouns:  # what killed writers left; live ones are not disturbed
         sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
     tasks = (

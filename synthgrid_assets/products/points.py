@@ -19,6 +19,8 @@ from synthgrid_assets.products.composition import union_of
 from synthgrid_assets.products.mark_tests import verify_marks
 from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.sampling import is_resolved
+from synthgrid_assets.products.tile_curves import verify_curves
+from synthgrid_assets.products.twins import baseline_of, has_twins, tile_counts_of
 from synthgrid_assets.products.versions import (
     component_key,
     copy_components,
@@ -138,20 +140,25 @@ def make_points(workshop: Workshop, tile: Tile) -> TileRows:
 def verify_points(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
     """The tests of a tile of points, on its rows as they were written."""
     x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
-    law = workshop.sampler.law
-    retention = workshop.retention(tile.cells)
-    verdicts = (
-        points_lie_in_their_tile(x, y, tile.cells),
-        points_are_canonical(x, y, ids),
-        counts_match_the_process(x.size, law, retention),
-    )
-    if not verdicts[0].passed:
-        return verdicts
-    counts = counts_per_cell(x, y, tile.cells)
+    law, cells = workshop.sampler.law, tile.cells
+    retention = workshop.retention(cells)
+    baseline = None if has_twins(workshop, cells) else baseline_of(workshop.job)
+    inside = points_lie_in_their_tile(x, y, cells)
+    canonical = points_are_canonical(x, y, ids)
+    count = counts_match_the_process(x.size, law, retention, twins=tile_counts_of(baseline, cells))
+    if not inside.passed:
+        return inside, canonical, count
+    same, pairs, neighbours = verify_curves(workshop, cells, (x, y, ids), baseline)
+    counts = counts_per_cell(x, y, cells)
     return (
-        *verdicts,
+        inside,
+        canonical,
+        same,
+        count,
         quadrats_follow_the_surface(counts, law, retention),
-        verify_marks(workshop, tile.cells, rows),
+        pairs,
+        neighbours,
+        verify_marks(workshop, cells, rows),
     )
 
 

@@ -6,16 +6,26 @@ Belongs here: which checks there are, and their verdicts. Not here: the tests
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.catalogue import Product
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.region_evidence import RegionEvidence
+from synthgrid_assets.products.twins import baseline_of, is_stationary
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.statistics.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.statistics.moran import tile_correlations, tiles_are_correlated_as_declared
 from synthgrid_assets.statistics.multiple_testing import p_values_are_uniform
-from synthgrid_assets.statistics.region import mean_variance_hold
+from synthgrid_assets.statistics.neighbours import (
+    NEIGHBOURS,
+    PAIRS,
+    counts_are_those_of_twins,
+    neighbours_follow_the_law,
+    pairs_are_those_of_twins,
+)
+from synthgrid_assets.statistics.region import REGION_ALPHA, mean_variance_hold
 from synthgrid_assets.statistics.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
@@ -26,7 +36,8 @@ REGION_TESTS = {
         "mean_variance_hold",
         "p_values_are_uniform",
         "tiles_are_correlated_as_declared",
-        "pairs_follow_the_pcf",
+        PAIRS,
+        NEIGHBOURS,
         "no_seam",
     )
 }
@@ -42,18 +53,29 @@ class RegionCheck:
     verdict : Verdict
     tiles : int
         Committed tiles that were looked at.
-    failing : tuple of (str, Verdict)
-        Key and verdict of the tiles that fail, the first `MAX_FAILING` of them.
+    failing, suspicious : tuple of (str, Verdict)
+        Key and verdict of the tiles that fail, and of those whose rank among twins is below
+        its level: the first `MAX_FAILING` of them.
     """
 
     verdict: Verdict
     tiles: int
     failing: tuple[tuple[str, Verdict], ...] = ()
+    suspicious: tuple[tuple[str, Verdict], ...] = ()
+
+    def with_region(self, verdict: Verdict) -> RegionCheck:
+        """The same tiles, judged together as well: the check fails if either does."""
+        both = replace(
+            verdict,
+            passed=verdict.passed and self.verdict.passed,
+            detail=f"{verdict.detail}; {self.verdict.detail}",
+        )
+        return replace(self, verdict=both)
 
 
 def check_names(product: Product) -> tuple[str, ...]:
     """The named checks of a product: its tiles' tests, and those of regions alone."""
-    return (*product.tests, *REGION_TESTS.get(product.noun, ()))
+    return tuple(dict.fromkeys((*product.tests, *REGION_TESTS.get(product.noun, ()))))
 
 
 def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
@@ -65,14 +87,21 @@ def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck
         checks = _tile_tests(journal, workshop, product)
         if product.noun in REGION_TESTS:
             evidence = RegionEvidence(journal, workshop)
-            verdicts = (*_of_counts(evidence, workshop), *_of_pairs(evidence, workshop))
-            checks |= {v.test: RegionCheck(v, len(evidence.receipts)) for v in verdicts}
+            verdicts = {
+                verdict.test: verdict
+                for group in (_of_counts, _of_pairs, _of_windows)  # the last replace the first
+                for verdict in group(evidence, workshop)
+            }
+            for test, verdict in verdicts.items():
+                alone = RegionCheck(verdict, len(evidence.receipts))
+                checks[test] = checks[test].with_region(verdict) if test in checks else alone
     return checks
 
 
 def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
     tiles, failed = 0, dict.fromkeys(product.tests, 0)
     failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in product.tests}
+    suspicious: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in product.tests}
     for receipt in committed_tiles(journal, workshop, product.noun):
         tiles += 1
         for verdict in receipt.verdicts:
@@ -80,6 +109,8 @@ def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[
                 failed[verdict.test] += 1
                 failing[verdict.test].append((receipt.tile, verdict))
                 del failing[verdict.test][MAX_FAILING:]
+            elif verdict.suspicious:
+                suspicious[verdict.test].append((receipt.tile, verdict))
     return {
         test: RegionCheck(
             Verdict(
@@ -88,13 +119,22 @@ def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[
                 observed=float(failed[test]),
                 expected=0.0,
                 false_alarm_rate=min(1.0, tiles * TILE_ALPHA),
-                detail=f"{failed[test]} of {tiles} committed tiles fail",
+                detail=_how_many(failed[test], len(suspicious[test]), tiles),
             ),
             tiles,
             tuple(failing[test]),
+            tuple(suspicious[test][:MAX_FAILING]),
         )
         for test in product.tests
     }
+
+
+def _how_many(failed: int, suspicious: int, tiles: int) -> str:
+    detail = f"{failed} of {tiles} committed tiles fail"
+    if suspicious:
+        healthy = tiles * ENVELOPE_ALPHA
+        detail += f", {suspicious} are suspicious (at most {healthy:.3g} expected)"
+    return detail
 
 
 def _of_counts(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
@@ -127,3 +167,20 @@ def _of_pairs(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ..
         seams.add(row.cells, x, y, row.retention)
         pairs.add(row.cells, x, y, row.retention)
     return pairs.verdict(law), seams.verdict()
+
+
+def _of_windows(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
+    """Tests on what tiles have within some distances; nothing is read but the journal."""
+    if not is_stationary(workshop):
+        reason = "thinned: tiles are not alike, and no closed form of F and G is known"
+        return (Verdict.not_judged(NEIGHBOURS, reason, alpha=REGION_ALPHA),)
+    law, baseline = workshop.sampler.law, baseline_of(workshop.job)
+    windows = evidence.windows(baseline)
+    neighbours = neighbours_follow_the_law(windows, baseline.distances, law, baseline.twins)
+    if not math.isnan(law.intensity):
+        return (neighbours,)
+    return (
+        neighbours,
+        pairs_are_those_of_twins(windows, baseline.distances, baseline.twins),
+        counts_are_those_of_twins(windows, baseline.twins),
+    )

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.sampling import is_near, leaves_of
+from synthgrid_assets.products.twins import Baseline
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.counts import TileCount
+from synthgrid_assets.statistics.distance_counts import DistanceCounts
 from synthgrid_assets.statistics.moments import CountMoments, region_moments, unresolved_variance
+from synthgrid_assets.statistics.neighbours import NEIGHBOURS, TileWindows
 from synthgrid_assets.statistics.region import TileCounts
 from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.journal import Journal
@@ -108,6 +111,21 @@ class RegionEvidence:
             tile = tiling.from_key(receipt.tile)
             grid[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = score
         return grid
+
+    def windows(self, baseline: Baseline) -> TileWindows:
+        """What the windows of tiles hold that have twins, as their receipts say."""
+        tiling, law = self._workshop.spec.world.tiling, self._workshop.sampler.law
+        width = len(baseline.twins.of_window(0).as_row())
+        keys, rows = [], []
+        for receipt in self.receipts:
+            verdict = next((v for v in receipt.verdicts if v.test == NEIGHBOURS), None)
+            if verdict is not None and len(verdict.counts) == width:
+                tile = tiling.from_key(receipt.tile)
+                keys.append((tile.row, tile.column))
+                rows.append(verdict.counts)
+        counts = DistanceCounts.of_rows(np.array(rows, np.int64).reshape(-1, width))
+        felt = law.correlation_cells + 2 * baseline.distances.halo
+        return TileWindows(keys, baseline.cells.area, counts, 1 + math.ceil(felt / tiling.side))
 
     def coordinates(self, row: TileRow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The points of a row of tiles, in quanta, as their files hold them."""

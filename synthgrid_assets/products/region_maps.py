@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.products.region_evidence import RegionEvidence
-from synthgrid_assets.products.twins import TwinCurves
+from synthgrid_assets.products.twin_curves import CurveAmongTwins, TwinCurves
 from synthgrid_assets.products.workshop import Workshop
 
 
@@ -44,19 +44,47 @@ def p_value_histogram(evidence: RegionEvidence, workshop: Workshop) -> bytes:
     return _png(figure)
 
 
-def l_function_picture(curves: TwinCurves, workshop: Workshop) -> bytes:
+def l_function_picture(found: TwinCurves, workshop: Workshop) -> bytes:
     """A PNG of L(r) - r of a window, with the global envelope of its twins."""
     figure, axes = _figure()
-    r, scale = curves.baseline.r, workshop.lattice.cell
-    metres = r * scale
-    low, high = curves.envelope.low - r, curves.envelope.high - r
-    axes.fill_between(metres, low * scale, high * scale, color="#d6e4f0", label="twins, 99 %")
-    axes.plot(metres, (curves.envelope.middle - r) * scale, color="#3f7fb5", linestyle="--")
-    axes.plot(metres, (curves.observed - r) * scale, color="#17324d", label="this world")
+    curve, cell = found.curves["L"], workshop.lattice.cell
+    _draw(axes, curve, cell, scale=cell, less=curve.r)
     axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
-    axes.set_title(f"{workshop.layer}: {curves.verdict.detail}", fontsize=8)
+    axes.set_title(f"{workshop.layer}: {found.verdicts[0].detail}", fontsize=8)
     axes.legend(fontsize=8)
     return _png(figure)
+
+
+def neighbours_picture(found: TwinCurves, workshop: Workshop) -> bytes:
+    """A PNG of G, F and J of a window, each with the global envelope of its twins."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    names = [name for name in ("G", "F", "J") if name in found.curves]
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        _draw(axes, found.curves[name], workshop.lattice.cell)
+        axes.set(xlabel="r (m)", ylabel=f"{name}(r)")
+        axes.legend(fontsize=7)
+    figure.suptitle(f"{workshop.layer}: {found.verdicts[1].detail}", fontsize=8)
+    return _png(figure)
+
+
+def _draw(
+    axes: Any,
+    curve: CurveAmongTwins,
+    cell: float,
+    scale: float = 1.0,
+    less: NDArray[np.float64] | float = 0.0,
+) -> None:
+    """A curve and its envelope over r in metres, minus `less`, times `scale`."""
+    metres, envelope = curve.r * cell, curve.envelope
+    low, middle, high, own = (
+        (values - less) * scale
+        for values in (envelope.low, envelope.middle, envelope.high, curve.observed)
+    )
+    axes.fill_between(metres, low, high, color="#d6e4f0", label="twins, 99 %")
+    axes.plot(metres, middle, color="#3f7fb5", linestyle="--")
+    axes.plot(metres, own, color="#17324d", label="this world")
 
 
 def _map(workshop: Workshop, values: NDArray[np.float64], title: str, **style: Any) -> bytes:

@@ -1,13 +1,14 @@
 """Twin worlds: the same layer under other seeds, the baseline where no law is closed.
 
-Belongs here: twins' curves and the rank of this world's among them. Not here: the curves
-(`statistics.estimators`) and the test (`statistics.envelopes`).
+Belongs here: the twins' counts, made once per layer version and kept in a file. Not here:
+the counts (`statistics.distance_counts`), comparing with them (`tile_curves`, `quality`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,78 +18,111 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.processes.superposition import Sampler
 from synthgrid_assets.products.sampling import build_sampler
-from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.statistics.envelopes import Envelope, curve_fits_twins
+from synthgrid_assets.products.workshop import LayerJob, Workshop
+from synthgrid_assets.statistics.distance_counts import (
+    FEWEST_POINTS,
+    DistanceCounts,
+    Distances,
+    count_distances,
+    hard_core,
+    typical_intensity,
+)
 from synthgrid_assets.statistics.estimators import HaloedPattern
-from synthgrid_assets.statistics.verdict import Verdict
+from synthgrid_assets.statistics.neighbours import TwinWindows
 from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.geoparquet import FACT_PREFIX, plain_table, serialise
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.world.lattice import Cells
 
 TWINS = 199  # a rank among them is an exact test with p >= 1 / 200
-DISTANCES = 24
-TEST = "pairs_look_like_twins"
+MOST_POINTS = 2_000.0  # expected in a window: twins of a larger tile are of its middle
+VERSION = 2  # raised when the file's columns change
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Besag's L of a window of twin worlds.
+    """The counts of one window of twin worlds.
 
     Parameters
     ----------
     cells : Cells
         The window.
-    r : ndarray of float64, shape (m,)
-        Distances in cells.
-    twins : ndarray of float64, shape (n, m)
+    distances : Distances
+    twins : DistanceCounts
+        Of n windows, each of a world of its own.
     """
 
     cells: Cells
-    r: NDArray[np.float64]
-    twins: NDArray[np.float64]
+    distances: Distances
+    twins: DistanceCounts
+
+    @cached_property
+    def windows(self) -> TwinWindows:
+        """The twins' curves, ready to rank those of tiles."""
+        return TwinWindows(self.twins, self.cells.area)
 
 
-@dataclass(frozen=True, eq=False)
-class TwinCurves:
-    """Besag's L of a window of this world, among that of its twins.
+def is_stationary(workshop: Workshop) -> bool:
+    """Whether all tiles of a layer are alike, so that they can share twins."""
+    return not workshop.sampler.thinnings
 
-    Parameters
-    ----------
-    baseline : Baseline
-    observed : ndarray of float64, shape (m,)
-    verdict : Verdict
-        Rank of this world among its twins.
-    envelope : Envelope
-    """
 
-    baseline: Baseline
-    observed: NDArray[np.float64]
-    verdict: Verdict
-    envelope: Envelope
+def curve_window(workshop: Workshop, cells: Cells) -> Cells:
+    """The middle of a tile, as far as it is expected to hold `MOST_POINTS` points; mostly all."""
+    intensity = _intensity(workshop, cells)
+    most = math.inf if not intensity > 0 else math.sqrt(MOST_POINTS / intensity)
+    width, height = (min(side, max(int(most), 1)) for side in (cells.width, cells.height))
+    x, y = cells.ix0 + (cells.width - width) // 2, cells.iy0 + (cells.height - height) // 2
+    return Cells(x, y, x + width, y + height)
+
+
+def has_twins(workshop: Workshop, cells: Cells) -> str:
+    """Why a tile cannot be compared with the layer's twins; empty if it can."""
+    side = workshop.spec.world.tile
+    if not is_stationary(workshop):
+        return "thinned by a surface, a mask or another layer: its tiles share no twins"
+    if (cells.width, cells.height) != (side, side):
+        return "a tile clipped by the extent has no twins"
+    window = curve_window(workshop, cells)
+    expected = _intensity(workshop, cells) * window.area
+    return "" if expected >= FEWEST_POINTS else f"{expected:.3g} points are too few for a curve"
 
 
 def baseline_window(workshop: Workshop) -> Cells:
-    """The tile in which a layer is compared with its twins: the fullest one expected."""
+    """The window in which a layer is compared with its twins: of the fullest tile expected."""
     tiles = list(workshop.spec.world.tiling)
-    middle = tiles[len(tiles) // 2]
-    if not workshop.sampler.thinnings:
-        return middle.cells
-    return max(tiles, key=lambda tile: workshop.sampler.expected_count(tile.cells)).cells
+    tile = tiles[len(tiles) // 2]
+    if not is_stationary(workshop):
+        tile = max(tiles, key=lambda tile: _intensity(workshop, tile.cells) * tile.cells.area)
+    else:
+        side = workshop.spec.world.tile
+        whole = (t for t in tiles if (t.cells.width, t.cells.height) == (side, side))
+        tile = next(whole, tile) if tile.cells.area < side * side else tile
+    return curve_window(workshop, tile.cells)
+
+
+@lru_cache(maxsize=8)
+def baseline_of(job: LayerJob) -> Baseline:
+    """The baseline of a layer, kept for the tiles to come; made if no file holds it."""
+    return write_baseline(job.open())[1]
 
 
 def write_baseline(workshop: Workshop, twins: int = TWINS) -> tuple[Path, Baseline]:
-    """The twins' curves of a layer, made where they are not kept yet, and their file."""
+    """The twins' counts of a layer, made where they are not kept yet, and their file."""
     path = baseline_path(workshop)
     if path.is_file():
         return path, read_baseline(workshop)
     baseline = make_baseline(workshop, twins)
-    west, south, east, north = baseline.cells
-    columns = {f"r_{distance:.6f}": baseline.twins[:, i] for i, distance in enumerate(baseline.r)}
+    r, counts = baseline.distances.r, baseline.twins
+    columns = {"points": counts.points, "places": counts.places}
+    for name, values in (("pairs", counts.pairs), ("near", counts.near), ("empty", counts.empty)):
+        columns |= {f"{name}_{distance:.6f}": values[:, i] for i, distance in enumerate(r)}
     facts = {
         **workshop.facts("points"),
         "asset": "baseline",
-        "cells": f"{west} {south} {east} {north}",
+        "cells": " ".join(map(str, baseline.cells)),
+        "distances": " ".join(map(repr, r.tolist())),
+        "step": str(baseline.distances.step),
     }
     commit_bytes(path, serialise(plain_table(columns, facts)))
     return path, baseline
@@ -97,12 +131,13 @@ def write_baseline(workshop: Workshop, twins: int = TWINS) -> tuple[Path, Baseli
 def baseline_path(workshop: Workshop) -> Path:
     """Where a layer's twins are kept: one file per realisation of its points."""
     version = workshop.pattern_realisation[:REALISATION_DIGITS]
-    layout, world = workshop.layout, workshop.spec.world.name
-    return layout.report(world, workshop.layer, f"baseline-{version}-w{workshop.spec.world.tile}")
+    layout, world = workshop.layout, workshop.spec.world
+    name = f"baseline-{version}-w{world.tile}-v{VERSION}"
+    return layout.report(world.name, workshop.layer, name)
 
 
 def read_baseline(workshop: Workshop) -> Baseline:
-    """The twins' curves as `write_baseline` kept them.
+    """The twins' counts as `write_baseline` kept them.
 
     Raises
     ------
@@ -116,22 +151,18 @@ def read_baseline(workshop: Workshop) -> Baseline:
         raise StorageError(
             f"no twins in {path}; materialise {workshop.layer}/baseline first"
         ) from error
-    cells = (table.schema.metadata or {})[f"{FACT_PREFIX}cells".encode()].decode()
-    west, south, east, north = map(int, cells.split())
-    r = np.array([float(name.removeprefix("r_")) for name in table.column_names])
-    curves = np.column_stack([column.to_numpy() for column in table.columns])
-    return Baseline(Cells(west, south, east, north), r, curves)
-
-
-def compare_with_twins(workshop: Workshop, baseline: Baseline) -> TwinCurves:
-    """Rank of this world's curve among its twins'."""
-    observed = _l_function(workshop.sampler, baseline.cells, baseline.r)
-    verdict, envelope = curve_fits_twins(TEST, observed, baseline.twins)
-    return TwinCurves(baseline, observed, verdict, envelope)
+    facts = table.schema.metadata or {}
+    cells, r, step = (
+        facts[f"{FACT_PREFIX}{name}".encode()].decode().split()
+        for name in ("cells", "distances", "step")
+    )
+    rows = np.column_stack([column.to_numpy() for column in table.columns])
+    distances = Distances(np.array(list(map(float, r))), int(step[0]))
+    return Baseline(Cells(*map(int, cells)), distances, DistanceCounts.of_rows(rows))
 
 
 def make_baseline(workshop: Workshop, twins: int = TWINS) -> Baseline:
-    """The curves of the same window of twin worlds.
+    """The counts of the same window of twin worlds.
 
     Parameters
     ----------
@@ -140,10 +171,28 @@ def make_baseline(workshop: Workshop, twins: int = TWINS) -> Baseline:
         Number of twins. Each has keys of its own, so ranks are exchangeable under the null.
     """
     cells = baseline_window(workshop)
-    intensity = workshop.sampler.law.intensity * float(workshop.retention(cells).by_cell.mean())
-    r = _distances(intensity, workshop.spec.world.tile)
-    curves = [_l_function(_twin(workshop, number), cells, r) for number in range(twins)]
-    return Baseline(cells, r, np.array(curves))
+    distances = curve_distances(workshop, cells)
+    counts = [window_counts(_twin(workshop, k), cells, distances).as_row() for k in range(twins)]
+    return Baseline(cells, distances, DistanceCounts.of_rows(np.array(counts, np.int64)))
+
+
+def tile_counts_of(baseline: Baseline | None, cells: Cells) -> NDArray[np.int64] | None:
+    """How many points the twins of a tile hold; None where they are of its middle alone."""
+    if baseline is None or baseline.cells.area != cells.area:
+        return None
+    return baseline.twins.points
+
+
+def curve_distances(workshop: Workshop, cells: Cells) -> Distances:
+    """The distances at which the points of a window are looked at."""
+    core = hard_core(workshop.sampler.law)
+    return Distances.of(_intensity(workshop, cells), workshop.spec.world.tile, core)
+
+
+def window_counts(sampler: Sampler, cells: Cells, distances: Distances) -> DistanceCounts:
+    """What a window of a sampler's pattern has within each distance."""
+    points = sampler.points(cells.grown(distances.halo))
+    return count_distances(HaloedPattern(points.x, points.y, cells, distances.halo), distances)
 
 
 def _twin(workshop: Workshop, number: int) -> Sampler:
@@ -154,16 +203,10 @@ def _twin(workshop: Workshop, number: int) -> Sampler:
     return build_sampler(other, workshop.layer, workshop.inputs)
 
 
-def _distances(intensity: float, side: int) -> NDArray[np.float64]:
-    """Distances up to four mean spacings of points, at most a quarter of a tile's side."""
-    spacing = 1.0 if math.isnan(intensity) or intensity <= 0 else 1 / math.sqrt(intensity)
-    return np.linspace(0, min(4 * spacing, side / 4), DISTANCES + 1)[1:]
-
-
-def _l_function(sampler: Sampler, cells: Cells, r: NDArray[np.float64]) -> NDArray[np.float64]:
-    halo = math.ceil(r[-1])
-    points = sampler.points(cells.grown(halo))
-    pattern = HaloedPattern(points.x, points.y, cells, halo)
-    # by the observed number of points, so that counts alone are not judged again
-    observed = max(int(pattern.inner.sum()), 1) / cells.area
-    return pattern.l_function(r, observed)
+def _intensity(workshop: Workshop, cells: Cells) -> float:
+    """Points per cell that are expected in some cells, roughly where no moments are known."""
+    typical = typical_intensity(workshop.sampler.law)
+    if is_stationary(workshop):
+        return typical
+    retention: NDArray[np.float64] = workshop.sampler.retention(cells)
+    return (1.0 if math.isnan(typical) else typical) * float(retention.mean())

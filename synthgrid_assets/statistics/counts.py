@@ -7,6 +7,10 @@ Belongs here: the tile's verdict and record. Not here: the distributions
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
 
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.count_distribution import (
@@ -15,8 +19,12 @@ from synthgrid_assets.statistics.count_distribution import (
     two_sided,
 )
 from synthgrid_assets.statistics.moments import count_moments, untestable
+from synthgrid_assets.statistics.rank_tests import predicted_p_value
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
+
+FEWEST_TWINS = 100  # t has heavy tails below
+FEWEST_POINTS = 30.0  # mean count of twins from which on their moments predict the tails
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,11 @@ def tile_count(observed: int, law: Law, retention: Retention, uniform: float) ->
 
 
 def counts_match_the_process(
-    observed: int, law: Law, retention: Retention, alpha: float = TILE_ALPHA
+    observed: int,
+    law: Law,
+    retention: Retention,
+    alpha: float = TILE_ALPHA,
+    twins: NDArray[np.int64] | None = None,
 ) -> Verdict:
     """The tile holds as many points as its law allows.
 
@@ -90,13 +102,16 @@ def counts_match_the_process(
         Over the tile's cells.
     alpha : float
         Bound of the probability that a healthy tile fails.
+    twins : ndarray of int64, shape (n,), optional
+        Counts of twin tiles, thinned alike: what a law without moments is judged by.
 
     Returns
     -------
     Verdict
         Null hypothesis: the count of the thinned process in a rectangle. The p-value is
         twice the smaller tail: exact and conservative for Poisson and cluster laws, an
-        approximation for others, a bound where only bounds of the intensity are known
+        approximation for others. Where only bounds of the intensity are known: predicted
+        from the twins (`rank_tests.predicted_p_value`), or without enough of them a bound
         (`count_distribution`).
 
     Examples
@@ -112,6 +127,8 @@ def counts_match_the_process(
             "counts_match_the_process", 1.0, observed=n, expected=n, alpha=alpha, detail=reason
         )
     distribution = count_distribution(law, retention)
+    if isinstance(distribution, BoundedCounts) and _is_normal(twins):
+        return _predicted(observed, twins, alpha)
     p_value = float(two_sided(distribution, observed))
     if isinstance(distribution, BoundedCounts):
         low, high = float(distribution.low), float(distribution.high)
@@ -133,4 +150,22 @@ def counts_match_the_process(
         standard_error=sd,
         alpha=alpha,
         detail=f"{observed} points, {moments.mean:.6g} +- {sd:.4g} expected",
+    )
+
+
+def _is_normal(twins: NDArray[np.int64] | None) -> TypeGuard[NDArray[np.int64]]:
+    """Whether twins' counts are many and large enough for a prediction from their moments."""
+    return twins is not None and twins.size >= FEWEST_TWINS and twins.mean() >= FEWEST_POINTS
+
+
+def _predicted(observed: int, twins: NDArray[np.int64], alpha: float) -> Verdict:
+    mean, sd = float(twins.mean()), float(twins.std(ddof=1))
+    return Verdict.significance(
+        "counts_match_the_process",
+        predicted_p_value(observed, twins),
+        observed=float(observed),
+        expected=mean,
+        standard_error=sd,
+        alpha=alpha,
+        detail=f"{observed} points, {mean:.6g} +- {sd:.4g} in {twins.size} twin tiles",
     )

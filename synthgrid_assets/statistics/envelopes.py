@@ -108,6 +108,63 @@ def curve_fits_twins(
     return verdict, envelope
 
 
+@dataclass(frozen=True, eq=False)
+class RankedTwins:
+    """Curves of twins with their ranks, so that many curves are each compared quickly.
+
+    Parameters
+    ----------
+    curves : ndarray of float64, shape (n, m)
+    ranks : ndarray of float64, shape (n, m)
+        Of each twin among the twins at each place.
+    """
+
+    curves: NDArray[np.float64]
+    ranks: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, curves: NDArray[np.float64]) -> RankedTwins:
+        """The twins' curves, ranked."""
+        return cls(curves, np.asarray(rankdata(curves, axis=0)))
+
+    def verdict(
+        self, test: str, observed: NDArray[np.float64], alpha: float = ENVELOPE_ALPHA
+    ) -> Verdict:
+        """The verdict of `curve_fits_twins`, p-value and all, without the envelope.
+
+        ``observed`` and ``expected`` are the largest distance from the mean curve in
+        standard deviations, and the twins' median of it.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(1)
+        >>> twins = RankedTwins.of(rng.normal(size=(199, 30)).cumsum(axis=1))
+        >>> twins.verdict("a walk", np.linspace(0, 60, 30)).p_value
+        0.005
+        """
+        _check(observed, self.curves, alpha)
+        less, equal = observed < self.curves, observed == self.curves
+        own = 1 + (~less & ~equal).sum(axis=0) + equal.sum(axis=0) / 2
+        ranks = np.vstack([own, self.ranks + less + equal / 2])
+        keys, away = _keys(np.vstack([observed, self.curves]), ranks)
+        differs = keys != keys[0]
+        first = differs.argmax(axis=1)
+        rows = np.arange(len(keys))
+        at_most = ~differs[rows, first] | (keys[rows, first] < keys[0, first])
+        n, p_value = len(self.curves), float(np.count_nonzero(at_most)) / len(keys)
+        return Verdict.significance(
+            test,
+            p_value,
+            observed=float(away[0]),
+            expected=float(np.median(away[1:])),
+            alpha=alpha,
+            detail=(
+                f"rank among {n} twins: p = {p_value:.3g}; at most {away[0]:.3g} standard "
+                "deviations from their mean"
+            ),
+        )
+
+
 def _check(observed: NDArray[np.float64], twins: NDArray[np.float64], alpha: float) -> None:
     if twins.ndim != 2 or twins.shape[1:] != observed.shape or observed.size == 0:
         raise GeometryError(
@@ -124,16 +181,22 @@ def _check(observed: NDArray[np.float64], twins: NDArray[np.float64], alpha: flo
 
 def _extremeness(curves: NDArray[np.float64]) -> NDArray[np.int64]:
     """Place of each curve from the most extreme on, equal curves alike; shape (n + 1,)."""
-    ranks = rankdata(curves, axis=0)
-    depth = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
-    spread = curves.std(axis=0)
-    away = np.abs(curves - curves.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    keys = np.column_stack([depth, -away.max(axis=1)])
+    keys, _ = _keys(curves, np.asarray(rankdata(curves, axis=0)))
     order = np.lexsort(keys.T[::-1])
     changes = np.r_[0, (np.diff(keys[order], axis=0) != 0).any(axis=1).cumsum()]
     place = np.empty(len(curves), np.int64)
     place[order] = changes
     return place
+
+
+def _keys(
+    curves: NDArray[np.float64], ranks: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What orders curves, as rows that compare like words; the largest deviation of each."""
+    depth = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
+    spread = curves.std(axis=0)
+    away = (np.abs(curves - curves.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).max(axis=1)
+    return np.column_stack([depth, -away]), away
 
 
 def _envelope(curves: NDArray[np.float64], place: NDArray[np.int64], alpha: float) -> Envelope:

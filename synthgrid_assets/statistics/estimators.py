@@ -109,7 +109,7 @@ class HaloedPattern:
 
     def _pairs(self, r: NDArray[np.float64]) -> NDArray[np.int64]:
         """Pairs (point in the window, any other) by the first distance they are within."""
-        limits = self._limits(r)
+        limits = self.limits(r)
         buckets = bucket(self.x, self.y, int(limits[-1]))
         group = self.inner[buckets.order].astype(np.int64) - 1
         return np.asarray(pair_counts(buckets, group, 1, limits * limits)[0])
@@ -117,14 +117,14 @@ class HaloedPattern:
     def _share_within(
         self, r: NDArray[np.float64], x: NDArray[np.int64], y: NDArray[np.int64], *, own: bool
     ) -> NDArray[np.float64]:
-        limits = self._limits(r)
+        limits = self.limits(r)
         if x.size == 0:
             return np.full(r.shape, np.nan)
         buckets = bucket(self.x, self.y, int(limits[-1]))
         squares = np.sort(nearest(buckets, x, y, int(limits[-1]), own))
         return np.asarray(np.searchsorted(squares, limits * limits, side="right") / x.size)
 
-    def _limits(self, r: NDArray[np.float64]) -> NDArray[np.int64]:
+    def limits(self, r: NDArray[np.float64]) -> NDArray[np.int64]:
         """Distances in whole quanta: a pair at most r apart is one at most floor(r) apart."""
         if r.ndim != 1 or r.size == 0 or (np.diff(r) < 0).any() or not 0 <= r[0] <= r[-1]:
             raise GeometryError("distances must be ascending, finite and not negative")

@@ -87,6 +87,43 @@ def points_are_canonical(
     return Verdict.exact("points_are_canonical", broken, detail)
 
 
+def points_do_not_depend_on_the_tile(
+    rows: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    redrawn: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+) -> Verdict:
+    """The tile's rows are those that a larger rectangle has there.
+
+    Parameters
+    ----------
+    rows : tuple of ndarray of int64, each of shape (n,)
+        Columns x, y and id as they were written.
+    redrawn : tuple of ndarray of int64, each of shape (k,)
+        The same columns of the points in the tile, drawn with a wider rectangle.
+
+    Notes
+    -----
+    A row that is missing, doubled, moved or seeded by the tile fails, wherever it is. A wrong
+    law does not: both drawings share it.
+
+    Examples
+    --------
+    >>> column = np.array([1, 2])
+    >>> points_do_not_depend_on_the_tile((column,) * 3, (column[:1],) * 3).detail
+    'rows 1 to 1 of 2 are not those of a wider rectangle, which has 1'
+    """
+    test, (n, k) = "points_do_not_depend_on_the_tile", (rows[0].size, redrawn[0].size)
+    both = min(n, k)
+    differs = np.logical_or.reduce(
+        [own[:both] != other[:both] for own, other in zip(rows, redrawn, strict=True)]
+    )
+    broken = int(np.count_nonzero(differs)) + abs(n - k)
+    if not broken:
+        return Verdict.exact(test, 0, f"{n} rows, the same in a wider rectangle")
+    first = int(np.argmax(differs)) if differs.any() else both
+    detail = f"rows {first} to {n - 1} of {n} are not those of a wider rectangle, which has {k}"
+    return Verdict.exact(test, broken, detail)
+
+
 def _faults(
     x: NDArray[np.int64], y: NDArray[np.int64], ids: NDArray[np.int64]
 ) -> dict[str, NDArray[np.bool_]]:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
-from scipy.special import gammainc, gammaincc
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.processes.protocol import Law
+from synthgrid_assets.statistics.excess import Excess, adjacent, excess
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.pairs import bucket, pair_counts
 from synthgrid_assets.statistics.region import REGION_ALPHA
-from synthgrid_assets.statistics.skewed_sums import zero_mean_p_value
 from synthgrid_assets.statistics.strips import Strip
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
@@ -179,19 +178,19 @@ class PairCounter:
             )
         intensity = law.intensity * self._retained.copy().pop()
         excesses = self._excesses(intensity, law.k_function(self._distances))
-        p_values = [excess.p_value for excess in excesses]
+        p_values = [found.p_value for found in excesses]
         worst = int(np.argmin(p_values))
         found = excesses[worst]
         return Verdict.significance(
             TEST,
             bonferroni(p_values),
-            observed=found.expected + found.excess,
+            observed=found.observed,
             expected=found.expected,
             standard_error=found.standard_error,
             alpha=alpha,
             detail=(
                 f"pairs within {self._distances[worst]:.3g} cells, at equal numbers of points: "
-                f"{found.expected + found.excess:.6g}, {found.expected:.6g} +- "
+                f"{found.observed:.6g}, {found.expected:.6g} +- "
                 f"{found.standard_error:.3g} expected from {len(self.tiles)} tiles"
             ),
         )
@@ -232,64 +231,13 @@ class PairCounter:
             return f"{len(self.tiles)} tiles with their neighbourhood, too few to be compared"
         return ""
 
-    def _excesses(self, intensity: float, k: NDArray[np.float64]) -> list[_Excess]:
+    def _excesses(self, intensity: float, k: NDArray[np.float64]) -> list[Excess]:
         keys = list(self.tiles)
         area = np.array([self.tiles[key].area for key in keys], float)
         points = np.array([self.tiles[key].points for key in keys]) - intensity * area
         pairs = np.array([self.tiles[key].pairs for key in keys]).T
-        neighbours = _adjacent(keys)
+        neighbours = adjacent(keys)
         return [
-            _excess(counted, intensity**2 * area * expected, points, neighbours)
+            excess(counted, intensity**2 * area * expected, points, neighbours)
             for counted, expected in zip(pairs, k, strict=True)
         ]
-
-
-@dataclass(frozen=True)
-class _Excess:
-    """Pairs beyond their expectation within one distance."""
-
-    expected: float
-    excess: float
-    standard_error: float
-    p_value: float
-
-
-def _excess(
-    pairs: NDArray[np.int64],
-    expected: NDArray[np.float64],
-    points: NDArray[np.float64],
-    neighbours: NDArray[np.int64],
-) -> _Excess:
-    """Sum over tiles of pairs minus expectation, given their surplus of points."""
-    total, surplus = float(expected.sum()), pairs - expected
-    if total < REGION_ALPHA:  # a hard core; Markov bounds the probability of any pair
-        p_value = 1.0 if pairs.sum() == 0 else max(total, 0.0)
-        return _Excess(total, float(pairs.sum()), 0.0, p_value)
-    spread = float(points @ points)
-    slope = float(points @ surplus) / spread if spread > 0 else 0.0
-    left = surplus - slope * points
-    excess = float(left.sum())
-    centred = left - excess * expected / total
-    square = float(centred @ centred)
-    beside = float(centred[neighbours[0]] @ centred[neighbours[1]])
-    variance = max(square + 2 * beside, square) * left.size / (left.size - 2)
-    if variance <= (1e-9 * total) ** 2:  # counts that are certain, as on a grid
-        return _Excess(total, excess, 0.0, 1.0 if abs(excess) <= 1e-6 * total else 0.0)
-    p_terms = zero_mean_p_value(left, variance)
-    clump = max(variance / total, 2.0)  # pairs are ordered: they come in twos
-    counted, mean = max((total + excess) / clump, 0.0), total / clump
-    upper = float(gammainc(counted, mean)) if counted > 0 else 1.0
-    p_clumps = min(1.0, 2 * min(float(gammaincc(counted + 1, mean)), upper))
-    return _Excess(total, excess, math.sqrt(variance), max(p_terms, p_clumps))
-
-
-def _adjacent(keys: list[tuple[int, int]]) -> NDArray[np.int64]:
-    """Index pairs of tiles that touch along a side or at a corner, shape (2, n)."""
-    index = {key: number for number, key in enumerate(keys)}
-    pairs = [
-        (number, index[row + up, column + right])
-        for (row, column), number in index.items()
-        for up, right in ((0, 1), (1, -1), (1, 0), (1, 1))
-        if (row + up, column + right) in index
-    ]
-    return np.array(pairs, np.int64).reshape(-1, 2).T

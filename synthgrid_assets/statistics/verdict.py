@@ -31,6 +31,10 @@ class Verdict:
         Bound of the probability that a healthy tile or region fails; 0 for exact claims.
     detail : str
         One sentence for a person: what was found, or where it broke.
+    suspicious : bool
+        Worth a look, and no failure: a rank among twins below its level.
+    counts : tuple of int
+        What was counted, for tests that pool tiles; empty for most tests.
 
     Examples
     --------
@@ -46,6 +50,8 @@ class Verdict:
     p_value: float | None = None
     false_alarm_rate: float = 0.0
     detail: str = ""
+    suspicious: bool = False
+    counts: tuple[int, ...] = ()
 
     @classmethod
     def exact(cls, test: str, broken: int, detail: str = "") -> Verdict:
@@ -67,4 +73,13 @@ class Verdict:
         """A claim that fails when `p_value` is below `alpha`."""
         return cls(
             test, p_value >= alpha, observed, expected, standard_error, p_value, alpha, detail
+        )
+
+    @classmethod
+    def not_judged(
+        cls, test: str, reason: str, observed: float = 0.0, alpha: float = TILE_ALPHA
+    ) -> Verdict:
+        """A claim that nothing can be said of: it stands, and `reason` says why."""
+        return cls.significance(
+            test, 1.0, observed=observed, expected=observed, alpha=alpha, detail=reason
         )

@@ -117,8 +117,13 @@ class Receipt:
                 **values,
                 "cells": Cells(*values["cells"]),
                 "bbox": None if bbox is None else tuple(bbox),
-                "verdicts": tuple(Verdict(**verdict) for verdict in values["verdicts"]),
+                "verdicts": tuple(_verdict(verdict) for verdict in values["verdicts"]),
                 "seconds": tuple((stage, seconds) for stage, seconds in values["seconds"]),
                 "facts": tuple((name, value) for name, value in values["facts"]),
             }
         )
+
+
+def _verdict(values: dict[str, Any]) -> Verdict:
+    """JSON has lists where a verdict has tuples."""
+    return Verdict(**{**values, "counts": tuple(values.get("counts", ()))})

@@ -15,7 +15,7 @@ from synthgrid_assets.assets.keys import layer_key, tiles_key, world_key
 from synthgrid_assets.assets.region import RegionChoice, region_request
 from synthgrid_assets.assets.runs import RegionRequest, execute_here
 from synthgrid_assets.assets.tile_events import TILE_CHECK
-from synthgrid_assets.products.twins import TEST
+from synthgrid_assets.products.twin_curves import TESTS
 from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.storage.places import data_root
 from synthgrid_assets_tests.small_world import SMALL, write_small_world
@@ -113,7 +113,7 @@ def test_named_checks_are_evaluated_once_over_all_committed_tiles(made):
     named = [
         key
         for key in graph.asset_check_keys
-        if key.name not in (TILE_CHECK, "world_is_valid", TEST)
+        if key.name not in (TILE_CHECK, "world_is_valid", *TESTS.values())
     ]
     assert len(named) > 10
     for key in named:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from synthgrid_assets.statistics.distance_counts import Distances, count_distances
 from synthgrid_assets.statistics.estimators import HaloedPattern
 from synthgrid_assets.statistics.moran import gearys_c, morans_i
 from synthgrid_assets.world.lattice import CELL, Cells
@@ -52,7 +53,7 @@ def test_curves_without_neighbours_beyond_the_window_are_pointpats(family):
     Its K divides by the points' bounding box; its F is handed the distances to our places.
     """
     try:
-        from pointpats import f, g, k
+        from pointpats import f, g, j, k, l
     except ImportError as error:
         missing(error.name)
     x, y, _ = example(family).points(WINDOW)
@@ -70,6 +71,15 @@ def test_curves_without_neighbours_beyond_the_window_are_pointpats(family):
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     theirs = f(points, support=r, distances=cdist(points, places).min(axis=0))[1]
     np.testing.assert_allclose(pattern.empty_space(r), theirs, 1e-12)
+    near = cdist(points, points)[~np.eye(len(points), dtype=bool)].reshape(len(points), -1)
+    counts = count_distances(pattern, Distances(r[1:], CELL // 2))
+    known = counts.empty_space < 1
+    apart = near.min(axis=1), cdist(points, places).min(axis=0)
+    theirs = j(points, support=r, distances=apart, truncate=False)[1][1:]
+    np.testing.assert_allclose(counts.j_function[known], theirs[known], 1e-12)
+    per_box = np.sqrt(box / WINDOW.area)  # its intensity is that of the bounding box
+    theirs = l(points, support=beyond)[1][1:]
+    np.testing.assert_allclose(counts.besag_l(WINDOW.area) * per_box, theirs, 1e-12)
 
 
 def spatstat_curves(pattern: HaloedPattern, folder: Path):
@@ -102,6 +112,10 @@ def test_curves_of_a_window_with_its_halo_are_spatstats(family, every, tmp_path)
     )
     np.testing.assert_allclose(pattern.nearest_neighbour(r), theirs["g"], 1e-12)
     np.testing.assert_allclose(pattern.empty_space(r), theirs["f"], 1e-12)
+    counts = count_distances(pattern, Distances(r[1:], CELL // 2))
+    np.testing.assert_array_equal(counts.pairs, theirs["pairs"][1:].round())
+    np.testing.assert_allclose(counts.nearest_neighbour, theirs["g"][1:], 1e-12)
+    np.testing.assert_allclose(counts.empty_space, theirs["f"][1:], 1e-12)
     at_halo = [
         pattern.k_function(r, 1.0)[-1] * WINDOW.area,
         pattern.nearest_neighbour(r)[-1],

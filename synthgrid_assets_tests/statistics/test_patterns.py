@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgrid_assets.statistics.patterns import points_are_canonical, points_lie_in_their_tile
+from synthgrid_assets.statistics.patterns import (
+    points_are_canonical,
+    points_do_not_depend_on_the_tile,
+    points_lie_in_their_tile,
+)
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.pattern import canonical
 
@@ -84,3 +88,22 @@ def test_the_first_broken_row_is_named():
     verdict = points_are_canonical(x, y, ids)
     assert verdict.detail.startswith("row 7: id of another place in its cell")
     assert verdict.observed == 1
+
+
+@given(lost=st.sets(st.integers(0, 59)), column=st.integers(0, 2), at=st.integers(0, 59))
+def test_rows_are_those_of_another_rectangle_or_not(lost, column, at):
+    rows = table()
+    kept = np.array([row not in lost for row in range(60)])
+    verdict = points_do_not_depend_on_the_tile(tuple(c[kept] for c in rows), rows)
+    assert verdict.passed == (not lost)
+    changed = [c.copy() for c in rows]
+    changed[column][at] += 1
+    verdict = points_do_not_depend_on_the_tile(tuple(changed), rows)
+    assert (verdict.passed, verdict.observed) == (False, 1.0)
+    assert f"rows {at} to 59" in verdict.detail
+
+
+def test_no_rows_are_those_of_an_empty_rectangle():
+    nothing = (np.empty(0, np.int64),) * 3
+    assert points_do_not_depend_on_the_tile(nothing, nothing).passed
+    assert points_do_not_depend_on_the_tile(table(), nothing).observed == 60.0
