@@ -6,7 +6,8 @@ products themselves, and the order of tiles (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -32,7 +33,7 @@ from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.tile import Tessellation, merge
+from synthgrid_assets.tessellation.tile import Part, Tessellation, merge
 from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets.world.marks.table import rasters_of
 from synthgrid_assets.world.seeding import Key
@@ -129,29 +130,45 @@ class Workshop:
     def tessellation(self, cells: Cells) -> Tessellation:
         """The exact tessellation of `cells`; the last one is kept, as two products share it."""
         if self._tessellation is None or self._tessellation.cells != cells:
-            table = self.table.tessellation
-            anchors = table.anchors if table is not None else None
-            parts = [tessellate(self._sites, unit, anchors=anchors) for unit in self.units(cells)]
-            self._tessellation = parts[0] if len(parts) == 1 else merge(parts)
+            self._tessellation = None  # before the next one is made
+            units = self.units(cells, self.points_per_unit)
+            parts = [self.tessellate_unit(unit) for unit in units]
+            self._tessellation = parts[0] if len(parts) == 1 else self.merge_units(parts)
         return self._tessellation
 
-    def units(self, cells: Cells) -> list[Cells]:
-        """The rectangles that a tile is tessellated in: one, or quarters of quarters.
+    def tessellate_unit(self, unit: Cells) -> Tessellation:
+        """The exact tessellation of one rectangle, computed in one go."""
+        table = self.table.tessellation
+        return tessellate(self._sites, unit, anchors=table.anchors if table is not None else None)
 
-        With ``decomposition = "quadtree"`` a rectangle that is expected to hold more than
-        ``max_points_per_unit`` is split; the merged rows are the same, bit for bit.
-        """
+    def merge_units(self, parts: Sequence[Part]) -> Tessellation:
+        """The tessellation of a rectangle from those of rectangles that tile it."""
+        return merge(parts)
+
+    def keep(self, tessellation: Tessellation | None) -> None:
+        """Have `tessellation` answer with this one, made elsewhere; None lets go of any."""
+        self._tessellation = tessellation
+
+    @property
+    def points_per_unit(self) -> float:
+        """Expected points above which the world file wants a tile split into work units."""
         world = self.spec.world
-        small = min(cells.width, cells.height) < 2
-        if world.decomposition == "fixed" or small:
+        return math.inf if world.decomposition == "fixed" else world.max_points_per_unit
+
+    def units(self, cells: Cells, most: float) -> list[Cells]:
+        """The rectangles that a tile is tessellated in: itself, or quarters of quarters.
+
+        One that is expected to hold more than `most` points is split, down to single cells;
+        the merged rows are the same, bit for bit.
+        """
+        if cells.area <= 1 or most == math.inf or self.sampler.expected_count(cells) <= most:
             return [cells]
-        if not self.sampler.expected_count(cells) > world.max_points_per_unit:
-            return [cells]
-        x, y = (cells.ix0 + cells.ix1) // 2, (cells.iy0 + cells.iy1) // 2
-        west, east = (cells.ix0, x), (x, cells.ix1)
-        south, north = (cells.iy0, y), (y, cells.iy1)
-        quarters = [Cells(a, c, b, d) for c, d in (south, north) for a, b in (west, east)]
-        return [unit for quarter in quarters for unit in self.units(quarter)]
+        quarters = [
+            Cells(x0, y0, x1, y1)
+            for y0, y1 in _halves(cells.iy0, cells.iy1)
+            for x0, x1 in _halves(cells.ix0, cells.ix1)
+        ]
+        return [unit for quarter in quarters for unit in self.units(quarter, most)]
 
     def _sites(self, cells: Cells) -> Sites:
         pattern = self.sampler.points(cells)
@@ -222,3 +239,9 @@ class Workshop:
                 self.spec.world.tile,
             )
         return self._datasets[noun]
+
+
+def _halves(first: int, last: int) -> list[tuple[int, int]]:
+    """An interval in two parts; a single cell stays whole."""
+    middle = (first + last) // 2
+    return [(first, middle), (middle, last)] if first < middle else [(first, last)]

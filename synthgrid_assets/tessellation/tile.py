@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +98,19 @@ class Tessellation:
         areas: NDArray[np.float64] = doubled * (0.5 * unit * unit)
         return areas
 
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return tuple(f.name for f in fields(cls) if f.name not in ("cells", "loaded"))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One array by its name."""
+        array: NDArray[Any] = getattr(self, name)
+        return array
+
     def rows(self) -> dict[str, NDArray[Any]]:
         """Every array by name: all that two computations of a rectangle must agree on."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("cells", "loaded")
-        }
+        return {name: self.column(name) for name in self.columns()}
 
 
 _RAGGED = {"merged": "merged_offsets", "ring": "ring_offsets"} | dict.fromkeys(
@@ -138,13 +144,29 @@ def empty(cells: Cells, loaded: Cells) -> Tessellation:
     )
 
 
-def merge(parts: Sequence[Tessellation]) -> Tessellation:
+class Part(Protocol):
+    """The tessellation of a rectangle, in memory or elsewhere."""
+
+    @property
+    def cells(self) -> Cells:
+        """The rectangle."""
+
+    @property
+    def loaded(self) -> Cells:
+        """The rectangle of the sites that certify it."""
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One array of the `Tessellation`."""
+
+
+def merge(parts: Sequence[Part]) -> Tessellation:
     """Join the tessellations of rectangles that tile a rectangle.
 
     Parameters
     ----------
-    parts : sequence of Tessellation
-        Of disjoint rectangles, in any order; together they cover a rectangle.
+    parts : sequence of Part
+        Of disjoint rectangles, in any order; together they cover a rectangle. One column
+        is asked for at a time, so parts on disk are never in memory as a whole.
 
     Returns
     -------
@@ -166,21 +188,21 @@ def merge(parts: Sequence[Tessellation]) -> Tessellation:
         bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
     )
     check_tiling([part.cells for part in parts], cells)
-    rows = {
-        name: np.concatenate([part.rows()[name] for part in parts])
-        for name in parts[0].rows()
-        if not name.endswith("_offsets")
-    }
-    order = cell_order(rows["x"], rows["y"])
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([part.column(name) for part in parts])
+
+    rows: dict[str, NDArray[Any]] = {}
+    order = cell_order(joined("x"), joined("y"))
     for name, offsets_name in _RAGGED.items():
-        sizes = np.concatenate([np.diff(part.rows()[offsets_name]) for part in parts])
-        rows[name] = rows[name][_ragged_order(sizes, order)]
+        sizes = np.concatenate([np.diff(part.column(offsets_name)) for part in parts])
+        rows[name] = joined(name)[_ragged_order(sizes, order)]
         rows[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[order])))
     for name in ("site_id", "x", "y", "anchor", "n_neighbours", "doubled_area", "valid"):
-        rows[name] = rows[name][order]
-    order = cell_order(rows["triangle_xy"][:, 0], rows["triangle_xy"][:, 1])
+        rows[name] = joined(name)[order]
+    order = cell_order(*joined("triangle_xy")[:, :2].T)
     for name in ("triangles", "triangle_xy"):
-        rows[name] = rows[name][order]
+        rows[name] = joined(name)[order]
     return Tessellation(cells=cells, loaded=loaded, **rows)
 
 

@@ -78,7 +78,8 @@ def test_a_quadtree_inside_tiles_changes_no_byte(session, tmp_path):
         for spec in (plain, split)
     ]
     tile = list(plain.world.tiling)[1]  # the first one is clipped
-    assert len(Workshop.of(worlds[1], "cafes", tmp_path).units(tile.cells)) > 4
+    workshop = Workshop.of(worlds[1], "cafes", tmp_path)
+    assert len(workshop.units(tile.cells, workshop.points_per_unit)) > 4
     family = (("delaunay", "voronoi", "cell_neighbours"),)
     files = []
     for number, spec in enumerate(worlds):

@@ -1,0 +1,118 @@
+"""Work units of full tiles in a worker: each is tessellated alone, all are merged.
+
+Belongs here: the functions that the engine calls for a tile that may be split, and the form
+of a unit on disk. Not here: the order of these tasks (`agenda`), the rectangles of the
+units (`workshop`), what becomes of the merged tessellation (`tile`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synthgrid_assets.products.catalogue import PRODUCTS
+from synthgrid_assets.products.tile import make_tile
+from synthgrid_assets.products.workshop import LayerJob, Workshop
+from synthgrid_assets.storage.layout import REALISATION_DIGITS
+from synthgrid_assets.storage.parts import StoredArrays, save_part
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.tessellation.tile import Part, Tessellation
+from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.world.versions import version_hash
+
+_FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
+# peak memory a point, above the worker's own, of a unit and of what is made of the whole tile
+UNIT_BYTES, TILE_BYTES = 1_100, 2_800
+_RECTANGLES = ("cells", "loaded")
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the task of a full tile returns instead of receipts: its work units.
+
+    Parameters
+    ----------
+    units : tuple of Cells
+    points : tuple of float
+        Expected number of points of each.
+    """
+
+    units: tuple[Cells, ...]
+    points: tuple[float, ...]
+
+
+def make_or_split(
+    job: LayerJob, nouns: tuple[str, ...], key: str, most: float
+) -> tuple[Receipt, ...] | Split:
+    """Make a tile as `make_tile` does, or name its units if it holds over `most` points.
+
+    Whether a tile is full is asked here, in the worker that makes it if it is not.
+    """
+    workshop = job.open()
+    cells = workshop.spec.world.tiling.from_key(key).cells
+    expected = workshop.sampler.expected_count
+    if most == math.inf or expected(cells) <= most:
+        return make_tile(job, nouns, key)
+    units = tuple(workshop.units(cells, most))
+    return Split(units, tuple(float(expected(unit)) for unit in units))
+
+
+def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:
+    """Tessellate one unit and leave it in a folder of parts."""
+    tessellation = job.open().tessellate_unit(unit)
+    rectangles = {name: np.array(getattr(tessellation, name)) for name in _RECTANGLES}
+    save_part(part_path(Path(folder), unit), tessellation.rows() | rectangles)
+
+
+def merge_tile(
+    job: LayerJob, nouns: tuple[str, ...], key: str, units: tuple[Cells, ...], folder: str
+) -> tuple[Receipt, ...]:
+    """Make and commit a tile as `make_tile` does, from units that others have tessellated.
+
+    A unit that is not in the folder any more is tessellated again, so the folder decides
+    what it costs and never what comes out.
+    """
+    workshop = job.open()
+    workshop.keep(None)  # what an earlier tile left
+    parts = [_part(workshop, unit, Path(folder)) for unit in units]
+    workshop.keep(workshop.merge_units(parts))
+    parts.clear()
+    try:
+        return make_tile(job, nouns, key)
+    finally:
+        workshop.keep(None)
+
+
+def are_split(nouns: tuple[str, ...]) -> bool:
+    """Whether these products, of one family, are made by units where a tile is full."""
+    return PRODUCTS[nouns[0]].family == _FAMILY
+
+
+def units_version(workshop: Workshop) -> str:
+    """What decides the units of a layer: its tessellated products, and a unit's form."""
+    products = (product for product in workshop.products.values() if product.family == _FAMILY)
+    made = [workshop.dataset(product.noun).realisation for product in products]
+    return version_hash(["units", *Tessellation.columns(), *made])[:REALISATION_DIGITS]
+
+
+def part_path(folder: Path, unit: Cells) -> Path:
+    """The file of a unit."""
+    return folder / f"{unit.ix0}_{unit.iy0}_{unit.ix1}_{unit.iy1}.npz"
+
+
+class _StoredPart:
+    """A unit on disk, read column by column."""
+
+    def __init__(self, arrays: StoredArrays) -> None:
+        self.column = arrays.read
+        self.cells, self.loaded = (Cells(*arrays.read(name).tolist()) for name in _RECTANGLES)
+
+
+def _part(workshop: Workshop, unit: Cells, folder: Path) -> Part:
+    try:
+        return _StoredPart(StoredArrays(part_path(folder, unit)))
+    except FileNotFoundError:
+        return workshop.tessellate_unit(unit)
