@@ -8,7 +8,7 @@ units (`workshop`), what becomes of the merged tessellation (`tile`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,16 @@ from synthgrid_assets.products.catalogue import PRODUCTS
 from synthgrid_assets.products.tile import make_tile
 from synthgrid_assets.products.workshop import LayerJob, Workshop
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
-from synthgrid_assets.storage.parts import StoredArrays, save_part
+from synthgrid_assets.storage.parts import read_part, save_part
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.tessellation.tile import Part, Tessellation
+from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.versions import version_hash
 
 _FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
 # peak memory a point, above the worker's own, of a unit and of what is made of the whole tile
 UNIT_BYTES, TILE_BYTES = 1_100, 2_800
-_RECTANGLES = ("cells", "loaded")
+_COLUMNS = tuple(field.name for field in fields(Tessellation))
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def make_or_split(
 
 def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:
     """Tessellate one unit and leave it in a folder of parts."""
-    tessellation = job.open().tessellate_unit(unit)
-    rectangles = {name: np.array(getattr(tessellation, name)) for name in _RECTANGLES}
-    save_part(part_path(Path(folder), unit), tessellation.rows() | rectangles)
+    made = job.open().tessellate_unit(unit)
+    columns = {name: np.asarray(getattr(made, name)) for name in _COLUMNS}
+    save_part(part_path(Path(folder), unit), columns)
 
 
 def merge_tile(
@@ -77,7 +77,7 @@ def merge_tile(
     """
     workshop = job.open()
     workshop.keep(None)  # what an earlier tile left
-    parts = [_part(workshop, unit, Path(folder)) for unit in units]
+    parts = [_unit(workshop, unit, Path(folder)) for unit in units]
     workshop.keep(workshop.merge_units(parts))
     parts.clear()
     try:
@@ -95,7 +95,7 @@ def units_version(workshop: Workshop) -> str:
     """What decides the units of a layer: its tessellated products, and a unit's form."""
     products = (product for product in workshop.products.values() if product.family == _FAMILY)
     made = [workshop.dataset(product.noun).realisation for product in products]
-    return version_hash(["units", *Tessellation.columns(), *made])[:REALISATION_DIGITS]
+    return version_hash(["units", *_COLUMNS, *made])[:REALISATION_DIGITS]
 
 
 def part_path(folder: Path, unit: Cells) -> Path:
@@ -103,16 +103,10 @@ def part_path(folder: Path, unit: Cells) -> Path:
     return folder / f"{unit.ix0}_{unit.iy0}_{unit.ix1}_{unit.iy1}.npz"
 
 
-class _StoredPart:
-    """A unit on disk, read column by column."""
-
-    def __init__(self, arrays: StoredArrays) -> None:
-        self.column = arrays.read
-        self.cells, self.loaded = (Cells(*arrays.read(name).tolist()) for name in _RECTANGLES)
-
-
-def _part(workshop: Workshop, unit: Cells, folder: Path) -> Part:
-    try:
-        return _StoredPart(StoredArrays(part_path(folder, unit)))
-    except FileNotFoundError:
+def _unit(workshop: Workshop, unit: Cells, folder: Path) -> Tessellation:
+    """A unit as somebody left it in a folder, or tessellated here if it is not there."""
+    found = read_part(part_path(folder, unit))
+    if found is None:
         return workshop.tessellate_unit(unit)
+    cells, loaded = (Cells(*found.pop(name).tolist()) for name in ("cells", "loaded"))
+    return Tessellation(cells=cells, loaded=loaded, **found)

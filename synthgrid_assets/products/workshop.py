@@ -33,7 +33,7 @@ from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.tile import Part, Tessellation, merge
+from synthgrid_assets.tessellation.tile import Tessellation, merge
 from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets.world.marks.table import rasters_of
 from synthgrid_assets.world.seeding import Key
@@ -131,8 +131,7 @@ class Workshop:
         """The exact tessellation of `cells`; the last one is kept, as two products share it."""
         if self._tessellation is None or self._tessellation.cells != cells:
             self._tessellation = None  # before the next one is made
-            units = self.units(cells, self.points_per_unit)
-            parts = [self.tessellate_unit(unit) for unit in units]
+            parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
             self._tessellation = parts[0] if len(parts) == 1 else self.merge_units(parts)
         return self._tessellation
 
@@ -141,7 +140,7 @@ class Workshop:
         table = self.table.tessellation
         return tessellate(self._sites, unit, anchors=table.anchors if table is not None else None)
 
-    def merge_units(self, parts: Sequence[Part]) -> Tessellation:
+    def merge_units(self, parts: Sequence[Tessellation]) -> Tessellation:
         """The tessellation of a rectangle from those of rectangles that tile it."""
         return merge(parts)
 
@@ -155,12 +154,13 @@ class Workshop:
         world = self.spec.world
         return math.inf if world.decomposition == "fixed" else world.max_points_per_unit
 
-    def units(self, cells: Cells, most: float) -> list[Cells]:
+    def units(self, cells: Cells, most: float | None = None) -> list[Cells]:
         """The rectangles that a tile is tessellated in: itself, or quarters of quarters.
 
-        One that is expected to hold more than `most` points is split, down to single cells;
-        the merged rows are the same, bit for bit.
+        One that is expected to hold more than `most` points (`points_per_unit` when left
+        out) is split, down to single cells; the merged rows are the same, bit for bit.
         """
+        most = self.points_per_unit if most is None else most
         if cells.area <= 1 or most == math.inf or self.sampler.expected_count(cells) <= most:
             return [cells]
         quarters = [

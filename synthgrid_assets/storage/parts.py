@@ -85,46 +85,29 @@ def save_part(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-class StoredArrays:
-    """Arrays that `save_part` wrote, read one at a time; the file is open only meanwhile.
-
-    Parameters
-    ----------
-    path : Path
+def read_part(path: Path) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a part, their checksums verified; None if there is no such part.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such part.
+    StorageError
+        If the file is damaged. It is removed then, so that whoever tries again finds none.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "part.npz"
     >>> save_part(path, {"x": np.arange(3)})
-    >>> StoredArrays(path).read("x").tolist()
-    [0, 1, 2]
+    >>> read_part(path)
+    {'x': array([0, 1, 2])}
     """
-
-    def __init__(self, path: Path) -> None:
-        path.stat()
-        self._path = path
-
-    def read(self, name: str) -> NDArray[Any]:
-        """One array, its checksum verified.
-
-        Raises
-        ------
-        StorageError
-            If the file is gone meanwhile, or damaged. It is removed then, so that whoever
-            tries again finds none.
-        """
-        try:
-            with np.load(self._path, allow_pickle=False) as archive:
-                array: NDArray[Any] = archive[name]
-                return array
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            self._path.unlink(missing_ok=True)
-            raise StorageError(
-                f"cannot read the part {self._path} ({error}); trying again makes it again"
-            ) from error
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        path.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot read the part {path} ({error}); trying again makes it again"
+        ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,19 +98,13 @@ class Tessellation:
         areas: NDArray[np.float64] = doubled * (0.5 * unit * unit)
         return areas
 
-    @classmethod
-    def columns(cls) -> tuple[str, ...]:
-        """Names of the arrays."""
-        return tuple(f.name for f in fields(cls) if f.name not in ("cells", "loaded"))
-
-    def column(self, name: str) -> NDArray[Any]:
-        """One array by its name."""
-        array: NDArray[Any] = getattr(self, name)
-        return array
-
     def rows(self) -> dict[str, NDArray[Any]]:
         """Every array by name: all that two computations of a rectangle must agree on."""
-        return {name: self.column(name) for name in self.columns()}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("cells", "loaded")
+        }
 
 
 _RAGGED = {"merged": "merged_offsets", "ring": "ring_offsets"} | dict.fromkeys(
@@ -144,29 +138,13 @@ def empty(cells: Cells, loaded: Cells) -> Tessellation:
     )
 
 
-class Part(Protocol):
-    """The tessellation of a rectangle, in memory or elsewhere."""
-
-    @property
-    def cells(self) -> Cells:
-        """The rectangle."""
-
-    @property
-    def loaded(self) -> Cells:
-        """The rectangle of the sites that certify it."""
-
-    def column(self, name: str) -> NDArray[Any]:
-        """One array of the `Tessellation`."""
-
-
-def merge(parts: Sequence[Part]) -> Tessellation:
+def merge(parts: Sequence[Tessellation]) -> Tessellation:
     """Join the tessellations of rectangles that tile a rectangle.
 
     Parameters
     ----------
-    parts : sequence of Part
-        Of disjoint rectangles, in any order; together they cover a rectangle. One column
-        is asked for at a time, so parts on disk are never in memory as a whole.
+    parts : sequence of Tessellation
+        Of disjoint rectangles, in any order; together they cover a rectangle.
 
     Returns
     -------
@@ -188,21 +166,21 @@ def merge(parts: Sequence[Part]) -> Tessellation:
         bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
     )
     check_tiling([part.cells for part in parts], cells)
-
-    def joined(name: str) -> NDArray[Any]:
-        return np.concatenate([part.column(name) for part in parts])
-
-    rows: dict[str, NDArray[Any]] = {}
-    order = cell_order(joined("x"), joined("y"))
+    rows = {
+        name: np.concatenate([part.rows()[name] for part in parts])
+        for name in parts[0].rows()
+        if not name.endswith("_offsets")
+    }
+    order = cell_order(rows["x"], rows["y"])
     for name, offsets_name in _RAGGED.items():
-        sizes = np.concatenate([np.diff(part.column(offsets_name)) for part in parts])
-        rows[name] = joined(name)[_ragged_order(sizes, order)]
+        sizes = np.concatenate([np.diff(part.rows()[offsets_name]) for part in parts])
+        rows[name] = rows[name][_ragged_order(sizes, order)]
         rows[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[order])))
     for name in ("site_id", "x", "y", "anchor", "n_neighbours", "doubled_area", "valid"):
-        rows[name] = joined(name)[order]
-    order = cell_order(*joined("triangle_xy")[:, :2].T)
+        rows[name] = rows[name][order]
+    order = cell_order(rows["triangle_xy"][:, 0], rows["triangle_xy"][:, 1])
     for name in ("triangles", "triangle_xy"):
-        rows[name] = joined(name)[order]
+        rows[name] = rows[name][order]
     return Tessellation(cells=cells, loaded=loaded, **rows)
 
 
