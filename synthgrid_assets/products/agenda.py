@@ -11,7 +11,6 @@ deadlock, and this process holds rectangles and receipts, never rows.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,8 +20,7 @@ from synthgrid_assets.engine.task import Done, Failed, Outcome, Task
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.products.selection import Selection
 from synthgrid_assets.products.units import (
-    TILE_BYTES,
-    UNIT_BYTES,
+    BYTES_A_POINT,
     Split,
     make_or_split,
     make_unit,
@@ -44,7 +42,6 @@ class _FullTile:
 
     tile: Tile
     units: tuple[Cells, ...]
-    points: float
     waiting: set[str] = field(default_factory=set)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     seconds: float = 0.0  # that workers spent in its units
@@ -67,7 +64,7 @@ class Agenda:
     folder : Path or None
         Where units leave their parts; None for products whose tiles are never split.
     memory_cap : int or None
-        Bytes that a worker may hold.
+        Bytes that a worker may hold; with a cap, the memory of each tile is predicted.
     renew : bool
         Make units again that an earlier run has left.
     """
@@ -85,9 +82,7 @@ class Agenda:
     ) -> None:
         self._workshop, self._nouns, self._region = workshop, nouns, region
         self._folder, self._renew = folder or Path(), renew
-        self._most = math.inf if folder is None else workshop.points_per_unit
-        if folder is not None and memory_cap is not None:
-            self._most = min(self._most, memory_cap / TILE_BYTES)
+        self._is_predicted = memory_cap is not None and folder is not None
         self._tiles = iter(tiles)
         self._next: deque[Task] = deque()
         self._of_task: dict[str, _FullTile] = {}
@@ -104,8 +99,13 @@ class Agenda:
                 return task
             del self._of_task[task.key]
         tile = next(self._tiles)
-        arguments = (self._workshop.job, self._nouns, tile.key, self._most)
-        return Task(tile.key, make_or_split, arguments, _TILE)
+        arguments = (self._workshop.job, self._nouns, tile.key)
+        return Task(tile.key, make_or_split, arguments, _TILE, self._predicted_bytes(tile))
+
+    def _predicted_bytes(self, tile: Tile) -> int:
+        if not self._is_predicted:
+            return 0  # unknown
+        return round(BYTES_A_POINT * self._workshop.sampler.expected_count(tile.cells))
 
     def settle(self, outcome: Outcome) -> Outcome | None:
         """Take an outcome; that of a whole tile when the tile is finished by it."""
@@ -142,20 +142,12 @@ class Agenda:
     def _open(self, key: str, split: Split) -> None:
         """Queue the units of a full tile that are not there yet."""
         tile = self._workshop.spec.world.tiling.from_key(key)
-        full = _FullTile(tile, split.units, sum(split.points))
-        points = dict(zip(split.units, split.points, strict=True))
+        full = _FullTile(tile, split.units)
         for unit in self._region.units_rim_first(tile, split.units):
             if self._renew or not part_path(self._folder, unit).exists():
-                self._add(
-                    full,
-                    Task(
-                        f"{key} unit {','.join(map(str, unit))}",
-                        make_unit,
-                        (self._workshop.job, unit, str(self._folder)),
-                        _UNIT,
-                        round(UNIT_BYTES * points[unit]),
-                    ),
-                )
+                arguments = (self._workshop.job, unit, str(self._folder))
+                named = f"{key} unit {','.join(map(str, unit))}"
+                self._add(full, Task(named, make_unit, arguments, _UNIT))
         if not full.waiting:
             self._merge(full)
 
@@ -164,9 +156,8 @@ class Agenda:
         full.merging = True
         for noun in reversed(self._nouns):
             arguments = (self._workshop.job, (noun,), full.tile.key, full.units, str(self._folder))
-            predicted = round(TILE_BYTES * full.points)
-            key = f"{full.tile.key} {noun}"
-            self._add(full, Task(key, merge_tile, arguments, _MERGE, predicted), first=True)
+            task = Task(f"{full.tile.key} {noun}", merge_tile, arguments, _MERGE)
+            self._add(full, task, first=True)
 
     def _add(self, full: _FullTile, task: Task, *, first: bool = False) -> None:
         full.waiting.add(task.key)

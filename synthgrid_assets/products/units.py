@@ -7,7 +7,6 @@ units (`workshop`), what becomes of the merged tessellation (`tile`).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,8 +23,9 @@ from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.versions import version_hash
 
 _FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
-# peak memory a point, above the worker's own, of a unit and of what is made of the whole tile
-UNIT_BYTES, TILE_BYTES = 1_100, 2_800
+# peak memory a point above the worker's own, when rows, file and tests of a product are
+# there at once; units need less, so a tile that fits can be split and merged
+BYTES_A_POINT = 2_800
 _COLUMNS = tuple(field.name for field in fields(Tessellation))
 
 
@@ -36,28 +36,22 @@ class Split:
     Parameters
     ----------
     units : tuple of Cells
-    points : tuple of float
-        Expected number of points of each.
+        They tile the tile.
     """
 
     units: tuple[Cells, ...]
-    points: tuple[float, ...]
 
 
-def make_or_split(
-    job: LayerJob, nouns: tuple[str, ...], key: str, most: float
-) -> tuple[Receipt, ...] | Split:
-    """Make a tile as `make_tile` does, or name its units if it holds over `most` points.
+def make_or_split(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt, ...] | Split:
+    """Make a tile as `make_tile` does, or name its units if it is expected to be full.
 
     Whether a tile is full is asked here, in the worker that makes it if it is not.
     """
     workshop = job.open()
-    cells = workshop.spec.world.tiling.from_key(key).cells
-    expected = workshop.sampler.expected_count
-    if most == math.inf or expected(cells) <= most:
+    units = workshop.units(workshop.spec.world.tiling.from_key(key).cells)
+    if len(units) == 1 or not are_split(nouns):
         return make_tile(job, nouns, key)
-    units = tuple(workshop.units(cells, most))
-    return Split(units, tuple(float(expected(unit)) for unit in units))
+    return Split(tuple(units))
 
 
 def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:

@@ -6,7 +6,6 @@ products themselves, and the order of tiles (`engine`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -148,27 +147,24 @@ class Workshop:
         """Have `tessellation` answer with this one, made elsewhere; None lets go of any."""
         self._tessellation = tessellation
 
-    @property
-    def points_per_unit(self) -> float:
-        """Expected points above which the world file wants a tile split into work units."""
-        world = self.spec.world
-        return math.inf if world.decomposition == "fixed" else world.max_points_per_unit
-
-    def units(self, cells: Cells, most: float | None = None) -> list[Cells]:
+    def units(self, cells: Cells) -> list[Cells]:
         """The rectangles that a tile is tessellated in: itself, or quarters of quarters.
 
-        One that is expected to hold more than `most` points (`points_per_unit` when left
-        out) is split, down to single cells; the merged rows are the same, bit for bit.
+        With ``decomposition = "quadtree"`` a rectangle that is expected to hold more than
+        ``max_points_per_unit`` is split, down to single cells; the merged rows are the same,
+        bit for bit.
         """
-        most = self.points_per_unit if most is None else most
-        if cells.area <= 1 or most == math.inf or self.sampler.expected_count(cells) <= most:
+        world = self.spec.world
+        if world.decomposition == "fixed" or cells.area <= 1:
+            return [cells]
+        if self.sampler.expected_count(cells) <= world.max_points_per_unit:
             return [cells]
         quarters = [
             Cells(x0, y0, x1, y1)
             for y0, y1 in _halves(cells.iy0, cells.iy1)
             for x0, x1 in _halves(cells.ix0, cells.ix1)
         ]
-        return [unit for quarter in quarters for unit in self.units(quarter, most)]
+        return [unit for quarter in quarters for unit in self.units(quarter)]
 
     def _sites(self, cells: Cells) -> Sites:
         pattern = self.sampler.points(cells)
