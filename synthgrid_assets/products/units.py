@@ -47,11 +47,12 @@ def make_or_split(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Rece
 
     Whether a tile is full is asked here, in the worker that makes it if it is not.
     """
-    workshop = job.open()
-    units = workshop.units(workshop.spec.world.tiling.from_key(key).cells)
-    if len(units) == 1 or not are_split(nouns):
-        return make_tile(job, nouns, key)
-    return Split(tuple(units))
+    if are_split(nouns):
+        workshop = job.open()
+        units = workshop.units(workshop.spec.world.tiling.from_key(key).cells)
+        if len(units) > 1:
+            return Split(tuple(units))
+    return make_tile(job, nouns, key)
 
 
 def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:

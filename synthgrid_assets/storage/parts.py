@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def _locked(folder: Path) -> int:
         os.close(descriptor)
 
 
-def discard(folders: Iterator[Path]) -> int:
+def discard(folders: Iterable[Path]) -> int:
     """Remove the folders of parts among these that no live process has claimed.
 
     Returns

@@ -67,10 +67,10 @@ def test_a_folder_is_removed_only_when_nobody_claims_it(tmp_path):
         save_part(folder / "a.npz", ARRAYS)
         with claimed(folder):
             pass
-        assert discard(iter([folder, other])) == 1
+        assert discard([folder, other]) == 1
         assert (folder / "a.npz").exists()
         assert not other.exists()
-    assert discard(iter([folder, other])) == 1
+    assert discard([folder, other]) == 1
     assert not folder.exists()
 
 
@@ -89,7 +89,7 @@ with claimed(Path({str(folder)!r})), committing(Path({str(folder / "a.npz")!r}))
     assert len(list(folder.iterdir())) == 1
     with claimed(folder):
         assert list(folder.iterdir()) == []
-    assert discard(iter([folder])) == 1
+    assert discard([folder]) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
