@@ -25,7 +25,7 @@ from synthgrid_assets.world.versions import version_hash
 _FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
 # peak memory a point above the worker's own, when rows, file and tests of a product are
 # there at once; units need less, so a tile that fits can be split and merged
-BYTES_A_POINT = 2_800
+BYTES_A_POINT = 2_200
 _COLUMNS = tuple(field.name for field in fields(Tessellation))
 
 

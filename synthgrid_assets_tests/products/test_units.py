@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -282,9 +283,18 @@ def test_a_run_given_up_in_the_middle_of_units_goes_on_later(session, whole, tmp
     assert leftovers(root) == []
 
 
+def test_two_runs_over_the_same_full_tiles_do_not_disturb_each_other(session, whole, tmp_path):
+    spec, root = full_spec(tmp_path), tmp_path / "data"
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(make, session, spec, root, EAST) for _ in range(2)]
+    for run in runs:
+        assert contents(run.result()).items() <= whole.items()
+    assert leftovers(root) == []
+
+
 def test_a_tile_that_will_not_fit_is_refused_before_anything_runs(tmp_path):
-    """Some 280,000 points, with everything that is made of them, into 700 MB."""
-    spec = full_spec(tmp_path, density=10_000.0)
+    """Some 400,000 points, with everything that is made of them, into 700 MB."""
+    spec = full_spec(tmp_path, density=14_000.0)
     settings = Settings(workers=1, memory_cap=700_000_000)
     with EngineSession(settings, preload=PRELOAD) as capped:
         (failed,) = make(capped, spec, tmp_path / "data", MIDDLE)
