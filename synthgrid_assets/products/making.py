@@ -96,34 +96,39 @@ def make_tiles(
             missing.append(tile)
         else:
             yield TileMade(tile.key, receipts, kept=True)
-    if not missing:
-        return  # before the session starts any worker
-    for noun in nouns:  # what killed writers left; live ones are not disturbed
-        sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
-    region, failed = Selection(chosen), False
-    folder = _units_folder(workshop) if are_split(nouns) else None
-    with claimed(folder) if folder else contextlib.nullcontext():
-        agenda = Agenda(
-            workshop,
-            nouns,
-            region.rim_first(missing),
-            region,
-            folder,
-            memory_cap=session.settings.memory_cap,
-            renew=force,
-        )
-        for group in session.map_groups(agenda):
-            settled = [whole for outcome in group if (whole := agenda.settle(outcome))]
-            made = _record(journal, settled)
-            agenda.committed(outcome.key for outcome in settled)
-            failed = failed or any(isinstance(outcome, TileFailed) for outcome in made)
-            yield from made
-    if folder and not failed:  # otherwise the next run finds the units that are done
+    failed = False
+    if missing:  # otherwise the session need not start any worker
+        for noun in nouns:  # what killed writers left; live ones are not disturbed
+            sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
+        region, folder = Selection(chosen), _units_folder(workshop, nouns)
+        cap = session.settings.memory_cap
+        tiles = region.rim_first(missing)
+        agenda = Agenda(workshop, nouns, tiles, region, folder, memory_cap=cap, renew=force)
+        with claimed(folder) if folder else contextlib.nullcontext():
+            for outcome in _work(session, journal, agenda):
+                failed = failed or isinstance(outcome, TileFailed)
+                yield outcome
+    # units left now serve no tile of this run, and nobody if it was the whole world
+    finished = not failed and (missing or len(chosen) == len(workshop.spec.world.tiling))
+    if finished and are_split(nouns):
         discard(workshop.layout.all_units(workshop.spec.world.name, workshop.layer))
 
 
-def _units_folder(workshop: Workshop) -> Path:
-    """Where work units of the layer's full tiles lie while their tile is made."""
+def _work(
+    session: EngineSession, journal: Journal, agenda: Agenda
+) -> Iterator[TileMade | TileFailed]:
+    """Whole tiles, each once its receipts stand in the journal."""
+    for group in session.map_groups(agenda):
+        settled = [whole for outcome in group if (whole := agenda.settle(outcome))]
+        recorded = _record(journal, settled)
+        agenda.committed(outcome.key for outcome in settled)
+        yield from recorded
+
+
+def _units_folder(workshop: Workshop, nouns: tuple[str, ...]) -> Path | None:
+    """Where work units of full tiles lie while their tile is made; None if it has none."""
+    if not are_split(nouns):
+        return None
     world, version = workshop.spec.world.name, units_version(workshop)
     return workshop.layout.units(world, workshop.layer, version)
 

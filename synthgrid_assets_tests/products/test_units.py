@@ -61,11 +61,11 @@ def full_spec(folder, *, density=250.0, anchors=None, **overrides):
     return spec.model_copy(update={"layers": {**spec.layers, "cafes": full}})
 
 
-def make(session, spec, root, which=slice(None), **options):
+def make(session, spec, root, which=slice(None), nouns=FAMILY, **options):
     workshop = Workshop.of(spec, "cafes", root)
     chosen = list(spec.world.tiling)[which]
     with Journal(workshop.layout) as journal:
-        return list(make_tiles(session, journal, workshop, FAMILY, chosen, **options))
+        return list(make_tiles(session, journal, workshop, nouns, chosen, **options))
 
 
 def contents(outcomes):
@@ -254,6 +254,20 @@ def test_units_of_another_version_are_swept_and_never_used(session, whole, tmp_p
     stale.mkdir(parents=True)
     (stale / "0_0_24_24.npz").write_bytes(b"stale")
     assert contents(make(session, spec, root, MIDDLE)).items() <= whole.items()
+    assert leftovers(root) == []
+
+
+def test_a_run_that_finds_everything_committed_sweeps_too(session, tmp_path):
+    """As after a kill between the last commit and the end."""
+    spec, root = full_spec(tmp_path), tmp_path / "data"
+    make(session, spec, root)
+    folder = units_folder(spec, root)
+    folder.mkdir()
+    (folder / "0_0_24_24.npz").write_bytes(b"left")
+    assert all(outcome.kept for outcome in make(session, spec, root, EAST))
+    make(session, spec, root, nouns=("points",))
+    assert leftovers(root) != []  # another tile or another product might need it
+    assert all(outcome.kept for outcome in make(session, spec, root))
     assert leftovers(root) == []
 
 
