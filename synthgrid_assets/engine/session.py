@@ -87,6 +87,11 @@ class EngineSession:
         self._earlier_spawned, self._earlier_busy = 0, 0.0
         self._windows: set[Window] = set()
 
+    @property
+    def settings(self) -> Settings:
+        """How this engine runs."""
+        return self._settings
+
     def __enter__(self) -> EngineSession:
         if self._loop is not None:
             raise EngineError("the engine session is already open")
@@ -133,6 +138,9 @@ class EngineSession:
 
     def map_groups(self, tasks: Iterable[Task]) -> Iterator[list[Outcome]]:
         """As `map`, in groups: each holds every outcome that was reached meanwhile.
+
+        `tasks` may grow with the outcomes: an iterator that has no task for now is asked
+        again after each group, and the run ends when it has none and no task is held.
 
         Yields
         ------

@@ -1,25 +1,30 @@
 """Making tiles of one layer: what is committed is kept, the rest goes through the engine.
 
-Belongs here: the plan of a step, and receipts on their way into the journal. Not here:
-what a tile holds (`tile`), Dagster's events (`assets`).
+Belongs here: the course of a step, and receipts on their way into the journal. Not here:
+its tasks (`agenda`), what a tile holds (`tile`), Dagster's events (`assets`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Done, Outcome, Task
-from synthgrid_assets.products.tile import make_tile
-from synthgrid_assets.products.twins import baseline_of, has_twins
+from synthgrid_assets.engine.task import Done, Outcome
+from synthgrid_assets.products.agenda import Agenda
+from synthgrid_assets.products.selection import Selection
+from synthgrid_assets.products.twins import baseline_of, why_no_twins
+from synthgrid_assets.products.units import are_split, units_version
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.parts import claimed, discard
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.tiling import Tile
 
-PRELOAD = ("synthgrid_assets.products.tile",)
+PRELOAD = ("synthgrid_assets.products.units",)
 
 
 @dataclass(frozen=True)
@@ -82,36 +87,53 @@ def make_tiles(
     Yields
     ------
     TileMade or TileFailed
-        Tiles that were committed before come first, at no cost.
+        Tiles that were committed before come first, at no cost; then those at the region's
+        rim, then those inside.
     """
-    missing: list[Tile] = []
-    for tile in tiles:
+    chosen, missing = list(tiles), []
+    for tile in chosen:
         receipts = None if force else _committed(journal, workshop, nouns, tile)
         if receipts is None:
             missing.append(tile)
         else:
             yield TileMade(tile.key, receipts, kept=True)
-    if not missing:
-        return  # before the session starts any worker
-    if "points" in nouns and not all(has_twins(workshop, tile.cells) for tile in missing):
-        baseline_of(workshop.job)  # once, not in every worker
-    for noun in nouns:  # what killed writers left; live ones are not disturbed
-        sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
-    tasks = (
-        Task(tile.key, make_tile, (workshop.job, nouns, tile.key)) for tile in _rim_first(missing)
-    )
-    for group in session.map_groups(tasks):
-        yield from _record(journal, group)
+    failed = False
+    if missing:  # otherwise the session need not start any worker
+        if "points" in nouns and not all(why_no_twins(workshop, t.cells) for t in missing):
+            baseline_of(workshop.job)  # once, not in every worker
+        for noun in nouns:  # what killed writers left; live ones are not disturbed
+            sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
+        region, folder = Selection(chosen), _units_folder(workshop, nouns)
+        cap = session.settings.memory_cap
+        tiles = region.rim_first(missing)
+        agenda = Agenda(workshop, nouns, tiles, region, folder, memory_cap=cap, renew=force)
+        with claimed(folder) if folder else contextlib.nullcontext():
+            for outcome in _work(session, journal, agenda):
+                failed = failed or isinstance(outcome, TileFailed)
+                yield outcome
+    # units left now serve no tile of this run, and nobody if it was the whole world
+    finished = not failed and (missing or len(chosen) == len(workshop.spec.world.tiling))
+    if finished and are_split(nouns):
+        discard(workshop.layout.all_units(workshop.spec.world.name, workshop.layer))
 
 
-def _rim_first(tiles: list[Tile]) -> list[Tile]:
-    """Tiles at the region's rim before those inside: what borders on other runs is there first.
+def _work(
+    session: EngineSession, journal: Journal, agenda: Agenda
+) -> Iterator[TileMade | TileFailed]:
+    """Whole tiles, each once its receipts stand in the journal."""
+    for group in session.map_groups(agenda):
+        settled = [whole for outcome in group if (whole := agenda.settle(outcome))]
+        recorded = _record(journal, settled)
+        agenda.committed(outcome.key for outcome in settled)
+        yield from recorded
 
-    No tile waits for another, so the order decides only who can read what sooner.
-    """
-    rows, columns = ({tile.row for tile in tiles}, {tile.column for tile in tiles})
-    edges = {min(rows), max(rows)}, {min(columns), max(columns)}
-    return sorted(tiles, key=lambda tile: tile.row not in edges[0] and tile.column not in edges[1])
+
+def _units_folder(workshop: Workshop, nouns: tuple[str, ...]) -> Path | None:
+    """Where work units of full tiles lie while their tile is made; None if it has none."""
+    if not are_split(nouns):
+        return None
+    world, version = workshop.spec.world.name, units_version(workshop)
+    return workshop.layout.units(world, workshop.layer, version)
 
 
 def _committed(

@@ -20,7 +20,7 @@ from synthgrid_assets.products.mark_tests import verify_marks
 from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.sampling import is_resolved
 from synthgrid_assets.products.tile_curves import verify_curves
-from synthgrid_assets.products.twins import baseline_of, has_twins, tile_counts_of
+from synthgrid_assets.products.twins import baseline_of, tile_counts_of, why_no_twins
 from synthgrid_assets.products.versions import (
     component_key,
     copy_components,
@@ -142,7 +142,7 @@ def verify_points(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdi
     x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
     law, cells = workshop.sampler.law, tile.cells
     retention = workshop.retention(cells)
-    baseline = None if has_twins(workshop, cells) else baseline_of(workshop.job)
+    baseline = None if why_no_twins(workshop, cells) else baseline_of(workshop.job)
     inside = points_lie_in_their_tile(x, y, cells)
     canonical = points_are_canonical(x, y, ids)
     count = counts_match_the_process(x.size, law, retention, twins=tile_counts_of(baseline, cells))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.products.twins import Baseline, curve_window, has_twins
+from synthgrid_assets.products.twins import Baseline, curve_window, why_no_twins
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.distance_counts import (
     DistanceCounts,
@@ -67,7 +67,7 @@ def verify_curves(
     inside = _inside(drawn, cells)
     redrawn = drawn.x[inside], drawn.y[inside], drawn.ids()[inside]
     same = points_do_not_depend_on_the_tile(rows, redrawn)
-    reason = has_twins(workshop, cells)
+    reason = why_no_twins(workshop, cells)
     if around != cells.grown(distances.halo):
         reason, baseline = "at the limit of the lattice: not all neighbours exist", None
     pairs, neighbours = (Verdict.not_judged(test, reason) for test in (PAIRS, NEIGHBOURS))

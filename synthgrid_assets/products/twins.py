@@ -76,7 +76,7 @@ def curve_window(workshop: Workshop, cells: Cells) -> Cells:
     return Cells(x, y, x + width, y + height)
 
 
-def has_twins(workshop: Workshop, cells: Cells) -> str:
+def why_no_twins(workshop: Workshop, cells: Cells) -> str:
     """Why a tile cannot be compared with the layer's twins; empty if it can."""
     side = workshop.spec.world.tile
     if not is_stationary(workshop):

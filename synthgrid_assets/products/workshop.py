@@ -6,7 +6,7 @@ products themselves, and the order of tiles (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -129,28 +129,41 @@ class Workshop:
     def tessellation(self, cells: Cells) -> Tessellation:
         """The exact tessellation of `cells`; the last one is kept, as two products share it."""
         if self._tessellation is None or self._tessellation.cells != cells:
-            table = self.table.tessellation
-            anchors = table.anchors if table is not None else None
-            parts = [tessellate(self._sites, unit, anchors=anchors) for unit in self.units(cells)]
-            self._tessellation = parts[0] if len(parts) == 1 else merge(parts)
+            self._tessellation = None  # before the next one is made
+            parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
+            self._tessellation = parts[0] if len(parts) == 1 else self.merge_units(parts)
         return self._tessellation
 
+    def tessellate_unit(self, unit: Cells) -> Tessellation:
+        """The exact tessellation of one rectangle, computed in one go."""
+        table = self.table.tessellation
+        return tessellate(self._sites, unit, anchors=table.anchors if table is not None else None)
+
+    def merge_units(self, parts: Sequence[Tessellation]) -> Tessellation:
+        """The tessellation of a rectangle from those of rectangles that tile it."""
+        return merge(parts)
+
+    def keep(self, tessellation: Tessellation | None) -> None:
+        """Have `tessellation` answer with this one, made elsewhere; None lets go of any."""
+        self._tessellation = tessellation
+
     def units(self, cells: Cells) -> list[Cells]:
-        """The rectangles that a tile is tessellated in: one, or quarters of quarters.
+        """The rectangles that a tile is tessellated in: itself, or quarters of quarters.
 
         With ``decomposition = "quadtree"`` a rectangle that is expected to hold more than
-        ``max_points_per_unit`` is split; the merged rows are the same, bit for bit.
+        ``max_points_per_unit`` is split, down to single cells; the merged rows are the same,
+        bit for bit.
         """
         world = self.spec.world
-        small = min(cells.width, cells.height) < 2
-        if world.decomposition == "fixed" or small:
+        if world.decomposition == "fixed" or cells.area <= 1:
             return [cells]
-        if not self.sampler.expected_count(cells) > world.max_points_per_unit:
+        if self.sampler.expected_count(cells) <= world.max_points_per_unit:
             return [cells]
-        x, y = (cells.ix0 + cells.ix1) // 2, (cells.iy0 + cells.iy1) // 2
-        west, east = (cells.ix0, x), (x, cells.ix1)
-        south, north = (cells.iy0, y), (y, cells.iy1)
-        quarters = [Cells(a, c, b, d) for c, d in (south, north) for a, b in (west, east)]
+        quarters = [
+            Cells(x0, y0, x1, y1)
+            for y0, y1 in _halves(cells.iy0, cells.iy1)
+            for x0, x1 in _halves(cells.ix0, cells.ix1)
+        ]
         return [unit for quarter in quarters for unit in self.units(quarter)]
 
     def _sites(self, cells: Cells) -> Sites:
@@ -223,3 +236,9 @@ class Workshop:
                 self.spec.world.tile,
             )
         return self._datasets[noun]
+
+
+def _halves(first: int, last: int) -> list[tuple[int, int]]:
+    """An interval in two parts; a single cell stays whole."""
+    middle = (first + last) // 2
+    return [(first, middle), (middle, last)] if first < middle else [(first, last)]

@@ -88,8 +88,16 @@ def commit_bytes(path: Path, data: bytes, *, durability: Durability = "tile") ->
 
 
 @contextlib.contextmanager
-def committing(path: Path) -> Iterator[Path]:
+def committing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """A path to write a file of any size to; it becomes `path` when the block succeeds.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made when it is missing.
+    sync : bool
+        Whether the file is on disk when the block ends. Without it a power cut may leave
+        any content: for files that show damage when they are read and can be made again.
 
     Yields
     ------
@@ -114,9 +122,11 @@ def committing(path: Path) -> Iterator[Path]:
     try:
         with aside(path) as folder:
             yield folder / path.name
-            _sync(folder / path.name)
+            if sync:
+                _sync(folder / path.name)
             (folder / path.name).replace(path)
-        sync_folders([path.parent])
+        if sync:
+            sync_folders([path.parent])
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
 
@@ -220,7 +230,7 @@ def sweep_partials(folder: Path) -> int:
     removed = 0
     for parent, folders, files in os.walk(folder):
         for name in [name for name in [*folders, *files] if name.endswith(PARTIAL)]:
-            removed += _remove_if_abandoned(Path(parent, name))
+            removed += remove_if_abandoned(Path(parent, name))
         folders[:] = [name for name in folders if not name.endswith(PARTIAL)]
     return removed
 
@@ -252,7 +262,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_if_abandoned(partial: Path) -> bool:
+def remove_if_abandoned(partial: Path) -> bool:
+    """Remove a file or folder unless a live process holds a lock on it."""
     try:
         descriptor = os.open(partial, os.O_RDONLY)
     except OSError:  # renamed or swept by another process meanwhile

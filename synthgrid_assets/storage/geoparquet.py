@@ -7,7 +7,7 @@ the columns mean (`products`) and where the bytes go (`commit`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -256,12 +256,11 @@ def _binary(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> pa.Array:
 def _polygon_wkb(
     xy: NDArray[np.float64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """WKB bytes and their ends: one scatter for each distinct number of vertices."""
+    """WKB bytes and their ends: scattered by blocks of rows with one number of vertices."""
     ends = np.concatenate(([0], np.cumsum(np.where(lengths == 0, 9, 13 + 16 * lengths))))
     data = np.empty(ends[-1], np.uint8)
     vertices = xy.view(np.uint8).reshape(len(xy), 16)
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
+    for length, rows in _alike(lengths):
         head = [("order", "u1"), ("type", "<u4"), ("rings", "<u4")]
         ring = [("length", "<u4"), ("xy", "u1", (16 * int(length),))] if length else []
         records = np.empty(rows.size, np.dtype(head + ring))
@@ -273,6 +272,14 @@ def _polygon_wkb(
         width = records.dtype.itemsize
         data[ends[rows][:, None] + np.arange(width)] = records.view(np.uint8).reshape(-1, width)
     return data, ends
+
+
+def _alike(lengths: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Blocks of rows of one length, small enough that what is made of one stays small."""
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        for start in range(0, rows.size, ROW_GROUP):
+            yield length, rows[start : start + ROW_GROUP]
 
 
 def _table(

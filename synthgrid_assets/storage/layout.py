@@ -7,6 +7,7 @@ reading, writing or creating anything.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.tiling import Tile
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
+UNITS = ".units-"  # and a version: folder of a layer's work units
 SURFACES = "surface"  # folder of a world's surfaces, named as their asset keys are
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _REALISATION = re.compile(rf"[0-9a-f]{{{REALISATION_DIGITS},}}")
@@ -121,6 +123,14 @@ class Layout:
         """
         west, south, east, north = extent
         return self.folder(dataset) / f"{west}_{south}_{east}_{north}.zarr"
+
+    def units(self, world: str, layer: str, version: str) -> Path:
+        """Folder of the work units of tiles that are being made; hidden from globs."""
+        return self._layer(world, layer) / f"{UNITS}{version}"
+
+    def all_units(self, world: str, layer: str) -> Iterator[Path]:
+        """Those of every version of a layer that exist now."""
+        return self._layer(world, layer).glob(f"{UNITS}*")
 
     def surface(self, world: str, name: str) -> Path:
         """Folder of one surface or mask of a world."""

@@ -16,7 +16,7 @@ from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.faults import CellFaults, SeamFaults
 from synthgrid_assets.tessellation.predicates import AREA_BITS, precedes
 from synthgrid_assets.tessellation.tile import Tessellation
-from synthgrid_assets.tessellation.verification import numbered, pair_key
+from synthgrid_assets.tessellation.verification import distinct, numbered, pair_key
 from synthgrid_assets.tessellation.voronoi import doubled_area_of
 from synthgrid_assets.world.lattice import Cells
 
@@ -144,7 +144,8 @@ def _edges(
     owner = np.repeat(np.arange(sound.size), np.diff(ring_offsets))
     starts = np.flatnonzero(np.append(owner[1:] == owner[:-1], False) & sound[owner])
     tail, head, owner = ring[starts], ring[starts + 1], owner[starts]
-    u, v = np.split(numbered(np.concatenate((tail, head))), 2)
+    number = numbered(ring)
+    u, v = number[starts], number[starts + 1]
     way = np.where(u < v, 1, -1)
     segment, group, count = np.unique(
         pair_key(np.minimum(u, v), np.maximum(u, v)), return_inverse=True, return_counts=True
@@ -159,7 +160,7 @@ def _edges(
     beyond[first[count == 1]] = _OUTSIDE
     pair = (count == 2) & (net == 0) & (owner[first] != owner[last])
     beyond[first[pair]], beyond[last[pair]] = owner[last[pair]], owner[first[pair]]
-    owners = np.bincount(np.unique(pair_key(group, owner)) >> 32, minlength=segment.size)
+    owners = np.bincount(distinct(pair_key(group, owner)) >> 32, minlength=segment.size)
     crowded = np.where(owners == count, np.maximum(count - 2, 0), 0)
     return _Edges(tail, head, owner, beyond, surplus, crowded)
 

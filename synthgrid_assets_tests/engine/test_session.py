@@ -77,6 +77,33 @@ def test_outcomes_tell_results_failures_and_attempts_apart(tmp_path):
     assert statistics.in_flight == 0
 
 
+class Growing:
+    """Squares of numbers, to which the caller adds while it runs."""
+
+    def __init__(self, *numbers):
+        self.waiting = list(numbers)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.waiting:
+            raise StopIteration
+        number = self.waiting.pop()
+        return Task(str(number), chores.square, (number,))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tasks_may_grow_with_the_outcomes(workers):
+    tasks, found = Growing(64, 48), []
+    with session(workers=workers) as opened:
+        for group in opened.map_groups(tasks):
+            found += [outcome.result for outcome in group]
+            tasks.waiting += [int(o.key) // 2 for o in group if int(o.key) > 1]
+    halves = [64, 32, 16, 8, 4, 2, 1, 48, 24, 12, 6, 3, 1]
+    assert sorted(found) == sorted(n * n for n in halves)
+
+
 def test_tasks_are_read_on_the_calling_thread_and_only_as_the_window_has_room():
     taken = consumed = 0
 

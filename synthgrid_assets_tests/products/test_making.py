@@ -69,24 +69,6 @@ def test_any_tile_side_order_and_worker_count_gives_the_same_digests(session, tm
     assert digests(spec, tmp_path / "single") == expected
 
 
-def test_a_quadtree_inside_tiles_changes_no_byte(session, tmp_path):
-    plain = small_spec(tmp_path, tile=24)
-    split = small_spec(tmp_path, tile=24, decomposition="quadtree", max_points_per_unit=1000)
-    dense = split.layers["cafes"].model_copy(update={"parents_per_km2": 250.0})
-    worlds = [
-        spec.model_copy(update={"layers": {**spec.layers, "cafes": dense}})
-        for spec in (plain, split)
-    ]
-    tile = list(plain.world.tiling)[1]  # the first one is clipped
-    assert len(Workshop.of(worlds[1], "cafes", tmp_path).units(tile.cells)) > 4
-    family = (("delaunay", "voronoi", "cell_neighbours"),)
-    files = []
-    for number, spec in enumerate(worlds):
-        (made,) = make(session, spec, tmp_path / str(number), families=family, tiles=[tile])
-        files.append([(receipt.digest, receipt.sha256) for receipt in made.receipts])
-    assert files[0] == files[1]
-
-
 def test_every_tile_of_a_healthy_world_passes_its_tests(session, tmp_path):
     spec = small_spec(tmp_path)
     for outcome in make(

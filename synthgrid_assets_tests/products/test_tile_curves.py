@@ -22,9 +22,9 @@ from synthgrid_assets.products.twins import (
     baseline_of,
     baseline_path,
     curve_window,
-    has_twins,
     make_baseline,
     read_baseline,
+    why_no_twins,
 )
 from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.products.workshop import Workshop
@@ -170,7 +170,7 @@ def test_a_clipped_tile_and_a_thinned_layer_say_why_they_have_no_twins(spec, roo
     ):
         verdicts = by_test(verify_points(workshop, tile, make_points(workshop, tile).table))
         assert all(verdict.passed for verdict in verdicts.values())
-        assert reason in has_twins(workshop, tile.cells)
+        assert reason in why_no_twins(workshop, tile.cells)
         for test in (PAIRS, NEIGHBOURS):
             assert (verdicts[test].p_value, verdicts[test].counts) == (1.0, ())
             assert reason in verdicts[test].detail
