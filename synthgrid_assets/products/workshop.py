@@ -97,7 +97,7 @@ class Workshop:
         self.layer = job.layer
         self.layout = Layout(Path(job.root))
         self._retention: tuple[Cells, Retention] | None = None
-        self._tessellation: Tessellation | None = None
+        self._tessellations: list[Tessellation] = []
         self._datasets: dict[str, Dataset] = {}
 
     @classmethod
@@ -127,13 +127,21 @@ class Workshop:
         return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
 
     def tessellation(self, cells: Cells) -> Tessellation:
-        """The exact tessellation of `cells`; the last one is kept, as two products share it."""
-        if self._tessellation is None or self._tessellation.cells != cells:
-            table = self.table.tessellation
-            anchors = table.anchors if table is not None else None
-            parts = [tessellate(self._sites, unit, anchors=anchors) for unit in self.units(cells)]
-            self._tessellation = parts[0] if len(parts) == 1 else merge(parts)
-        return self._tessellation
+        """The exact tessellation of `cells`.
+
+        The last two are kept: products share their tile's, and what their pictures show.
+        """
+        kept = [found for found in self._tessellations if found.cells == cells]
+        found = kept[0] if kept else self._tessellated(cells)
+        others = [other for other in self._tessellations if other is not found]
+        self._tessellations = [*others[-1:], found]
+        return found
+
+    def _tessellated(self, cells: Cells) -> Tessellation:
+        table = self.table.tessellation
+        anchors = table.anchors if table is not None else None
+        parts = [tessellate(self._sites, unit, anchors=anchors) for unit in self.units(cells)]
+        return parts[0] if len(parts) == 1 else merge(parts)
 
     def units(self, cells: Cells) -> list[Cells]:
         """The rectangles that a tile is tessellated in: one, or quarters of quarters.
