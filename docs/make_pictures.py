@@ -6,7 +6,6 @@ materialises the four tiles into a temporary folder and leaves no other trace.
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -15,17 +14,17 @@ from pathlib import Path
 
 import geopandas as gpd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from synthgrid_assets import World
+from synthgrid_assets.products.four_tiles import BORDER, SHADES, draw_tiles
+from synthgrid_assets.products.region_maps import png
 
 DOCS = Path(__file__).parent
 WORLD = DOCS.parent / "worlds" / "riverton.toml"
 COLUMNS, ROWS = (10, 12), (6, 8)  # tiles, half-open, counted from the world's first
-COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")
-INK, GREY = "#22303c", "#d3d8dc"
+GREY = "#d3d8dc"
 MARGIN = 170.0  # metres beyond the tiles, where cells cross their borders
-PIXELS, SHADES = 1100, 96
+PIXELS = 1100
 
 
 def materialise(folder: Path) -> Path:
@@ -45,6 +44,11 @@ def tile_index(root: Path, product: str) -> gpd.GeoDataFrame:
     return gpd.read_parquet(root / "riverton" / "cafes" / f"{product}-tile_index.parquet")
 
 
+def tiles(root: Path, product: str) -> list[gpd.GeoDataFrame]:
+    """The rows of each tile, from its own file."""
+    return [gpd.read_parquet(root / file) for file in tile_index(root, product)["file"]]
+
+
 def picture(root: Path) -> Figure:
     """Points and cells of each tile in its colour, tile borders, and the cells around."""
     figure = Figure(figsize=(8, 8))
@@ -56,30 +60,16 @@ def picture(root: Path) -> Figure:
     around = (view[0] - 500, view[1] - 500, view[2] + 500, view[3] + 500)
     cells = World.load(WORLD).layer("cafes").voronoi(around)
     cells.boundary.plot(ax=axes, color=GREY, linewidth=0.8, zorder=1)
-    for colour, file in zip(COLOURS, index["file"], strict=True):
-        gpd.read_parquet(root / file).plot(
-            ax=axes, facecolor=colour, alpha=0.55, edgecolor="white", linewidth=1.0, zorder=2
-        )
-    for colour, file in zip(COLOURS, tile_index(root, "points")["file"], strict=True):
-        gpd.read_parquet(root / file).plot(
-            ax=axes, color=colour, edgecolor=INK, linewidth=0.5, markersize=10, zorder=4
-        )
-    border = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4)), "zorder": 3}
+    draw_tiles(axes, tiles(root, "voronoi"), tiles(root, "points"))
     edges = index.bounds
-    axes.vlines(sorted({*edges["minx"], *edges["maxx"]}), south, north, **border)
-    axes.hlines(sorted({*edges["miny"], *edges["maxy"]}), west, east, **border)
+    axes.vlines(sorted({*edges["minx"], *edges["maxx"]}), south, north, **BORDER)
+    axes.hlines(sorted({*edges["miny"], *edges["maxy"]}), west, east, **BORDER)
     axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal")
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As a PNG with few colours, which takes a third of the bytes."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=PIXELS / figure.get_figwidth())
-    few = Image.open(drawn).convert("RGB").quantize(SHADES, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
-
-
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        save(picture(materialise(Path(scratch))), DOCS / "four_tiles.png")
+        figure = picture(materialise(Path(scratch)))
+        few = png(figure, dpi=PIXELS / figure.get_figwidth(), colours=SHADES)
+        (DOCS / "four_tiles.png").write_bytes(few)

@@ -12,6 +12,7 @@ from synthgrid_assets.assets.keys import common, layer_key, surface_key
 from synthgrid_assets.assets.metadata import picture_metadata, tests_table
 from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.catalogue import POINTS, products_of
+from synthgrid_assets.products.four_tiles import find_corner, four_tiles_picture
 from synthgrid_assets.products.moments import SCHEMA, write_moments
 from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.region_maps import (
@@ -103,7 +104,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
                 key,
                 deps=[layer_key(world, layer, name) for name in ("points", "baseline", "moments")],
                 description="Pictures of the region's evidence: points and residuals per tile, "
-                "p-values, and L, G, F and J among its twins.",
+                "p-values, L, G, F and J among its twins, and a place where four tiles meet.",
                 kinds={"python"},
                 code_version=layer_version(spec, layer, [POINTS]),
                 **common(world, layer),
@@ -128,11 +129,14 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         }
         with Journal(workshop.layout) as journal:
             evidence = RegionEvidence(journal, workshop)
+            corner = find_corner(journal, workshop)
         pictures = {
             "points_per_tile": counts_map(evidence, workshop),
             "residuals": residuals_map(evidence, workshop),
             "p_values": p_value_histogram(evidence, workshop),
         }
+        if corner is not None:
+            pictures["four_tiles_meet"] = four_tiles_picture(workshop, corner)
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={

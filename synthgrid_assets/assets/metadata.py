@@ -99,11 +99,16 @@ def column_metadata(
     columns : sequence of Column
     points : AssetKey
         The layer's points, which every source column belongs to.
+
+    Notes
+    -----
+    The open-source UI draws no column lineage (it is kept for other readers of the graph),
+    so the description of a column names its sources too.
     """
     if not columns:
         return {}
     schema = dg.TableSchema(
-        columns=[dg.TableColumn(c.name, c.type, c.description) for c in columns]
+        columns=[dg.TableColumn(c.name, c.type, _with_sources(c, points)) for c in columns]
     )
     lineage = {
         c.name: [dg.TableColumnDep(asset_key=points, column_name=source) for source in c.sources]
@@ -114,6 +119,13 @@ def column_metadata(
     if lineage:
         shown["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
     return shown
+
+
+def _with_sources(column: Column, points: dg.AssetKey) -> str:
+    """A column's description, with the columns of the points that it comes from."""
+    if not column.sources:
+        return column.description
+    return f"{column.description} From {', '.join(column.sources)} of {points.to_user_string()}."
 
 
 def _fact(value: float | int | str) -> Any:

@@ -1,13 +1,14 @@
-"""Small pictures of tiles: points and polygons in a square of pixels, as PNG.
+"""Small pictures of tiles: rows in a square of pixels, as PNG of a few kB.
 
-Belongs here: drawing for a glance, of synthetic or released rows only. Not here: maps of
-regions (`region_maps`).
+Belongs here: the canvas, points, boxes and counts; of synthetic or released rows only. Not
+here: what a tessellation's picture shows (`tessellation_pictures`), maps of regions
+(`region_maps`).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +20,99 @@ from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.world.tiling import Tile
 
 SIDE = 240  # pixels
-MARGIN = 8  # pixels around the tile, where cells reach beyond its border
-MAX_SHAPES = 1500  # more would be a grey square; the picture says how many it shows
-INK, LINE, FRAME, PAPER = "#17324d", "#3f7fb5", "#b5651d", "#ffffff"
+MARGIN = 8  # pixels around the tile, where rows reach beyond its border
+CAPTION = 14  # pixels below the picture
+FEW = 300  # points that are drawn with a radius of two pixels
+COLOURS = {
+    "paper": "#ffffff",
+    "ink": "#17324d",
+    "line": "#3f7fb5",
+    "frame": "#b5651d",
+    "halo": "#e9edf1",
+    "faint": "#aab6c2",
+    "inside": "#d3e5f5",
+    "crossing": "#f7d5ae",
+}
+INDEX = {name: number for number, name in enumerate(COLOURS)}
 
-Pixels = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Box = tuple[float, float, float, float]
+
+
+class Canvas:
+    """A square of pixels that shows a box of the plane, north up, with a caption below.
+
+    Parameters
+    ----------
+    bounds : tuple of four floats
+        ``xmin, ymin, xmax, ymax`` of what is shown, in any unit.
+    side, margin : int
+        Pixels along a side, and pixels left free around the box.
+    """
+
+    def __init__(self, bounds: Box, side: int = SIDE, margin: int = MARGIN) -> None:
+        xmin, ymin, xmax, ymax = bounds
+        self._origin = np.array([xmin, ymin])
+        self._scale = (side - 2 * margin) / max(xmax - xmin, ymax - ymin)
+        self._side, self._margin = side, margin
+        self._image = Image.new("P", (side, side + CAPTION), INDEX["paper"])
+        self._image.putpalette([int(c[i : i + 2], 16) for c in COLOURS.values() for i in (1, 3, 5)])
+        self._draw = ImageDraw.Draw(self._image)
+
+    def pixels(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixel coordinates of positions, shape (n, 2)."""
+        shifted = (xy - self._origin) * self._scale
+        return np.column_stack(
+            (self._margin + shifted[:, 0], self._side - self._margin - shifted[:, 1])
+        )
+
+    def box(self, bounds: Box, fill: str | None = None, outline: str | None = None) -> None:
+        """A rectangle, clipped to the picture."""
+        corners = self.pixels(np.array([bounds[:2], bounds[2:]]))
+        (left, bottom), (right, top) = np.clip(corners, -2, self._side + 1).tolist()
+        colours = {key: INDEX[name] for key, name in (("fill", fill), ("outline", outline)) if name}
+        self._draw.rectangle((left, top, right, bottom), **colours)
+
+    def shapes(
+        self,
+        xy: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+        outline: str,
+        fills: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Closed rings; `fills` gives each one's number of a colour (`INDEX`)."""
+        flat = self.pixels(xy).ravel().tolist()
+        ends = (2 * offsets).tolist()
+        inner = [None] * (offsets.size - 1) if fills is None else fills.tolist()
+        for start, end, fill in zip(ends[:-1], ends[1:], inner, strict=True):
+            if end - start < 4:  # a ring that rounding has collapsed
+                continue
+            if fill is None:
+                self._draw.line(flat[start:end], fill=INDEX[outline])
+            else:
+                self._draw.polygon(flat[start:end], fill=fill, outline=INDEX[outline])
+
+    def dots(self, xy: NDArray[np.float64], colour: str, radius: int) -> None:
+        """Points as diamonds of pixels; with a radius of 0 as single ones."""
+        across = np.abs(np.arange(-radius, radius + 1))
+        steps = np.argwhere(across[:, None] + across <= radius) - radius
+        pixels = self.pixels(xy)
+        pixels = pixels[((pixels >= 0) & (pixels < self._side)).all(axis=1)].astype(np.int64)
+        marked = (pixels[:, None] + steps).reshape(-1, 2)
+        self._draw.point(marked.ravel().tolist(), fill=INDEX[colour])
+
+    def png(self, caption: str) -> bytes:
+        """The picture with its caption."""
+        bottom = (0, self._side, self._side, self._side + CAPTION)
+        self._draw.rectangle(bottom, fill=INDEX["paper"])
+        self._draw.text((max(self._margin, 2), self._side), caption, fill=INDEX["ink"])
+        buffer = io.BytesIO()
+        # runs of equal pixels are all there is to compress: twice as fast, and smaller
+        self._image.save(buffer, format="PNG", compress_type=zlib.Z_RLE, bits=4)
+        return buffer.getvalue()
 
 
 def tile_picture(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> bytes:
-    """A PNG of a tile's rows inside the tile's frame, a few kB.
+    """A PNG of a tile's points or boxes inside the tile's frame.
 
     Parameters
     ----------
@@ -38,49 +123,17 @@ def tile_picture(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> 
     table : pyarrow.Table
         With a WKB ``geometry`` column.
     """
-    image = Image.new("P", (SIDE, SIDE + 14), 0)
-    image.putpalette([int(c[i : i + 2], 16) for c in (PAPER, INK, LINE, FRAME) for i in (1, 3, 5)])
-    draw = ImageDraw.Draw(image)
-    to_pixels = _scale(workshop.lattice.bounds(tile.cells))
-    shown = min(table.num_rows, MAX_SHAPES)
-    geometry = shapely.from_wkb(table["geometry"].slice(0, shown).to_numpy(zero_copy_only=False))
+    bounds = workshop.lattice.bounds(tile.cells)
+    canvas = Canvas(bounds)
+    geometry = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+    xy, owner = shapely.get_coordinates(geometry, return_index=True)
     if noun == "points":
-        _draw_points(draw, to_pixels(shapely.get_coordinates(geometry)))
+        canvas.dots(xy, "ink", radius=0 if len(xy) > 4 * FEW else 1 if len(xy) > FEW else 2)
     else:
-        _draw_rings(draw, geometry, to_pixels)
-    draw.rectangle((MARGIN, MARGIN, SIDE - MARGIN, SIDE - MARGIN), outline=3)
-    caption = f"{noun}: {table.num_rows:,} rows"
-    note = "" if shown == table.num_rows else f", {shown:,} drawn"
-    draw.text((MARGIN, SIDE), caption + note, fill=1)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=4, bits=2)
-    return buffer.getvalue()
-
-
-def _scale(bounds: tuple[float, float, float, float]) -> Pixels:
-    xmin, ymin, xmax, ymax = bounds
-    scale = (SIDE - 2 * MARGIN) / max(xmax - xmin, ymax - ymin)
-
-    def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(
-            (MARGIN + (xy[:, 0] - xmin) * scale, SIDE - MARGIN - (xy[:, 1] - ymin) * scale)
-        )
-
-    return to_pixels
-
-
-def _draw_points(draw: ImageDraw.ImageDraw, xy: NDArray[np.float64]) -> None:
-    radius = 1 if len(xy) > 300 else 2
-    for x, y in xy.tolist():
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
-
-
-def _draw_rings(draw: ImageDraw.ImageDraw, geometry: NDArray[np.object_], scale: Pixels) -> None:
-    coordinates, owner = shapely.get_coordinates(geometry, return_index=True)
-    pixels = scale(coordinates)
-    for ring in np.split(pixels, np.flatnonzero(np.diff(owner)) + 1):
-        if len(ring) > 1:
-            draw.line([tuple(vertex) for vertex in ring.tolist()], fill=2)
+        offsets = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=len(geometry)))))
+        canvas.shapes(xy, offsets, "line")
+    canvas.box(bounds, outline="frame")
+    return canvas.png(f"{noun}: {table.num_rows:,} rows")
 
 
 def density_picture(counts: NDArray[np.int64]) -> bytes:

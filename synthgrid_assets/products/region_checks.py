@@ -9,12 +9,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
+from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.catalogue import Product
 from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.joined_tiles import JOIN_TESTS, join_tiles
 from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.twins import baseline_of, is_stationary
 from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.statistics import cell_areas
+from synthgrid_assets.statistics.cell_areas import CellAreas
 from synthgrid_assets.statistics.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.statistics.moran import tile_correlations, tiles_are_correlated_as_declared
 from synthgrid_assets.statistics.multiple_testing import p_values_are_uniform
@@ -30,6 +36,7 @@ from synthgrid_assets.statistics.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
 
 REGION_TESTS = {
     "points": (
@@ -39,7 +46,10 @@ REGION_TESTS = {
         PAIRS,
         NEIGHBOURS,
         "no_seam",
-    )
+    ),
+    "delaunay": (JOIN_TESTS["delaunay"],),
+    "voronoi": (JOIN_TESTS["voronoi"], cell_areas.TEST),
+    "cell_neighbours": (JOIN_TESTS["cell_neighbours"],),
 }
 MAX_FAILING = 100  # rows of a check's table of failing tiles
 
@@ -85,7 +95,9 @@ def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck
     """
     with Journal(workshop.layout) as journal:
         checks = _tile_tests(journal, workshop, product)
-        if product.noun in REGION_TESTS:
+        if product.noun in JOIN_TESTS:
+            checks |= _of_joins(journal, workshop, product.noun)
+        elif product.noun in REGION_TESTS:
             evidence = RegionEvidence(journal, workshop)
             verdicts = {
                 verdict.test: verdict
@@ -184,3 +196,33 @@ def _of_windows(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, 
         pairs_are_those_of_twins(windows, baseline.distances, baseline.twins),
         counts_are_those_of_twins(windows, baseline.twins),
     )
+
+
+def _of_joins(journal: Journal, workshop: Workshop, noun: str) -> dict[str, RegionCheck]:
+    """How triangles, cells or neighbours of tiles join, and the law of the cells' areas."""
+    reason = _unlawful(workshop)
+    areas = None if reason else CellAreas(workshop.sampler.law.intensity)
+    square = workshop.lattice.cell**2
+
+    def measure(receipt: Receipt, rows: pa.Table) -> None:
+        if noun == "voronoi" and areas is not None:
+            area, neighbours = (rows[name].to_numpy() for name in ("area_m2", "n_neighbours"))
+            areas.add(receipt.cells.area, area / square, neighbours)
+
+    joined = join_tiles(journal, workshop, noun, measure)
+    test = joined.verdict.test
+    checks = {test: RegionCheck(joined.verdict, joined.tiles, joined.failing[:MAX_FAILING])}
+    if noun == "voronoi":
+        verdict = cell_areas.not_judged(reason) if areas is None else areas.verdict()
+        checks[cell_areas.TEST] = RegionCheck(verdict, joined.tiles)
+    return checks
+
+
+def _unlawful(workshop: Workshop) -> str:
+    """Why a layer's cells have no known law; empty where they are Poisson-Voronoi cells."""
+    table = workshop.table.tessellation
+    if not isinstance(workshop.sampler.law, PoissonLaw):
+        return "only cells of Poisson points have moments in closed form"
+    if workshop.sampler.thinnings:
+        return "not homogeneous: thinned by a surface, a mask or another layer"
+    return "anchors stand among the points" if table is not None and table.anchors else ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.twin_curves import CurveAmongTwins, TwinCurves
@@ -41,7 +42,7 @@ def p_value_histogram(evidence: RegionEvidence, workshop: Workshop) -> bytes:
     axes.axhline(np.isfinite(values).sum() / 20, color="#b5651d", linestyle="--", linewidth=1)
     axes.set(xlabel="randomised p-value of the count", ylabel="tiles")
     axes.set_title(f"{workshop.layer}: flat where the law holds", fontsize=10)
-    return _png(figure)
+    return png(figure)
 
 
 def l_function_picture(found: TwinCurves, workshop: Workshop) -> bytes:
@@ -52,7 +53,7 @@ def l_function_picture(found: TwinCurves, workshop: Workshop) -> bytes:
     axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
     axes.set_title(f"{workshop.layer}: {found.verdicts[0].detail}", fontsize=8)
     axes.legend(fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def neighbours_picture(found: TwinCurves, workshop: Workshop) -> bytes:
@@ -66,7 +67,7 @@ def neighbours_picture(found: TwinCurves, workshop: Workshop) -> bytes:
         axes.set(xlabel="r (m)", ylabel=f"{name}(r)")
         axes.legend(fontsize=7)
     figure.suptitle(f"{workshop.layer}: {found.verdicts[1].detail}", fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw(
@@ -96,7 +97,7 @@ def _map(workshop: Workshop, values: NDArray[np.float64], title: str, **style: A
     axes.set_ylabel("km north")
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, shrink=0.85)
-    return _png(figure)
+    return png(figure)
 
 
 def _figure() -> tuple[Any, Any]:
@@ -106,7 +107,11 @@ def _figure() -> tuple[Any, Any]:
     return figure, figure.subplots()
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any, dpi: float = 90, colours: int | None = None) -> bytes:
+    """A figure as the bytes of a PNG; with few colours it takes a third of them."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
+    figure.savefig(buffer, format="png", dpi=dpi)
+    if colours is not None:
+        few = Image.open(buffer).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        few.save(buffer := io.BytesIO(), format="png", optimize=True)
     return buffer.getvalue()

@@ -16,6 +16,7 @@ from synthgrid_assets.products.points import make_points, verify_points
 from synthgrid_assets.products.release import make_release, verify_release
 from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.signing import Contents, Stopwatch, sign
+from synthgrid_assets.products.tessellation_pictures import tessellation_picture
 from synthgrid_assets.products.tessellations import (
     make_delaunay,
     make_neighbours,
@@ -85,6 +86,12 @@ def _make_table(workshop: Workshop, tile: Tile, noun: str) -> Receipt:
         Contents(rows.table.num_rows, rows.digest, bbox, rows.expected, rows.facts),
         (path, file),
         test=lambda: verify(workshop, tile, pq.read_table(pa.BufferReader(data))),
-        draw=lambda: tile_picture(workshop, tile, noun, rows.table) if bbox else None,
+        draw=lambda: _draw(workshop, tile, noun, rows.table) if bbox else None,
         watch=watch,
     )
+
+
+def _draw(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> bytes:
+    if noun in ("delaunay", "voronoi"):
+        return tessellation_picture(workshop, tile, noun)
+    return tile_picture(workshop, tile, noun, table)

@@ -97,7 +97,7 @@ class Workshop:
         self.layer = job.layer
         self.layout = Layout(Path(job.root))
         self._retention: tuple[Cells, Retention] | None = None
-        self._tessellation: Tessellation | None = None
+        self._tessellations: list[Tessellation] = []
         self._datasets: dict[str, Dataset] = {}
 
     @classmethod
@@ -127,12 +127,19 @@ class Workshop:
         return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
 
     def tessellation(self, cells: Cells) -> Tessellation:
-        """The exact tessellation of `cells`; the last one is kept, as two products share it."""
-        if self._tessellation is None or self._tessellation.cells != cells:
-            self._tessellation = None  # before the next one is made
-            parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
-            self._tessellation = parts[0] if len(parts) == 1 else self.merge_units(parts)
-        return self._tessellation
+        """The exact tessellation of `cells`.
+
+        The last two are kept: products share their tile's, and what their pictures show.
+        """
+        kept = [found for found in self._tessellations if found.cells == cells]
+        found = kept[0] if kept else self._tessellated(cells)
+        others = [other for other in self._tessellations if other is not found]
+        self._tessellations = [*others[-1:], found]
+        return found
+
+    def _tessellated(self, cells: Cells) -> Tessellation:
+        parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
+        return parts[0] if len(parts) == 1 else self.merge_units(parts)
 
     def tessellate_unit(self, unit: Cells) -> Tessellation:
         """The exact tessellation of one rectangle, computed in one go."""
@@ -145,7 +152,7 @@ class Workshop:
 
     def keep(self, tessellation: Tessellation | None) -> None:
         """Have `tessellation` answer with this one, made elsewhere; None lets go of any."""
-        self._tessellation = tessellation
+        self._tessellations = [] if tessellation is None else [tessellation]
 
     def units(self, cells: Cells) -> list[Cells]:
         """The rectangles that a tile is tessellated in: itself, or quarters of quarters.

@@ -87,7 +87,7 @@ def _usable(xy):
     return usable
 
 
-def numbered(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+def numbered(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
     """A number for each distinct position, shape (n,)."""
     order = _order(positions)
     new = np.ones(order.size, np.int64)

@@ -213,3 +213,16 @@ def point_ids(
             f"{MAX_POINTS_PER_CELL - 1}; use a smaller `world.cell`"
         )
     return (ix + CELL_LIMIT) << 39 | (iy + CELL_LIMIT) << 16 | n
+
+
+def id_cells(ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The atom cells of ids that `point_ids` gave, flagged with `SPECIAL_ID` or not.
+
+    Examples
+    --------
+    >>> ids = point_ids(np.array([-3, 7]), np.array([5, -1]), np.array([0, 9]))
+    >>> [axis.tolist() for axis in id_cells(ids | SPECIAL_ID)]
+    [[-3, 7], [5, -1]]
+    """
+    plain = ids & ~SPECIAL_ID
+    return (plain >> 39) - CELL_LIMIT, (plain >> 16 & (2 * CELL_LIMIT - 1)) - CELL_LIMIT

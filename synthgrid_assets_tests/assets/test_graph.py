@@ -107,6 +107,29 @@ def test_a_tile_shows_what_a_person_wants_to_know(made):
     assert len(shown["picture"].value) < 20_000 * 4 / 3
 
 
+def test_quality_shows_where_four_tiles_meet_if_the_layer_has_cells(made):
+    _, instance, _, _ = made
+    for layer, shown in (("cafes", True), ("trees", False)):
+        key = layer_key("small", layer, "quality")
+        (record,) = instance.fetch_materializations(key, limit=1).records
+        metadata = record.asset_materialization.metadata
+        assert ("four_tiles_meet" in metadata) == shown
+        assert {"points_per_tile", "residuals", "p_values", "l_function"} <= metadata.keys()
+
+
+def test_a_column_says_which_columns_of_the_points_it_comes_from(made):
+    """In words as well: the open-source UI draws no column lineage."""
+    _, _, definitions, _ = made
+    key = layer_key("small", "cafes", "voronoi")
+    metadata = definitions.get_repository_def().asset_graph.get(key).metadata
+    described = {c.name: c.description for c in metadata["dagster/column_schema"].columns}
+    deps = metadata["dagster/column_lineage"].deps_by_column
+    assert {dep.column_name for dep in deps["area_m2"]} == {"x_q", "y_q"}
+    for column, sources in deps.items():
+        named = ", ".join(dep.column_name for dep in sources)
+        assert described[column].endswith(f"From {named} of small/cafes/points.")
+
+
 def test_named_checks_are_evaluated_once_over_all_committed_tiles(made):
     _, instance, definitions, _ = made
     graph = definitions.get_repository_def().asset_graph
