@@ -29,6 +29,7 @@ CLAIMS = {
     "pairs_follow_the_pcf": "There are as many pairs at each distance as the law's K says.",
     "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
     "triangles_are_delaunay": "No point lies inside a triangle's circumcircle. Exact.",
+    "constraints_are_edges": "Constraints run along edges of triangles that name them. Exact.",
     "cells_cover_the_tile": "Neighbouring cells share their borders, areas add up. Exact.",
     "neighbours_are_mutual": "Neighbours inside a tile name each other, equally far. Exact.",
     "counts_match_the_points": "Stored counts are the points of each cell. Exact.",
@@ -49,7 +50,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
         name=f"{spec.world.name}__{layer}__{product.noun}__region_checks",
         specs=[
             dg.AssetCheckSpec(name, asset=key, description=CLAIMS[name])
-            for name in check_names(product)
+            for name in check_names(product, spec.layers[layer])
         ],
         can_subset=True,
     )

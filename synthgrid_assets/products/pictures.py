@@ -22,6 +22,7 @@ SIDE = 240  # pixels
 MARGIN = 8  # pixels around the tile, where cells reach beyond its border
 MAX_SHAPES = 1500  # more would be a grey square; the picture says how many it shows
 INK, LINE, FRAME, PAPER = "#17324d", "#3f7fb5", "#b5651d", "#ffffff"
+ROAD = "#c2185b"  # edges of triangles along a constraint
 
 Pixels = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -39,7 +40,8 @@ def tile_picture(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> 
         With a WKB ``geometry`` column.
     """
     image = Image.new("P", (SIDE, SIDE + 14), 0)
-    image.putpalette([int(c[i : i + 2], 16) for c in (PAPER, INK, LINE, FRAME) for i in (1, 3, 5)])
+    colours = (PAPER, INK, LINE, FRAME, ROAD)
+    image.putpalette([int(c[i : i + 2], 16) for c in colours for i in (1, 3, 5)])
     draw = ImageDraw.Draw(image)
     to_pixels = _scale(workshop.lattice.bounds(tile.cells))
     shown = min(table.num_rows, MAX_SHAPES)
@@ -48,12 +50,14 @@ def tile_picture(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> 
         _draw_points(draw, to_pixels(shapely.get_coordinates(geometry)))
     else:
         _draw_rings(draw, geometry, to_pixels)
+        _draw_constraints(draw, table.slice(0, shown), geometry, to_pixels)
     draw.rectangle((MARGIN, MARGIN, SIDE - MARGIN, SIDE - MARGIN), outline=3)
     caption = f"{noun}: {table.num_rows:,} rows"
     note = "" if shown == table.num_rows else f", {shown:,} drawn"
     draw.text((MARGIN, SIDE), caption + note, fill=1)
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=4, bits=2)
+    bits = 4 if "constraint_ab" in table.column_names else 2
+    image.save(buffer, format="PNG", compress_level=4, bits=bits)
     return buffer.getvalue()
 
 
@@ -81,6 +85,19 @@ def _draw_rings(draw: ImageDraw.ImageDraw, geometry: NDArray[np.object_], scale:
     for ring in np.split(pixels, np.flatnonzero(np.diff(owner)) + 1):
         if len(ring) > 1:
             draw.line([tuple(vertex) for vertex in ring.tolist()], fill=2)
+
+
+def _draw_constraints(
+    draw: ImageDraw.ImageDraw, table: pa.Table, geometry: NDArray[np.object_], scale: Pixels
+) -> None:
+    """The edges of triangles along a constraint, where the rows have any."""
+    for place, edge in enumerate(("ab", "bc", "ca")):
+        name = f"constraint_{edge}"
+        if name in table.column_names:
+            along = table[name].is_valid().to_numpy()
+            corners = scale(shapely.get_coordinates(geometry[along])).reshape(-1, 4, 2)
+            for start, end in corners[:, [place, place + 1]].tolist():
+                draw.line((*start, *end), fill=4)
 
 
 def density_picture(counts: NDArray[np.int64]) -> bytes:

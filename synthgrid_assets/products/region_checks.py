@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from synthgrid_assets.processes.superposition import SuperpositionLaw
-from synthgrid_assets.products.catalogue import Product
+from synthgrid_assets.products.catalogue import Product, tests_of
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.region_evidence import RegionEvidence
 from synthgrid_assets.products.workshop import Workshop
@@ -20,6 +20,7 @@ from synthgrid_assets.statistics.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.world.spec import LayerTable
 
 REGION_TESTS = {
     "points": (
@@ -51,9 +52,9 @@ class RegionCheck:
     failing: tuple[tuple[str, Verdict], ...] = ()
 
 
-def check_names(product: Product) -> tuple[str, ...]:
-    """The named checks of a product: its tiles' tests, and those of regions alone."""
-    return (*product.tests, *REGION_TESTS.get(product.noun, ()))
+def check_names(product: Product, layer: LayerTable) -> tuple[str, ...]:
+    """The named checks of a layer's product: its tiles' tests, and those of regions alone."""
+    return (*tests_of(product, layer), *REGION_TESTS.get(product.noun, ()))
 
 
 def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
@@ -71,8 +72,9 @@ def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck
 
 
 def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
-    tiles, failed = 0, dict.fromkeys(product.tests, 0)
-    failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in product.tests}
+    tests = tests_of(product, workshop.table)
+    tiles, failed = 0, dict.fromkeys(tests, 0)
+    failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
     for receipt in committed_tiles(journal, workshop, product.noun):
         tiles += 1
         for verdict in receipt.verdicts:
@@ -93,7 +95,7 @@ def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[
             tiles,
             tuple(failing[test]),
         )
-        for test in product.tests
+        for test in tests
     }
 
 

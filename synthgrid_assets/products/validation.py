@@ -19,9 +19,12 @@ from synthgrid_assets.products.composition import composition_mistakes, has_cycl
 from synthgrid_assets.products.inputs import source_of
 from synthgrid_assets.products.sampling import build_process
 from synthgrid_assets.tessellation.anchors import halo_bound
+from synthgrid_assets.world.lines import LineSource
 from synthgrid_assets.world.marks.table import RESERVED_COLUMNS, mark_mistakes
+from synthgrid_assets.world.masks import MaskSource
 from synthgrid_assets.world.paths import PathSource
 from synthgrid_assets.world.spec import (
+    NETWORKS,
     RESERVED_LAYERS,
     SURFACE_INPUTS,
     LayerTable,
@@ -84,14 +87,35 @@ def _mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
         assert spec.world.tiling
     except SpecError as error:
         yield "world.tile", str(error)
-    for name in spec.inputs:
-        try:
-            source_of(spec, name)
-        except SpecError as error:
-            yield f"inputs.{name}", str(error)
+    for name in spec.made_inputs:
+        if name in spec.inputs:
+            yield from ((f"inputs.{name}", message) for message in _input_mistakes(spec, name))
+    yield from _line_mistakes(spec)
     for name, layer in spec.layers.items():
         for key, message in _layer_mistakes(spec, name, layer):
             yield f"layers.{name}{key}", message
+
+
+def _input_mistakes(spec: WorldSpec, name: str) -> list[str]:
+    """What is wrong with an input, as far as it shows before it is made."""
+    try:
+        source = source_of(spec, name)
+        if isinstance(source, MaskSource | PathSource):
+            source.code_version(spec.world.lattice)  # reads the features
+    except SpecError as error:
+        return [str(error)]
+    return []
+
+
+def _line_mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
+    """What is wrong with the lines of inputs that layers name as constraints."""
+    for name in spec.made_inputs:
+        named = name.removeprefix(f"{NETWORKS}/")
+        if named != name and isinstance(spec.inputs.get(named), VectorInput):
+            source = source_of(spec, name)
+            assert isinstance(source, LineSource)  # the name asks for one
+            for message in source.mistakes(spec.world.lattice):
+                yield f"inputs.{named}", message
 
 
 def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -174,6 +198,7 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
     table = layer.tessellation
     if table is None:
         return
+    yield from _constraint_mistakes(spec, table.constraints)
     if table.anchors is None:
         thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
         if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
@@ -192,3 +217,15 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
             f"{table.anchors}: tile and halo would span {loaded} cells, at most "
             f"{MAX_LOADED_CELLS} fit exact arithmetic; use smaller anchors or a smaller world.tile",
         )
+
+
+def _constraint_mistakes(spec: WorldSpec, name: str | None) -> Iterator[tuple[str, str]]:
+    if name is None or isinstance(spec.inputs.get(name), VectorInput):
+        return
+    fitting = [known for known, table in spec.inputs.items() if isinstance(table, VectorInput)]
+    what = "is not a vector input" if name in spec.inputs else "is no input of this world"
+    yield (
+        ".tessellation.constraints",
+        f"{name!r} {what}; constraints are lines, or polygons whose rings become lines: vector "
+        f"inputs: {fitting}",
+    )

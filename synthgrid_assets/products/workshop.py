@@ -25,11 +25,18 @@ from synthgrid_assets.products.versions import (
     input_names,
     mark_components,
     pattern_realisation,
+    read_inputs,
     realisation,
 )
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.layout import Dataset, Layout
+from synthgrid_assets.tessellation.constrained import (
+    ConstrainedTriangles,
+    merge_constrained,
+    tessellate_constrained,
+)
+from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
@@ -53,7 +60,7 @@ class LayerJob:
     root : str
         Data root.
     inputs : tuple of (str, str)
-        Name and data version of each surface and mask that the layer reads.
+        Name and data version of each input that the layer's products read.
     dataset_id : str or None
         The world's; None while an input of any of its layers has not been made.
     """
@@ -69,7 +76,8 @@ class LayerJob:
         cls, spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
     ) -> LayerJob:
         """The job of a layer, with the data versions of the inputs that it reads."""
-        inputs = tuple((name, data_versions[name]) for name in input_names(spec, layer))
+        nouns = [product.noun for product in products_of(spec.layers[layer])]
+        inputs = tuple((name, data_versions[name]) for name in read_inputs(spec, layer, nouns))
         text = spec.model_dump_json(exclude_defaults=True)
         return cls(text, layer, str(root), inputs, dataset_id(spec, data_versions))
 
@@ -98,6 +106,7 @@ class Workshop:
         self.layout = Layout(Path(job.root))
         self._retention: tuple[Cells, Retention] | None = None
         self._tessellation: Tessellation | None = None
+        self._triangles: ConstrainedTriangles | None = None
         self._datasets: dict[str, Dataset] = {}
 
     @classmethod
@@ -126,14 +135,46 @@ class Workshop:
         names = input_names(self.spec, self.layer)
         return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
 
+    @cached_property
+    def network(self) -> NetworkSource | None:
+        """The constraints that the layer's triangles keep, as they were made."""
+        name = self.table.network
+        if name is None:
+            return None
+        return open_inputs(self.spec, [name], self.layout, dict(self.job.inputs)).networks[name]
+
     def tessellation(self, cells: Cells) -> Tessellation:
-        """The exact tessellation of `cells`; the last one is kept, as two products share it."""
+        """The exact tessellation of `cells`, which knows no constraints.
+
+        The last one is kept, as products share it.
+        """
         if self._tessellation is None or self._tessellation.cells != cells:
-            table = self.table.tessellation
-            anchors = table.anchors if table is not None else None
-            parts = [tessellate(self._sites, unit, anchors=anchors) for unit in self.units(cells)]
+            parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
             self._tessellation = parts[0] if len(parts) == 1 else merge(parts)
         return self._tessellation
+
+    def triangles(self, cells: Cells) -> Tessellation | ConstrainedTriangles:
+        """The triangles that `cells` own: with the layer's constraints, where it has some."""
+        if self.network is None:
+            return self.tessellation(cells)
+        if self._triangles is None or self._triangles.cells != cells:
+            parts = [self.constrain_unit(unit) for unit in self.units(cells)]
+            self._triangles = parts[0] if len(parts) == 1 else merge_constrained(parts)
+        return self._triangles
+
+    def tessellate_unit(self, unit: Cells) -> Tessellation:
+        """The exact tessellation of one unit of work."""
+        return tessellate(self._sites, unit, anchors=self._anchors)
+
+    def constrain_unit(self, unit: Cells) -> ConstrainedTriangles:
+        """The constrained triangles of one unit of work; the layer has constraints."""
+        assert self.network is not None
+        return tessellate_constrained(self._sites, self.network, unit, anchors=self._anchors)
+
+    @property
+    def _anchors(self) -> int | None:
+        table = self.table.tessellation
+        return table.anchors if table is not None else None
 
     def units(self, cells: Cells) -> list[Cells]:
         """The rectangles that a tile is tessellated in: one, or quarters of quarters.
