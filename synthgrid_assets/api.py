@@ -15,7 +15,7 @@ import pyarrow as pa
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
-from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.products.catalogue import CONSTRAINT_COLUMNS, products_of
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
 from synthgrid_assets.products.inputs import stored_versions
 from synthgrid_assets.products.sampling import count_bounds
@@ -186,7 +186,9 @@ class Layer:
     def delaunay_table(self, bbox: Bbox) -> pa.Table:
         """The Delaunay triangles whose smallest vertex lies in the box.
 
-        Parameters and errors as for `points_table`; columns ``a, b, c, geometry``.
+        Parameters and errors as for `points_table`; columns ``a, b, c, geometry``. No triangle
+        of a layer with constraints crosses one; ``constraint_ab, constraint_bc,
+        constraint_ca`` then name the feature along each edge, or are null.
         """
         return delaunay_in(self._workshop, bbox)
 
@@ -234,8 +236,12 @@ def _whole(low: float, high: float) -> int | str:
 def _frame(table: pa.Table, crs: str) -> gpd.GeoDataFrame:
     """A GeoDataFrame without the covering column, which only helps file readers."""
     import geopandas as gpd
+    import pandas as pd
     import shapely
 
     geometry = shapely.from_wkb(table["geometry"].to_numpy())
     columns = table.drop_columns(["geometry", "bbox"]).to_pandas()
+    for name in {column.name for column in CONSTRAINT_COLUMNS}.intersection(table.column_names):
+        # as plain integers could not be missing, pandas would make floats of them
+        columns[name] = table[name].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return gpd.GeoDataFrame(columns, geometry=geometry, crs=crs)

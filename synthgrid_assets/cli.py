@@ -56,8 +56,10 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as world.tile=8."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-LayerOption = Annotated[str, typer.Option("--layer", help="Name of a layer.")]
-AssetOption = Annotated[str, typer.Option("--asset", help="points, delaunay, voronoi ...")]
+LayerOption = Annotated[str, typer.Option("--layer", help="Name of a layer, or constraints.")]
+AssetOption = Annotated[
+    str, typer.Option("--asset", help="points, delaunay, voronoi ... or an input of constraints.")
+]
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from synthgrid_assets.products.catalogue import products_of
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.small_world import SMALL, small_spec, write_small_world
+from synthgrid_assets_tests.street_world import write_street_world
 
 PROJECT = Path(__file__).parent.parent
 SYNTHGRID = (sys.executable, "-c", "from synthgrid_assets.cli import main; main()")
@@ -346,6 +347,36 @@ def test_an_export_only_reads_the_data_root(world, made, tmp_path):
     synthgrid("export", world, *selected)
     synthgrid("export", world, *selected, "--set", "world.tile=17", code=1)
     assert stamps() == before
+
+
+def test_constraints_come_along_and_every_command_knows_them(tmp_path):
+    world = write_street_world(tmp_path)
+    chosen = ("--tiles", "0:2,0:2", "--layers", "trees", "--assets", "delaunay", "--json")
+    summary = json.loads(synthgrid("materialize", world, *chosen).stdout)
+    assert summary["passed"]
+    rows = {row["asset"]: row["rows"] for row in summary["assets"]}
+    assert rows["constraints/roads"] > 100
+    assert rows["trees/delaunay"] > 300
+    table = json.loads(synthgrid("status", world, "--json").stdout)
+    (status,) = (row for row in table if row["layer"] == "constraints")
+    assert (status["asset"], status["done"]) == ("roads", 1)
+    assert status["rows"] == rows["constraints/roads"]
+    assert len(digest(world, "constraints", "roads")) == 64
+    target = tmp_path / "roads.geojsons"
+    selected = ("--layer", "constraints", "--asset", "roads", "--out", target)
+    assert synthgrid("export", world, *selected).stdout.startswith(f"{status['rows']:,} rows")
+    assert len(geopandas.read_file(target)) == status["rows"]
+    synthgrid("digest", world, "--layer", "constraints", "--asset", "lanes", code=2)
+    again = json.loads(synthgrid("materialize", world, *chosen).stdout)
+    assert "constraints/roads" not in {row["asset"] for row in again["assets"]}  # it is there
+
+
+def test_a_dry_run_counts_the_triangles_at_streets(tmp_path):
+    world = write_street_world(tmp_path)
+    rows = json.loads(synthgrid("materialize", world, "--dry-run", "--json").stdout)
+    expected = {(row["layer"], row["asset"]): row["rows"] for row in rows}
+    assert expected["trees", "delaunay"] > 1.1 * expected["plain", "delaunay"]
+    assert not (tmp_path / "data" / "town").exists()
 
 
 def test_an_overridden_world_works_in_a_scratch_folder_that_it_names(made, tmp_path):

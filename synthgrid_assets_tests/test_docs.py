@@ -45,7 +45,8 @@ def rows(text):
 
 
 def in_backticks(text):
-    return re.findall(r"`([^`]+)`", text)
+    """Inline code; fenced blocks are left out."""
+    return re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
 
 
 def models_below(annotation):

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from synthgrid_assets.assets.checks import layer_checks
+from synthgrid_assets.assets.constraints import constraints_asset
 from synthgrid_assets.assets.evidence import evidence_assets
 from synthgrid_assets.assets.region_job import region_job
 from synthgrid_assets.assets.resources import DataRoot, Engine
@@ -70,7 +71,7 @@ def _world(path: Path, spec: WorldSpec) -> dg.Definitions:
         assets=[
             world_asset(name, path, []),
             tiles_asset(spec),
-            *(surface_asset(spec, source) for source in spec.inputs),
+            *(_input_asset(spec, made) for made in spec.made_inputs),
             *(asset for layer in layers for asset in layer_assets(spec, layer)),
             *(layer_index(spec, layer) for layer in layers),
             *(asset for layer in layers for asset in evidence_assets(spec, layer)),
@@ -80,6 +81,11 @@ def _world(path: Path, spec: WorldSpec) -> dg.Definitions:
             *(check for layer in layers for check in layer_checks(spec, layer)),
         ],
     )
+
+
+def _input_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
+    make = surface_asset if name in spec.inputs else constraints_asset
+    return make(spec, name)
 
 
 def _mistaken(name: str, path: Path, problems: list[Problem]) -> dg.Definitions:

@@ -33,6 +33,7 @@ CLAIMS = {
     "neighbours_follow_the_law": "Nearest neighbours and empty space are as the law's G and F say.",
     "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
     "triangles_are_delaunay": "No point lies inside a triangle's circumcircle. Exact.",
+    "constraints_are_edges": "Constraints run along edges of triangles that name them. Exact.",
     "cells_cover_the_tile": "Neighbouring cells share their borders, areas add up. Exact.",
     "neighbours_are_mutual": "Neighbours inside a tile name each other, equally far. Exact.",
     "triangles_join_across_tiles": "The tiles' triangles together are one triangulation: none "
@@ -61,7 +62,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
         name=f"{spec.world.name}__{layer}__{product.noun}__region_checks",
         specs=[
             dg.AssetCheckSpec(name, asset=key, description=CLAIMS[name])
-            for name in check_names(product)
+            for name in check_names(product, spec.layers[layer])
         ],
         can_subset=True,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from synthgrid_assets.assets.keys import common, layer_key, surface_key
+from synthgrid_assets.assets.keys import common, input_key, layer_key
 from synthgrid_assets.assets.metadata import picture_metadata, tests_table
 from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.catalogue import POINTS, products_of
@@ -72,7 +72,7 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=layer_key(world, layer, "baseline"),
-        deps=[surface_key(world, name) for name in input_names(spec, layer)],
+        deps=[input_key(world, name) for name in input_names(spec, layer)],
         description=f"The same layer in {TWINS} twin worlds, each with keys of its own: points, "
         "pairs, nearest neighbours and empty space of one window. Made once per version of the "
         "layer; tiles, regions and the quality report are compared with it.",

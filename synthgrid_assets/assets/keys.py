@@ -9,6 +9,8 @@ from typing import Any
 
 import dagster as dg
 
+from synthgrid_assets.products.inputs import asset_path
+
 OWNERS = ["team:spatial-data"]
 
 
@@ -22,9 +24,9 @@ def world_key(world: str) -> dg.AssetKey:
     return dg.AssetKey([world, "world"])
 
 
-def surface_key(world: str, name: str) -> dg.AssetKey:
-    """Key of an input as it lies on the lattice."""
-    return dg.AssetKey([world, "surface", name])
+def input_key(world: str, name: str) -> dg.AssetKey:
+    """Key of an input as it lies on the lattice: ``land``, or ``constraints/roads``."""
+    return dg.AssetKey(asset_path(world, name).split("/"))
 
 
 def layer_key(world: str, layer: str, noun: str) -> dg.AssetKey:

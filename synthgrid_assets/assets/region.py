@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgrid_assets.assets.keys import layer_key, surface_key, tiles_key, world_key
+from synthgrid_assets.assets.keys import input_key, layer_key, tiles_key, world_key
 from synthgrid_assets.assets.runs import RegionRequest
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.products.catalogue import products_of
 from synthgrid_assets.products.inputs import missing_inputs
 from synthgrid_assets.products.region import tiles_in
-from synthgrid_assets.products.versions import input_names
+from synthgrid_assets.products.versions import read_inputs
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -86,13 +86,13 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
 def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionRequest:
     """The run that a choice asks for.
 
-    The world file, tiles and tile indexes come along, and surfaces not made yet.
+    The world file, tiles and tile indexes come along, and inputs not made yet.
     """
     world, products = spec.world.name, chosen_products(spec, choice)
     keys = [world_key(world), tiles_key(world)]
-    needed = {name for layer in products for name in input_names(spec, layer)}
+    needed = {name for layer, nouns in products.items() for name in read_inputs(spec, layer, nouns)}
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
-    keys += [surface_key(world, name) for name in unmade]
+    keys += [input_key(world, name) for name in unmade]
     for layer, nouns in products.items():
         keys += [layer_key(world, layer, noun) for noun in (*nouns, TILE_INDEX, *_evidence(choice))]
     return RegionRequest(

@@ -6,7 +6,7 @@ are kept (`storage.surfaces`).
 
 import dagster as dg
 
-from synthgrid_assets.assets.keys import common, surface_key
+from synthgrid_assets.assets.keys import common, input_key
 from synthgrid_assets.assets.metadata import picture_metadata
 from synthgrid_assets.assets.resources import DataRoot
 from synthgrid_assets.products.inputs import input_version, make_input
@@ -20,7 +20,7 @@ def surface_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
     is_raster = not isinstance(spec.inputs[name], VectorInput)
 
     @dg.asset(
-        key=surface_key(world, name),
+        key=input_key(world, name),
         description="The relative intensity as integer thresholds on a pixel grid, made once."
         if is_raster
         else "The features as integer vertices on the lattice, made once.",

@@ -10,17 +10,28 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from synthgrid_assets.assets.keys import common, layer_key, surface_key, tiles_key
+from synthgrid_assets.assets.keys import common, input_key, layer_key, tiles_key
 from synthgrid_assets.assets.metadata import column_metadata, receipt_metadata, tests_table
 from synthgrid_assets.assets.partitions import tile_partitions
 from synthgrid_assets.assets.region import step_name
 from synthgrid_assets.assets.resources import DataRoot, Engine
 from synthgrid_assets.assets.tile_events import TileEvents, TileResult, tile_check
 from synthgrid_assets.errors import EngineError
-from synthgrid_assets.products.catalogue import Product, columns_of, products_of
+from synthgrid_assets.products.catalogue import (
+    Product,
+    columns_of,
+    description_of,
+    products_of,
+    tests_of,
+)
 from synthgrid_assets.products.inputs import require_made
 from synthgrid_assets.products.making import TileFailed, TileMade, make_tiles
-from synthgrid_assets.products.versions import asset_version, input_names
+from synthgrid_assets.products.versions import (
+    asset_version,
+    input_names,
+    network_names,
+    read_inputs,
+)
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
@@ -52,7 +63,10 @@ def _family_assets(
     @dg.multi_asset(
         name=step_name(world, layer, family),
         specs=[_spec(spec, layer, product) for product in products],
-        check_specs=[_check(keys[product.noun], product, partitions) for product in products],
+        check_specs=[
+            _check(keys[product.noun], tests_of(product, spec.layers[layer]), partitions)
+            for product in products
+        ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=len(products) > 1,
@@ -75,7 +89,9 @@ def _make(
     chosen: dict[str, dg.AssetKey],
 ) -> Iterator[Any]:
     """Events of each tile as it is committed; then the step's end or its failure."""
-    require_made(dict(workshop.job.inputs), workshop.spec.world.name)
+    read = read_inputs(workshop.spec, workshop.layer, chosen)
+    made = {name: version for name, version in workshop.job.inputs if name in read}
+    require_made(made, workshop.spec.world.name)
     tiling = workshop.spec.world.tiling
     tiles = [tiling.from_key(str(key)) for key in context.partition_keys]
     events = TileEvents(context)
@@ -124,13 +140,15 @@ def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
     world, table = spec.world.name, spec.layers[layer]
     if product.noun == "points":
         inputs = input_names(spec, layer)
-        upstream = [tiles_key(world), *(surface_key(world, name) for name in inputs)]
+        upstream = [tiles_key(world), *(input_key(world, name) for name in inputs)]
     else:
-        upstream = [layer_key(world, layer, "points")]
+        networks = network_names(spec, layer, [product.noun])
+        points = layer_key(world, layer, "points")
+        upstream = [points, *(input_key(world, name) for name in networks)]
     return dg.AssetSpec(
         layer_key(world, layer, product.noun),
         deps=upstream,
-        description=product.description,
+        description=description_of(product, table),
         code_version=asset_version(spec, layer, product).code_version,
         kinds=set(product.kinds),
         metadata=column_metadata(columns_of(product, table), layer_key(world, layer, "points")),
@@ -139,7 +157,6 @@ def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
 
 
 def _check(
-    key: dg.AssetKey, product: Product, partitions: dg.MultiPartitionsDefinition
+    key: dg.AssetKey, tests: tuple[str, ...], partitions: dg.MultiPartitionsDefinition
 ) -> dg.AssetCheckSpec:
-    tests = ", ".join(product.tests)
-    return tile_check(key, partitions, f"The tile passes its tests: {tests}.")
+    return tile_check(key, partitions, f"The tile passes its tests: {', '.join(tests)}.")

@@ -25,9 +25,9 @@ def points_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
 
 def delaunay_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
     """The Delaunay triangles whose smallest vertex lies in a half-open box."""
-    tessellation = workshop.tessellation(workshop.lattice.cells_of(bbox))
-    x, y = tessellation.triangle_xy[:, 0], tessellation.triangle_xy[:, 1]
-    table = delaunay_table(workshop, tessellation)
+    found = workshop.triangles(workshop.lattice.cells_of(bbox))
+    x, y = found.triangle_xy[:, 0], found.triangle_xy[:, 1]
+    table = delaunay_table(workshop, found)
     return table.filter(pa.array(_inside(workshop, bbox, x, y)))
 
 

@@ -97,6 +97,16 @@ DELAUNAY = Product(
     ),
     ("triangles_are_delaunay",),
 )
+CONSTRAINTS_TEST = "constraints_are_edges"
+CONSTRAINT_COLUMNS = tuple(
+    Column(
+        f"constraint_{edge}",
+        "int64",
+        f"Constraint along the edge {edge[0]}-{edge[1]}: number of the feature in the file, from "
+        "0; null where there is none.",
+    )
+    for edge in ("ab", "bc", "ca")
+)
 VORONOI = Product(
     "voronoi",
     "tessellation",
@@ -175,7 +185,9 @@ def products_of(layer: LayerTable) -> tuple[Product, ...]:
 
 
 def columns_of(product: Product, layer: LayerTable) -> tuple[Column, ...]:
-    """The product's columns, with the layer's marks in place."""
+    """The product's columns, with the layer's marks and constraints in place."""
+    if _is_constrained(product, layer):
+        return (*product.columns[:3], *CONSTRAINT_COLUMNS, *product.columns[3:])
     if product is not POINTS:
         return product.columns
     marks = tuple(
@@ -191,3 +203,24 @@ def columns_of(product: Product, layer: LayerTable) -> tuple[Column, ...]:
         labels = "Layer that the point comes from."
         marks = (Column("source", "dictionary<string>", labels), *marks)
     return (*product.columns[:3], *marks, *product.columns[3:])
+
+
+def description_of(product: Product, layer: LayerTable) -> str:
+    """The product's description, with the layer's constraints."""
+    if not _is_constrained(product, layer):
+        return product.description
+    return (
+        "Constrained Delaunay triangles whose smallest vertex lies in the tile: none crosses a "
+        f"constraint of `{layer.network}`, whose nodes are vertices with bit 62 set in their ids. "
+        "The union of all tiles is the constrained triangulation of everything."
+    )
+
+
+def tests_of(product: Product, layer: LayerTable) -> tuple[str, ...]:
+    """What is tested on each tile of the product, with the layer's constraints."""
+    own = (CONSTRAINTS_TEST,) if _is_constrained(product, layer) else ()
+    return (*product.tests, *own)
+
+
+def _is_constrained(product: Product, layer: LayerTable) -> bool:
+    return product is DELAUNAY and layer.network is not None

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from synthgrid_assets.products.catalogue import products_of
-from synthgrid_assets.products.inputs import UNMADE, stored_versions
-from synthgrid_assets.products.versions import input_names, realisation
+from synthgrid_assets.products.inputs import UNMADE, asset_path, stored_versions
+from synthgrid_assets.products.versions import read_inputs, realisation
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import version_hash
@@ -48,10 +48,14 @@ def dataset_id(spec: WorldSpec, data_versions: Mapping[str, str]) -> str | None:
 def told_dataset_id(spec: WorldSpec, layout: Layout) -> str:
     """The dataset id, or what has to be made before it is known, for a person."""
     versions = stored_versions(spec, layout)
-    unmade = ", ".join(f"{spec.world.name}/surface/{name}" for name in _unmade(spec, versions))
-    return dataset_id(spec, versions) or f"known after materialising {unmade}"
+    unmade = ", ".join(asset_path(spec.world.name, name) for name in _unmade(spec, versions))
+    return dataset_id(spec, versions) or f"known once {unmade} has been materialised"
 
 
 def _unmade(spec: WorldSpec, data_versions: Mapping[str, str]) -> list[str]:
-    read = {name for layer in spec.layers for name in input_names(spec, layer)}
+    read = {
+        name
+        for layer, table in spec.layers.items()
+        for name in read_inputs(spec, layer, [product.noun for product in products_of(table)])
+    }
     return sorted(name for name in read if data_versions[name].startswith(UNMADE))

@@ -81,6 +81,8 @@ def _expected_rows(workshop: Workshop, noun: str, tile: Tile) -> float:
     if noun == "counts_release":
         return float(len(blocks_owned_by(tile.cells, workshop.spec.world.tiling.extent)))
     points = sum(count_bounds(workshop.sampler, Cells(*tile.cells))) / 2
+    if noun == "delaunay" and workshop.network is not None:
+        points += workshop.network(Cells(*tile.cells)).x.size
     return {"delaunay": 2, "cell_neighbours": 6}.get(noun, 1) * points
 
 

@@ -1,7 +1,10 @@
 """A world's inputs as its layers read them: stored where made, else from their sources.
 
-Belongs here: from an input's table to a surface or mask, and its versions. Not here: how
-pixels and rings come about (`world`) and are kept (`storage.surfaces`).
+Belongs here: from an input's name to a surface, mask, paths or network, and its versions. Not
+here: how they come about (`world`, `tessellation`) and are kept (`storage`).
+
+An input's name is that of its table, or ``constraints/`` and that, where its lines are read as
+a network of constraints (`WorldSpec.made_inputs`).
 """
 
 from __future__ import annotations
@@ -12,33 +15,43 @@ from pathlib import Path
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.paths import (
-    PathsRecord,
-    find_paths,
-    load_paths,
-    paths_picture,
-    store_paths,
+from synthgrid_assets.storage.networks import (
+    NetworkRecord,
+    StoredNetwork,
+    find_network,
+    network_picture,
+    network_with,
+    store_network,
 )
 from synthgrid_assets.storage.surfaces import (
-    MaskRecord,
     StoredSurface,
     SurfaceRecord,
-    find_mask,
     find_surface,
-    load_mask,
-    mask_picture,
-    store_mask,
     store_surface,
     surface_picture,
 )
+from synthgrid_assets.storage.vertices import (
+    MASK,
+    PATHS,
+    VerticesRecord,
+    find_vertices,
+    load_vertices,
+    mask_picture,
+    paths_picture,
+    store_vertices,
+)
+from synthgrid_assets.tessellation import constraints
+from synthgrid_assets.tessellation.constraints import NetworkSource, planar_network
 from synthgrid_assets.world.declared_surfaces import DeclaredSurface
 from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
 from synthgrid_assets.world.lattice import CELL_LIMIT, Cells
+from synthgrid_assets.world.lines import LineSource
 from synthgrid_assets.world.masks import Mask, MaskSource
 from synthgrid_assets.world.paths import Paths, PathSource, vector_source
 from synthgrid_assets.world.rasters import RasterSource
-from synthgrid_assets.world.spec import RasterInput, WorldSpec
+from synthgrid_assets.world.spec import NETWORKS, RasterInput, VectorInput, WorldSpec
 from synthgrid_assets.world.surfaces import ComputedSurface, SourceSurface, Surface
+from synthgrid_assets.world.versions import version_hash
 from synthgrid_assets.world.zarr_rasters import ZarrSource
 
 MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos reach
@@ -46,21 +59,26 @@ EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
 MAX_INSPECTED = 1 << 24  # pixels: seconds of work
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
 
+Source = ComputedSurface | MaskSource | PathSource | LineSource
+Record = SurfaceRecord | VerticesRecord | NetworkRecord
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """The surfaces, masks and paths that a layer reads.
+    """The surfaces, masks, paths and networks that a layer reads.
 
     Parameters
     ----------
     surfaces : dict of str to Surface
     masks : dict of str to Mask
     paths : dict of str to Paths
+    networks : dict of str to NetworkSource
     """
 
     surfaces: dict[str, Surface] = field(default_factory=dict)
     masks: dict[str, Mask] = field(default_factory=dict)
     paths: dict[str, Paths] = field(default_factory=dict)
+    networks: dict[str, NetworkSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class InputMade:
     picture: bytes
 
 
-def source_of(spec: WorldSpec, name: str) -> ComputedSurface | MaskSource | PathSource:
+def source_of(spec: WorldSpec, name: str) -> Source:
     """The source behind an input.
 
     Raises
@@ -93,7 +111,10 @@ def source_of(spec: WorldSpec, name: str) -> ComputedSurface | MaskSource | Path
         If the file is missing or cannot be used, or a declared surface exceeds its
         maximum; the message says where and what to do.
     """
-    table, lattice = spec.inputs[name], spec.world.lattice
+    network, _, named = name.rpartition("/")
+    table, lattice = spec.inputs[named], spec.world.lattice
+    if network and isinstance(table, VectorInput):
+        return LineSource(table.vector, table.layer)
     if isinstance(table, ConstantInput):
         return DeclaredSurface(lattice, table.field, table.maximum)
     if isinstance(table, GradientInput):
@@ -156,14 +177,14 @@ def input_version(spec: WorldSpec, name: str) -> str:
 
 
 def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
-    """Make an input's surface, mask or paths, unless it is there already.
+    """Make an input's surface, mask, paths or network, unless it is there already.
 
     Raises
     ------
     SpecError
         If a value of the source cannot be used, with its place, or nothing would be kept.
     """
-    source, folder = source_of(spec, name), layout.surface(spec.world.name, name)
+    source, folder = source_of(spec, name), _folder(spec, name, layout)
     lattice, extent = spec.world.lattice, spec.world.tiling.extent
     if isinstance(source, ComputedSurface):
         surface = store_surface(folder, source, _stored_cells(spec))
@@ -176,21 +197,23 @@ def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
         }
         thresholds = StoredSurface(surface.path, source).thresholds(extent)
         return InputMade(surface.data_version, surface.path, facts, surface_picture(thresholds))
-    if isinstance(source, PathSource):
-        paths = source.load(lattice)
-        kept = store_paths(folder, paths, source.code_version(lattice))
-        facts = {"points": kept.points, "lines": kept.lines, "vertices": kept.vertices}
-        return InputMade(kept.data_version, kept.path, facts, paths_picture(paths, extent))
-    mask = source.load(lattice)
-    _refuse_empty(source, mask, spec)
-    stored = store_mask(folder, mask, source.code_version(lattice))
-    facts = {"polygons": stored.polygons, "rings": stored.rings, "vertices": stored.vertices}
-    return InputMade(stored.data_version, stored.path, facts, mask_picture(mask, extent))
+    version = _code_version(spec, source)
+    if isinstance(source, LineSource):
+        network = planar_network(source.load(lattice).segments)
+        made = store_network(folder, network, lattice, version)
+        facts = {"lines": made.lines, "nodes": made.nodes, "edges": made.edges}
+        return InputMade(made.data_version, made.path, facts, network_picture(network, extent))
+    found = source.load(lattice)
+    if isinstance(source, MaskSource) and isinstance(found, Mask):
+        _refuse_empty(source, found, spec)
+    drawn = mask_picture(found, extent) if isinstance(found, Mask) else paths_picture(found, extent)
+    stored = store_vertices(folder, found, version)
+    return InputMade(stored.data_version, stored.path, {**stored.counts}, drawn)
 
 
 def stored_versions(spec: WorldSpec, layout: Layout) -> dict[str, str]:
     """Data version of each input as it is stored now; a stand-in where it has to be made."""
-    return {name: _data_version(spec, name, layout) for name in spec.inputs}
+    return {name: _data_version(spec, name, layout) for name in spec.made_inputs}
 
 
 def missing_inputs(spec: WorldSpec, layout: Layout, names: Iterable[str]) -> list[str]:
@@ -208,8 +231,19 @@ def require_made(inputs: Mapping[str, str], world: str) -> None:
     """
     unmade = [name for name, version in inputs.items() if version.startswith(UNMADE)]
     if unmade:
-        assets = ", ".join(f"{world}/surface/{name}" for name in unmade)
+        assets = ", ".join(asset_path(world, name) for name in unmade)
         raise StorageError(f"not made yet, or made from an older input: materialise {assets} first")
+
+
+def asset_path(world: str, name: str) -> str:
+    """The key of an input's asset, for a person.
+
+    Examples
+    --------
+    >>> asset_path("riverton", "land"), asset_path("riverton", "constraints/roads")
+    ('riverton/surface/land', 'riverton/constraints/roads')
+    """
+    return f"{world}/{name}" if name.startswith(f"{NETWORKS}/") else f"{world}/surface/{name}"
 
 
 def open_inputs(
@@ -219,15 +253,37 @@ def open_inputs(
     inputs, lattice = Inputs(), spec.world.lattice
     for name in names:
         source = source_of(spec, name)
+        if isinstance(source, LineSource):
+            inputs.networks[name] = _open_network(spec, name, layout, versions[name])
+            continue
         found = _find(spec, name, layout, source)
         stored = found if found is not None and found.data_version == versions[name] else None
         if isinstance(source, ComputedSurface):
             inputs.surfaces[name] = StoredSurface(stored.path, source) if stored else source
-        elif isinstance(source, PathSource):
-            inputs.paths[name] = load_paths(stored.path) if stored else source.load(lattice)
+            continue
+        vertices = load_vertices(stored.path) if stored else source.load(lattice)
+        if isinstance(vertices, Mask):
+            inputs.masks[name] = vertices
         else:
-            inputs.masks[name] = load_mask(stored.path) if stored else source.load(lattice)
+            inputs.paths[name] = vertices
     return inputs
+
+
+def find_input(spec: WorldSpec, name: str, layout: Layout) -> Record | None:
+    """What is stored of an input, if it is there as its source is now."""
+    return _find(spec, name, layout, source_of(spec, name))
+
+
+def _open_network(spec: WorldSpec, name: str, layout: Layout, version: str) -> NetworkSource:
+    """The network with exactly these edges; from its lines if it has not been made yet."""
+    source = source_of(spec, name)
+    if version.startswith(UNMADE) and isinstance(source, LineSource):
+        return planar_network(source.load(spec.world.lattice).segments).within
+    stored = network_with(_folder(spec, name, layout), version)
+    if stored is None:
+        asset = asset_path(spec.world.name, name)
+        raise StorageError(f"the network {version[:12]} of {asset} is gone; materialise it again")
+    return StoredNetwork(stored.path).within
 
 
 def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
@@ -236,24 +292,30 @@ def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
     return f"{UNMADE}{_code_version(spec, source)}" if found is None else found.data_version
 
 
-def _code_version(spec: WorldSpec, source: ComputedSurface | MaskSource | PathSource) -> str:
+def _code_version(spec: WorldSpec, source: Source) -> str:
     if isinstance(source, ComputedSurface):
         return source.code_version
+    if isinstance(source, LineSource):
+        described = source.describe(spec.world.lattice)
+        return version_hash(["constraints", constraints.ALGORITHM_VERSION, described])
     return source.code_version(spec.world.lattice)
 
 
-def _find(
-    spec: WorldSpec,
-    name: str,
-    layout: Layout,
-    source: ComputedSurface | MaskSource | PathSource,
-) -> SurfaceRecord | MaskRecord | PathsRecord | None:
+def _find(spec: WorldSpec, name: str, layout: Layout, source: Source) -> Record | None:
     """The stored input, if it is there as its source is now."""
-    folder = layout.surface(spec.world.name, name)
+    folder = _folder(spec, name, layout)
     if isinstance(source, ComputedSurface):
         return find_surface(folder, source, _stored_cells(spec))
-    find = find_paths if isinstance(source, PathSource) else find_mask
-    return find(folder, source.code_version(spec.world.lattice))
+    version = _code_version(spec, source)
+    if isinstance(source, LineSource):
+        return find_network(folder, version)
+    return find_vertices(folder, MASK if isinstance(source, MaskSource) else PATHS, version)
+
+
+def _folder(spec: WorldSpec, name: str, layout: Layout) -> Path:
+    network, _, named = name.rpartition("/")
+    place = layout.network if network else layout.surface
+    return place(spec.world.name, named)
 
 
 def _stored_cells(spec: WorldSpec) -> Cells:

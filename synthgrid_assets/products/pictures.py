@@ -32,6 +32,7 @@ COLOURS = {
     "faint": "#aab6c2",
     "inside": "#d3e5f5",
     "crossing": "#f7d5ae",
+    "constraint": "#c2185b",
 }
 INDEX = {name: number for number, name in enumerate(COLOURS)}
 
@@ -90,6 +91,11 @@ class Canvas:
                 self._draw.line(flat[start:end], fill=INDEX[outline])
             else:
                 self._draw.polygon(flat[start:end], fill=fill, outline=INDEX[outline])
+
+    def lines(self, ends: NDArray[np.float64], colour: str) -> None:
+        """Straight lines from and to positions, shape (n, 2, 2)."""
+        for line in self.pixels(ends.reshape(-1, 2)).reshape(-1, 4).tolist():
+            self._draw.line(line, fill=INDEX[colour], width=2)
 
     def dots(self, xy: NDArray[np.float64], colour: str, radius: int) -> None:
         """Points as diamonds of pixels; with a radius of 0 as single ones."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.superposition import SuperpositionLaw
-from synthgrid_assets.products.catalogue import Product
+from synthgrid_assets.products.catalogue import Product, tests_of
 from synthgrid_assets.products.committed import committed_tiles
 from synthgrid_assets.products.joined_tiles import JOIN_TESTS, join_tiles
 from synthgrid_assets.products.region_evidence import RegionEvidence
@@ -37,6 +37,7 @@ from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.world.spec import LayerTable
 
 REGION_TESTS = {
     "points": (
@@ -83,9 +84,10 @@ class RegionCheck:
         return replace(self, verdict=both)
 
 
-def check_names(product: Product) -> tuple[str, ...]:
-    """The named checks of a product: its tiles' tests, and those of regions alone."""
-    return tuple(dict.fromkeys((*product.tests, *REGION_TESTS.get(product.noun, ()))))
+def check_names(product: Product, layer: LayerTable) -> tuple[str, ...]:
+    """The named checks of a layer's product: its tiles' tests, and those of regions alone."""
+    names = (*tests_of(product, layer), *REGION_TESTS.get(product.noun, ()))
+    return tuple(dict.fromkeys(names))
 
 
 def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
@@ -111,9 +113,10 @@ def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck
 
 
 def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
-    tiles, failed = 0, dict.fromkeys(product.tests, 0)
-    failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in product.tests}
-    suspicious: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in product.tests}
+    tests = tests_of(product, workshop.table)
+    tiles, failed = 0, dict.fromkeys(tests, 0)
+    failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
+    suspicious: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
     for receipt in committed_tiles(journal, workshop, product.noun):
         tiles += 1
         for verdict in receipt.verdicts:
@@ -137,7 +140,7 @@ def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[
             tuple(failing[test]),
             tuple(suspicious[test][:MAX_FAILING]),
         )
-        for test in product.tests
+        for test in tests
     }
 
 

@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.products.catalogue import products_of
 from synthgrid_assets.products.committed import committed_tiles
+from synthgrid_assets.products.inputs import asset_path, find_input
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
-from synthgrid_assets.storage.export import export_tiles
+from synthgrid_assets.storage.export import export_file, export_tiles
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.manifest import write_tile_index
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.storage.networks import NetworkRecord
+from synthgrid_assets.world.spec import NETWORKS, WorldSpec, network_of
 
 
 def open_workshop(spec: WorldSpec, root: Path, layer: str, noun: str) -> Workshop:
@@ -36,14 +39,44 @@ def open_workshop(spec: WorldSpec, root: Path, layer: str, noun: str) -> Worksho
     return workshop
 
 
+def open_network(spec: WorldSpec, root: Path, name: str) -> NetworkRecord:
+    """The stored network of a world's input, by the input's name.
+
+    Raises
+    ------
+    SpecError
+        If no layer has the input as constraints.
+    StorageError
+        If it has not been made from the file as it is now.
+    """
+    wanted = network_of(name)
+    known = [made.rpartition("/")[2] for made in spec.made_inputs if made not in spec.inputs]
+    if wanted not in spec.made_inputs:
+        raise SpecError(f"no layer has the input {name!r} as constraints; {known}")
+    record = find_input(spec, wanted, Layout(root))
+    if not isinstance(record, NetworkRecord):
+        asset = asset_path(spec.world.name, wanted)
+        raise StorageError(f"{asset} is not made in {root}; materialise it first")
+    return record
+
+
 def region_digest(spec: WorldSpec, root: Path, layer: str, noun: str) -> str:
-    """Content digest of all tiles of an asset, the same for any tiling.
+    """Content digest of all tiles of an asset, or of a network; the same for any tiling.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    root : Path
+    layer, noun : str
+        A layer and its product, or ``constraints`` and the name of an input.
 
     Raises
     ------
     StorageError
         If tiles are missing; a digest of a part would compare with nothing.
     """
+    if layer == NETWORKS:
+        return open_network(spec, root, noun).data_version
     workshop = open_workshop(spec, root, layer, noun)
     tiles = len(spec.world.tiling)
     with Journal(workshop.layout) as journal:
@@ -95,13 +128,17 @@ class Exported(NamedTuple):
 def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, target: Path) -> Exported:
     """Merge an asset's committed tiles into one file; the data root is only read.
 
+    Parameters as for `region_digest`: a network is one file already, in another format here.
+
     Raises
     ------
     SpecError
         If the file's extension is not known, or the asset is no table.
     StorageError
-        If no tile is committed.
+        If no tile is committed, or the network has not been made.
     """
+    if layer == NETWORKS:
+        return Exported(export_file(open_network(spec, root, noun).path, target), 1, 1)
     workshop = open_workshop(spec, root, layer, noun)
     if noun == "density":
         raise SpecError("density is a Zarr array: read it with xarray, or export points")
@@ -118,16 +155,35 @@ def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, target: Pat
 
 
 def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
-    """One row per asset: tiles done, stale and failed, rows and disk.
+    """One row per network and per asset: tiles done, stale and failed, rows and disk.
 
     A tile is stale when an earlier realisation of it is committed and the current one is
     not; it has failed when a check on it fails.
     """
-    return [
+    networks = [_network_status(spec, root, name) for name in spec.made_inputs if "/" in name]
+    return networks + [
         _asset_status(Workshop.of(spec, layer, root), product.noun)
         for layer, table in spec.layers.items()
         for product in products_of(table)
     ]
+
+
+def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
+    """The row of a network, which is one file: stale if one of an earlier file is there."""
+    group, _, named = name.rpartition("/")
+    record = find_input(spec, name, Layout(root))
+    made = isinstance(record, NetworkRecord)
+    earlier = any(Layout(root).network(spec.world.name, named).glob("*.parquet"))
+    return {
+        "layer": group,
+        "asset": named,
+        "tiles": 1,
+        "done": int(made),
+        "stale": int(earlier and not made),
+        "failed": 0,
+        "rows": record.edges if isinstance(record, NetworkRecord) else 0,
+        "MB": round(record.path.stat().st_size / 1e6, 2) if record is not None else 0.0,
+    }
 
 
 def _asset_status(workshop: Workshop, noun: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.products.pictures import INDEX, Box, Canvas
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
+from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets.world.tiling import Tile
@@ -24,6 +25,8 @@ LEGIBLE = 400  # sites of a tile that is shown whole; of a fuller one, a corner 
 ENLARGED = 120  # sites that such a corner holds
 AROUND = 0.3  # what is shown beyond the tile's border, as a part of what is shown of the tile
 MOST_AROUND = 4000  # sites expected in view beyond which what surrounds the tile is left out
+
+Rows = Tessellation | ConstrainedTriangles
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,12 @@ class Rings:
     high: NDArray[np.float64]
 
     @classmethod
-    def of(cls, tessellation: Tessellation, noun: str) -> Rings:
+    def of(cls, rows: Rows, noun: str) -> Rings:
         """The rows of a product."""
-        if noun == "voronoi":
-            xy, offsets = tessellation.ring / VERTEX_SCALE, tessellation.ring_offsets
+        if noun == "voronoi" and isinstance(rows, Tessellation):
+            xy, offsets = rows.ring / VERTEX_SCALE, rows.ring_offsets
         else:
-            corners = tessellation.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
+            corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
             xy = corners.reshape(-1, 2).astype(np.float64)
             offsets = 4 * np.arange(len(corners) + 1)
         if offsets.size == 1:
@@ -124,8 +127,9 @@ class Rings:
 def tessellation_picture(workshop: Workshop, tile: Tile, noun: str) -> bytes:
     """A PNG of a tile's triangles or cells, its border, and the shaded halo around it.
 
-    Rows that cross the border have a colour of their own. Faint, around them: the rows of
-    other tiles that they touch, and the sites that had to be known to prove all this.
+    Rows that cross the border have a colour of their own, and so have constraints. Faint,
+    around them: the rows of other tiles that they touch, and the sites that had to be known
+    to prove all this.
 
     Parameters
     ----------
@@ -135,43 +139,58 @@ def tessellation_picture(workshop: Workshop, tile: Tile, noun: str) -> bytes:
         ``delaunay`` or ``voronoi``.
     """
     own = workshop.tessellation(tile.cells)
+    made = _rows(workshop, tile.cells, noun)
     view, border = view_of(own), _box(own.cells)
     canvas = Canvas(view.box, side=SIDE, margin=0)
-    canvas.box(_box(own.loaded), fill="halo")
+    canvas.box(_box(made.loaded), fill="halo")
     canvas.box(border, fill="paper")
-    around = _around(workshop, view, own)
+    around = _around(workshop, view, own, noun)
     if around is not None:
         rings = Rings.of(around, noun)
         rings = rings.take(_touching(around, own, noun) & rings.meets(view.box))
         canvas.shapes(rings.xy, rings.offsets, "faint")
         canvas.dots(_sites(around), "faint", radius=1)
-    rings = Rings.of(own, noun)
+    rings = Rings.of(made, noun)
     crossing, shown = rings.leaves(border), rings.meets(view.box)
     fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
     rings = rings.take(shown)
     canvas.shapes(rings.xy, rings.offsets, "line", fills)
+    if isinstance(made, ConstrainedTriangles):
+        canvas.lines(_constraints(made), "constraint")
     canvas.dots(_sites(own), "ink", radius=1)
     canvas.box(border, outline="frame")
-    part = f"; {view.part}" if view.part else f"; halo {own.halo} cells"
+    part = f"; {view.part}" if view.part else f"; halo {made.halo} cells"
     return canvas.png(f"{crossing.size:,} rows, {int(crossing.sum()):,} cross the border{part}")
 
 
-def _around(workshop: Workshop, view: View, own: Tessellation) -> Tessellation | None:
-    """The tessellation of all that is in view; None where it would cost more than it shows."""
+def _rows(workshop: Workshop, cells: Cells, noun: str) -> Rows:
+    """What a product's rows of some cells are made from."""
+    return workshop.triangles(cells) if noun == "delaunay" else workshop.tessellation(cells)
+
+
+def _around(workshop: Workshop, view: View, own: Tessellation, noun: str) -> Rows | None:
+    """The rows of all that is in view; None where they would cost more than they show."""
     if len(own) * view.cells.area > MOST_AROUND * own.cells.area:
         return None
     try:
-        return workshop.tessellation(view.cells)
+        return _rows(workshop, view.cells, noun)
     except GeometryError:  # a void beyond the tile, which itself needs no halo so wide
         return None
 
 
-def _touching(around: Tessellation, own: Tessellation, noun: str) -> NDArray[np.bool_]:
+def _touching(around: Rows, own: Tessellation, noun: str) -> NDArray[np.bool_]:
     """Which rows of other tiles share a border with those of the tile."""
-    if noun == "voronoi":
+    if noun == "voronoi" and isinstance(around, Tessellation):
         return np.isin(around.site_id, own.neighbour) & ~np.isin(around.site_id, own.site_id)
     mine = np.isin(around.triangles, own.site_id)
     return mine.any(axis=1) & ~mine[:, 0]
+
+
+def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:
+    """Both ends of the triangles' edges along constraints, shape (n, 2, 2), in quanta."""
+    corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]].astype(np.float64)
+    triangle, edge = np.nonzero(rows.constraint >= 0)
+    return np.stack((corners[triangle, edge], corners[triangle, edge + 1]), axis=1)
 
 
 def _box(cells: Cells) -> Box:
@@ -179,5 +198,8 @@ def _box(cells: Cells) -> Box:
     return west, south, east, north
 
 
-def _sites(tessellation: Tessellation) -> NDArray[np.float64]:
-    return np.column_stack((tessellation.x, tessellation.y)).astype(np.float64)
+def _sites(rows: Rows) -> NDArray[np.float64]:
+    """The sites of cells, or the corners of triangles."""
+    if isinstance(rows, ConstrainedTriangles):
+        return rows.triangle_xy.reshape(-1, 2).astype(np.float64)
+    return np.column_stack((rows.x, rows.y)).astype(np.float64)

@@ -10,29 +10,36 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.products.catalogue import CONSTRAINT_COLUMNS, CONSTRAINTS_TEST
 from synthgrid_assets.products.rows import TileRows
 from synthgrid_assets.products.workshop import Workshop
 from synthgrid_assets.statistics.verdict import Verdict
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.geoparquet import plain_table, polygon_table
 from synthgrid_assets.tessellation.cell_verification import cell_faults
+from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
+from synthgrid_assets.tessellation.constraint_verification import constraint_faults
 from synthgrid_assets.tessellation.contiguity import CellNeighbours, neighbours
-from synthgrid_assets.tessellation.faults import CellFaults, TriangleFaults
+from synthgrid_assets.tessellation.faults import CellFaults, ConstraintFaults, TriangleFaults
 from synthgrid_assets.tessellation.polygons import ring_metres, triangle_metres
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.tessellation.verification import triangle_faults
-from synthgrid_assets.world.lattice import CELL_BITS
+from synthgrid_assets.world.lattice import CELL_BITS, Cells
 from synthgrid_assets.world.tiling import Tile
+
+Triangles = Tessellation | ConstrainedTriangles
 
 
 def make_delaunay(workshop: Workshop, tile: Tile) -> TileRows:
-    """The triangles whose smallest vertex lies in the tile."""
-    tessellation = workshop.tessellation(tile.cells)
-    return TileRows(
-        delaunay_table(workshop, tessellation),
-        _delaunay_digest(tessellation),
-        facts=_facts(tessellation),
-    )
+    """The triangles whose smallest vertex lies in the tile, with the layer's constraints."""
+    found = workshop.triangles(tile.cells)
+    facts: tuple[tuple[str, int], ...]
+    if isinstance(found, Tessellation):
+        facts = _facts(found)
+    else:
+        on_a_line = int((found.constraint >= 0).any(axis=1).sum())
+        facts = (("halo_cells", found.halo), ("triangles_at_constraints", on_a_line))
+    return TileRows(delaunay_table(workshop, found), _delaunay_digest(found), facts=facts)
 
 
 def make_voronoi(workshop: Workshop, tile: Tile) -> TileRows:
@@ -45,12 +52,21 @@ def make_voronoi(workshop: Workshop, tile: Tile) -> TileRows:
     )
 
 
-def delaunay_table(workshop: Workshop, tessellation: Tessellation) -> pa.Table:
-    """Triangles as a GeoParquet table in the world's CRS."""
-    a, b, c = tessellation.triangles.T
+def delaunay_table(workshop: Workshop, found: Triangles) -> pa.Table:
+    """Triangles as a GeoParquet table in the world's CRS.
+
+    Those of a layer with constraints have a column for each edge: the number of the feature
+    that runs along it, or null.
+    """
+    columns = dict(zip("abc", found.triangles.T, strict=True))
+    if isinstance(found, ConstrainedTriangles):
+        columns |= {
+            column.name: pa.array(along, mask=along < 0)
+            for column, along in zip(CONSTRAINT_COLUMNS, found.constraint.T, strict=True)
+        }
     return polygon_table(
-        {"a": a, "b": b, "c": c},
-        *triangle_metres(tessellation, workshop.lattice),
+        columns,
+        *triangle_metres(found.triangle_xy, workshop.lattice),
         crs=workshop.lattice.crs,
         facts=workshop.facts("delaunay"),
     )
@@ -103,11 +119,30 @@ def verify_neighbours(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[V
 
 
 def verify_delaunay(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
-    """The test of a tile of triangles: exact predicates, and the ids that were written."""
-    tessellation = workshop.tessellation(tile.cells)
-    faults = triangle_faults(tessellation.triangles, tessellation.triangle_xy, tile.cells)
+    """The tests of a tile of triangles: exact predicates, and the columns that were written."""
+    found = workshop.triangles(tile.cells)
+    ids, xy = found.triangles, found.triangle_xy
     written = np.column_stack([rows[name].to_numpy() for name in "abc"])
-    return (_exact("triangles_are_delaunay", faults, written, tessellation.triangles),)
+    if isinstance(found, Tessellation):
+        faults = triangle_faults(ids, xy, tile.cells)
+        return (_exact("triangles_are_delaunay", faults, written, ids),)
+    faults = triangle_faults(ids, xy, tile.cells, found.constraint)
+    along = [rows[column.name].fill_null(-1).to_numpy() for column in CONSTRAINT_COLUMNS]
+    edge_faults = _constraint_faults(workshop, found)
+    return (
+        _exact("triangles_are_delaunay", faults, written, ids),
+        _exact(CONSTRAINTS_TEST, edge_faults, np.column_stack(along), found.constraint),
+    )
+
+
+def _constraint_faults(workshop: Workshop, found: ConstrainedTriangles) -> ConstraintFaults:
+    """What is wrong between the triangles and the constraints around them."""
+    assert workshop.network is not None  # constrained triangles come from a network
+    if len(found) == 0:
+        return constraint_faults(found.triangle_xy, found.constraint, workshop.network(found.cells))
+    x, y = found.triangle_xy[:, 0::2] >> CELL_BITS, found.triangle_xy[:, 1::2] >> CELL_BITS
+    around = Cells(int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1).grown(1)
+    return constraint_faults(found.triangle_xy, found.constraint, workshop.network(around))
 
 
 def verify_voronoi(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
@@ -121,7 +156,7 @@ def verify_voronoi(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verd
 
 def _exact(
     test: str,
-    faults: TriangleFaults | CellFaults,
+    faults: TriangleFaults | ConstraintFaults | CellFaults,
     written: NDArray[np.int64],
     made: NDArray[np.int64],
 ) -> Verdict:
@@ -130,9 +165,12 @@ def _exact(
     return Verdict.exact(test, faults.total + unwritten, detail)
 
 
-def _delaunay_digest(tessellation: Tessellation) -> int:
-    xy = tessellation.triangle_xy
-    return content_digest("delaunay", xy[:, 0] >> CELL_BITS, xy[:, 1] >> CELL_BITS, [*xy.T])
+def _delaunay_digest(found: Triangles) -> int:
+    xy = found.triangle_xy
+    columns = [*xy.T]
+    if isinstance(found, ConstrainedTriangles):
+        columns += [*found.constraint.T]
+    return content_digest("delaunay", xy[:, 0] >> CELL_BITS, xy[:, 1] >> CELL_BITS, columns)
 
 
 def _voronoi_digest(tessellation: Tessellation) -> int:

@@ -20,9 +20,11 @@ from synthgrid_assets.products.inputs import input_version, inspect_input, sourc
 from synthgrid_assets.products.sampling import build_process
 from synthgrid_assets.products.sound_part import sound_part
 from synthgrid_assets.tessellation.anchors import halo_bound
+from synthgrid_assets.world.lines import LineSource
 from synthgrid_assets.world.marks.table import RESERVED_COLUMNS, mark_mistakes
 from synthgrid_assets.world.paths import PathSource
 from synthgrid_assets.world.spec import (
+    NETWORKS,
     RESERVED_LAYERS,
     SURFACE_INPUTS,
     LayerTable,
@@ -126,16 +128,29 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
         assert spec.world.tiling
     except SpecError as error:
         yield "world.tile", str(error)
-    for name in spec.inputs:
-        try:
-            input_version(spec, name)  # opens the file, and hashes it
-            if contents:
-                inspect_input(spec, name)
-        except SpecError as error:
-            yield f"inputs.{name}", str(error)
+    for name in spec.made_inputs:
+        if name in spec.inputs:
+            try:
+                input_version(spec, name)  # opens the file, and hashes it
+                if contents:
+                    inspect_input(spec, name)
+            except SpecError as error:
+                yield f"inputs.{name}", str(error)
+    yield from _line_mistakes(spec)
     for name, layer in spec.layers.items():
         for key, message in _layer_mistakes(spec, name, layer):
             yield f"layers.{name}{key}", message
+
+
+def _line_mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
+    """What is wrong with the lines of inputs that layers name as constraints."""
+    for name in spec.made_inputs:
+        named = name.removeprefix(f"{NETWORKS}/")
+        if named != name and isinstance(spec.inputs.get(named), VectorInput):
+            source = source_of(spec, name)
+            assert isinstance(source, LineSource)  # the name asks for one
+            for message in source.mistakes(spec.world.lattice):
+                yield f"inputs.{named}", message
 
 
 def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -227,6 +242,7 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
     table = layer.tessellation
     if table is None:
         return
+    yield from _constraint_mistakes(spec, table.constraints)
     if table.anchors is None:
         thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
         if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
@@ -245,3 +261,15 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
             f"{table.anchors}: tile and halo would span {loaded} cells, at most "
             f"{MAX_LOADED_CELLS} fit exact arithmetic; use smaller anchors or a smaller world.tile",
         )
+
+
+def _constraint_mistakes(spec: WorldSpec, name: str | None) -> Iterator[tuple[str, str]]:
+    if name is None or isinstance(spec.inputs.get(name), VectorInput):
+        return
+    fitting = [known for known, table in spec.inputs.items() if isinstance(table, VectorInput)]
+    what = "is not a vector input" if name in spec.inputs else "is no input of this world"
+    yield (
+        ".tessellation.constraints",
+        f"{name!r} {what}; constraints are lines, or polygons whose rings become lines: vector "
+        f"inputs: {fitting}",
+    )

@@ -106,7 +106,8 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
     """What a product of a layer is made of.
 
     Extent, tile and decomposition are no part of it, so they make nothing stale; what
-    stands under ``release`` enters the release alone, a mark the points alone.
+    stands under ``release`` enters the release alone, a mark the points alone, constraints
+    the triangles alone.
     """
     table = spec.layers[layer]
     components = pattern_components(spec, layer)
@@ -118,6 +119,8 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
             own["source"] = list(union.layers)
     elif product in (DELAUNAY, VORONOI, NEIGHBOURS) and table.tessellation is not None:
         own["anchors"] = table.tessellation.anchors
+        if product is DELAUNAY and table.network is not None:
+            own["constraints"] = table.network
     elif product is RELEASE and table.release is not None:
         own |= table.release.model_dump(mode="json")
     return AssetVersion(_base(spec, layer), components, version_hash(own))
@@ -143,6 +146,7 @@ def realisation(
         Data version of each input that the layer reads.
     """
     names = input_names(spec, layer) if product is POINTS else pattern_inputs(spec, layer)
+    names = (*names, *network_names(spec, layer, [product.noun]))
     version = asset_version(spec, layer, product)
     return version.realisation({name: data_versions[name] for name in names})
 
@@ -200,3 +204,14 @@ def input_names(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     """The inputs that the layer's points depend on, with their marks."""
     marks = rasters_of(spec.layers[layer].marks)
     return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *marks)))
+
+
+def network_names(spec: WorldSpec, layer: str, nouns: Iterable[str]) -> tuple[str, ...]:
+    """The networks of constraints that some products of the layer read: triangles alone do."""
+    network = spec.layers[layer].network
+    return (network,) if network is not None and DELAUNAY.noun in nouns else ()
+
+
+def read_inputs(spec: WorldSpec, layer: str, nouns: Iterable[str]) -> tuple[str, ...]:
+    """All inputs that must have been made before some products of the layer can be."""
+    return (*input_names(spec, layer), *network_names(spec, layer, nouns))

@@ -6,10 +6,11 @@ products themselves, and the order of tiles (`engine`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,18 @@ from synthgrid_assets.products.versions import (
     input_names,
     mark_components,
     pattern_realisation,
+    read_inputs,
     realisation,
 )
 from synthgrid_assets.statistics.retention import Retention
 from synthgrid_assets.statistics.superposed import MemberRetention
 from synthgrid_assets.storage.layout import Dataset, Layout
+from synthgrid_assets.tessellation.constrained import (
+    ConstrainedTriangles,
+    merge_constrained,
+    tessellate_constrained,
+)
+from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
@@ -53,7 +61,7 @@ class LayerJob:
     root : str
         Data root.
     inputs : tuple of (str, str)
-        Name and data version of each surface and mask that the layer reads.
+        Name and data version of each input that the layer's products read.
     dataset_id : str or None
         The world's; None while an input of any of its layers has not been made.
     """
@@ -69,7 +77,8 @@ class LayerJob:
         cls, spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
     ) -> LayerJob:
         """The job of a layer, with the data versions of the inputs that it reads."""
-        inputs = tuple((name, data_versions[name]) for name in input_names(spec, layer))
+        nouns = [product.noun for product in products_of(spec.layers[layer])]
+        inputs = tuple((name, data_versions[name]) for name in read_inputs(spec, layer, nouns))
         text = spec.model_dump_json(exclude_defaults=True)
         return cls(text, layer, str(root), inputs, dataset_id(spec, data_versions))
 
@@ -98,6 +107,7 @@ class Workshop:
         self.layout = Layout(Path(job.root))
         self._retention: tuple[Cells, Retention] | None = None
         self._tessellations: list[Tessellation] = []
+        self._triangles: list[ConstrainedTriangles] = []
         self._datasets: dict[str, Dataset] = {}
 
     @classmethod
@@ -126,25 +136,24 @@ class Workshop:
         names = input_names(self.spec, self.layer)
         return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
 
+    @cached_property
+    def network(self) -> NetworkSource | None:
+        """The constraints that the layer's triangles keep, as they were made."""
+        name = self.table.network
+        if name is None:
+            return None
+        return open_inputs(self.spec, [name], self.layout, dict(self.job.inputs)).networks[name]
+
     def tessellation(self, cells: Cells) -> Tessellation:
-        """The exact tessellation of `cells`.
+        """The exact tessellation of `cells`, which knows no constraints.
 
         The last two are kept: products share their tile's, and what their pictures show.
         """
-        kept = [found for found in self._tessellations if found.cells == cells]
-        found = kept[0] if kept else self._tessellated(cells)
-        others = [other for other in self._tessellations if other is not found]
-        self._tessellations = [*others[-1:], found]
-        return found
+        return _recalled(self._tessellations, cells, self._tessellated)
 
     def _tessellated(self, cells: Cells) -> Tessellation:
         parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
         return parts[0] if len(parts) == 1 else self.merge_units(parts)
-
-    def tessellate_unit(self, unit: Cells) -> Tessellation:
-        """The exact tessellation of one rectangle, computed in one go."""
-        table = self.table.tessellation
-        return tessellate(self._sites, unit, anchors=table.anchors if table is not None else None)
 
     def merge_units(self, parts: Sequence[Tessellation]) -> Tessellation:
         """The tessellation of a rectangle from those of rectangles that tile it."""
@@ -153,6 +162,30 @@ class Workshop:
     def keep(self, tessellation: Tessellation | None) -> None:
         """Have `tessellation` answer with this one, made elsewhere; None lets go of any."""
         self._tessellations = [] if tessellation is None else [tessellation]
+
+    def triangles(self, cells: Cells) -> Tessellation | ConstrainedTriangles:
+        """The triangles that `cells` own: with the layer's constraints, where it has some."""
+        if self.network is None:
+            return self.tessellation(cells)
+        return _recalled(self._triangles, cells, self._constrained)
+
+    def _constrained(self, cells: Cells) -> ConstrainedTriangles:
+        parts = [self.constrain_unit(unit) for unit in self.units(cells)]
+        return parts[0] if len(parts) == 1 else merge_constrained(parts)
+
+    def tessellate_unit(self, unit: Cells) -> Tessellation:
+        """The exact tessellation of one unit of work."""
+        return tessellate(self._sites, unit, anchors=self._anchors)
+
+    def constrain_unit(self, unit: Cells) -> ConstrainedTriangles:
+        """The constrained triangles of one unit of work; the layer has constraints."""
+        assert self.network is not None
+        return tessellate_constrained(self._sites, self.network, unit, anchors=self._anchors)
+
+    @property
+    def _anchors(self) -> int | None:
+        table = self.table.tessellation
+        return table.anchors if table is not None else None
 
     def units(self, cells: Cells) -> list[Cells]:
         """The rectangles that a tile is tessellated in: itself, or quarters of quarters.
@@ -243,6 +276,22 @@ class Workshop:
                 self.spec.world.tile,
             )
         return self._datasets[noun]
+
+
+class _OfCells(Protocol):
+    @property
+    def cells(self) -> Cells: ...
+
+
+Made = TypeVar("Made", bound=_OfCells)
+
+
+def _recalled(kept: list[Made], cells: Cells, make: Callable[[Cells], Made]) -> Made:
+    """What was made of `cells`, if it is among the last two kept; else made and kept."""
+    again = [one for one in kept if one.cells == cells]
+    found = again[0] if again else make(cells)
+    kept[:] = [*[one for one in kept if one is not found][-1:], found]
+    return found
 
 
 def _halves(first: int, last: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Export: the committed tiles of a dataset merged into one file, in flat memory.
+"""Export: the committed tiles of a dataset, or one stored file, as one file, in flat memory.
 
 Belongs here: the formats by extension and the stream of rows into each. Not here: rasters.
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +31,28 @@ from synthgrid_assets.storage.manifest import (
     tile_schema,
 )
 
-Write = Callable[[Path, Path, Path], int]
+
+@dataclass(frozen=True)
+class _Rows:
+    """What is exported.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    schema : pyarrow.Schema
+        Of every table; its ``geo`` entry tells the bounds of all rows.
+    tables, along_curve : callables
+        The rows as they are stored, and in the order of the Hilbert curve.
+    """
+
+    name: str
+    schema: pa.Schema
+    tables: Callable[[], Iterator[pa.Table]]
+    along_curve: Callable[[], Iterator[pa.Table]]
+
+
+Write = Callable[[Path, _Rows], int]
 
 
 def export_tiles(root: Path, index: Path, target: Path) -> int:
@@ -59,44 +82,69 @@ def export_tiles(root: Path, index: Path, target: Path) -> int:
     StorageError
         If the index holds no tile, or a file cannot be read or written.
     """
+    write = _writer(target)
+    schema = tile_schema(root, index)
+    tables, along_curve = partial(iter_tiles, root, index), partial(in_curve_order, root, index)
+    if "geometry" in schema.names:
+        geo = canonical_json(_with_bounds(json.loads(schema.metadata[b"geo"]), index))
+        schema = schema.with_metadata({**schema.metadata, b"geo": geo})
+    else:
+        along_curve = tables
+    with committing(target) as file:
+        return write(file, _Rows(str(index), schema, tables, along_curve))
+
+
+def export_file(source: Path, target: Path) -> int:
+    """Write a stored GeoParquet file, whose rows stand along the curve, in another format.
+
+    Parameters and errors as for `export_tiles`, `source` instead of tiles.
+    """
+    write = _writer(target)
+
+    def groups() -> Iterator[pa.Table]:
+        stored = pq.ParquetFile(source)
+        return (stored.read_row_group(group) for group in range(stored.num_row_groups))
+
+    try:
+        schema = pq.read_schema(source)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StorageError(f"cannot read {source}: {error}; make it again") from error
+    with committing(target) as file:
+        return write(file, _Rows(str(source), schema, groups, groups))
+
+
+def _writer(target: Path) -> Write:
     write = _FORMATS.get(target.suffix.lower())
     if write is None:
         raise SpecError(
             f"cannot export to {target}: its extension is {target.suffix!r}, allowed are "
             f"{', '.join(sorted(_FORMATS))}"
         )
-    with committing(target) as file:
-        return write(file, root, index)
+    return write
 
 
-def _geoparquet(file: Path, root: Path, index: Path) -> int:
-    schema = tile_schema(root, index)
-    ordered = "geometry" in schema.names
-    tables = in_curve_order(root, index) if ordered else iter_tiles(root, index)
+def _geoparquet(file: Path, exported: _Rows) -> int:
     rows = 0
-    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-    with open_stream(file, schema) as writer:
-        for table in _regrouped(tables, ROW_GROUP):
+    metadata = exported.schema.metadata or {}
+    with open_stream(file, exported.schema) as writer:
+        for table in _regrouped(exported.along_curve(), ROW_GROUP):
             writer.write_table(table.replace_schema_metadata(None))
             rows += table.num_rows
-        if ordered:
-            geo = _with_bounds(json.loads(metadata["geo"]), index)
-            metadata["geo"] = canonical_json(geo).decode()
-        writer.add_key_value_metadata(metadata)
+        writer.add_key_value_metadata({k.decode(): v.decode() for k, v in metadata.items()})
     return rows
 
 
 def _vector(driver: str, **options: str) -> Write:
     """A writer through one of GDAL's drivers."""
 
-    def write(file: Path, root: Path, index: Path) -> int:
+    def write(file: Path, exported: _Rows) -> int:
         import pyogrio
 
-        schema = tile_schema(root, index)
+        schema = exported.schema
         if "geometry" not in schema.names:
-            raise StorageError(f"{index} has no geometry; export it to .csv or .parquet")
+            raise StorageError(f"{exported.name} has no geometry; export it to .csv or .parquet")
         column = json.loads(schema.metadata[b"geo"])["columns"]["geometry"]
-        counted = _Counted(_flat(table) for table in iter_tiles(root, index))
+        counted = _Counted(_flat(table) for table in exported.tables())
         try:
             pyogrio.write_arrow(
                 pa.RecordBatchReader.from_batches(_flat(schema.empty_table()).schema, counted),
@@ -117,10 +165,10 @@ def _vector(driver: str, **options: str) -> Write:
     return write
 
 
-def _csv(file: Path, root: Path, index: Path) -> int:
+def _csv(file: Path, exported: _Rows) -> int:
     rows = 0
-    tables = (_texts(_without_bbox(table)) for table in iter_tiles(root, index))
-    schema = _texts(_without_bbox(tile_schema(root, index).empty_table())).schema
+    tables = (_texts(_without_bbox(table)) for table in exported.tables())
+    schema = _texts(_without_bbox(exported.schema.empty_table())).schema
     with pa.csv.CSVWriter(file, schema) as writer:
         for table in tables:
             writer.write_table(table)

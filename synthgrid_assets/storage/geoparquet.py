@@ -27,7 +27,10 @@ ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
 POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
-_POLYGON, _POINT = 3, 1
+_SEGMENT_WKB = np.dtype(
+    [("order", "u1"), ("type", "<u4"), ("vertices", "<u4"), ("ends", "<f8", (2, 2))]
+)
+_POLYGON, _LINE, _POINT = 3, 2, 1
 
 
 def point_table(
@@ -70,6 +73,44 @@ def point_table(
     records["order"], records["type"], records["xy"] = 1, _POINT, xy
     ends = np.arange(len(xy) + 1, dtype=np.int64) * POINT_WKB.itemsize
     return _table(columns, _binary(records.view(np.uint8), ends), xy, xy, None, crs, facts, "Point")
+
+
+def segment_table(
+    columns: Mapping[str, Any],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    *,
+    crs: str,
+    facts: Mapping[str, str],
+) -> pa.Table:
+    """A GeoParquet table of straight lines between two points.
+
+    Parameters
+    ----------
+    columns, crs, facts
+        As for `point_table`.
+    start, end : ndarray of float64, shape (n, 2)
+        CRS coordinates.
+
+    Raises
+    ------
+    GeometryError
+        If a coordinate is not finite or numbers of rows differ.
+
+    Examples
+    --------
+    >>> a, b = np.array([[1.0, 4.0]]), np.array([[3.0, 2.0]])
+    >>> table_bbox(segment_table({}, a, b, crs="EPSG:32633", facts={}))
+    (1.0, 2.0, 3.0, 4.0)
+    """
+    ends = np.stack((start, end), axis=1).astype(np.float64) + 0.0
+    _check_finite(ends.reshape(-1, 2))
+    records = np.empty(len(ends), _SEGMENT_WKB)
+    records["order"], records["type"], records["vertices"], records["ends"] = 1, _LINE, 2, ends
+    offsets = np.arange(len(ends) + 1, dtype=np.int64) * _SEGMENT_WKB.itemsize
+    geometry = _binary(records.view(np.uint8), offsets)
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    return _table(columns, geometry, low, high, None, crs, facts, "LineString")
 
 
 def polygon_table(

@@ -17,6 +17,7 @@ from synthgrid_assets.world.tiling import Tile
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 UNITS = ".units-"  # and a version: folder of a layer's work units
+NETWORKS = "constraints"  # folder of its networks of constraints
 SURFACES = "surface"  # folder of a world's surfaces, named as their asset keys are
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _REALISATION = re.compile(rf"[0-9a-f]{{{REALISATION_DIGITS},}}")
@@ -137,6 +138,12 @@ class Layout:
         check_name("world", world)
         check_name("surface", name)
         return self.root / world / SURFACES / name
+
+    def network(self, world: str, name: str) -> Path:
+        """Folder of a world's network of constraints, made from one of its inputs."""
+        check_name("world", world)
+        check_name("input", name)
+        return self.root / world / NETWORKS / name
 
     def relative(self, path: Path) -> str:
         """`path` as the journal keeps it: relative to the root, with forward slashes."""

@@ -1,20 +1,18 @@
-"""Surfaces and masks on disk: made once for a world, complete or absent, never overwritten.
+"""Surfaces on disk: made once for a world, complete or absent, never overwritten.
 
 Belongs here: storing, finding, reading and picturing them, and their records. Not here: how
-thresholds and rings come about (`world`), the Zarr blocks (`threshold_blocks`).
+thresholds come about (`world`), the Zarr blocks (`threshold_blocks`), masks (`vertices`).
 
 A surface's store lies in ``<folder>/<code version>/<west>_<south>_<east>_<north>.zarr`` (the
-cells of its blocks), a mask's file in ``<folder>/<code version>.parquet``: a changed input, and
-a grown extent, get a new place.
+cells of its blocks): a changed input, and a grown extent, get a new place.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.storage.commit import commit_bytes, committing
+from synthgrid_assets.storage.commit import committing
 from synthgrid_assets.storage.threshold_blocks import (
     BlockGrid,
     blocks_digest,
@@ -34,18 +32,15 @@ from synthgrid_assets.storage.threshold_blocks import (
     write_blocks,
 )
 from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.masks import Mask, MaskLike
 from synthgrid_assets.world.surfaces import (
     BlockSurface,
     ComputedSurface,
     retention_of,
-    thresholds_of,
 )
 
 MAX_PIXELS = 1 << 31  # a quarter of an hour of work on one core, 8 GiB uncompressed
 PICTURE_SIDE = 128  # pixels; without compression a picture would hold 16 kB
-_VERSION_DIGITS = 12  # hex digits of a code version that stand in paths
-_DIGEST_BYTES = 16
+VERSION_DIGITS = 12  # hex digits of a code version that stand in paths
 
 
 @dataclass(frozen=True)
@@ -82,30 +77,6 @@ class SurfaceRecord:
     path: Path
 
 
-@dataclass(frozen=True)
-class MaskRecord:
-    """What is known of a stored mask.
-
-    Parameters
-    ----------
-    data_version : str
-        Digest of the integer rings.
-    code_version : str
-        Hash of what the mask was made from.
-    polygons, rings, vertices : int
-        How many are stored.
-    path : Path
-        The Parquet file.
-    """
-
-    data_version: str
-    code_version: str
-    polygons: int
-    rings: int
-    vertices: int
-    path: Path
-
-
 def store_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> SurfaceRecord:
     """Compute and store a surface over `cells`, unless it is there already.
 
@@ -127,7 +98,7 @@ def store_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> Surfa
     begun = time.perf_counter()
     code_version = surface.code_version
     grid = BlockGrid.covering(cells.check(), surface.pixels_per_cell)
-    path = folder / code_version[:_VERSION_DIGITS] / grid.name
+    path = folder / code_version[:VERSION_DIGITS] / grid.name
     if path.is_dir():
         return surface_record(path)
     if grid.pixels > MAX_PIXELS:
@@ -155,7 +126,7 @@ def store_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> Surfa
 def find_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> SurfaceRecord | None:
     """The record of a surface that `store_surface` would not make again, if there is one."""
     grid = BlockGrid.covering(cells.check(), surface.pixels_per_cell)
-    path = folder / surface.code_version[:_VERSION_DIGITS] / grid.name
+    path = folder / surface.code_version[:VERSION_DIGITS] / grid.name
     return surface_record(path) if path.is_dir() else None
 
 
@@ -224,100 +195,6 @@ class StoredSurface(BlockSurface):
         return bool(digest.hexdigest() == self.record.data_version)
 
 
-def store_mask(folder: Path, mask: Mask, code_version: str) -> MaskRecord:
-    """Store a mask's rings, unless they are there already.
-
-    Parameters
-    ----------
-    folder : Path
-        The mask's folder (`Layout.surface`).
-    mask : Mask
-    code_version : str
-        `MaskSource.code_version`.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = folder / f"{code_version[:_VERSION_DIGITS]}.parquet"
-    if path.is_file():
-        return mask_record(path)
-    record = MaskRecord(
-        data_version=_mask_digest(mask),
-        code_version=code_version,
-        polygons=int(mask.polygon_of_ring[-1]) + 1,
-        rings=mask.polygon_of_ring.size,
-        vertices=mask.x.size,
-        path=path,
-    )
-    facts = {name: value for name, value in asdict(record).items() if name != "path"}
-    offsets = pa.array(mask.ring_starts.astype(np.int32))
-    table = pa.table(
-        {
-            "polygon": pa.array(mask.polygon_of_ring),
-            "x_q": pa.ListArray.from_arrays(offsets, pa.array(mask.x)),
-            "y_q": pa.ListArray.from_arrays(offsets, pa.array(mask.y)),
-        },
-        metadata={"mask": json.dumps(facts)},
-    )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    commit_bytes(path, buffer.getvalue())
-    return record
-
-
-def find_mask(folder: Path, code_version: str) -> MaskRecord | None:
-    """The record of a stored mask, if there is one of this code version."""
-    path = folder / f"{code_version[:_VERSION_DIGITS]}.parquet"
-    return mask_record(path) if path.is_file() else None
-
-
-def mask_record(path: Path) -> MaskRecord:
-    """The record in a mask's file.
-
-    Raises
-    ------
-    StorageError
-        If there is no stored mask at `path`.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        facts = json.loads(pq.read_schema(path).metadata[b"mask"])
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is no stored mask ({error!r}); materialise it again") from error
-    return MaskRecord(**facts, path=path)
-
-
-def load_mask(path: Path) -> Mask:
-    """The mask that `store_mask` stored, vertex for vertex.
-
-    Raises
-    ------
-    StorageError
-        If there is no stored mask at `path`, or its rings don't have the recorded digest.
-    """
-    import pyarrow.parquet as pq
-
-    record = mask_record(path)
-    table = pq.read_table(path).combine_chunks()
-    x, y = (table[name].chunk(0) for name in ("x_q", "y_q"))
-    mask = Mask(
-        x.flatten().to_numpy(),
-        y.flatten().to_numpy(),
-        x.offsets.to_numpy().astype(np.int64),
-        table["polygon"].to_numpy(),
-    )
-    if _mask_digest(mask) != record.data_version:
-        raise StorageError(f"{path} is damaged: its rings lack the recorded digest; remove it")
-    return mask
-
-
 def surface_picture(thresholds: NDArray[np.uint32]) -> bytes:
     """A grey PNG of a surface, north up, white where every point is kept; under 20 kB.
 
@@ -342,16 +219,3 @@ def surface_picture(thresholds: NDArray[np.uint32]) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
-
-
-def mask_picture(mask: MaskLike, cells: Cells) -> bytes:
-    """A grey PNG of a mask, north up, white inside; under 20 kB."""
-    return surface_picture(thresholds_of(mask.coverage(cells), 1.0))
-
-
-def _mask_digest(mask: Mask) -> str:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, person=b"synthgrid.mask")
-    for values in (mask.polygon_of_ring, mask.ring_starts, mask.x, mask.y):
-        digest.update(np.array([values.size], "<i8").tobytes())
-        digest.update(values.astype("<i8").tobytes())
-    return digest.hexdigest()

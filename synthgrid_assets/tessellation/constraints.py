@@ -24,10 +24,11 @@ from synthgrid_assets.world.lattice import (
     MAX_POINTS_PER_CELL,
     SPECIAL_ID,
     Cells,
-    Lattice,
     point_ids,
 )
 
+ALGORITHM_VERSION = 1  # raised when the same lines give another network
+MAX_CUTS = 5_000_000  # at borders of cells: a minute on one core
 _ANCHOR_PLACE = MAX_POINTS_PER_CELL - 1  # no node may take an anchor's place
 
 
@@ -84,33 +85,6 @@ class ConstraintNetwork:
 NetworkSource = Callable[[Cells], ConstraintNetwork]
 
 
-def snapped(
-    lines: Sequence[NDArray[np.float64]], ids: Sequence[int], lattice: Lattice
-) -> list[list[tuple[int, int]]]:
-    """Polylines in quanta of polylines in CRS coordinates.
-
-    Parameters
-    ----------
-    lines : sequence of ndarray of float64, each of shape (k, 2)
-    ids : sequence of int
-        For messages only.
-    lattice : Lattice
-
-    Raises
-    ------
-    GeometryError
-        If a coordinate is not finite or out of the lattice's range; names the constraint.
-    """
-    found = []
-    for line, name in zip(lines, ids, strict=True):
-        try:
-            x, y = lattice.quanta(np.asarray(line)[:, 0], np.asarray(line)[:, 1])
-        except GeometryError as error:
-            raise GeometryError(f"constraint {name}: {error}") from error
-        found.append(list(zip(x.tolist(), y.tolist(), strict=True)))
-    return found
-
-
 def constraint_network(
     lines: Sequence[Sequence[tuple[int, int]]], ids: Sequence[int]
 ) -> ConstraintNetwork:
@@ -132,10 +106,28 @@ def constraint_network(
     SpecError
         If a line has no length or an id is negative.
     GeometryError
-        If a cell holds more nodes than ids, or cuts do not settle.
+        As for `planar_network`.
     """
-    segments = split_at_cells(_segments(lines, ids))
-    segments = noded(segments)
+    return planar_network(_segments(lines, ids))
+
+
+def planar_network(segments: NDArray[np.int64]) -> ConstraintNetwork:
+    """The planar network of the segments of polylines, as for `constraint_network`.
+
+    Parameters
+    ----------
+    segments : ndarray of int64, shape (s, 5)
+        Rows ``ax, ay, bx, by, id`` in quanta, a lexicographically before b, ids
+        non-negative.
+
+    Raises
+    ------
+    GeometryError
+        If a cell holds more nodes than ids, cuts do not settle, or there would be more than
+        `MAX_CUTS`.
+    """
+    _check_cuts(segments)
+    segments = noded(split_at_cells(segments))
     ends = np.concatenate((segments[:, 0:2], segments[:, 2:4]))
     points, number = np.unique(ends, axis=0, return_inverse=True)
     order = canonical_order(points[:, 0], points[:, 1])
@@ -148,6 +140,19 @@ def constraint_network(
     first = np.ones(tail.size, np.bool_)  # of several along one edge the smallest id
     first[1:] = (np.diff(tail) != 0) | (np.diff(head) != 0)
     return ConstraintNetwork(x, y, _node_ids(x, y), tail[first], head[first], name[first])
+
+
+def _check_cuts(segments: NDArray[np.int64]) -> None:
+    """Refuse lines that run across more cells than memory holds, before the work."""
+    cell = segments[:, :4] >> CELL_BITS
+    cuts = np.abs(cell[:, 2] - cell[:, 0]) + np.abs(cell[:, 3] - cell[:, 1])
+    if cuts.sum() > MAX_CUTS:
+        worst = int(segments[np.argmax(cuts), 4])
+        raise GeometryError(
+            f"constraints run across {int(cuts.sum()):,} borders of cells, {int(cuts.max()):,} of "
+            f"them in one segment of constraint {worst}; at most {MAX_CUTS:,} are cut: clip the "
+            "lines to the surroundings of the world, or use larger cells"
+        )
 
 
 def _segments(lines: Sequence[Sequence[tuple[int, int]]], ids: Sequence[int]) -> NDArray[np.int64]:

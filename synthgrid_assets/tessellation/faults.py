@@ -59,6 +59,29 @@ class TriangleFaults(_Faults):
 
 
 @dataclass(frozen=True)
+class ConstraintFaults(_Faults):
+    """How many edges break what a constrained triangulation claims of its constraints.
+
+    Parameters
+    ----------
+    crossed : int
+        Pairs of a constraint's edge and a triangle through whose interior it runs.
+    unnamed : int
+        Edges of triangles along a constraint that don't carry its id.
+    invented : int
+        Edges of triangles that carry an id and lie along no constraint.
+    absent : int
+        Corners with triangles of their own at which a constraint goes on and none of these
+        triangles has an edge along it.
+    """
+
+    crossed: int
+    unnamed: int
+    invented: int
+    absent: int
+
+
+@dataclass(frozen=True)
 class CellFaults(_Faults):
     """How many Voronoi cells or edges break what the tessellation claims.
 

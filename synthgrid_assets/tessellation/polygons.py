@@ -45,18 +45,24 @@ def ring_metres(
 
 
 def triangle_metres(
-    tessellation: Tessellation, lattice: Lattice
+    triangle_xy: NDArray[np.int64], lattice: Lattice
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Delaunay triangles as closed rings in CRS coordinates.
+    """Triangles as closed rings in CRS coordinates.
+
+    Parameters
+    ----------
+    triangle_xy : ndarray of int64, shape (t, 6)
+        Corners in quanta.
+    lattice : Lattice
 
     Returns
     -------
     coordinates : ndarray of float64, shape (4 t, 2)
     offsets : ndarray of int64, shape (t + 1,)
     """
-    corners = tessellation.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]].reshape(-1, 2)
+    corners = triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]].reshape(-1, 2)
     x, y = lattice.metres(corners[:, 0], corners[:, 1])
-    return np.stack((x, y), axis=1), np.arange(len(tessellation.triangles) + 1) * 4
+    return np.stack((x, y), axis=1), np.arange(len(triangle_xy) + 1) * 4
 
 
 def polygons(coordinates: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[Any]:

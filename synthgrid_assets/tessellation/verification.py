@@ -97,7 +97,7 @@ def numbered(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.i
     return numbers
 
 
-def _order(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+def _order(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
     """A permutation that sorts by y, then x: by one key where both fit into it."""
     if len(positions):
         low, high = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()

@@ -19,11 +19,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.lattice import CELL, Cells, Lattice
-from synthgrid_assets.world.projection import Projection
-from synthgrid_assets.world.rasters import file_digest
 from synthgrid_assets.world.rings import Edges, index_edges, inside, touched
+from synthgrid_assets.world.vector_files import VectorFile
 from synthgrid_assets.world.versions import version_hash
 
 ALGORITHM_VERSION = 1
@@ -189,15 +188,7 @@ class MaskSource:
     def describe(self, lattice: Lattice) -> dict[str, Any]:
         """Everything that decides the mask, as JSON values."""
         crs = self._read().crs.to_wkt()
-        parts = sorted(self.path.parent.glob(f"{self.path.stem}.*"))  # .shp, .shx, .dbf, .prj
-        files = parts if self.path.suffix.lower() == ".shp" else [self.path]
-        return {
-            "algorithm": ALGORITHM_VERSION,
-            "lattice": [lattice.crs, list(lattice.origin), lattice.cell],
-            "files": [file_digest(path) for path in files],
-            "layer": self.layer,
-            **Projection(crs, lattice.crs).describe(),
-        }
+        return {"algorithm": ALGORITHM_VERSION, **self._file.describe(lattice, crs)}
 
     def code_version(self, lattice: Lattice) -> str:
         """Hash of `describe`: equal versions have equal masks."""
@@ -213,38 +204,20 @@ class MaskSource:
             not a valid polygon, or a vertex cannot be placed on the lattice.
         """
         frame = self._read()
-        projection = Projection(frame.crs.to_wkt(), lattice.crs)
         parts = shapely.get_parts(frame.geometry.to_numpy())
         rings, polygon = shapely.get_rings(parts, return_index=True)
         coordinates, ring = shapely.get_coordinates(rings, return_index=True)
-        try:
-            x, y = lattice.quanta(*projection(*coordinates.T))
-        except GeometryError as error:
-            raise SpecError(
-                f"{self.path}: a vertex cannot be placed on the world's lattice ({error}); "
-                "clip the file to the surroundings of the world"
-            ) from error
+        x, y = self._file.on_lattice(coordinates, frame.crs, lattice)
         starts = np.searchsorted(ring, np.arange(rings.size + 1)).astype(np.int64)
         return Mask(x, y, starts, polygon.astype(np.int64))
 
+    @property
+    def _file(self) -> VectorFile:
+        return VectorFile(self.path, self.layer)
+
     def _read(self) -> Any:
         """The features, all of them valid polygons."""
-        import geopandas
-        from pyogrio.errors import DataLayerError, DataSourceError
-
-        if not self.path.exists():
-            raise SpecError(f"{self.path}: no such vector file; check the input's `vector` path")
-        try:
-            frame = geopandas.read_file(self.path, layer=self.layer, engine="pyogrio")
-        except (DataSourceError, DataLayerError, ValueError) as error:
-            raise SpecError(f"{self.path}: cannot be read as a vector file: {error}") from error
-        if not isinstance(frame, geopandas.GeoDataFrame) or len(frame) == 0:
-            raise SpecError(f"{self.path}: holds no feature with a geometry; give polygons")
-        if frame.crs is None:
-            raise SpecError(
-                f"{self.path}: no coordinate reference system; declare it, for example with "
-                "GeoDataFrame.set_crs or `ogr2ogr -a_srs EPSG:4326`"
-            )
+        frame = self._file.read()
         self._check(frame.geometry.to_numpy())
         return frame
 

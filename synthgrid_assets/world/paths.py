@@ -18,10 +18,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.lattice import Lattice
 from synthgrid_assets.world.masks import MaskSource
-from synthgrid_assets.world.projection import Projection
+from synthgrid_assets.world.vector_files import VectorFile
 from synthgrid_assets.world.versions import version_hash
 
 ALGORITHM_VERSION = 1
@@ -79,8 +79,9 @@ class PathSource:
 
     def code_version(self, lattice: Lattice) -> str:
         """Hash of everything that decides the paths: equal versions have equal paths."""
-        described = _PathFile(self.path, self.layer).describe(lattice)
-        return version_hash(["paths", ALGORITHM_VERSION, described])
+        described = self._file.describe(lattice, self._read().crs.to_wkt())
+        # the 1 is in every version that was ever hashed
+        return version_hash(["paths", ALGORITHM_VERSION, {"algorithm": 1, **described}])
 
     def load(self, lattice: Lattice) -> Paths:
         """The paths on a lattice.
@@ -91,29 +92,20 @@ class PathSource:
             If the file is missing or unreadable, has no CRS or no feature, a feature has
             another geometry, or a vertex cannot be placed on the lattice.
         """
-        frame = _PathFile(self.path, self.layer).read()
+        frame = self._read()
         parts = shapely.get_parts(frame.geometry.to_numpy())
         coordinates, part = shapely.get_coordinates(parts, return_index=True)
-        projection = Projection(frame.crs.to_wkt(), lattice.crs)
-        try:
-            x, y = lattice.quanta(*projection(*coordinates.T))
-        except GeometryError as error:
-            raise SpecError(
-                f"{self.path}: a vertex cannot be placed on the world's lattice ({error}); "
-                "clip the file to the surroundings of the world"
-            ) from error
+        x, y = self._file.on_lattice(coordinates, frame.crs, lattice)
         return Paths(x, y, np.searchsorted(part, np.arange(parts.size + 1)).astype(np.int64))
 
+    @property
+    def _file(self) -> VectorFile:
+        return VectorFile(self.path, self.layer)
 
-class _PathFile(MaskSource):
-    """The same file rules as for polygons, with other geometries."""
-
-    def read(self) -> Any:
+    def _read(self) -> Any:
         """The features, all of them points or lines."""
-        return self._read()
-
-    def _check(self, geometry: NDArray[np.object_]) -> None:
-        for number, shape in enumerate(geometry):
+        frame = self._file.read()
+        for number, shape in enumerate(frame.geometry.to_numpy()):
             if shape is None or shape.is_empty:
                 raise SpecError(
                     f"{self.path}: feature {number} has no geometry; remove it or give a point or "
@@ -124,6 +116,7 @@ class _PathFile(MaskSource):
                     f"{self.path}: feature {number} is a {shape.geom_type} among points or lines; "
                     "keep polygons in a file of their own"
                 )
+        return frame
 
 
 def vector_source(path: Path, layer: str | None) -> MaskSource | PathSource:

@@ -18,7 +18,8 @@ from synthgrid_assets.world.tables import Model, one_key_of
 from synthgrid_assets.world.tiling import MAX_SIDE, Tiling
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
-RESERVED_LAYERS = frozenset({"surface", "tiles", "world"})
+NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with
+RESERVED_LAYERS = frozenset({"surface", "tiles", "world", NETWORKS})
 Name = Annotated[str, Field(pattern=NAME)]
 CellIndex = Annotated[int, Field(strict=True, ge=-CELL_LIMIT, le=CELL_LIMIT)]
 
@@ -127,8 +128,9 @@ class VectorInput(Model):
     Parameters
     ----------
     vector : Path
-        Any file of polygons (for ``within``), or of points and lines (for ``near``), that
-        pyogrio reads, relative to the world file.
+        Any file of polygons (for ``within``), of points and lines (for ``near``), or of
+        lines and polygons (for ``constraints``), that pyogrio reads, relative to the world
+        file.
     layer : str or None
         Layer of a file with several.
     """
@@ -180,18 +182,33 @@ class NearTable(Model):
 
 
 class TessellationTable(Model):
-    """``[layers.NAME.tessellation]``: which tessellations the layer has."""
+    """``[layers.NAME.tessellation]``: which tessellations the layer has.
+
+    Parameters
+    ----------
+    delaunay, voronoi, neighbours : bool
+    anchors : int or None
+        Side in cells of the empty squares that get a site.
+    constraints : str or None
+        The vector input whose lines no triangle crosses; cells know nothing of them.
+    """
 
     delaunay: bool = True
     voronoi: bool = True
     neighbours: bool = False
     anchors: Annotated[int, Field(strict=True, ge=1, le=44)] | None = None
+    constraints: str | None = None
 
     @model_validator(mode="after")
     def _something(self) -> TessellationTable:
         if not (self.delaunay or self.voronoi or self.neighbours):
             raise ValueError(
                 "asks for nothing; set delaunay, voronoi or neighbours to true, or drop the table"
+            )
+        if self.constraints is not None and not self.delaunay:
+            raise ValueError(
+                "has constraints and no triangles to keep them; set delaunay to true, or drop "
+                "constraints"
             )
         return self
 
@@ -234,6 +251,17 @@ class LayerTable(BaseModel):
         """The keys that belong to the process; its registry entry validates them."""
         return dict(self.model_extra or {})
 
+    @property
+    def network(self) -> str | None:
+        """The network that its triangles keep, as ``constraints/roads``."""
+        table = self.tessellation
+        return None if table is None or table.constraints is None else network_of(table.constraints)
+
+
+def network_of(name: str) -> str:
+    """What an input is called where it is read as a network of constraints."""
+    return f"{NETWORKS}/{name}"
+
 
 class WorldSpec(Model):
     """A whole world file.
@@ -255,3 +283,17 @@ class WorldSpec(Model):
         if not layers:
             raise ValueError("a world needs at least one layer")
         return layers
+
+    @property
+    def made_inputs(self) -> tuple[str, ...]:
+        """Each form in which inputs are made for the world, as ``roads, constraints/roads``.
+
+        Layers with the same constraints share one network. An input that is named as
+        constraints alone is made as a network alone.
+        """
+        layers = self.layers.values()
+        networks = dict.fromkeys(layer.network for layer in layers if layer.network is not None)
+        near = {layer.near.input for layer in layers if layer.near is not None}
+        others = near.union(layer.within for layer in layers)
+        plain = [name for name in self.inputs if name in others or network_of(name) not in networks]
+        return (*plain, *networks)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+from shapely import LineString, Point, Polygon
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.products.validation import check_world, load_spec
+from synthgrid_assets_tests.street_world import at, write_lines
 
 GOOD = """
 [world]
@@ -151,6 +153,31 @@ PLANTED = {
         "layers.cafes.tessellation.anchors",
         "256",
     ),
+    "unknown constraints": (
+        "anchors = 16",
+        'anchors = 16\nconstraints = "roads"',
+        "layers.cafes.tessellation.constraints",
+        "'roads' is no input of this world; constraints are lines",
+    ),
+    "constraints of the wrong kind": (
+        "anchors = 16",
+        'anchors = 16\nconstraints = "people"',
+        "layers.cafes.tessellation.constraints",
+        "vector inputs: ['land']",
+    ),
+    "constraints without triangles": (
+        "anchors = 16",
+        'anchors = 16\nconstraints = "land"\ndelaunay = false',
+        "layers.cafes.tessellation",
+        "no triangles to keep them",
+    ),
+    "layer with the name of networks": (
+        "[layers.trees]",
+        '[layers.constraints]\nprocess = "poisson"\npoints_per_km2 = 1\n[layers.trees]',
+        "layers.constraints",
+        "reserved",
+    ),
+    "missing vector": ("land.geojson", "gone.geojson", "inputs.land", "no such vector file"),
     "epsilon 0": ("epsilon = 1.0", "epsilon = 0", "layers.cafes.release.epsilon", "greater than 0"),
 }
 
@@ -197,6 +224,50 @@ def test_each_mistake_gives_one_message_with_file_and_key_path(folder, mistake):
     assert [problem.path for problem in problems] == [key], problems
     assert problems[0].file == str(path)
     assert word in problems[0].message
+
+
+CONSTRAINED = GOOD.replace("anchors = 16", 'anchors = 16\nconstraints = "roads"').replace(
+    "[inputs.people]", '[inputs.roads]\nvector = "roads.gpkg"\n\n[inputs.people]'
+)
+STREET = LineString(at((0, 0), (3, 4)))
+BAD_ROADS = {
+    "points": ([Point(at((1, 1))), Point(at((2, 2)))], "EPSG:32633", ["feature 0 is a Point", "1"]),
+    "no crs": ([STREET], None, ["no coordinate reference system"]),
+    "no length": ([STREET, LineString(at((1, 1), (1, 1)))], "EPSG:32633", ["feature 1 has a line"]),
+    "out of range": ([LineString(at((0, 0), (2**23, 4)))], "EPSG:32633", ["feature 0: a vertex"]),
+    "all at once": (
+        [LineString(at((1, 1), (1, 1))), STREET, LineString(at((0, 0), (2**23, 4))), Point(0, 0)],
+        "EPSG:32633",
+        ["feature 0 has a line", "feature 2: a vertex", "feature 3 is a Point"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_ROADS)
+def test_each_mistake_in_a_file_of_constraints_is_told_by_feature(folder, mistake):
+    shapes, crs, words = BAD_ROADS[mistake]
+    write_lines(folder / "roads.gpkg", shapes, crs)
+    _, problems = check_world(written(folder, CONSTRAINED))
+    assert [problem.path for problem in problems] == ["inputs.roads"] * len(words)
+    for problem, word in zip(problems, words, strict=True):
+        assert "roads.gpkg: " in problem.message
+        assert word in problem.message
+
+
+def test_a_file_of_constraints_is_named_once_however_many_layers_have_it(folder):
+    both = CONSTRAINED.replace(
+        "[layers.trees.marks]",
+        '[layers.trees.tessellation]\nanchors = 16\nconstraints = "roads"\n[layers.trees.marks]',
+    )
+    _, problems = check_world(written(folder, both))
+    assert len(problems) == 1
+    assert "no such vector file" in problems[0].message
+
+
+@pytest.mark.parametrize("shape", [STREET, Polygon(at((0, 0), (3, 4), (0, 4)))])
+def test_lines_and_polygons_are_constraints(folder, shape):
+    write_lines(folder / "roads.gpkg", [shape, STREET], "EPSG:4326")
+    assert check_world(written(folder, CONSTRAINED))[1] == []
 
 
 def test_all_mistakes_are_told_in_one_pass(folder):

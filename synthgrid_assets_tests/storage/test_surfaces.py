@@ -1,4 +1,4 @@
-"""Stored surfaces and masks: complete or absent, equal to their source, readable by others."""
+"""Stored surfaces: complete or absent, equal to their source, readable by others."""
 
 import io
 import multiprocessing
@@ -19,17 +19,12 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.surfaces import (
     StoredSurface,
-    find_mask,
     find_surface,
-    load_mask,
-    mask_picture,
-    store_mask,
     store_surface,
     surface_picture,
     surface_record,
 )
 from synthgrid_assets.world.lattice import Cells, Lattice
-from synthgrid_assets.world.masks import MaskSource
 from synthgrid_assets.world.rasters import RasterSource
 from synthgrid_assets.world.surfaces import SourceSurface
 
@@ -56,8 +51,6 @@ def files(folder):
 def test_an_absent_store_is_named(tmp_path):
     with pytest.raises(StorageError, match="holds no stored surface"):
         surface_record(tmp_path / "none.zarr")
-    with pytest.raises(StorageError, match="is no stored mask"):
-        load_mask(tmp_path / "none.parquet")
 
 
 def test_a_store_of_another_source_is_refused(stored):
@@ -233,28 +226,6 @@ def test_xarray_and_rioxarray_see_the_same_pixels_at_the_same_places(stored):
     np.testing.assert_array_equal(pixels.to_numpy()[::-1], source().thresholds(stored.cells))
 
 
-def test_a_stored_mask_is_the_mask_vertex_for_vertex(tmp_path):
-    outline = MaskSource(BAHAMAS / "outline.geojson")
-    mask, version = outline.load(LATTICE), outline.code_version(LATTICE)
-    assert find_mask(tmp_path, version) is None
-    record = store_mask(tmp_path, mask, version)
-    assert find_mask(tmp_path, version) == record == store_mask(tmp_path, mask, version)
-    assert (record.polygons, record.vertices) == (41, mask.x.size)
-    loaded = load_mask(record.path)
-    for name in ("x", "y", "ring_starts", "polygon_of_ring"):
-        np.testing.assert_array_equal(getattr(loaded, name), getattr(mask, name))
-    np.testing.assert_array_equal(loaded.coverage(EXTENT), mask.coverage(EXTENT))
-
-
-def test_the_masks_data_version_is_that_of_its_rings(tmp_path):
-    outline = MaskSource(BAHAMAS / "outline.geojson")
-    mask = outline.load(LATTICE)
-    record = store_mask(tmp_path, mask, "a" * 32)
-    assert store_mask(tmp_path, mask, "b" * 32).data_version == record.data_version
-    moved = outline.load(Lattice(LATTICE.crs, (750000.0, 2610000.5), 500.0))
-    assert store_mask(tmp_path, moved, "c" * 32).data_version != record.data_version
-
-
 def test_pictures_are_small_and_show_north_up():
     rng = np.random.default_rng(7)
     noise = rng.integers(0, 2**32, (700, 900), np.uint32)
@@ -265,8 +236,3 @@ def test_pictures_are_small_and_show_north_up():
     assert image.shape == (128, 64)
     assert (image[:30, :30] == 255).all()
     assert (image[34:] == 0).all()
-    mask = MaskSource(BAHAMAS / "outline.geojson").load(LATTICE)
-    shown = np.asarray(Image.open(io.BytesIO(mask_picture(mask, Cells(0, 0, 288, 384)))))
-    assert shown.mean() / 255 == pytest.approx(
-        mask.coverage(Cells(0, 0, 288, 384)).mean(), abs=0.01
-    )

@@ -69,16 +69,18 @@ def assert_same_rows(one: ConstrainedTriangles, other: ConstrainedTriangles) -> 
         np.testing.assert_array_equal(getattr(one, field), getattr(other, field), err_msg=field)
 
 
-def plane(name: str):
-    """Triangles of one constrained triangulation of everything, owned by the area."""
-    network = roads()
-    sites = distinct(with_nodes(pattern(name), network.within)(WORLD)).sites
+def at_once(source, network, around: Cells, area: Cells):
+    """Triangles of one constrained triangulation of all that is around, owned by an area.
+
+    Each as the ids of its corners and the constraints along a-b, b-c and c-a.
+    """
+    sites = distinct(with_nodes(source, network.within)(around)).sites
     place = {p: k for k, p in enumerate(zip(sites.x.tolist(), sites.y.tolist(), strict=True))}
     number = np.array([place[p] for p in zip(network.x.tolist(), network.y.tolist(), strict=True)])
     x, y = sites.x - sites.x.min(), sites.y - sites.y.min()
     edges = np.stack((number[network.tail], number[network.head]), axis=1)
     mesh, fixed = constrain(delaunay(x, y), x, y, edges, network.id)
-    inside, rank = sites.inside(AREA), np.argsort(np.lexsort((sites.y, sites.x)))
+    inside, rank = sites.inside(area), np.argsort(np.lexsort((sites.y, sites.x)))
     finite = (mesh.vertices < len(sites)).all(axis=1)
     found = set()
     for corners, along in zip(mesh.vertices[finite].tolist(), fixed[finite].tolist(), strict=True):
@@ -97,7 +99,7 @@ NAMES = ("random", "broken lattice", "clustered", "duplicated", "lattice")
 def test_the_triangles_are_those_of_everything_at_once(name):
     found = whole(name)
     rows = np.concatenate((found.triangles, found.constraint), axis=1).tolist()
-    assert set(map(tuple, rows)) == plane(name)
+    assert set(map(tuple, rows)) == at_once(pattern(name), roads(), WORLD, AREA)
     assert len(rows) == len(set(map(tuple, rows)))
 
 

@@ -15,14 +15,11 @@ from synthgrid_assets.tessellation.constraints import (
     ConstraintNetwork,
     constraint_network,
     is_constraint_node,
-    snapped,
     with_nodes,
 )
 from synthgrid_assets.tessellation.sites import checked, distinct
-from synthgrid_assets.world.lattice import CELL, Cells, Lattice
+from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.tessellation.patterns import cross, pattern, world
-
-LATTICE = Lattice("EPSG:32633", (0.0, 0.0), 64.0)
 
 
 def edges_of(network: ConstraintNetwork):
@@ -61,10 +58,11 @@ def test_a_negative_id_is_refused_because_it_would_mean_no_constraint():
         constraint_network([[(0, 0), (9, 9)]], [-1])
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e12])
-def test_a_coordinate_off_the_lattice_is_refused_by_name(bad):
-    with pytest.raises(GeometryError, match="constraint 5: y coordinate"):
-        snapped([np.array([[0.0, 0.0], [1.0, bad]])], [5], LATTICE)
+def test_lines_across_more_cells_than_memory_holds_are_refused(monkeypatch):
+    with pytest.raises(GeometryError, match=r"8,000,000 of them in one segment of constraint 9;"):
+        constraint_network(
+            [[(0, 0), (5, 9)], [(0, 0), (4_000_000 * CELL, 4_000_000 * CELL)]], [3, 9]
+        )
 
 
 def test_a_cell_with_more_nodes_than_ids_is_refused():
@@ -193,11 +191,6 @@ def test_a_node_on_a_site_is_merged_into_it():
     at = np.flatnonzero(kept.sites.id == site.id[0])[0]
     merged = kept.merged[kept.merged_offsets[at] : kept.merged_offsets[at + 1]]
     assert is_constraint_node(merged).tolist() == [True]
-
-
-def test_metres_are_snapped_to_the_nearest_quantum():
-    found = snapped([np.array([[64.0, -64.0], [0.0, 64.0 / CELL * 2.4]])], [0], LATTICE)
-    assert found == [[(CELL, -CELL), (0, 2)]]
 
 
 def test_the_source_with_nodes_is_canonical():

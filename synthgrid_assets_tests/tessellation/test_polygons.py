@@ -25,7 +25,7 @@ def test_cells_have_their_areas_and_hold_their_sites():
 
 
 def test_triangles_have_their_sites_as_corners():
-    triangles = polygons(*triangle_metres(FOUND, LATTICE))
+    triangles = polygons(*triangle_metres(FOUND.triangle_xy, LATTICE))
     assert len(triangles) == len(FOUND.triangles)
     corners = shapely.get_coordinates(triangles).reshape(-1, 4, 2)
     np.testing.assert_array_equal(corners[:, 3], corners[:, 0])

@@ -1,15 +1,14 @@
-"""Points and lines of a file, vertex for vertex on the lattice, and kept as they were made."""
+"""Points and lines of a file, vertex for vertex on the lattice."""
 
 import geopandas
 import numpy as np
 import pytest
 import shapely
 
-from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.storage.paths import find_paths, load_paths, paths_picture, store_paths
-from synthgrid_assets.world.lattice import CELL, Cells, Lattice
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.world.lattice import CELL, Lattice
 from synthgrid_assets.world.masks import MaskSource
-from synthgrid_assets.world.paths import Paths, PathSource, vector_source
+from synthgrid_assets.world.paths import PathSource, vector_source
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
 BENT = shapely.LineString([(500000, 5400000), (500064, 5400000), (500064, 5400128)])
@@ -62,27 +61,3 @@ def test_vertices_and_segments_are_those_of_the_file(tmp_path):
         [1, 0, 1, 2],
         [2, 1, 3, 1],
     ]
-
-
-def test_stored_paths_come_back_or_are_refused(tmp_path):
-    paths = Paths(np.array([0, 5, 9]), np.array([-1, 2, 2**40]), np.array([0, 1, 3]))
-    record = store_paths(tmp_path, paths, "0" * 32)
-    assert (record.points, record.lines, record.vertices) == (1, 1, 3)
-    assert find_paths(tmp_path, "0" * 32) == record == store_paths(tmp_path, paths, "0" * 32)
-    assert find_paths(tmp_path, "1" * 32) is None
-    for ours, theirs in zip(
-        vars(load_paths(record.path)).values(), vars(paths).values(), strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-    other = store_paths(tmp_path, Paths(paths.x + 1, paths.y, paths.starts), "2" * 32)
-    assert other.data_version != record.data_version
-    record.path.write_bytes(b"torn")
-    with pytest.raises(StorageError, match="no stored paths"):
-        load_paths(record.path)
-
-
-def test_the_picture_shows_where_lines_pass():
-    line = Paths(np.array([0, 20 * CELL]), np.array([5 * CELL, 5 * CELL]), np.array([0, 2]))
-    picture = paths_picture(line, Cells(0, 0, 20, 20))
-    assert picture[1:4] == b"PNG"
-    assert picture != paths_picture(line, Cells(0, 6, 20, 26))
