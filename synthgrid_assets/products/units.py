@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthgrid_assets.products.catalogue import PRODUCTS
 from synthgrid_assets.products.tile import make_tile
@@ -18,6 +20,7 @@ from synthgrid_assets.products.workshop import LayerJob, Workshop
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.storage.parts import read_part, save_part
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.versions import version_hash
@@ -27,6 +30,7 @@ _FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
 # there at once; units need less, so a tile that fits can be split and merged
 BYTES_A_POINT = 2_200
 _COLUMNS = tuple(field.name for field in fields(Tessellation))
+_CONSTRAINED = "constrained."  # before the names of what is kept of constrained triangles
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,13 @@ def make_or_split(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Rece
 
 def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:
     """Tessellate one unit and leave it in a folder of parts."""
-    made = job.open().tessellate_unit(unit)
+    workshop = job.open()
+    made = workshop.tessellate_unit(unit)
     columns = {name: np.asarray(getattr(made, name)) for name in _COLUMNS}
+    if workshop.network is not None:
+        triangles = workshop.constrain_unit(unit)
+        for field in fields(triangles):
+            columns[_CONSTRAINED + field.name] = np.asarray(getattr(triangles, field.name))
     save_part(part_path(Path(folder), unit), columns)
 
 
@@ -71,14 +80,14 @@ def merge_tile(
     what it costs and never what comes out.
     """
     workshop = job.open()
-    workshop.keep(None)  # what an earlier tile left
+    workshop.forget()  # what an earlier tile left
     parts = [_unit(workshop, unit, Path(folder)) for unit in units]
-    workshop.keep(workshop.merge_units(parts))
+    workshop.keep([part for part, _ in parts], [part for _, part in parts if part is not None])
     parts.clear()
     try:
         return make_tile(job, nouns, key)
     finally:
-        workshop.keep(None)
+        workshop.forget()
 
 
 def are_split(nouns: tuple[str, ...]) -> bool:
@@ -98,10 +107,20 @@ def part_path(folder: Path, unit: Cells) -> Path:
     return folder / f"{unit.ix0}_{unit.iy0}_{unit.ix1}_{unit.iy1}.npz"
 
 
-def _unit(workshop: Workshop, unit: Cells, folder: Path) -> Tessellation:
+def _unit(
+    workshop: Workshop, unit: Cells, folder: Path
+) -> tuple[Tessellation, ConstrainedTriangles | None]:
     """A unit as somebody left it in a folder, or tessellated here if it is not there."""
     found = read_part(part_path(folder, unit))
     if found is None:
-        return workshop.tessellate_unit(unit)
-    cells, loaded = (Cells(*found.pop(name).tolist()) for name in ("cells", "loaded"))
-    return Tessellation(cells=cells, loaded=loaded, **found)
+        constrained = None if workshop.network is None else workshop.constrain_unit(unit)
+        return workshop.tessellate_unit(unit), constrained
+    made = Tessellation(**_record({name: found.pop(name) for name in _COLUMNS}))
+    rest = {name.removeprefix(_CONSTRAINED): array for name, array in found.items()}
+    return made, ConstrainedTriangles(**_record(rest)) if rest else None
+
+
+def _record(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """The arrays of a record of a rectangle, its rectangles made what they were."""
+    rectangles = {name: Cells(*columns[name].tolist()) for name in ("cells", "loaded")}
+    return {**columns, **rectangles}

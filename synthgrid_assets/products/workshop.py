@@ -153,15 +153,18 @@ class Workshop:
 
     def _tessellated(self, cells: Cells) -> Tessellation:
         parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
-        return parts[0] if len(parts) == 1 else self.merge_units(parts)
+        return parts[0] if len(parts) == 1 else merge(parts)
 
-    def merge_units(self, parts: Sequence[Tessellation]) -> Tessellation:
-        """The tessellation of a rectangle from those of rectangles that tile it."""
-        return merge(parts)
+    def keep(
+        self, parts: Sequence[Tessellation], triangles: Sequence[ConstrainedTriangles]
+    ) -> None:
+        """Have a tile's parts, made elsewhere, answer for it."""
+        self._tessellations = [merge(parts)]
+        self._triangles = [merge_constrained(triangles)] if triangles else []
 
-    def keep(self, tessellation: Tessellation | None) -> None:
-        """Have `tessellation` answer with this one, made elsewhere; None lets go of any."""
-        self._tessellations = [] if tessellation is None else [tessellation]
+    def forget(self) -> None:
+        """Let go of every tessellation."""
+        self._tessellations, self._triangles = [], []
 
     def triangles(self, cells: Cells) -> Tessellation | ConstrainedTriangles:
         """The triangles that `cells` own: with the layer's constraints, where it has some."""

@@ -98,8 +98,8 @@ def numbered(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.i
 
 
 def _order(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
-    """A permutation that sorts by y, then x: by one key where both fit into it."""
-    if len(positions):
+    """A permutation that sorts by y, then x: integers by one key where both fit into it."""
+    if len(positions) and np.issubdtype(positions.dtype, np.integer):
         low, high = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()
         width, height = (b - a for a, b in zip(low, high, strict=True))
         if width.bit_length() + height.bit_length() < 63:

@@ -26,6 +26,7 @@ from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets.world.tiling import Tiling
 from synthgrid_assets_tests.small_world import small_spec
+from synthgrid_assets_tests.street_world import street_spec
 
 FAMILY = ("delaunay", "voronoi", "cell_neighbours")
 EXTENT = [-8, 0, 48, 24]  # three tiles; the first one is cut off
@@ -109,6 +110,25 @@ def test_units_with_anchors_change_no_byte(session, tmp_path):
         for name, way in (("whole", {"decomposition": "fixed"}), ("units", {}))
     ]
     assert found[0] == found[1]
+
+
+def test_units_with_constraints_change_no_byte(session, tmp_path):
+    """Both kinds of triangles travel in a unit: with constraints, and those of the cells."""
+    parents = ("parents_per_km2 = 12.0", "parents_per_km2 = 60.0")
+    quadtree = {"decomposition": "quadtree", "max_points_per_unit": 1000}
+    specs = [street_spec(tmp_path, parents, tile=32, **way) for way in ({}, quadtree)]
+    found = []
+    for number, spec in enumerate(specs):
+        workshop = Workshop.of(spec, "cafes", tmp_path / str(number))
+        nouns = ("delaunay", "voronoi")
+        before = session.statistics().done
+        with Journal(workshop.layout) as journal:
+            made = make_tiles(session, journal, workshop, nouns, list(spec.world.tiling))
+            found.append(contents(list(made)))
+    units = len(workshop.units(Cells(0, 0, 32, 32)))
+    assert session.statistics().done - before == 1 + units + len(nouns) > 4
+    assert found[0] == found[1]
+    assert leftovers(tmp_path) == []
 
 
 def test_a_layer_with_voids_is_the_same_in_units(session, tmp_path):
