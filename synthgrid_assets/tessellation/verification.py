@@ -87,26 +87,27 @@ def _usable(xy):
     return usable
 
 
-def numbered(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
-    """A number for each distinct position, shape (n,)."""
-    order = _order(positions)
+def numbered(rows: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
+    """A number for each distinct row, shape (n,): positions, or any other columns."""
+    order = _order(rows)
     new = np.ones(order.size, np.int64)
-    new[1:] = (np.diff(positions[order], axis=0) != 0).any(axis=1)
+    new[1:] = (np.diff(rows[order], axis=0) != 0).any(axis=1)
     numbers = np.empty(order.size, np.int64)
     numbers[order] = np.cumsum(new) - 1
     return numbers
 
 
-def _order(positions: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
-    """A permutation that sorts by y, then x: integers by one key where both fit into it."""
-    if len(positions) and np.issubdtype(positions.dtype, np.integer):
-        low, high = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()
+def _order(rows: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
+    """A permutation that sorts rows by their last column first: positions by one key."""
+    is_position = rows.shape[1] == 2 and np.issubdtype(rows.dtype, np.integer)
+    if len(rows) and is_position:
+        low, high = rows.min(axis=0).tolist(), rows.max(axis=0).tolist()
         width, height = (b - a for a, b in zip(low, high, strict=True))
         if width.bit_length() + height.bit_length() < 63:
-            x, y = positions.T
+            x, y = rows.T
             order: NDArray[np.int64] = np.argsort((y - low[1] << width.bit_length()) + (x - low[0]))
             return order
-    return np.lexsort(positions.T)
+    return np.lexsort(rows.T)
 
 
 def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:

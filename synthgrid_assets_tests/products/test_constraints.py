@@ -18,7 +18,7 @@ from synthgrid_assets.products.inputs import (
     find_input,
     make_input,
 )
-from synthgrid_assets.products.pictures import ROAD
+from synthgrid_assets.products.pictures import COLOURS
 from synthgrid_assets.products.status import export_asset, region_digest, world_status
 from synthgrid_assets.products.tessellations import delaunay_table, verify_delaunay
 from synthgrid_assets.products.tile import make_tile
@@ -256,7 +256,7 @@ def test_the_picture_of_triangles_shows_the_streets(made):
 
     def street_pixels(receipt):
         image = Image.open(root / receipt.picture).convert("RGB")
-        return (np.asarray(image) == ImageColor.getrgb(ROAD)).all(axis=2).sum()
+        return (np.asarray(image) == ImageColor.getrgb(COLOURS["constraint"])).all(axis=2).sum()
 
     drawn = [street_pixels(receipt) > 0 for receipt in receipts["trees"]["delaunay"]]
     held = [dict(r.facts)["triangles_at_constraints"] > 0 for r in receipts["trees"]["delaunay"]]

@@ -154,14 +154,14 @@ STORED = {
     "union": "8d2d75a104e8da27fcc2f5142eac64cb",
     "union_near": "3ec8d2aca7edafba6f12bc8f54dd76f6",
     "all_grid": "f4e76fdbf5841a954b3fec0472d4907b",
-    "all_hard_core": "7007cecec14c8e6885ce6dca8bfb9e8c",
+    "all_hard_core": "224bc2746b1be2bdfa31ad7b057e3f69",
     "all_jittered": "614984c551ebb1ca1e43a4c71517bc07",
     "all_lgcp": "035ca226fe7b677589c31b854a16efa2",
     "all_matern_cluster": "3104660da221f48dd12ff3bb6b31e186",
     "all_matern_i": "45a830ad631d4fac7166846c10b2f89a",
     "all_matern_ii": "db41374a7486c5e61aeb1c1862bd0322",
     "all_poisson": "2a4ec160caa81a575bc80d9cb0e557cf",
-    "all_strauss": "21d83211a0e9d42ca26503798e8aa32f",
+    "all_strauss": "3e1f46f31193c591b6a51e1ea837b163",
     "all_thomas": "4b6f6f81f1145fb11c933b4eda19aa59",
 }
 
