@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.catalogue import Product, tests_of
 from synthgrid_assets.products.committed import committed_tiles
@@ -85,9 +84,14 @@ class RegionCheck:
 
 
 def check_names(product: Product, layer: LayerTable) -> tuple[str, ...]:
-    """The named checks of a layer's product: its tiles' tests, and those of regions alone."""
-    names = (*tests_of(product, layer), *REGION_TESTS.get(product.noun, ()))
-    return tuple(dict.fromkeys(names))
+    """The named checks of a layer's product: its tiles' tests, and those of regions alone.
+
+    Cells have a law to be held against only where points are homogeneous Poisson.
+    """
+    names = dict.fromkeys((*tests_of(product, layer), *REGION_TESTS.get(product.noun, ())))
+    if not _has_poisson_cells(layer):
+        names.pop(cell_areas.TEST, None)
+    return tuple(names)
 
 
 def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
@@ -203,29 +207,25 @@ def _of_windows(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, 
 
 def _of_joins(journal: Journal, workshop: Workshop, noun: str) -> dict[str, RegionCheck]:
     """How triangles, cells or neighbours of tiles join, and the law of the cells' areas."""
-    reason = _unlawful(workshop)
-    areas = None if reason else CellAreas(workshop.sampler.law.intensity)
+    judged = noun == "voronoi" and _has_poisson_cells(workshop.table)
+    areas = CellAreas(workshop.sampler.law.intensity) if judged else None
     square = workshop.lattice.cell**2
 
     def measure(receipt: Receipt, rows: pa.Table) -> None:
-        if noun == "voronoi" and areas is not None:
+        if areas is not None:
             area, neighbours = (rows[name].to_numpy() for name in ("area_m2", "n_neighbours"))
             areas.add(receipt.cells.area, area / square, neighbours)
 
     joined = join_tiles(journal, workshop, noun, measure)
     test = joined.verdict.test
     checks = {test: RegionCheck(joined.verdict, joined.tiles, joined.failing[:MAX_FAILING])}
-    if noun == "voronoi":
-        verdict = cell_areas.not_judged(reason) if areas is None else areas.verdict()
-        checks[cell_areas.TEST] = RegionCheck(verdict, joined.tiles)
+    if areas is not None:
+        checks[cell_areas.TEST] = RegionCheck(areas.verdict(), joined.tiles)
     return checks
 
 
-def _unlawful(workshop: Workshop) -> str:
-    """Why a layer's cells have no known law; empty where they are Poisson-Voronoi cells."""
-    table = workshop.table.tessellation
-    if not isinstance(workshop.sampler.law, PoissonLaw):
-        return "only cells of Poisson points have moments in closed form"
-    if workshop.sampler.thinnings:
-        return "not homogeneous: thinned by a surface, a mask or another layer"
-    return "anchors stand among the points" if table is not None and table.anchors else ""
+def _has_poisson_cells(layer: LayerTable) -> bool:
+    """Whether a layer's cells are those of homogeneous Poisson points, whose moments are known."""
+    thinned = layer.within or layer.intensity or layer.near
+    anchored = layer.tessellation is not None and layer.tessellation.anchors is not None
+    return layer.process == "poisson" and not thinned and not anchored

@@ -126,7 +126,9 @@ class CellAreas:
             per cell.
         """
         if self._expected < FEWEST_CELLS:
-            return not_judged(f"{self.sites} cells, too few to be compared", alpha)
+            return Verdict.not_judged(
+                TEST, f"{self.sites} cells, too few to be compared", alpha=alpha
+            )
         n = self._expected
         errors = [math.sqrt(score.variance / n) for score in _SCORES]
         p_values = [
@@ -147,11 +149,6 @@ class CellAreas:
                 f"{score.law:.4f} +- {errors[worst]:.2g} expected"
             ),
         )
-
-
-def not_judged(reason: str, alpha: float = REGION_ALPHA) -> Verdict:
-    """The verdict on a region whose cells have no law to compare with."""
-    return Verdict.significance(TEST, 1.0, observed=0.0, expected=0.0, alpha=alpha, detail=reason)
 
 
 def _p_value(score: float, skewness: float) -> float:

@@ -13,7 +13,7 @@ import shapely
 
 from synthgrid_assets.products.catalogue import PRODUCTS
 from synthgrid_assets.products.joined_tiles import JOIN_TESTS
-from synthgrid_assets.products.region_checks import region_checks
+from synthgrid_assets.products.region_checks import check_names, region_checks
 from synthgrid_assets.statistics.cell_areas import DEGREE_VARIANCE, SQUARE_AREA, TEST
 from synthgrid_assets.storage.commit import file_facts
 from synthgrid_assets.storage.journal import Journal
@@ -146,15 +146,15 @@ def test_a_shifted_tile_turns_the_region_red(copy, noun):
     assert key in dict(found.failing)
 
 
-def test_cells_of_poisson_points_are_judged_and_others_say_why_not(made, tmp_path):
+def test_cells_of_poisson_points_are_judged_and_others_have_no_such_check(made, tmp_path):
     trees = commit(workshop_of(tmp_path / "trees", "trees"), ["voronoi"])
     judged = region_checks(trees, PRODUCTS["voronoi"])[TEST].verdict
     assert judged.passed
     assert judged.expected in (SQUARE_AREA, DEGREE_VARIANCE)
     assert abs(judged.observed - judged.expected) < 5 * judged.standard_error
-    cafes = region_checks(made, PRODUCTS["voronoi"])[TEST].verdict
-    assert (cafes.passed, cafes.p_value) == (True, 1.0)
-    assert "Poisson" in cafes.detail
+    assert TEST in check_names(PRODUCTS["voronoi"], trees.table)
+    assert TEST not in check_names(PRODUCTS["voronoi"], made.table)
+    assert TEST not in region_checks(made, PRODUCTS["voronoi"])
 
 
 def test_cells_of_clusters_in_place_of_poisson_points_are_found(tmp_path):
