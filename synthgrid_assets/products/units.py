@@ -82,8 +82,10 @@ def merge_tile(
     workshop = job.open()
     workshop.forget()  # what an earlier tile left
     parts = [_unit(workshop, unit, Path(folder)) for unit in units]
-    workshop.keep([part for part, _ in parts], [part for _, part in parts if part is not None])
+    triangles = [part for _, part in parts if part is not None and "delaunay" in nouns]
+    workshop.keep([part for part, _ in parts], triangles)  # cells know no constraints
     parts.clear()
+    triangles.clear()
     try:
         return make_tile(job, nouns, key)
     finally:
