@@ -11,8 +11,8 @@ NUMBA ?= 0.61.0
 OTHER ?= .venv-numpy-$(NUMPY)-numba-$(NUMBA)
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 TESTS := synthgrid_assets_tests
-DIGESTS := $(addprefix $(TESTS)/,processes/test_stored_digests.py world/test_seeding.py world/test_exact_math.py \
-  world/marks/test_columns.py products/test_content_digests.py tessellation/test_tessellate.py)
+DIGESTS := $(addprefix $(TESTS)/,processes/test_stored_digests.py lattice/test_seeding.py lattice/test_exact_math.py \
+  processes/marks/test_columns.py products/test_content_digests.py tessellation/test_tessellate.py)
 export DAGSTER_HOME := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 

@@ -36,7 +36,7 @@ from report import write_section
 from scipy.stats import kstest
 
 from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.statistics.verdict import TILE_ALPHA
+from synthgrid_assets.verdict import TILE_ALPHA
 
 SLOW = {"strauss": 10, "hard_core": 10}  # so many times fewer tiles
 PER_BASELINE = 20  # regions that share one baseline of twins

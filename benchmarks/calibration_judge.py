@@ -12,21 +12,27 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
+from synthgrid_assets.lattice.pattern import PointPattern
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.protocol import Law, Process
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.statistics.counts import counts_match_the_process, tile_count
-from synthgrid_assets.statistics.distance_counts import (
+from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
     count_distances,
     hard_core,
     typical_intensity,
 )
-from synthgrid_assets.statistics.estimators import HaloedPattern
-from synthgrid_assets.statistics.moments import CountMoments, region_moments
-from synthgrid_assets.statistics.moran import tile_correlations, tiles_are_correlated_as_declared
+from synthgrid_assets.statistics.curves.estimators import HaloedPattern
+from synthgrid_assets.statistics.laws.moments import CountMoments, region_moments
+from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.statistics.multiple_testing import p_values_are_uniform
-from synthgrid_assets.statistics.neighbours import (
+from synthgrid_assets.statistics.region.moran import (
+    tile_correlations,
+    tiles_are_correlated_as_declared,
+)
+from synthgrid_assets.statistics.region.neighbours import (
     TileWindows,
     TwinWindows,
     counts_are_those_of_twins,
@@ -34,16 +40,13 @@ from synthgrid_assets.statistics.neighbours import (
     nothing_within_the_core,
     pairs_are_those_of_twins,
 )
-from synthgrid_assets.statistics.patterns import points_do_not_depend_on_the_tile
-from synthgrid_assets.statistics.quadrats import quadrats_follow_the_surface
-from synthgrid_assets.statistics.region import TileCounts, mean_variance_hold
-from synthgrid_assets.statistics.region_pairs import PairCounter, pair_distances
-from synthgrid_assets.statistics.retention import Retention
-from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
-from synthgrid_assets.statistics.verdict import Verdict
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
-from synthgrid_assets.world.pattern import PointPattern
-from synthgrid_assets.world.seeding import stream_key
+from synthgrid_assets.statistics.region.region_pairs import PairCounter, pair_distances
+from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
+from synthgrid_assets.statistics.region.totals import TileCounts, mean_variance_hold
+from synthgrid_assets.statistics.tile.counts import counts_match_the_process, tile_count
+from synthgrid_assets.statistics.tile.patterns import points_do_not_depend_on_the_tile
+from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
+from synthgrid_assets.verdict import Verdict
 
 SIDE, TILES = 12, 10  # cells along a tile, tiles along a region
 EXTENT = Cells(0, 0, SIDE * TILES, SIDE * TILES)

@@ -24,15 +24,15 @@ from calibration_judge import (
     build,
 )
 
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.processes.protocol import Process
-from synthgrid_assets.statistics.envelopes import ENVELOPE_ALPHA
-from synthgrid_assets.statistics.marks import labels_follow_their_weights
-from synthgrid_assets.statistics.quadrats import quadrats_follow_the_surface
-from synthgrid_assets.statistics.region import REGION_ALPHA, smallest_rate_error
-from synthgrid_assets.statistics.retention import Retention
-from synthgrid_assets.statistics.seam import SeamCounter, seam_reach
-from synthgrid_assets.statistics.verdict import TILE_ALPHA
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
+from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
+from synthgrid_assets.statistics.laws.retention import Retention
+from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
+from synthgrid_assets.statistics.region.totals import REGION_ALPHA, smallest_rate_error
+from synthgrid_assets.statistics.tile.marks import labels_follow_their_weights
+from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
+from synthgrid_assets.verdict import TILE_ALPHA
 
 CAUGHT = 0.75  # share found from which on a check is named as the one that catches a fault
 

@@ -12,10 +12,10 @@ from calibration_judge import PARAMETERS, TWINS, build
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.statistics.counts import counts_match_the_process
-from synthgrid_assets.statistics.retention import Retention
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
+from synthgrid_assets.statistics.laws.retention import Retention
+from synthgrid_assets.statistics.tile.counts import counts_match_the_process
 
 SIDE = 4  # cells along a tile: some 60 points, the fewest of the calibration
 LEVELS = (1e-2, 1e-4, 1e-6)

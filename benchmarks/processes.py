@@ -20,16 +20,16 @@ import numpy as np
 from report import machine, write_section
 from spatstat import CALLS, Spatstat
 
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.processes.cluster.matern_cluster import MaternClusterProcess
+from synthgrid_assets.processes.cluster.thomas import ThomasProcess
+from synthgrid_assets.processes.gibbs.strauss import StraussProcess
 from synthgrid_assets.processes.grid import JitteredProcess, RegularProcess
 from synthgrid_assets.processes.lgcp import LgcpProcess
-from synthgrid_assets.processes.matern_cluster import MaternClusterProcess
 from synthgrid_assets.processes.matern_hard_core import MaternIIProcess, MaternIProcess
 from synthgrid_assets.processes.poisson import PoissonProcess
 from synthgrid_assets.processes.protocol import Process
-from synthgrid_assets.processes.strauss import StraussProcess
-from synthgrid_assets.processes.thomas import ThomasProcess
-from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.seeding import stream_key
 
 TILE, SIDE = 32, 64  # cells: tiles of 8,000 points
 KEY = stream_key("benchmark")

@@ -27,8 +27,8 @@ from report import machine, write_section
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
-from synthgrid_assets.products.making import PRELOAD
-from synthgrid_assets.products.selection import Selection
+from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets_tests.large_world import (
     POINTS,
     TESSELLATION,

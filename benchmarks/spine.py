@@ -69,8 +69,8 @@ def workplace(side: int, tile: int, parents: float, rest: str = CHAIN) -> Iterat
 
 def region_seconds(path: Path, **choice: Any) -> tuple[float, int]:
     """Wall seconds and tile events of one region run, after the workers are warm."""
-    from synthgrid_assets.assets.commands import run_region
-    from synthgrid_assets.assets.region import RegionChoice
+    from synthgrid_assets.dagster.runs.follow import run_region
+    from synthgrid_assets.dagster.runs.request import RegionChoice
 
     summary = run_region(path, {}, RegionChoice(**choice), lambda *_: None)
     assert summary.passed, summary
@@ -183,7 +183,7 @@ def milliseconds_per_event(side: int) -> float:
 
 def dagster_share(points: int) -> float:
     """Dagster's share of the wall time of the whole chain at `points` a tile."""
-    from synthgrid_assets.products.validation import load_spec
+    from synthgrid_assets.world.validation import load_spec
 
     per_km2 = points / (24 * 0.064) ** 2 / 12.0
     with workplace(4, 24, per_km2) as path:

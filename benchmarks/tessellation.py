@@ -33,6 +33,8 @@ from libpysal.cg import voronoi_frames
 from report import machine, write_section
 from scipy.spatial import Delaunay, Voronoi
 
+from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.poisson import PoissonProcess
 from synthgrid_assets.tessellation.constrained import tessellate_constrained
 from synthgrid_assets.tessellation.constraint_insertion import constrain
@@ -44,8 +46,6 @@ from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import MAX_HALO, tessellate
 from synthgrid_assets.tessellation.triangulation import delaunay
 from synthgrid_assets.tessellation.voronoi import voronoi_cells
-from synthgrid_assets.world.lattice import CELL, Cells, Lattice
-from synthgrid_assets.world.seeding import stream_key
 
 LATTICE = Lattice("EPSG:32633", (0.0, 0.0), 64.0)
 PROCESS = PoissonProcess(stream_key("benchmark", "tessellation"), Fraction(8))

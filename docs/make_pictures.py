@@ -16,8 +16,8 @@ import geopandas as gpd
 from matplotlib.figure import Figure
 
 from synthgrid_assets import World
-from synthgrid_assets.products.four_tiles import BORDER, SHADES, draw_tiles
-from synthgrid_assets.products.region_maps import png
+from synthgrid_assets.reports.region_maps import png
+from synthgrid_assets.reports.tile_corners import BORDER, SHADES, draw_tiles
 
 DOCS = Path(__file__).parent
 WORLD = DOCS.parent / "worlds" / "riverton.toml"

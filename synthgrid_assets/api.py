@@ -15,15 +15,15 @@ import pyarrow as pa
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
-from synthgrid_assets.products.catalogue import CONSTRAINT_COLUMNS, products_of
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
-from synthgrid_assets.products.inputs import stored_versions
-from synthgrid_assets.products.sampling import count_bounds
-from synthgrid_assets.products.validation import load_spec
-from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.product import CONSTRAINT_COLUMNS, products_of
+from synthgrid_assets.settings import data_root
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.places import data_root
+from synthgrid_assets.world.inputs import stored_versions
+from synthgrid_assets.world.samplers import count_bounds
 from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.validation import load_spec
 
 if TYPE_CHECKING:
     import geopandas as gpd

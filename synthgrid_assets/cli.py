@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from synthgrid_assets.errors import SpecError, SynthGridError
-from synthgrid_assets.storage.places import (
+from synthgrid_assets.settings import (
     DATA_VARIABLE,
     HOME_VARIABLE,
     data_root,
@@ -30,10 +30,10 @@ from synthgrid_assets.storage.places import (
     world_files,
     worlds_folder,
 )
-from synthgrid_assets.world.worldfile import parse_override
+from synthgrid_assets.world.world_file import parse_override
 
 if TYPE_CHECKING:
-    from synthgrid_assets.assets.commands import RunSummary
+    from synthgrid_assets.dagster.runs.follow import RunSummary
 
 FAILED, USAGE = 1, 2
 P = ParamSpec("P")
@@ -87,7 +87,7 @@ def world_check(
     worlds: Annotated[list[str], typer.Argument(metavar="WORLD...")], overrides: SetOption = None
 ) -> None:
     """Check world files and tell all their mistakes in one pass."""
-    from synthgrid_assets.products.validation import check_world
+    from synthgrid_assets.world.validation import check_world
 
     mistaken = 0
     for name in worlds:
@@ -140,8 +140,8 @@ def materialize(
     as_json: JsonOption = False,
 ) -> None:
     """Materialise a region in one Dagster run, on the instance that the UI shows."""
-    from synthgrid_assets.assets.commands import estimate, run_region
-    from synthgrid_assets.assets.region import RegionChoice
+    from synthgrid_assets.dagster.runs.follow import estimate, run_region
+    from synthgrid_assets.dagster.runs.request import RegionChoice
 
     changes = _overrides(overrides)
     _own_folders_for(changes)
@@ -178,8 +178,8 @@ def digest(
     as_json: JsonOption = False,
 ) -> None:
     """Print the content digest of all tiles: the same for any tiling of the same world."""
-    from synthgrid_assets.products.status import region_digest
-    from synthgrid_assets.products.validation import load_spec
+    from synthgrid_assets.reports.status import region_digest
+    from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(_existing(world), _overrides(overrides))
     value = region_digest(spec, data_root(), layer, asset)
@@ -201,8 +201,8 @@ def export(
     overrides: SetOption = None,
 ) -> None:
     """Merge the committed tiles of an asset into one file."""
-    from synthgrid_assets.products.status import export_asset
-    from synthgrid_assets.products.validation import load_spec
+    from synthgrid_assets.reports.status import export_asset
+    from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(_existing(world), _overrides(overrides))
     made = export_asset(spec, data_root(), layer, asset, destination)
@@ -217,8 +217,8 @@ def export(
 @explained
 def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Show tiles done, stale and failed, and the disk they take, per asset."""
-    from synthgrid_assets.products.status import world_status
-    from synthgrid_assets.products.validation import load_spec
+    from synthgrid_assets.reports.status import world_status
+    from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(_existing(world), _overrides(overrides))
     rows = world_status(spec, data_root())

@@ -1,5 +1,5 @@
 """What Dagster loads: every world of the worlds folder."""
 
-from synthgrid_assets.assets.build import build_definitions
+from synthgrid_assets.dagster.build import build_definitions
 
 defs = build_definitions()

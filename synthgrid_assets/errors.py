@@ -1,7 +1,7 @@
 """The one error tree: each message says what was found, where, and what to do.
 
 Belongs here: exception and warning classes. Not here: failed statistical checks, which
-are results (`statistics.verdict.Verdict`), not exceptions.
+are results (`verdict.Verdict`), not exceptions.
 """
 
 from __future__ import annotations

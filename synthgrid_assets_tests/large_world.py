@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.products.making import TileMade, make_tiles
-from synthgrid_assets.products.selection import Selection
-from synthgrid_assets.products.validation import load_spec
-from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.materialize.run import TileMade, make_tiles
+from synthgrid_assets.materialize.tile_order import Selection
+from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.validation import load_spec
 
 CELL = 64.0  # metres
 EVERY = 0.1  # seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.validation import load_spec
 
 SMALL = """
 [world]

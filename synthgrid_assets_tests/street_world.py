@@ -11,8 +11,8 @@ import numpy as np
 import shapely
 from shapely import LineString, MultiLineString, Polygon
 
-from synthgrid_assets.products.validation import load_spec
 from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.validation import load_spec
 
 STREETS = """
 [world]

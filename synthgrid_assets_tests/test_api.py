@@ -26,12 +26,12 @@ from synthgrid_assets import World
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.density import store_path
-from synthgrid_assets.products.inputs import make_input
-from synthgrid_assets.products.making import PRELOAD, TileMade, make_tiles
-from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import make_input
 from synthgrid_assets_tests.small_world import small_spec, write_small_world
 
 BAHAMAS = Path(__file__).parent.parent / "worlds" / "bahamas" / "bahamas.toml"

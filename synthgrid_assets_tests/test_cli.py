@@ -19,10 +19,10 @@ import pytest
 from typer.testing import CliRunner
 
 from synthgrid_assets.api import World
-from synthgrid_assets.assets.instance import open_instance
 from synthgrid_assets.cli import app
-from synthgrid_assets.products import region_checks
-from synthgrid_assets.products.catalogue import products_of
+from synthgrid_assets.dagster.runs.instance import open_instance
+from synthgrid_assets.products.product import products_of
+from synthgrid_assets.reports import region_checks
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.small_world import SMALL, small_spec, write_small_world
@@ -197,7 +197,7 @@ def test_a_failed_check_is_named_and_exit_code_1(world, monkeypatch):
         check = checks["no_seam"]
         return {**checks, "no_seam": type(check)(biased(check.verdict), check.tiles)}
 
-    monkeypatch.setattr("synthgrid_assets.assets.checks.region_checks", unsound)
+    monkeypatch.setattr("synthgrid_assets.dagster.asset_checks.region_checks", unsound)
     result = synthgrid("materialize", world, "--layers", "trees", "--assets", "points", code=1)
     assert result.stderr == "failed check: trees/points: no_seam\n"
     assert "small: failed" in result.stdout

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from synthgrid_assets.cli import app
+from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.products.validation import check_world
 from synthgrid_assets.world import spec
-from synthgrid_assets.world.marks.table import LAWS
+from synthgrid_assets.world.validation import check_world
 
 PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from synthgrid_assets.engine.pool import WorkerPool
+from synthgrid_assets.engine.local.pool import WorkerPool
 from synthgrid_assets.engine.task import Outcome, Settings, Task
 from synthgrid_assets.engine.window import Tally, Window
 from synthgrid_assets.errors import EngineError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from synthgrid_assets.engine.retry import waits
+from synthgrid_assets.engine.backoff import waits
 from synthgrid_assets.engine.task import Done, Failed, Order, Outcome, Reply, Settings, Task
 from synthgrid_assets.errors import EngineError
 
@@ -216,7 +216,7 @@ async def run(
     Examples
     --------
     >>> import math
-    >>> from synthgrid_assets.engine.pool import WorkerPool
+    >>> from synthgrid_assets.engine.local.pool import WorkerPool
     >>> async def roots():
     ...     settings = Settings(workers=1)
     ...     tasks = (Task(str(n), math.isqrt, (n,)) for n in (9, 16))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.world.lattice import CELL_LIMIT, Cells
+from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells
 
 BLOCK_SIDE = 64  # cells along a block's side; part of every recorded key, so never changed
 _LIMIT = CELL_LIMIT // BLOCK_SIDE

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from synthgrid_assets.privacy import budget as accounting
 from synthgrid_assets.privacy.budget import Budget
-from synthgrid_assets.privacy.chain import Anchor, Chain, find
 from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseRequest
+from synthgrid_assets.records.hash_chain import Anchor, Chain, find
 
 
 @dataclass(frozen=True)

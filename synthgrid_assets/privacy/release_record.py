@@ -22,7 +22,9 @@ from synthgrid_assets.errors import AuditError, PrivacyError, SpecError
 from synthgrid_assets.privacy import snapshot_guard
 from synthgrid_assets.privacy.blocks import BLOCK_SIDE, Block
 from synthgrid_assets.privacy.budget import Sums, admit
-from synthgrid_assets.privacy.chain import (
+from synthgrid_assets.privacy.mechanism import DiscreteLaplace, laplace_measurement, noisy_counts
+from synthgrid_assets.privacy.snapshot_guard import Snapshot
+from synthgrid_assets.records.hash_chain import (
     Anchor,
     Chain,
     Draft,
@@ -34,8 +36,6 @@ from synthgrid_assets.privacy.chain import (
     sha256,
     walk,
 )
-from synthgrid_assets.privacy.mechanism import DiscreteLaplace, laplace_measurement, noisy_counts
-from synthgrid_assets.privacy.snapshot_guard import Snapshot
 
 QUERY = "counts_by_block"
 QUERY_VERSION = 1  # raised when the same request would mean another count or another noise

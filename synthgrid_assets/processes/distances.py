@@ -2,7 +2,7 @@
 
 Belongs here: the protocol of laws that know F and G, and the integrals for independent
 Poisson clusters. Not here: who catches how much of a cluster (each law), estimators
-(`statistics.estimators`).
+(`statistics.curves.estimators`).
 """
 
 from __future__ import annotations

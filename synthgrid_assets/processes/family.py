@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL, MAX_POINTS_PER_CELL
+from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.processes.protocol import Process
-from synthgrid_assets.world.lattice import CELL, MAX_POINTS_PER_CELL
-from synthgrid_assets.world.seeding import Key
 
 MAX_REACH_CELLS = 200  # a longer radius or sigma would cost a tile far more than its points
 SPREAD = 12.0  # standard deviations between a cell's expected count and its limit

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from synthgrid_assets.world.exact_math import cos_sin, rayleigh
-from synthgrid_assets.world.seeding import NOISE, Key, words
+from synthgrid_assets.lattice.exact_math import cos_sin, rayleigh
+from synthgrid_assets.lattice.seeding import NOISE, Key, words
 
 BOXES = 4  # boxes along each axis: the covariance is a B-spline of order 8, near a Gaussian
 MAX_WIDTH = 150  # pixels of a box: an int64 then holds 11 standard deviations of the sum

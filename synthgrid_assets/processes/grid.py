@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.lattice.pattern import PointPattern, canonical
+from synthgrid_assets.lattice.seeding import POINT, Key, words
 from synthgrid_assets.processes.family import Parameters
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.pattern import PointPattern, canonical
-from synthgrid_assets.world.seeding import POINT, Key, words
 
 ALGORITHM_VERSION = 1
 MAX_POINTS_PER_CELL = 4**7
@@ -175,7 +175,7 @@ class RegularProcess:
 
     Examples
     --------
-    >>> from synthgrid_assets.world.seeding import stream_key
+    >>> from synthgrid_assets.lattice.seeding import stream_key
     >>> process = JitteredProcess(stream_key("doctest"), 16)
     >>> len(process.points(Cells(0, 0, 10, 10)))
     1600

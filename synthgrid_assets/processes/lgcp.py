@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.lattice.exact_math import dexp, dlog
+from synthgrid_assets.lattice.pattern import PointPattern, canonical
+from synthgrid_assets.lattice.seeding import PIXEL, Key, words
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -32,10 +36,6 @@ from synthgrid_assets.processes.gaussian_field import (
     field,
     unit,
 )
-from synthgrid_assets.world.exact_math import dexp, dlog
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.pattern import PointPattern, canonical
-from synthgrid_assets.world.seeding import PIXEL, Key, words
 
 ALGORITHM_VERSION = 1
 MIN_RANGE = 4  # pixels of the shortest range: the pixels' edges then hardly show
@@ -204,7 +204,7 @@ class LgcpProcess:
     Parameters
     ----------
     key : tuple of two uint64
-        Stream key of the layer's process (`world.seeding.stream_key`).
+        Stream key of the layer's process (`lattice.seeding.stream_key`).
     points_per_cell : Fraction
         Exact mean.
     scales : tuple of (float, int)
@@ -214,7 +214,7 @@ class LgcpProcess:
 
     Examples
     --------
-    >>> from synthgrid_assets.world.seeding import stream_key
+    >>> from synthgrid_assets.lattice.seeding import stream_key
     >>> process = LgcpProcess(stream_key("doctest"), Fraction(8), ((0.8, 9),), 3)
     >>> len(process.points(Cells(0, 0, 10, 10)))
     955

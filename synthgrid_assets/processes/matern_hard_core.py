@@ -16,7 +16,11 @@ from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
-from synthgrid_assets.processes.bins import bin_grid, bin_of, binned
+from synthgrid_assets.lattice.cell_list import bin_grid, bin_of, binned
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.exact_math import poisson_table
+from synthgrid_assets.lattice.pattern import PointPattern
+from synthgrid_assets.lattice.seeding import PRIORITY, Key, words
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -26,10 +30,6 @@ from synthgrid_assets.processes.family import (
 )
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
 from synthgrid_assets.processes.poisson import candidates
-from synthgrid_assets.world.exact_math import poisson_table
-from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.pattern import PointPattern
-from synthgrid_assets.world.seeding import PRIORITY, Key, words
 
 ALGORITHM_VERSION = 1
 
@@ -146,7 +146,7 @@ class MaternHardCoreProcess:
     Parameters
     ----------
     key : tuple of two uint64
-        Stream key of the layer's process (`world.seeding.stream_key`).
+        Stream key of the layer's process (`lattice.seeding.stream_key`).
     candidates_per_cell : Fraction
         Exact mean, so that the inversion table is the same on every machine.
     radius : int
@@ -154,7 +154,7 @@ class MaternHardCoreProcess:
 
     Examples
     --------
-    >>> from synthgrid_assets.world.seeding import stream_key
+    >>> from synthgrid_assets.lattice.seeding import stream_key
     >>> process = MaternIIProcess(stream_key("doctest"), Fraction(8), CELL // 5)
     >>> len(process.points(Cells(0, 0, 10, 10)))
     500

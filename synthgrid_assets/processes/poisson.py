@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import poisson
 
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.lattice.exact_math import poisson_table
+from synthgrid_assets.lattice.pattern import PointPattern, canonical
+from synthgrid_assets.lattice.seeding import POINT, Key, lookup, words
 from synthgrid_assets.processes.family import Parameters, check_density, check_positive, per_cell
-from synthgrid_assets.world.exact_math import poisson_table
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.pattern import PointPattern, canonical
-from synthgrid_assets.world.seeding import POINT, Key, lookup, words
 
 ALGORITHM_VERSION = 1
 
@@ -97,13 +97,13 @@ class PoissonProcess:
     Parameters
     ----------
     key : tuple of two uint64
-        Stream key of the layer's process (`world.seeding.stream_key`).
+        Stream key of the layer's process (`lattice.seeding.stream_key`).
     points_per_cell : Fraction
         Exact mean, so that the inversion table is the same on every machine.
 
     Examples
     --------
-    >>> from synthgrid_assets.world.seeding import stream_key
+    >>> from synthgrid_assets.lattice.seeding import stream_key
     >>> process = PoissonProcess(stream_key("doctest"), Fraction(3))
     >>> len(process.points(Cells(0, 0, 10, 10)))
     285

@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.pattern import PointPattern
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.pattern import PointPattern
 
 
 @runtime_checkable

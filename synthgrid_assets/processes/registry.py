@@ -14,16 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes import (
-    grid,
-    lgcp,
-    matern_cluster,
-    matern_hard_core,
-    poisson,
-    strauss,
-    thomas,
-)
+from synthgrid_assets.processes import grid, lgcp, matern_hard_core, poisson
+from synthgrid_assets.processes.cluster import matern_cluster, thomas
 from synthgrid_assets.processes.family import Family, Parameters
+from synthgrid_assets.processes.gibbs import strauss
 
 REGISTRY: Mapping[str, Family] = MappingProxyType(
     {

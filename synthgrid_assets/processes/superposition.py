@@ -1,7 +1,7 @@
 """Superposition: the points of several layers together, as one pattern.
 
 Belongs here: the sampler of a union and the law of independent processes added up. Not here:
-which layers a union has (`products.sampling`), counts under member-wise thinning (`statistics`).
+which layers a union has (`world.samplers`), counts under member-wise thinning (`statistics`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.processes.distances import DistanceLaw
 from synthgrid_assets.processes.family import Parameters
 from synthgrid_assets.processes.protocol import Law
-from synthgrid_assets.processes.thinning import ThinnedProcess, Thinning
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.pattern import PointPattern, canonical
+from synthgrid_assets.processes.thinning.thinned import ThinnedProcess, Thinning
 
 ALGORITHM_VERSION = 1
 UNION = "union"  # the name of the process in a world file

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.products.delaunay import delaunay_table, voronoi_table
+from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.points import draw, points_table
-from synthgrid_assets.products.tessellations import delaunay_table, voronoi_table
-from synthgrid_assets.products.workshop import Workshop
 
 Bbox = tuple[float, float, float, float]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from synthgrid_assets.products.catalogue import products_of
-from synthgrid_assets.products.inputs import UNMADE, asset_path, stored_versions
-from synthgrid_assets.products.versions import read_inputs, realisation
+from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.products.product import products_of
 from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import UNMADE, asset_path, stored_versions
 from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.versions import version_hash
+from synthgrid_assets.world.versions import read_inputs, realisation
 
 
 def dataset_id(spec: WorldSpec, data_versions: Mapping[str, str]) -> str | None:

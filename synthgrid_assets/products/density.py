@@ -1,6 +1,6 @@
 """The product ``density``: points per atom cell, one Zarr chunk per tile.
 
-Belongs here: counting and signing for a chunk. Not here: the store (`storage.density`).
+Belongs here: counting and signing for a chunk. Not here: the store (`storage.count_rasters`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.products.pictures import density_picture
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.receipts import Contents, Stopwatch, sign
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.pictures.canvas import density_picture
 from synthgrid_assets.products.points import counts_per_cell
-from synthgrid_assets.products.signing import Contents, Stopwatch, sign
-from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.statistics.verdict import Verdict
-from synthgrid_assets.storage.density import (
+from synthgrid_assets.storage.count_rasters import (
     chunk_path,
     create_density,
     read_density,
@@ -23,8 +24,7 @@ from synthgrid_assets.storage.density import (
 )
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.tiling import Tile
+from synthgrid_assets.verdict import Verdict
 
 
 def store_path(workshop: Workshop) -> Path:

@@ -14,33 +14,37 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.lattice.pattern import PointPattern
+from synthgrid_assets.lattice.seeding import philox_words, stream_key
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.processes.marks.columns import mark_columns
 from synthgrid_assets.processes.superposition import Superposition
-from synthgrid_assets.products.composition import union_of
-from synthgrid_assets.products.mark_tests import verify_marks
-from synthgrid_assets.products.rows import TileRows
-from synthgrid_assets.products.sampling import is_resolved
-from synthgrid_assets.products.tile_curves import verify_curves
-from synthgrid_assets.products.twins import baseline_of, tile_counts_of, why_no_twins
-from synthgrid_assets.products.versions import (
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.tile_rows import TileRows
+from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
+from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
+from synthgrid_assets.products.tile_tests.replicates import (
+    baseline_of,
+    tile_counts_of,
+    why_no_twins,
+)
+from synthgrid_assets.statistics.tile.counts import counts_match_the_process, tile_count
+from synthgrid_assets.statistics.tile.patterns import points_are_canonical, points_lie_in_their_tile
+from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
+from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.geoparquet import point_table
+from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.layer_graph import union_of
+from synthgrid_assets.world.samplers import is_resolved
+from synthgrid_assets.world.versions import (
     component_key,
     copy_components,
     key_hex,
     mark_components,
     pattern_components,
 )
-from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.statistics.counts import counts_match_the_process, tile_count
-from synthgrid_assets.statistics.patterns import points_are_canonical, points_lie_in_their_tile
-from synthgrid_assets.statistics.quadrats import quadrats_follow_the_surface
-from synthgrid_assets.statistics.verdict import Verdict
-from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import point_table
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.marks.columns import mark_columns
-from synthgrid_assets.world.pattern import PointPattern
-from synthgrid_assets.world.seeding import philox_words, stream_key
-from synthgrid_assets.world.tiling import Tile
-from synthgrid_assets.world.versions import version_hash
 
 
 @dataclass(frozen=True)

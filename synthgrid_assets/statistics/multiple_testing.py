@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control, kstest, kstwobign
 
-from synthgrid_assets.statistics.verdict import TILE_ALPHA, Verdict
+from synthgrid_assets.verdict import TILE_ALPHA, Verdict
 
 DISCOVERY_RATE = 0.01  # expected share of healthy tiles among those listed as suspicious
 

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 import shapely
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.storage.commit import committing
-from synthgrid_assets.storage.curve import in_curve_order
 from synthgrid_assets.storage.geoparquet import ROW_GROUP, canonical_json, open_stream
-from synthgrid_assets.storage.manifest import (
+from synthgrid_assets.storage.hilbert_order import in_curve_order
+from synthgrid_assets.storage.local_store import committing
+from synthgrid_assets.storage.tile_index import (
     is_point_table,
     iter_tiles,
     point_coordinates,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from synthgrid_assets.world.lattice import Cells, Lattice
+from synthgrid_assets.lattice.cells import Cells, Lattice
 
 
 def add_georeference(group: Any, lattice: Lattice, cells: Cells, pixels_per_cell: int = 1) -> None:

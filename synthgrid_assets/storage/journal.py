@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.storage.commit import aside, file_facts, sync_folders
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.layout import Dataset, Layout
+from synthgrid_assets.storage.local_store import aside, file_facts, sync_folders
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.world.lattice import Cells
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0  # how long a process waits for another one's transaction

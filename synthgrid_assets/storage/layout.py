@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.tiling import Tile
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.tiling import Tile
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 UNITS = ".units-"  # and a version: folder of a layer's work units

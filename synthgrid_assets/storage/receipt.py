@@ -9,9 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from synthgrid_assets.statistics.verdict import Verdict
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.layout import Dataset
-from synthgrid_assets.world.lattice import Cells
+from synthgrid_assets.verdict import Verdict
 
 Fact = tuple[str, float | int | str]
 

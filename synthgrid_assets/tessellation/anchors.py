@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.tessellation.sites import Sites, SiteSource, canonical_order, checked
-from synthgrid_assets.world.lattice import (
+from synthgrid_assets.lattice.cells import (
     CELL,
     CELL_BITS,
     MAX_POINTS_PER_CELL,
@@ -26,6 +25,7 @@ from synthgrid_assets.world.lattice import (
     Cells,
     point_ids,
 )
+from synthgrid_assets.tessellation.sites import Sites, SiteSource, canonical_order, checked
 
 _PLACE = MAX_POINTS_PER_CELL - 1  # an anchor's place in its cell's numbering: the last
 MAX_ANCHOR_SIDE = 44  # beyond it a single cell and its halo exceed 256 cells

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.anchors import anchored, halo_bound
 from synthgrid_assets.tessellation.constraints import NetworkSource, with_nodes
 from synthgrid_assets.tessellation.halo import certified_neighbourhood
@@ -20,7 +21,6 @@ from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, tri
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tessellate import MAX_HALO
 from synthgrid_assets.tessellation.tile import bounds, cell_order, check_tiling, widest_halo
-from synthgrid_assets.world.lattice import Cells
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def tessellate_constrained(
     --------
     >>> from synthgrid_assets.tessellation.constraints import constraint_network
     >>> from synthgrid_assets.tessellation.sites import Sites
-    >>> from synthgrid_assets.world.lattice import CELL
+    >>> from synthgrid_assets.lattice.cells import CELL
     >>> def corners(cells):  # one site in the corner of every cell
     ...     y, x = np.mgrid[cells.iy0 : cells.iy1, cells.ix0 : cells.ix1]
     ...     return Sites(x.ravel() * CELL, y.ravel() * CELL, (x + 1000 * y).ravel())

@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError, SpecError
-from synthgrid_assets.tessellation.noding import noded, split_at_cells
-from synthgrid_assets.tessellation.sites import Sites, SiteSource, canonical_order, checked
-from synthgrid_assets.world.lattice import (
+from synthgrid_assets.lattice.cells import (
     CELL_BITS,
     MAX_POINTS_PER_CELL,
     SPECIAL_ID,
     Cells,
     point_ids,
 )
+from synthgrid_assets.tessellation.noding import noded, split_at_cells
+from synthgrid_assets.tessellation.sites import Sites, SiteSource, canonical_order, checked
 
 ALGORITHM_VERSION = 1  # raised when the same lines give another network
 MAX_CUTS = 5_000_000  # at borders of cells: a minute on one core

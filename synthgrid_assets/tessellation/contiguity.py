@@ -46,7 +46,7 @@ def neighbours(tessellation: Tessellation) -> CellNeighbours:
     --------
     >>> from synthgrid_assets.tessellation.sites import Sites
     >>> from synthgrid_assets.tessellation.tessellate import tessellate
-    >>> from synthgrid_assets.world.lattice import CELL, Cells
+    >>> from synthgrid_assets.lattice.cells import CELL, Cells
     >>> def corners(cells):
     ...     y, x = np.mgrid[cells.iy0 : cells.iy1, cells.ix0 : cells.ix1]
     ...     return Sites(x.ravel() * CELL, y.ravel() * CELL, (x + 10 * y).ravel())

@@ -26,6 +26,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.tessellation.circumcentres import circles
 from synthgrid_assets.tessellation.constraint_insertion import constrain
 from synthgrid_assets.tessellation.constraints import ConstraintNetwork, NetworkSource
@@ -38,7 +39,6 @@ from synthgrid_assets.tessellation.sites import (
     distinct,
 )
 from synthgrid_assets.tessellation.triangulation import Mesh, delaunay
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
 
 MAX_SPAN = 1 << (EXTENT_BITS - CELL_BITS)  # cells along a side of a window
 _FIRST_HALO = 2  # cells; enough from about three sites a cell on

@@ -19,8 +19,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS
 from synthgrid_assets.tessellation.predicates import cross_sign
-from synthgrid_assets.world.lattice import CELL, CELL_BITS
 
 _ROUNDS = 50  # a cut moves a line by half a quantum, which seldom makes it meet another
 

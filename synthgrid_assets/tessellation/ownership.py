@@ -14,9 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.halo import MAX_SPAN, Neighbourhood
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS
-from synthgrid_assets.world.lattice import Cells
 
 
 def pieces(cells: Cells, max_halo: int) -> list[Cells]:

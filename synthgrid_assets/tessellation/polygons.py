@@ -15,9 +15,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.cells import Lattice
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.tile import Tessellation
-from synthgrid_assets.world.lattice import Lattice
 
 
 def ring_metres(
@@ -34,7 +34,7 @@ def ring_metres(
     Examples
     --------
     >>> from synthgrid_assets.tessellation.tile import empty
-    >>> from synthgrid_assets.world.lattice import Cells
+    >>> from synthgrid_assets.lattice.cells import Cells
     >>> nothing = empty(Cells(0, 0, 1, 1), Cells(0, 0, 1, 1))
     >>> rings, offsets = ring_metres(nothing, Lattice("EPSG:32633", (0.0, 0.0), 64.0))
     >>> polygons(rings, offsets).size

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 
 
 @dataclass(frozen=True)

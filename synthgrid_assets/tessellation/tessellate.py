@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation import tile
 from synthgrid_assets.tessellation.anchors import anchored, check_side, halo_bound, is_anchor
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
@@ -16,7 +17,6 @@ from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, tri
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.tessellation.voronoi import voronoi_cells
-from synthgrid_assets.world.lattice import Cells
 
 MAX_HALO = 96  # cells; leaves 64 x 64 cells to one triangulation
 
@@ -65,7 +65,7 @@ def tessellate(
     Examples
     --------
     >>> from synthgrid_assets.tessellation.sites import Sites
-    >>> from synthgrid_assets.world.lattice import CELL
+    >>> from synthgrid_assets.lattice.cells import CELL
     >>> def centres(cells):  # one site in the middle of every cell
     ...     y, x = np.mgrid[cells.iy0 : cells.iy1, cells.ix0 : cells.ix1]
     ...     x, y = x.ravel(), y.ravel()

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells, Lattice
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.predicates import AREA_BITS
 from synthgrid_assets.tessellation.sites import canonical_order
-from synthgrid_assets.world.lattice import CELL_BITS, Cells, Lattice
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Tag, field_validator, model_validator
 
-from synthgrid_assets.world.input_tables import ConstantInput, GradientInput, ZarrInput
-from synthgrid_assets.world.lattice import CELL_LIMIT, Cells, Lattice
-from synthgrid_assets.world.marks.table import MarkTable
-from synthgrid_assets.world.tables import Model, one_key_of
-from synthgrid_assets.world.tiling import MAX_SIDE, Tiling
+from synthgrid_assets.inputs.table_base import Model, one_key_of
+from synthgrid_assets.inputs.tables import ConstantInput, GradientInput, ZarrInput
+from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
+from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
+from synthgrid_assets.processes.marks.table import MarkTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with

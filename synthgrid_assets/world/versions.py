@@ -1,90 +1,219 @@
-"""Version hashes: what a component, an asset and a realisation are made of.
+"""Which components make which product, and so what makes a product stale.
 
-Belongs here: canonical hashing and the rule of what enters which hash. Not here: data
-digests (`storage.digest`) and stream keys (`seeding`).
+Belongs here: the versions of every asset of a world. Not here: hashing (`lattice.hashing`)
+and the data versions of inputs, known only once those are made.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-HASH_BYTES = 16
+from synthgrid_assets.lattice.hashing import AssetVersion, Component, version_hash
+from synthgrid_assets.lattice.seeding import Key, stream_key
+from synthgrid_assets.processes import superposition
+from synthgrid_assets.processes.marks.table import drawing_order, rasters_of
+from synthgrid_assets.processes.registry import REGISTRY, process
+from synthgrid_assets.processes.thinning import proximity
+from synthgrid_assets.processes.thinning import thinned as thinning
+from synthgrid_assets.products.product import (
+    DELAUNAY,
+    DENSITY,
+    NEIGHBOURS,
+    POINTS,
+    RELEASE,
+    VORONOI,
+    Product,
+)
+from synthgrid_assets.world.layer_graph import union_of, upstream_layers
+from synthgrid_assets.world.spec import LayerTable, WorldSpec
+
+# raised when a product's rows change for the same points
+PRODUCT_VERSIONS = {
+    POINTS.noun: 1,
+    DELAUNAY.noun: 1,
+    VORONOI.noun: 1,
+    NEIGHBOURS.noun: 1,
+    DENSITY.noun: 1,
+    RELEASE.noun: 1,
+}
 
 
-def version_hash(content: Any) -> str:
-    """BLAKE2b-128 over canonical JSON, in hex.
+def process_component(layer: LayerTable) -> Component:
+    """The component that draws the layer's coordinates, or joins those of others."""
+    union = union_of(layer)
+    if union is not None:
+        joined = {"family": layer.process, "layers": list(union.layers)}
+        return Component.of("process", joined, superposition.ALGORITHM_VERSION)
+    family = REGISTRY[layer.process]
+    parameters = process(layer.process, layer.parameters).model_dump(mode="json")
+    return Component.of("process", {"family": family.name, **parameters}, family.version)
+
+
+def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
+    """One component per input or layer that thins the layer."""
+    inputs = [name for name in (layer.within, layer.intensity) if name is not None]
+    components = [
+        Component.of(f"thin/{name}", {"input": name}, thinning.ALGORITHM_VERSION) for name in inputs
+    ]
+    if layer.near is not None:
+        distances = layer.near.model_dump(mode="json", exclude_none=True)
+        components.append(Component.of("near", distances, proximity.ALGORITHM_VERSION))
+    return tuple(components)
+
+
+def layer_components(spec: WorldSpec, layer: LayerTable) -> tuple[Component, ...]:
+    """One component per layer whose points decide this one's: whatever those are made of."""
+    return tuple(
+        Component(f"layer/{name}", pattern_version(spec, name).code_version)
+        for name in upstream_layers(layer)
+    )
+
+
+def mark_components(layer: LayerTable) -> dict[str, Component]:
+    """One component per mark, by the mark's name.
+
+    A mark that depends on others holds the versions of those marks and the names of those
+    inputs; the inputs' data versions enter the realisation.
+    """
+    components: dict[str, Component] = {}
+    for name in drawing_order(layer.marks):
+        mark = layer.marks[name]
+        parameters = mark.model_dump(mode="json")
+        if mark.depends_on:
+            parameters["depends_on"] = {
+                on: components[on].version if on in components else "input"
+                for on in mark.depends_on
+            }
+        components[name] = Component.of(f"mark/{name}", parameters, mark.algorithm_version)
+    return {name: components[name] for name in layer.marks}
+
+
+def copy_components(layer: LayerTable) -> tuple[Component, ...]:
+    """The component that tells an independent copy of a layer from the original, if it is one."""
+    number = layer.implicate
+    return (Component.of(f"copy/{number}", {}, 1),) if number else ()
+
+
+def component_key(spec: WorldSpec, layer: str, component: Component) -> Key:
+    """The stream key of a component: world seed, layer, component and its version.
+
+    In an independent copy of the layer also the copy's name, so that every component
+    draws anew.
+    """
+    copy = (part.name for part in copy_components(spec.layers[layer]))
+    return stream_key(spec.world.seed, layer, component.name, component.version, *copy)
+
+
+def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion:
+    """What a product of a layer is made of.
+
+    Extent, tile and decomposition are no part of it, so they make nothing stale; what
+    stands under ``release`` enters the release alone, a mark the points alone, constraints
+    the triangles alone.
+    """
+    table = spec.layers[layer]
+    components = pattern_components(spec, layer)
+    own: dict[str, object] = {"product": PRODUCT_VERSIONS[product.noun]}
+    if product is POINTS:
+        components += tuple(mark_components(table).values())
+        union = union_of(table)
+        if union is not None and union.source:
+            own["source"] = list(union.layers)
+    elif product in (DELAUNAY, VORONOI, NEIGHBOURS) and table.tessellation is not None:
+        own["anchors"] = table.tessellation.anchors
+        if product is DELAUNAY and table.network is not None:
+            own["constraints"] = table.network
+    elif product is RELEASE and table.release is not None:
+        own |= table.release.model_dump(mode="json")
+    return AssetVersion(_base(spec, layer), components, version_hash(own))
+
+
+def pattern_version(spec: WorldSpec, layer: str) -> AssetVersion:
+    """What the layer's coordinates are made of, whatever is made from them."""
+    components = pattern_components(spec, layer)
+    return AssetVersion(_base(spec, layer), components, version_hash("pattern"))
+
+
+def realisation(
+    spec: WorldSpec, layer: str, product: Product, data_versions: Mapping[str, str]
+) -> str:
+    """A product's realisation id: its version and the data versions of what it reads.
 
     Parameters
     ----------
-    content : JSON value
-        Dicts with string keys, lists, strings, numbers, booleans, None.
-
-    Examples
-    --------
-    >>> version_hash({"a": 1, "b": 2}) == version_hash({"b": 2, "a": 1})
-    True
+    spec : WorldSpec
+    layer : str
+    product : Product
+    data_versions : mapping of str to str
+        Data version of each input that the layer reads.
     """
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(
-        text.encode(), digest_size=HASH_BYTES, person=b"synthgrid.ver"
-    ).hexdigest()
+    names = input_names(spec, layer) if product is POINTS else pattern_inputs(spec, layer)
+    names = (*names, *network_names(spec, layer, [product.noun]))
+    version = asset_version(spec, layer, product)
+    return version.realisation({name: data_versions[name] for name in names})
 
 
-@dataclass(frozen=True)
-class Component:
-    """One part of a layer that draws from its own stream: process, thinning, a mark.
-
-    Parameters
-    ----------
-    name : str
-        ``process``, ``thin/<input>``, ``mark/<name>`` ...
-    version : str
-        Hash of exactly the parameters that define it and of its algorithm's version.
-    """
-
-    name: str
-    version: str
-
-    @classmethod
-    def of(cls, name: str, parameters: Mapping[str, Any], algorithm_version: int) -> Component:
-        """The component that `parameters` and an algorithm's version define."""
-        return cls(name, version_hash([name, dict(parameters), algorithm_version]))
+def pattern_realisation(spec: WorldSpec, layer: str, data_versions: Mapping[str, str]) -> str:
+    """Identity of the points without their marks."""
+    names = pattern_inputs(spec, layer)
+    version = pattern_version(spec, layer)
+    return version.realisation({name: data_versions[name] for name in names})
 
 
-@dataclass(frozen=True)
-class AssetVersion:
-    """What an asset of one layer is made of.
+def key_hex(key: Key) -> str:
+    """A stream key in hex, as seed records show it."""
+    return f"{int(key[0]):016x}{int(key[1]):016x}"
 
-    Parameters
-    ----------
-    base : str
-        Hash of lattice, CRS, world seed and layer name.
-    components : tuple of Component
-        Exactly the components that the asset uses.
-    own : str
-        Hash of the asset's own parameters and algorithm version.
-    """
 
-    base: str
-    components: tuple[Component, ...]
-    own: str
+def layer_version(spec: WorldSpec, layer: str, products: Iterable[Product]) -> str:
+    """Version of what is made from several products of a layer, as its tile index."""
+    versions = [asset_version(spec, layer, product).code_version for product in products]
+    return version_hash(["layer", *versions])
 
-    @property
-    def code_version(self) -> str:
-        """The asset's version: its Dagster ``code_version``."""
-        parts = [[component.name, component.version] for component in self.components]
-        return version_hash(["asset", self.base, parts, self.own])
 
-    def realisation(self, inputs: Mapping[str, str]) -> str:
-        """The realisation id: the version plus the data versions of what it reads.
+def tiles_version(spec: WorldSpec) -> str:
+    """Version of the asset ``tiles``: the lattice and where it lies."""
+    world = spec.world
+    return version_hash(["tiles", world.crs, list(world.origin), world.cell])
 
-        Parameters
-        ----------
-        inputs : mapping of str to str
-            Data version of each surface, mask or layer that the components read.
-        """
-        return version_hash(["realisation", self.code_version, dict(inputs)])
+
+def _base(spec: WorldSpec, layer: str) -> str:
+    world = spec.world
+    return version_hash([world.crs, list(world.origin), world.cell, world.seed, layer])
+
+
+def pattern_components(spec: WorldSpec, layer: str) -> tuple[Component, ...]:
+    """Every component that decides where the layer's points are."""
+    table = spec.layers[layer]
+    return (
+        *copy_components(table),
+        process_component(table),
+        *thinning_components(table),
+        *layer_components(spec, table),
+    )
+
+
+def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
+    """The inputs that the coordinates of the layer's points depend on, also by other layers."""
+    table = spec.layers[layer]
+    near = table.near.input if table.near is not None else None
+    own = [name for name in (table.within, table.intensity, near) if name is not None]
+    others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
+    return tuple(dict.fromkeys((*own, *others)))
+
+
+def input_names(spec: WorldSpec, layer: str) -> tuple[str, ...]:
+    """The inputs that the layer's points depend on, with their marks."""
+    marks = rasters_of(spec.layers[layer].marks)
+    return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *marks)))
+
+
+def network_names(spec: WorldSpec, layer: str, nouns: Iterable[str]) -> tuple[str, ...]:
+    """The networks of constraints that some products of the layer read: triangles alone do."""
+    network = spec.layers[layer].network
+    return (network,) if network is not None and DELAUNAY.noun in nouns else ()
+
+
+def read_inputs(spec: WorldSpec, layer: str, nouns: Iterable[str]) -> tuple[str, ...]:
+    """All inputs that must have been made before some products of the layer can be."""
+    return (*input_names(spec, layer), *network_names(spec, layer, nouns))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthgrid_assets.engine.retry import waits
+from synthgrid_assets.engine.backoff import waits
 from synthgrid_assets.engine.task import Done, Failed, Order, Reply, Settings, Task
 from synthgrid_assets.engine.window import Tally, run
 from synthgrid_assets.errors import EngineError, GeometryError, StorageError

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from synthgrid_assets.errors import BudgetExhaustedError
-from synthgrid_assets.privacy import chain, release_record
+from synthgrid_assets.privacy import release_record
 from synthgrid_assets.privacy.blocks import Block
 from synthgrid_assets.privacy.mechanism import laplace_measurement
 from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseRequest
+from synthgrid_assets.records import hash_chain as chain
 
 BLOCKS = tuple(Block(i % 20, i // 20) for i in range(400))
 TRUE_COUNT = 500

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells
+from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.privacy.blocks import BLOCK_SIDE, Block, blocks_owned_by
-from synthgrid_assets.world.lattice import CELL_LIMIT, Cells
-from synthgrid_assets.world.tiling import Tiling
 
 corners = st.integers(-300, 300)
 sides = st.integers(1, 260)

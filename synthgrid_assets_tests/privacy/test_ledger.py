@@ -20,11 +20,11 @@ from synthgrid_assets.errors import (
 from synthgrid_assets.privacy import budget as accounting
 from synthgrid_assets.privacy.blocks import Block
 from synthgrid_assets.privacy.budget import Budget, format_epsilon
-from synthgrid_assets.privacy.chain import Chain, Draft, append
 from synthgrid_assets.privacy.ledger import Ledger
 from synthgrid_assets.privacy.mechanism import PICO
 from synthgrid_assets.privacy.release_record import ReleasedCounts, ReleaseRecord, ReleaseRequest
 from synthgrid_assets.privacy.snapshot_guard import Snapshot
+from synthgrid_assets.records.hash_chain import Chain, Draft, append
 from synthgrid_assets_tests.privacy.test_release_record import tamper
 
 SCOPE = "world/cafes"

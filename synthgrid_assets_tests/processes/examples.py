@@ -1,8 +1,8 @@
 """One example of every registered process, on cells of 64 m, for the tests that run on all."""
 
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.world.seeding import stream_key
 
 CELL_METRES = 64.0
 PER_CELL = 1e6 / CELL_METRES**2  # per km2 for one per cell

@@ -7,13 +7,13 @@ import pytest
 from scipy.integrate import dblquad
 from scipy.spatial import cKDTree
 
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.processes.cluster.matern_cluster import MaternClusterLaw
+from synthgrid_assets.processes.cluster.thomas import ThomasLaw
 from synthgrid_assets.processes.distances import DistanceLaw, lens_of_two
 from synthgrid_assets.processes.isotropic import lens
-from synthgrid_assets.processes.matern_cluster import MaternClusterLaw
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.superposition import SuperpositionLaw
-from synthgrid_assets.processes.thomas import ThomasLaw
-from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.processes.examples import example
 
 R = np.array([0.05, 0.1, 0.2, 0.3, 0.4])

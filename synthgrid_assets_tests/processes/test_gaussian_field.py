@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes import gaussian_field
 from synthgrid_assets.processes.gaussian_field import BOXES, correlation, field, unit
-from synthgrid_assets.world.seeding import stream_key
 
 KEY = stream_key("field")
 

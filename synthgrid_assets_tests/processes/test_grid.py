@@ -8,6 +8,8 @@ from scipy import stats
 from scipy.integrate import dblquad
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.grid import (
     JitteredLaw,
     JitteredProcess,
@@ -15,8 +17,6 @@ from synthgrid_assets.processes.grid import (
     RegularProcess,
 )
 from synthgrid_assets.processes.registry import process
-from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.seeding import stream_key
 
 CELLS = Cells(-2, 3, 10, 11)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from shapely import Point, affinity, box
 
+from synthgrid_assets.processes.cluster.matern_cluster import MaternClusterLaw
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens, set_covariance
-from synthgrid_assets.processes.matern_cluster import MaternClusterLaw
 from synthgrid_assets.processes.matern_hard_core import MaternIILaw, MaternILaw
 
 LAWS = [

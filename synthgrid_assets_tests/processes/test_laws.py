@@ -15,16 +15,16 @@ from scipy.integrate import quad
 from scipy.spatial import cKDTree
 from scipy.stats import chisquare
 
+from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.statistics.count_distribution import (
+from synthgrid_assets.statistics.laws.count_distribution import (
     PoissonCounts,
     TabulatedCounts,
     count_distribution,
 )
-from synthgrid_assets.statistics.retention import Retention
-from synthgrid_assets.world.lattice import CELL, Cells
+from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets_tests.processes.examples import example
 
 KNOWN = [name for name in sorted(REGISTRY) if math.isfinite(example(name).law.intensity)]

@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.lattice.exact_math import dexp
+from synthgrid_assets.lattice.seeding import philox_words, stream_key
 from synthgrid_assets.processes import lgcp
 from synthgrid_assets.processes.gaussian_field import field, unit
 from synthgrid_assets.processes.lgcp import LgcpLaw, LgcpProcess
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.world.exact_math import dexp
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.seeding import philox_words, stream_key
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PER_CELL
 
 SCALES = ((0.8, 9), (0.6, 3))

@@ -10,6 +10,8 @@ from scipy.spatial import cKDTree
 from shapely import Point, affinity
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes import matern_hard_core
 from synthgrid_assets.processes.matern_hard_core import (
     MaternIILaw,
@@ -18,8 +20,6 @@ from synthgrid_assets.processes.matern_hard_core import (
     MaternIProcess,
 )
 from synthgrid_assets.processes.poisson import PoissonProcess
-from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.seeding import stream_key
 
 KEY = stream_key("cores")
 CELLS = Cells(-4, 6, 8, 15)

@@ -13,12 +13,12 @@ from scipy.integrate import quad
 from scipy.spatial import cKDTree
 from scipy.stats import chisquare
 
-from synthgrid_assets.processes.matern_cluster import MaternClusterLaw
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.processes.cluster.matern_cluster import MaternClusterLaw
+from synthgrid_assets.processes.cluster.thomas import ThomasLaw
+from synthgrid_assets.processes.gibbs.strauss import StraussProcess
 from synthgrid_assets.processes.matern_hard_core import MaternIILaw, MaternILaw
-from synthgrid_assets.processes.strauss import StraussProcess
-from synthgrid_assets.processes.thomas import ThomasLaw
-from synthgrid_assets.world.lattice import CELL, Cells
-from synthgrid_assets.world.seeding import stream_key
 from synthgrid_assets_tests.spatstat import spatstat
 
 WIDTH, HEIGHT = 3, 2  # the window of spatstat_laws.R, in cells

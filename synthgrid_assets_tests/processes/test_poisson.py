@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.poisson import PoissonLaw, PoissonProcess
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells
-from synthgrid_assets.world.seeding import stream_key
 
 SIDE = 100
 MEAN = Fraction(7, 2)

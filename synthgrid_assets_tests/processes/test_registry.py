@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import CELL
+from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.family import exact, per_cell, quanta
 from synthgrid_assets.processes.protocol import Law, Process
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.world.lattice import CELL
-from synthgrid_assets.world.seeding import stream_key
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PARAMETERS, example
 
 PROJECT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import json
 
 import pytest
 
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets_tests.processes.examples import example
 from synthgrid_assets_tests.without_numba import printed_without_numba
 

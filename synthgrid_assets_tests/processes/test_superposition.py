@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.declared_surfaces import DeclaredSurface, LinearGradient
+from synthgrid_assets.lattice.cells import Cells, Lattice
+from synthgrid_assets.lattice.pattern import canonical
+from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.processes.cluster.thomas import ThomasLaw
 from synthgrid_assets.processes.poisson import PoissonLaw, PoissonProcess
 from synthgrid_assets.processes.superposition import Superposition, SuperpositionLaw
-from synthgrid_assets.processes.thinning import BySurface, ThinnedProcess
-from synthgrid_assets.processes.thomas import ThomasLaw
-from synthgrid_assets.world.declared_surfaces import DeclaredSurface, LinearGradient
-from synthgrid_assets.world.lattice import Cells, Lattice
-from synthgrid_assets.world.pattern import canonical
-from synthgrid_assets.world.seeding import stream_key
+from synthgrid_assets.processes.thinning.thinned import BySurface, ThinnedProcess
 from synthgrid_assets_tests.processes.examples import example
 
 SIDE = 10

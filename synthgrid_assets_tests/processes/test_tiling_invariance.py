@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.lattice.pattern import canonical
 from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.world.lattice import CELL_BITS, Cells
-from synthgrid_assets.world.pattern import canonical
 from synthgrid_assets_tests.processes.examples import example
 
 SIDE = 10

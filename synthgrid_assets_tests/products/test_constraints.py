@@ -14,25 +14,22 @@ import shapely
 from PIL import Image, ImageColor
 
 from synthgrid_assets.api import World
-from synthgrid_assets.products.inputs import (
-    find_input,
-    make_input,
-)
-from synthgrid_assets.products.pictures import COLOURS
-from synthgrid_assets.products.status import export_asset, region_digest, world_status
-from synthgrid_assets.products.tessellations import delaunay_table, verify_delaunay
-from synthgrid_assets.products.tile import make_tile
-from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.inputs.network_store import StoredNetwork
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.materialize.tile import make_tile
+from synthgrid_assets.products.delaunay import delaunay_table, verify_delaunay
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.pictures.canvas import COLOURS
+from synthgrid_assets.reports.status import export_asset, region_digest, world_status
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.networks import StoredNetwork
 from synthgrid_assets.tessellation.anchors import is_anchor
 from synthgrid_assets.tessellation.constraints import (
     constraint_network,
     is_constraint_node,
 )
-from synthgrid_assets.world.lattice import CELL, Cells
+from synthgrid_assets.world.inputs import find_input, make_input
 from synthgrid_assets_tests.street_world import (
     quanta_lines,
     street_spec,

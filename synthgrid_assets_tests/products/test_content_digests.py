@@ -17,21 +17,21 @@ import pytest
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells
+from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
+from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.products.making import PRELOAD, TileMade, make_tiles
+from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.points import draw, points_digest
-from synthgrid_assets.products.status import region_digest
-from synthgrid_assets.products.validation import load_spec
-from synthgrid_assets.products.workshop import Workshop
+from synthgrid_assets.reports.status import region_digest
 from synthgrid_assets.storage.digest import add_digests, content_digest, digest_hex
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.world.lattice import CELL_BITS, CELL_LIMIT, Cells
-from synthgrid_assets.world.marks.table import LAWS
-from synthgrid_assets.world.seeding import stream_key
 from synthgrid_assets.world.spec import SURFACE_INPUTS, VectorInput
+from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PARAMETERS, PER_CELL
-from synthgrid_assets_tests.products.every_composition import COMPOSED, SIDE, SURFACES, every_spec
 from synthgrid_assets_tests.without_numba import printed_without_numba
+from synthgrid_assets_tests.world.every_composition import COMPOSED, SIDE, SURFACES, every_spec
 
 MENAGERIE = Path(__file__).parents[2] / "worlds" / "menagerie.toml"
 CORNERS = [(0, 0), (-3, 5), (CELL_LIMIT - SIDE, -CELL_LIMIT)]

@@ -8,15 +8,15 @@ import pytest
 from synthgrid_assets.api import World
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
-from synthgrid_assets.products.inputs import stored_versions
-from synthgrid_assets.products.making import PRELOAD, make_tiles
-from synthgrid_assets.products.moments import write_moments
-from synthgrid_assets.products.status import index_rows
-from synthgrid_assets.products.workshop import Workshop
-from synthgrid_assets.storage.density import create_density
+from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.reports.status import index_rows
+from synthgrid_assets.reports.test_results import write_moments
+from synthgrid_assets.storage.count_rasters import create_density
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets_tests.products.marked_world import marked_spec, write_people
+from synthgrid_assets.world.inputs import stored_versions
+from synthgrid_assets_tests.products.tile_tests.marked_world import marked_spec, write_people
 
 
 def dataset_id(folder, *changes, **overrides):
@@ -70,7 +70,7 @@ def test_another_raster_changes_it_once_it_is_made(tmp_path):
     spec = marked_spec(tmp_path)
     write_people(tmp_path / "people.tif", extra=3.0)
     assert World(spec, data).dataset_id is None
-    from synthgrid_assets.products.inputs import make_input
+    from synthgrid_assets.world.inputs import make_input
 
     make_input(spec, "people", Layout(data))
     assert World(spec, data).dataset_id not in (None, before)

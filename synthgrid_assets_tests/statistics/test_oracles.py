@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from synthgrid_assets.statistics.distance_counts import Distances, count_distances
-from synthgrid_assets.statistics.estimators import HaloedPattern
-from synthgrid_assets.statistics.moran import gearys_c, morans_i
-from synthgrid_assets.world.lattice import CELL, Cells
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.statistics.curves.distance_counts import Distances, count_distances
+from synthgrid_assets.statistics.curves.estimators import HaloedPattern
+from synthgrid_assets.statistics.region.moran import gearys_c, morans_i
 from synthgrid_assets_tests.processes.examples import example
 from synthgrid_assets_tests.spatstat import spatstat
 

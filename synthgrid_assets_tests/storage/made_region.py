@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from synthgrid_assets.statistics.verdict import Verdict
-from synthgrid_assets.storage.commit import commit_bytes
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, Lattice
+from synthgrid_assets.lattice.pattern import PointPattern, canonical
+from synthgrid_assets.lattice.tiling import Tile, Tiling
 from synthgrid_assets.storage.digest import content_digest, digest_hex
 from synthgrid_assets.storage.geoparquet import (
     point_table,
@@ -21,11 +22,10 @@ from synthgrid_assets.storage.geoparquet import (
 )
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.storage.manifest import write_tile_index
+from synthgrid_assets.storage.local_store import commit_bytes
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells, Lattice
-from synthgrid_assets.world.pattern import PointPattern, canonical
-from synthgrid_assets.world.tiling import Tile, Tiling
+from synthgrid_assets.storage.tile_index import write_tile_index
+from synthgrid_assets.verdict import Verdict
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
 EXTENT = Cells(-10, 3, 22, 27)

@@ -12,14 +12,14 @@ import pytest
 import shapely
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.storage.commit import commit_bytes
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.storage.export import export_tiles
 from synthgrid_assets.storage.geoparquet import plain_table, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.manifest import read_tiles, tile_files, write_tile_index
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.tiling import Tiling
+from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.tile_index import read_tiles, tile_files, write_tile_index
 from synthgrid_assets_tests.storage.made_region import (
     EXTENT,
     LATTICE,

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.statistics.verdict import Verdict
-from synthgrid_assets.storage.commit import commit_bytes
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.tiling import Tile, Tiling
 from synthgrid_assets.storage.journal import Journal, _create
 from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.local_store import commit_bytes
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.tiling import Tile, Tiling
+from synthgrid_assets.verdict import Verdict
 from synthgrid_assets_tests.storage.made_region import EXTENT, dataset, receipt
 
 FORK = multiprocessing.get_context("fork")

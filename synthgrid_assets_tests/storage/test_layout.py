@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.world.lattice import Cells
-from synthgrid_assets.world.tiling import Tiling
 from synthgrid_assets_tests.storage.made_region import REALISATION, dataset
 
 ROOT = Path("/data")

@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, point_ids
 from synthgrid_assets.tessellation.sites import Sites, canonical_order
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells, point_ids
 
 WORLD = Cells(-40, -40, 40, 40)  # every pattern is known here and asked for nowhere else
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
 from synthgrid_assets.tessellation.anchors import (
     MAX_ANCHOR_SIDE,
     anchored,
@@ -18,7 +19,6 @@ from synthgrid_assets.tessellation.anchors import (
 from synthgrid_assets.tessellation.halo import MAX_SPAN
 from synthgrid_assets.tessellation.sites import Sites, checked
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.world.lattice import CELL, Cells, Lattice
 from synthgrid_assets_tests.tessellation.patterns import pattern, world
 
 EVERYWHERE = Cells(-500, -500, 500, 500)

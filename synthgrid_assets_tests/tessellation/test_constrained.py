@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.tessellation.anchors import is_anchor
 from synthgrid_assets.tessellation.constrained import (
     ConstrainedTriangles,
@@ -25,11 +26,10 @@ from synthgrid_assets.tessellation.constraints import (
     is_constraint_node,
     with_nodes,
 )
+from synthgrid_assets.tessellation.proofs.verification import triangle_faults
 from synthgrid_assets.tessellation.sites import Sites, distinct
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.triangulation import delaunay
-from synthgrid_assets.tessellation.verification import triangle_faults
-from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.tessellation.patterns import WORLD, World, pattern
 from synthgrid_assets_tests.tessellation.test_tessellate import few_sites
 

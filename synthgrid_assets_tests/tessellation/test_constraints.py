@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.tessellation import noding
 from synthgrid_assets.tessellation.anchors import is_anchor
 from synthgrid_assets.tessellation.constraints import (
@@ -18,7 +19,6 @@ from synthgrid_assets.tessellation.constraints import (
     with_nodes,
 )
 from synthgrid_assets.tessellation.sites import checked, distinct
-from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.tessellation.patterns import cross, pattern, world
 
 

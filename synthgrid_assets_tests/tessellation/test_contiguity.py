@@ -7,9 +7,9 @@ import pytest
 import shapely
 from libpysal.weights import Rook, W
 
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.contiguity import neighbours
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.world.lattice import Cells
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, pattern
 
 TILE = Cells(-3, -2, 4, 3)

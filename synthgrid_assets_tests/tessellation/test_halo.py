@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, CELL_LIMIT, Cells
 from synthgrid_assets.tessellation.halo import certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import MAX_HALO, tessellate
 from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
-from synthgrid_assets.world.lattice import CELL, CELL_LIMIT, Cells
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, pattern, world
 
 EVERYWHERE = Cells(-500, -500, 500, 500)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import shapely
 
+from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.tessellation.polygons import polygons, ring_metres, triangle_metres
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets_tests.tessellation.patterns import pattern
 
 LATTICE = Lattice("EPSG:32633", (500_000.0, 5_400_000.0), 64.0)

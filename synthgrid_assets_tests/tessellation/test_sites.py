@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.tessellation.sites import Sites, checked, distinct
-from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, pattern
 
 SQUARE = Cells(0, 0, 2, 2)

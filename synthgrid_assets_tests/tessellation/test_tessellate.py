@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.tessellation.cell_verification import seam_faults
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, point_ids
+from synthgrid_assets.tessellation.proofs.cell_verification import seam_faults
 from synthgrid_assets.tessellation.sites import Sites, distinct
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
 from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
-from synthgrid_assets.world.lattice import CELL, CELL_BITS, Cells, point_ids
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, World, pattern
 
 AREA = Cells(-6, -5, 5, 6)

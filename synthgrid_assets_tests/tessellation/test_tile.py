@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, empty, merge
-from synthgrid_assets.world.lattice import Cells, Lattice
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, doubled_area, pattern
 
 

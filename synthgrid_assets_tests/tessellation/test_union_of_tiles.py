@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, Cells, point_ids
 from synthgrid_assets.tessellation.anchors import anchored, halo_bound
 from synthgrid_assets.tessellation.sites import Sites, distinct
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
 from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
-from synthgrid_assets.world.lattice import CELL, Cells, point_ids
 from synthgrid_assets_tests.tessellation.patterns import world
 
 AREA = Cells(-4, -3, 4, 5)

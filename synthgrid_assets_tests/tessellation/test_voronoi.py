@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import Voronoi
 
-from synthgrid_assets.tessellation.cell_verification import cell_faults
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.tessellation.proofs.cell_verification import cell_faults
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.voronoi import _simple, _star_shaped
-from synthgrid_assets.world.lattice import CELL, Cells
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, doubled_area, pattern
 
 TILE = Cells(-2, -2, 4, 3)

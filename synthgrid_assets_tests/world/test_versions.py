@@ -1,53 +1,155 @@
-"""A version changes with exactly what it is made of."""
+"""A mark changes itself and what depends on it; a copy changes everything; nothing else does."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from __future__ import annotations
 
-from synthgrid_assets.world.versions import AssetVersion, Component, version_hash
+import numpy as np
+import pytest
+from scipy import stats
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
-    max_leaves=6,
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.points import draw, points_digest
+from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.storage.digest import add_digests
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import make_input
+from synthgrid_assets.world.versions import (
+    asset_version,
+    component_key,
+    input_names,
+    mark_components,
+    pattern_inputs,
+    process_component,
 )
+from synthgrid_assets_tests.products.tile_tests.marked_world import marked_spec, write_people
+
+CELLS = Cells(0, 0, 8, 8)
+OPENED = "opened = { timestamp = { start = 2026-01-01, end = 2027-01-01 } }\n"
+ADDED = OPENED + "added = { uniform = [0, 1] }\n"
 
 
-@given(st.dictionaries(st.text(max_size=4), JSON, max_size=5))
-def test_the_order_of_keys_does_not_matter(content):
-    assert version_hash(content) == version_hash(dict(reversed(content.items())))
+@pytest.fixture
+def drawn(tmp_path):
+    """Points and marks of the layer, with texts of the world file replaced."""
+
+    def points(*changes):
+        return draw(Workshop.of(marked_spec(tmp_path, *changes), "cafes", tmp_path), CELLS)
+
+    return points
 
 
-@given(st.dictionaries(st.text(max_size=4), JSON, min_size=1, max_size=5), st.data())
-def test_any_other_value_gives_another_hash(content, data):
-    key = data.draw(st.sampled_from(sorted(content)))
-    assert version_hash(content) != version_hash({**content, key: ["other", content[key]]})
+def changed_marks(before, after):
+    assert np.array_equal(before.ids, after.ids)
+    assert all(map(np.array_equal, before.pattern, after.pattern))
+    shared = before.marks.keys() & after.marks.keys()
+    return {name for name in shared if not before.marks[name].equals(after.marks[name])}
 
 
-def test_an_assets_version_depends_on_each_of_its_parts():
-    process = Component.of("process", {"family": "poisson", "points_per_km2": 1.0}, 1)
-    thinning = Component.of("thin/land", {"input": "land"}, 1)
-    base = AssetVersion("base", (process, thinning), "own")
-    others = [
-        AssetVersion("other", (process, thinning), "own"),
-        AssetVersion("base", (process,), "own"),
-        AssetVersion("base", (thinning, process), "own"),
-        AssetVersion("base", (process, thinning), "other"),
-    ]
-    versions = {version.code_version for version in (base, *others)}
-    assert len(versions) == 5
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ((OPENED, ADDED), set()),
+        (("opened =", "founded ="), set()),
+        (("end = 2027-01-01", "end = 2026-12-31"), {"opened"}),
+        (("coffee = 0.7", "coffee = 0.6"), {"kind", "price"}),
+        (("sigma = 0.3", "sigma = 0.31"), {"price"}),
+        (("sd = 1.0", "sd = 1.1"), {"value", "queue"}),
+        (("tea = 3 }", "tea = 2 }"), {"price"}),
+        (("edge = 0.2", "edge = 0.3"), {"area"}),
+        (("{ coffee = 0.7, tea = 0.3 }", "{ tea = 0.3, coffee = 0.7 }"), set()),
+    ],
+)
+def test_a_change_of_marks_changes_exactly_what_depends_on_it(drawn, change, changed):
+    assert changed_marks(drawn(), drawn(change)) == changed
 
 
-def test_an_algorithms_version_is_part_of_its_component():
-    assert Component.of("process", {}, 1) != Component.of("process", {}, 2)
+def test_a_renamed_source_redraws_what_depends_on_it(drawn):
+    renamed = drawn(("kind =", "sort ="), ('by = "kind"', 'by = "sort"'))
+    assert changed_marks(drawn(), renamed) == {"price"}
 
 
-def test_a_realisation_follows_the_data_of_its_inputs():
-    version = AssetVersion("base", (), "own")
-    assert version.realisation({"land": "a"}) != version.realisation({"land": "b"})
-    assert version.realisation({"land": "a"}) == version.realisation({"land": "a"})
+def test_any_tiling_gives_the_same_digest_of_points_and_marks(tmp_path):
+    workshop = Workshop.of(marked_spec(tmp_path), "cafes", tmp_path)
+    parts = [Cells(x, y, x + 2, min(y + 3, 8)) for x in range(0, 8, 2) for y in range(0, 8, 3)]
+    together = add_digests(points_digest(draw(workshop, cells)) for cells in parts)
+    assert together == points_digest(draw(workshop, CELLS))
+
+
+def test_versions_change_where_values_do(tmp_path):
+    plain = marked_spec(tmp_path).layers["cafes"]
+    other = marked_spec(tmp_path, ("coffee = 0.7", "coffee = 0.6")).layers["cafes"]
+    before, after = mark_components(plain), mark_components(other)
+    assert {name for name in before if before[name] != after[name]} == {"kind", "price"}
+
+
+def test_only_points_read_the_rasters_of_marks(tmp_path):
+    """Another raster: other data versions of points and marks, the same tessellation."""
+    data = tmp_path / "data"
+    spec = marked_spec(tmp_path, made_in=data)
+    before = Workshop.of(spec, "cafes", data)
+    assert pattern_inputs(spec, "cafes") == ()
+    assert input_names(spec, "cafes") == ("people",)
+    old = draw(before, Cells(0, 0, 32, 32))
+    nouns = ("points", "delaunay", "voronoi", "density")
+    old_sets = {noun: before.dataset(noun) for noun in nouns}
+    release_name = before.pattern_realisation
+    write_people(tmp_path / "people.tif", extra=3.0)
+    make_input(spec, "people", Layout(data))
+    after = Workshop.of(spec, "cafes", data)
+    changed = {noun for noun in nouns if after.dataset(noun) != old_sets[noun]}
+    assert changed == {"points"}
+    assert after.pattern_realisation == release_name
+    assert changed_marks(old, draw(after, Cells(0, 0, 32, 32))) == {"value", "queue", "area"}
+
+
+def test_the_original_has_the_keys_it_always_had(tmp_path):
+    spec = marked_spec(tmp_path)
+    component = process_component(spec.layers["cafes"])
+    wanted = stream_key("a marked world", "cafes", "process", component.version)
+    assert component_key(spec, "cafes", component) == wanted
+    explicit = marked_spec(tmp_path, ("points_per_km2", "implicate = 0\npoints_per_km2"))
+    assert explicit == spec
+    for product in PRODUCTS.values():
+        versions = [asset_version(s, "cafes", product) for s in (spec, explicit)]
+        assert versions[0] == versions[1]
+        assert not any(part.name.startswith("copy/") for part in versions[0].components)
+
+
+def copy(tmp_path, number, layer="cafes"):
+    line = 'process = "poisson"' if layer == "cafes" else 'process = "thomas"'
+    spec = marked_spec(tmp_path, (line, f"{line}\nimplicate = {number}"))
+    return Workshop.of(spec, layer, tmp_path)
+
+
+def test_a_copy_is_another_realisation_of_every_product(tmp_path):
+    copies = [copy(tmp_path, number) for number in (0, 1, 2)]
+    for noun in ("points", "delaunay", "voronoi", "density"):
+        assert len({workshop.dataset(noun) for workshop in copies}) == 3
+    keys = [(workshop.mark_keys["kind"], workshop.mark_keys["price"]) for workshop in copies]
+    assert len({key for pair in keys for key in pair}) == 6
+    assert len({points_digest(draw(workshop, CELLS)) for workshop in copies}) == 3
+
+
+def cell_counts(workshop):
+    """Points in windows of 4 x 4 cells, 400 of them."""
+    pattern = workshop.sampler.points(Cells(0, 0, 80, 80))
+    bins = [np.arange(0, 81, 4) * 2**22] * 2
+    return np.histogram2d(pattern.x, pattern.y, bins)[0].ravel()
+
+
+def test_copies_are_independent_draws_of_the_same_law(tmp_path):
+    """Three copies of a clustered, thinned layer, 400 windows each.
+
+    Correlations of counts have mean 0 and, windows being nearly independent, sd 1/20; the
+    same words would give 1, the same parents about 0.9. All means lie within 5 standard
+    errors of each other; each bound has a false alarm probability below 1e-6.
+    """
+    counts = [cell_counts(copy(tmp_path, number, "trees")) for number in (0, 1, 2)]
+    # the surface's trend is common to all copies
+    trend = np.mean([cell_counts(copy(tmp_path, n, "trees")) for n in range(3, 27)], axis=0)
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        a, b = (counts[i] - trend for i in (first, second))
+        assert abs(stats.pearsonr(a, b).statistic) < 0.3
+        spread = np.sqrt(counts[first].var() + counts[second].var()) / 20
+        assert abs(counts[first].mean() - counts[second].mean()) < 5.5 * spread

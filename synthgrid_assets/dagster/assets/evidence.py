@@ -1,0 +1,156 @@
+"""The assets ``moments``, ``baseline`` and ``quality``: a layer's evidence as tables and pictures.
+
+Belongs here: their definitions. Not here: how evidence is gathered (`products`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from synthgrid_assets.dagster.keys import common, input_key, layer_key
+from synthgrid_assets.dagster.metadata import picture_metadata, tests_table
+from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.product import POINTS, products_of
+from synthgrid_assets.products.tile_tests.replicates import TWINS, read_baseline, write_baseline
+from synthgrid_assets.reports.region_evidence import RegionEvidence
+from synthgrid_assets.reports.region_maps import (
+    counts_map,
+    l_function_picture,
+    neighbours_picture,
+    p_value_histogram,
+    residuals_map,
+)
+from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_twins
+from synthgrid_assets.reports.test_results import SCHEMA, write_moments
+from synthgrid_assets.reports.tile_corners import find_corner, four_tiles_picture
+from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.versions import input_names, layer_version, pattern_version
+
+
+def evidence_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
+    """The three assets of a layer."""
+    return [_moments(spec, layer), _baseline(spec, layer), _quality(spec, layer)]
+
+
+def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world = spec.world.name
+
+    @dg.asset(
+        key=layer_key(world, layer, "moments"),
+        deps=[layer_key(world, layer, p.noun) for p in products_of(spec.layers[layer])],
+        description="One row per tile and test: statistic, expectation, standard error, p-value. "
+        "The evidence behind every check, for anyone to query.",
+        kinds={"python", "parquet"},
+        code_version=layer_version(spec, layer, products_of(spec.layers[layer])),
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                [dg.TableColumn(field.name, str(field.type)) for field in SCHEMA]
+            )
+        },
+        **common(world, layer),
+    )
+    def moments(data: DataRoot) -> dg.MaterializeResult[None]:
+        path, table = write_moments(Workshop.of(spec, layer, data.path))
+        failed = table.num_rows - sum(table["passed"].to_pylist())
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": table.num_rows,
+                "failed": str(failed),
+                "path": dg.MetadataValue.path(str(path)),
+            }
+        )
+
+    return moments
+
+
+def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world = spec.world.name
+
+    @dg.asset(
+        key=layer_key(world, layer, "baseline"),
+        deps=[input_key(world, name) for name in input_names(spec, layer)],
+        description=f"The same layer in {TWINS} twin worlds, each with keys of its own: points, "
+        "pairs, nearest neighbours and empty space of one window. Made once per version of the "
+        "layer; tiles, regions and the quality report are compared with it.",
+        kinds={"python", "parquet"},
+        code_version=pattern_version(spec, layer).code_version,
+        **common(world, layer),
+    )
+    def baseline(data: DataRoot) -> dg.MaterializeResult[None]:
+        path, twins = write_baseline(Workshop.of(spec, layer, data.path))
+        return dg.MaterializeResult(
+            metadata={
+                "twins": str(twins.twins.points.size),
+                "window": str(list(twins.cells)),
+                "path": dg.MetadataValue.path(str(path)),
+            }
+        )
+
+    return baseline
+
+
+def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world = spec.world.name
+    key = layer_key(world, layer, "quality")
+
+    @dg.multi_asset(
+        name=f"{world}__{layer}__quality",
+        specs=[
+            dg.AssetSpec(
+                key,
+                deps=[layer_key(world, layer, name) for name in ("points", "baseline", "moments")],
+                description="Pictures of the region's evidence: points and residuals per tile, "
+                "p-values, L, G, F and J among its twins, and a place where four tiles meet.",
+                kinds={"python"},
+                code_version=layer_version(spec, layer, [POINTS]),
+                **common(world, layer),
+            )
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                test,
+                asset=key,
+                description=f"This world's {names} lie among its twins'. A rank can call a world "
+                f"suspicious (one healthy world in {round(1 / ENVELOPE_ALPHA)}), never wrong.",
+            )
+            for names, test in TESTS.items()
+        ],
+    )
+    def quality(data: DataRoot) -> Iterator[Any]:
+        workshop = Workshop.of(spec, layer, data.path)
+        curves = compare_with_twins(workshop, read_baseline(workshop))
+        of_twins = {
+            "l_function": picture_metadata(l_function_picture(curves, workshop), "L among twins"),
+            "neighbours": picture_metadata(neighbours_picture(curves, workshop), "G, F and J"),
+        }
+        with Journal(workshop.layout) as journal:
+            evidence = RegionEvidence(journal, workshop)
+            corner = find_corner(journal, workshop)
+        pictures = {
+            "points_per_tile": counts_map(evidence, workshop),
+            "residuals": residuals_map(evidence, workshop),
+            "p_values": p_value_histogram(evidence, workshop),
+        }
+        if corner is not None:
+            pictures["four_tiles_meet"] = four_tiles_picture(workshop, corner)
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                **{name: picture_metadata(png, name) for name, png in pictures.items()},
+                **of_twins,
+            },
+        )
+        for verdict, (name, picture) in zip(curves.verdicts, of_twins.items(), strict=True):
+            yield dg.AssetCheckResult(
+                asset_key=key,
+                check_name=verdict.test,
+                passed=verdict.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"verdict": tests_table([verdict]), name: picture},
+            )
+
+    return quality

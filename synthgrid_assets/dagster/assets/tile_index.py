@@ -1,0 +1,56 @@
+"""The asset ``tile_index``: the manifest of a layer's committed tiles, for readers.
+
+Belongs here: the asset. Not here: the file (`storage.tile_index`), its map
+(`reports.region_maps`).
+"""
+
+import dagster as dg
+
+from synthgrid_assets.dagster.keys import common, layer_key
+from synthgrid_assets.dagster.metadata import picture_metadata, rows_table
+from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.dagster.runs.request import TILE_INDEX
+from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.product import products_of
+from synthgrid_assets.reports.region_evidence import RegionEvidence
+from synthgrid_assets.reports.region_maps import counts_map
+from synthgrid_assets.reports.status import index_rows
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.versions import layer_version
+
+
+def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    """The index asset of a layer."""
+    world, key = spec.world.name, layer_key(spec.world.name, layer, TILE_INDEX)
+
+    @dg.asset(
+        key=key,
+        deps=[layer_key(world, layer, p.noun) for p in products_of(spec.layers[layer])],
+        description="Manifest of the layer's committed tiles: one GeoParquet file per product "
+        "with each tile's box, rows, digest, file and hash. Readers need no glob.",
+        kinds={"python", "parquet"},
+        code_version=layer_version(spec, layer, products_of(spec.layers[layer])),
+        **common(world, layer),
+    )
+    def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:
+        workshop = Workshop.of(spec, layer, data.path)
+        rows = index_rows(workshop)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(int(row["tiles"]) for row in rows),
+                "indexes": rows_table([{**row, "digest": row["digest"][:16]} for row in rows]),
+                "map": picture_metadata(
+                    counts_map(_evidence(workshop), workshop), f"points per tile of {layer}"
+                ),
+            },
+            data_version=dg.DataVersion(version_hash([row["digest"] for row in rows])),
+        )
+
+    return tile_index
+
+
+def _evidence(workshop: Workshop) -> RegionEvidence:
+    with Journal(workshop.layout) as journal:
+        return RegionEvidence(journal, workshop)

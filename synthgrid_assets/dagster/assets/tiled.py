@@ -1,0 +1,157 @@
+"""The tiled assets: one step per layer and family of products, over any set of tiles.
+
+Belongs here: definitions of tiled assets and the loop from engine to events. Not here:
+what a tile holds (`products`), the anatomy of events (`tile_events`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult, tile_check
+from synthgrid_assets.dagster.keys import common, input_key, layer_key, tiles_key
+from synthgrid_assets.dagster.metadata import column_metadata, receipt_metadata, tests_table
+from synthgrid_assets.dagster.partitions import tile_partitions
+from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.dagster.runs.request import step_name
+from synthgrid_assets.errors import EngineError
+from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.product import (
+    Product,
+    columns_of,
+    description_of,
+    products_of,
+    tests_of,
+)
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.world.inputs import require_made
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.versions import asset_version, input_names, network_names, read_inputs
+
+MAX_NAMED = 5  # failed tiles that the error of a step names
+
+
+class TileStepConfig(dg.Config):
+    """How a step makes its tiles."""
+
+    force: bool = Field(default=False, description="Make committed tiles again.")
+
+
+def layer_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
+    """One step per family of the layer's products."""
+    families: dict[str, list[Product]] = {}
+    for product in products_of(spec.layers[layer]):
+        families.setdefault(product.family, []).append(product)
+    return [_family_assets(spec, layer, name, group) for name, group in families.items()]
+
+
+def _family_assets(
+    spec: WorldSpec, layer: str, family: str, products: list[Product]
+) -> dg.AssetsDefinition:
+    world = spec.world.name
+    partitions = tile_partitions(spec.world.tiling)
+    keys = {product.noun: layer_key(world, layer, product.noun) for product in products}
+
+    @dg.multi_asset(
+        name=step_name(world, layer, family),
+        specs=[_spec(spec, layer, product) for product in products],
+        check_specs=[
+            _check(keys[product.noun], tests_of(product, spec.layers[layer]), partitions)
+            for product in products
+        ],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=len(products) > 1,
+    )
+    def family_step(
+        context: dg.AssetExecutionContext, config: TileStepConfig, engine: Engine, data: DataRoot
+    ) -> Iterator[Any]:
+        chosen = {noun: key for noun, key in keys.items() if key in context.selected_asset_keys}
+        workshop = Workshop.of(spec, layer, data.path)
+        yield from _make(context, config, engine, workshop, chosen)
+
+    return family_step
+
+
+def _make(
+    context: dg.AssetExecutionContext,
+    config: TileStepConfig,
+    engine: Engine,
+    workshop: Workshop,
+    chosen: dict[str, dg.AssetKey],
+) -> Iterator[Any]:
+    """Events of each tile as it is committed; then the step's end or its failure."""
+    read = read_inputs(workshop.spec, workshop.layer, chosen)
+    made = {name: version for name, version in workshop.job.inputs if name in read}
+    require_made(made, workshop.spec.world.name)
+    tiling = workshop.spec.world.tiling
+    tiles = [tiling.from_key(str(key)) for key in context.partition_keys]
+    events = TileEvents(context)
+    failed: list[TileFailed] = []
+    with Journal(workshop.layout) as journal:
+        for outcome in make_tiles(
+            engine.session, journal, workshop, tuple(chosen), tiles, force=config.force
+        ):
+            if isinstance(outcome, TileFailed):
+                failed.append(outcome)
+                context.log.error(f"tile {outcome.tile}: {outcome.error}")
+            else:
+                yield from _tile_events(events, outcome, chosen, workshop)
+    if failed:
+        raise _failure(failed, len(tiles))
+    yield from events.close()
+
+
+def _tile_events(
+    events: TileEvents, made: TileMade, chosen: dict[str, dg.AssetKey], workshop: Workshop
+) -> Iterator[Any]:
+    for receipt in made.receipts:
+        metadata = receipt_metadata(receipt, workshop.layout.root)
+        yield from events.tile(
+            TileResult(
+                asset=chosen[receipt.asset],
+                tile=receipt.tile,
+                data_version=receipt.digest,
+                passed=receipt.passed,
+                metadata={**metadata, "kept": made.kept},
+                check_metadata={"tests": tests_table(receipt.verdicts)},
+            )
+        )
+
+
+def _failure(failed: list[TileFailed], tiles: int) -> EngineError:
+    named = "\n".join(f"{tile.tile}: {tile.error}" for tile in failed[:MAX_NAMED])
+    more = f"\nand {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
+    return EngineError(
+        f"{len(failed)} of {tiles} tiles failed, the others are committed; run the same tiles "
+        f"again to make only what is missing.\n{named}{more}"
+    )
+
+
+def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
+    world, table = spec.world.name, spec.layers[layer]
+    if product.noun == "points":
+        inputs = input_names(spec, layer)
+        upstream = [tiles_key(world), *(input_key(world, name) for name in inputs)]
+    else:
+        networks = network_names(spec, layer, [product.noun])
+        points = layer_key(world, layer, "points")
+        upstream = [points, *(input_key(world, name) for name in networks)]
+    return dg.AssetSpec(
+        layer_key(world, layer, product.noun),
+        deps=upstream,
+        description=description_of(product, table),
+        code_version=asset_version(spec, layer, product).code_version,
+        kinds=set(product.kinds),
+        metadata=column_metadata(columns_of(product, table), layer_key(world, layer, "points")),
+        **common(world, layer),
+    )
+
+
+def _check(
+    key: dg.AssetKey, tests: tuple[str, ...], partitions: dg.MultiPartitionsDefinition
+) -> dg.AssetCheckSpec:
+    return tile_check(key, partitions, f"The tile passes its tests: {', '.join(tests)}.")

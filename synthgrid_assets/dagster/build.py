@@ -1,0 +1,102 @@
+"""Definitions of all worlds: one asset group per world file, valid or not.
+
+Belongs here: the assembly. Not here: any asset.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from synthgrid_assets.dagster.asset_checks import layer_checks
+from synthgrid_assets.dagster.assets.constraints import constraints_asset
+from synthgrid_assets.dagster.assets.evidence import evidence_assets
+from synthgrid_assets.dagster.assets.surfaces import surface_asset
+from synthgrid_assets.dagster.assets.tile_index import layer_index
+from synthgrid_assets.dagster.assets.tiled import layer_assets
+from synthgrid_assets.dagster.assets.world_file import world_asset, world_check
+from synthgrid_assets.dagster.assets.world_tiles import tiles_asset
+from synthgrid_assets.dagster.jobs import region_job
+from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.settings import world_files
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.validation import check_world
+from synthgrid_assets.world.world_file import Problem
+
+
+def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
+    """Definitions of every world file; a wrong one never takes the others down.
+
+    Parameters
+    ----------
+    files : iterable of Path, optional
+        World files; by default those of the worlds folder.
+    """
+    valid: dict[str, tuple[Path, WorldSpec]] = {}
+    invalid: dict[str, tuple[Path, list[Problem]]] = {}
+    for path in world_files() if files is None else files:
+        spec, problems = check_world(path)
+        name = spec.world.name if spec is not None else _name_of(path)
+        if name in valid or name in invalid:
+            other = (valid.get(name) or invalid[name])[0]
+            problems = [Problem(str(path), "world.name", f"{name!r} is taken by {other}")]
+            name = _name_of(path, taken={*valid, *invalid})
+        if spec is None or problems:
+            invalid[name] = path, problems
+        else:
+            valid[name] = path, spec
+    return dg.Definitions.merge(
+        world_definitions(valid), *(_mistaken(name, *found) for name, found in invalid.items())
+    )
+
+
+def world_definitions(worlds: Mapping[str, tuple[Path, WorldSpec]]) -> dg.Definitions:
+    """Definitions of valid worlds, with the resources and the region job."""
+    parts = [_world(path, spec) for path, spec in worlds.values()]
+    shared = dg.Definitions(
+        jobs=[region_job({name: spec for name, (_, spec) in worlds.items()})],
+        resources={"engine": Engine(), "data": DataRoot()},
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(shared, *parts)
+
+
+def _world(path: Path, spec: WorldSpec) -> dg.Definitions:
+    name = spec.world.name
+    layers = list(spec.layers)
+    return dg.Definitions(
+        assets=[
+            world_asset(name, path, []),
+            tiles_asset(spec),
+            *(_input_asset(spec, made) for made in spec.made_inputs),
+            *(asset for layer in layers for asset in layer_assets(spec, layer)),
+            *(layer_index(spec, layer) for layer in layers),
+            *(asset for layer in layers for asset in evidence_assets(spec, layer)),
+        ],
+        asset_checks=[
+            world_check(name, path),
+            *(check for layer in layers for check in layer_checks(spec, layer)),
+        ],
+    )
+
+
+def _input_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
+    make = surface_asset if name in spec.inputs else constraints_asset
+    return make(spec, name)
+
+
+def _mistaken(name: str, path: Path, problems: list[Problem]) -> dg.Definitions:
+    return dg.Definitions(
+        assets=[world_asset(name, path, problems)], asset_checks=[world_check(name, path)]
+    )
+
+
+def _name_of(path: Path, taken: Iterable[str] = ()) -> str:
+    """A group's name from a file's, where the file gives none of its own."""
+    name = re.sub(r"\W", "_", path.stem.lower()) or "world"
+    while name in taken:
+        name += "_"
+    return name

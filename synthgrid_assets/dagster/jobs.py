@@ -1,0 +1,104 @@
+"""The job ``materialize_region``: from a documented config to one ranged run.
+
+Belongs here: the job's config, its one op, and how it follows the run. Not here: the
+run's assets (`tiled`), what a choice means (`region`).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import dagster as dg
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
+from pydantic import Field
+
+from synthgrid_assets.dagster.runs.launch import submit
+from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
+from synthgrid_assets.errors import EngineError, SpecError
+from synthgrid_assets.settings import data_root
+from synthgrid_assets.world.spec import WorldSpec
+
+POLL_SECONDS = 1.0
+JOB_NAME = "materialize_region"
+# Such a run holds a slot of the queue while another run works for it. `dagster.yaml` limits
+# how many may: if they held all slots, each would wait for a run that can never start.
+WAITING_TAG = "synthgrid/waits_for_a_run"
+
+
+class RegionConfig(dg.Config):
+    """What ``materialize_region`` materialises."""
+
+    world: str = Field(description="Name of the world, as riverton.")
+    tiles: str | None = Field(
+        default=None,
+        description="Half-open range of tiles X0:X1,Y0:Y1, counted from the first tile; "
+        "all tiles without tiles and bbox.",
+    )
+    bbox: list[float] | None = Field(
+        default=None, description="Box xmin, ymin, xmax, ymax in CRS units, instead of tiles."
+    )
+    layers: list[str] | None = Field(default=None, description="Only these layers; all without.")
+    assets: list[str] | None = Field(
+        default=None, description="Only these products, as points, voronoi; all without."
+    )
+    workers: int = Field(default=0, ge=0, description="Worker processes; 0: one per core.")
+    force: bool = Field(default=False, description="Make committed tiles again.")
+
+    def choice(self) -> RegionChoice:
+        """The choice that the config describes."""
+        return RegionChoice(
+            tiles=self.tiles,
+            bbox=None if self.bbox is None else tuple(self.bbox),
+            layers=None if self.layers is None else tuple(self.layers),
+            assets=None if self.assets is None else tuple(self.assets),
+            workers=self.workers,
+            force=self.force,
+        )
+
+
+def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
+    """The job over the given worlds."""
+
+    @dg.op(
+        description="Submits one run over the chosen rectangle of tiles, follows it to its end "
+        "and passes a cancel on."
+    )
+    def submit_region_run(context: dg.OpExecutionContext, config: RegionConfig) -> None:
+        if config.world not in worlds:
+            raise SpecError(f"no world {config.world!r}; valid worlds: {sorted(worlds)}")
+        request = region_request(worlds[config.world], config.choice(), data_root())
+        family = {PARENT_RUN_ID_TAG: context.run_id, ROOT_RUN_ID_TAG: context.run_id}
+        tagged = replace(request, tags={**request.tags, **family})
+        run_id = submit(context.instance, context.repository_def, tagged, context.run)
+        context.log.info(f"submitted run {run_id} over {len(request.tiles)} tiles")
+        _follow(context, run_id)
+
+    @dg.job(
+        name=JOB_NAME,
+        description="Materialise a region of a world in one run: give `tiles` or `bbox`, and "
+        "optionally `layers` and `assets`.",
+        executor_def=dg.in_process_executor,
+        tags={WAITING_TAG: "true"},
+    )
+    def materialize_region() -> None:
+        submit_region_run()
+
+    return materialize_region
+
+
+def _follow(context: dg.OpExecutionContext, run_id: str) -> None:
+    """Wait for the run's end; a cancel of this run cancels that one first."""
+    try:
+        while True:
+            run = context.instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                break
+            time.sleep(POLL_SECONDS)
+    except Exception:  # as a storage that was busy too long: the run itself may well go on
+        raise
+    except BaseException:  # an interrupt arrives as any of several classes
+        context.instance.run_coordinator.cancel_run(run_id)
+        raise
+    if run is None or not run.is_success:
+        state = "deleted" if run is None else run.status.value
+        raise EngineError(f"run {run_id} ended as {state}; its own log says why")

@@ -1,0 +1,45 @@
+"""Asset keys, names and common properties of every asset of a world.
+
+Belongs here: what Dagster calls things. Not here: what the things do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from synthgrid_assets.world.inputs import asset_path
+
+OWNERS = ["team:spatial-data"]
+
+
+def tiles_key(world: str) -> dg.AssetKey:
+    """Key of a world's tiles."""
+    return dg.AssetKey([world, "tiles"])
+
+
+def world_key(world: str) -> dg.AssetKey:
+    """Key of the world file itself."""
+    return dg.AssetKey([world, "world"])
+
+
+def input_key(world: str, name: str) -> dg.AssetKey:
+    """Key of an input as it lies on the lattice: ``land``, or ``constraints/roads``."""
+    return dg.AssetKey(asset_path(world, name).split("/"))
+
+
+def layer_key(world: str, layer: str, noun: str) -> dg.AssetKey:
+    """Key of a layer's product."""
+    return dg.AssetKey([world, layer, noun])
+
+
+def common(world: str, layer: str | None = None) -> dict[str, Any]:
+    """What all assets of a world share.
+
+    The graph shows an asset by the last part of its key alone, and every layer has its
+    ``points``: so a layer's assets are a group of their own, beside the world's.
+    """
+    group = world if layer is None else f"{world}__{layer}"
+    tags = {"synthgrid/world": world} | ({"synthgrid/layer": layer} if layer else {})
+    return {"group_name": group, "owners": OWNERS, "tags": tags}

@@ -1,0 +1,139 @@
+"""What a person sees of a tile, an asset or a check: receipts as Dagster metadata.
+
+Belongs here: the translation. Not here: which events carry it (`tile_events`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from synthgrid_assets.products.product import Column
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.verdict import Verdict
+
+_TESTS = dg.TableSchema(
+    columns=[
+        dg.TableColumn("test", "string", "The claim."),
+        dg.TableColumn("passed", "bool", "Whether it stands."),
+        dg.TableColumn("observed", "float", "The statistic."),
+        dg.TableColumn("expected", "float", "Its value under the null hypothesis."),
+        dg.TableColumn("standard_error", "float", "Its spread under the null hypothesis."),
+        dg.TableColumn("p_value", "float", "Empty for exact claims."),
+        dg.TableColumn("false_alarm_rate", "float", "How often a healthy tile fails, at most."),
+        dg.TableColumn("detail", "string", "What was found."),
+    ]
+)
+
+
+def receipt_metadata(receipt: Receipt, root: Path) -> dict[str, Any]:
+    """What one tile's materialisation shows.
+
+    Numbers are text: the UI would draw them as a curve through unrelated tiles.
+    """
+    shown: dict[str, Any] = {"dagster/row_count": receipt.rows}
+    if receipt.expected_rows is not None:
+        shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
+    if receipt.picture is not None:
+        shown["picture"] = picture_metadata((root / receipt.picture).read_bytes(), receipt.tile)
+    if receipt.bbox is not None:
+        shown["bounds"] = ", ".join(f"{edge:.3f}" for edge in receipt.bbox)
+    return {
+        **shown,
+        "cells": str(list(receipt.cells)),
+        "path": dg.MetadataValue.path(str(root / receipt.path)),
+        "size_bytes": str(receipt.size),
+        "seconds": f"{receipt.total_seconds:.4f}",
+        "digest": receipt.digest,
+        "sha256": receipt.sha256,
+        "realisation": receipt.realisation,
+        **{name: _fact(value) for name, value in receipt.facts},
+    }
+
+
+def picture_metadata(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A small PNG inside Markdown, as the UI can show it."""
+    return dg.MetadataValue.md(
+        f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+    )
+
+
+def tests_table(verdicts: Iterable[Verdict]) -> dg.TableMetadataValue:
+    """The table of tests of a tile or a region."""
+    records = [
+        dg.TableRecord(
+            {
+                "test": verdict.test,
+                "passed": verdict.passed,
+                "observed": _digits(verdict.observed),
+                "expected": _digits(verdict.expected),
+                "standard_error": _digits(verdict.standard_error),
+                "p_value": _digits(verdict.p_value),
+                "false_alarm_rate": verdict.false_alarm_rate,
+                "detail": verdict.detail,
+            }
+        )
+        for verdict in verdicts
+    ]
+    return dg.MetadataValue.table(records, schema=_TESTS)
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Any rows with equal keys as a table."""
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
+
+
+def column_metadata(
+    columns: Sequence[Column], points: dg.AssetKey
+) -> dict[str, dg.TableSchema | dg.TableColumnLineage]:
+    """Column schema and column lineage of a product's table.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    points : AssetKey
+        The layer's points, which every source column belongs to.
+
+    Notes
+    -----
+    The open-source UI draws no column lineage (it is kept for other readers of the graph),
+    so the description of a column names its sources too.
+    """
+    if not columns:
+        return {}
+    schema = dg.TableSchema(
+        columns=[dg.TableColumn(c.name, c.type, _with_sources(c, points)) for c in columns]
+    )
+    lineage = {
+        c.name: [dg.TableColumnDep(asset_key=points, column_name=source) for source in c.sources]
+        for c in columns
+        if c.sources
+    }
+    shown: dict[str, Any] = {"dagster/column_schema": schema}
+    if lineage:
+        shown["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
+    return shown
+
+
+def _with_sources(column: Column, points: dg.AssetKey) -> str:
+    """A column's description, with the columns of the points that it comes from."""
+    if not column.sources:
+        return column.description
+    return f"{column.description} From {', '.join(column.sources)} of {points.to_user_string()}."
+
+
+def _fact(value: float | int | str) -> Any:
+    """A fact as text, or as a tree where it is a JSON object."""
+    is_tree = isinstance(value, str) and value.startswith("{")
+    return dg.MetadataValue.json(json.loads(str(value))) if is_tree else str(value)
+
+
+def _digits(value: float | None) -> float | None:
+    """Six significant digits: a table is for a person, the receipt keeps all of them."""
+    return None if value is None or math.isnan(value) else float(f"{value:.6g}")

@@ -1,0 +1,51 @@
+"""Tiles as Dagster partitions, and rectangles of tiles as one run.
+
+Belongs here: partition definitions, keys and the tags of a ranged run. Not here: which
+tiles a world has (`lattice.tiling`).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.tiling import Tile, Tiling
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+def tile_partitions(tiling: Tiling) -> dg.MultiPartitionsDefinition:
+    """Two dimensions, x and y: definitions load and status queries stay fast."""
+    return dg.MultiPartitionsDefinition(
+        {
+            "x": dg.StaticPartitionsDefinition(tiling.x_keys),
+            "y": dg.StaticPartitionsDefinition(tiling.y_keys),
+        }
+    )
+
+
+def range_tags(tiles: list[Tile]) -> dict[str, str]:
+    """The run tags that make one run of a rectangle of tiles.
+
+    Parameters
+    ----------
+    tiles : list of Tile
+        All tiles of a rectangle of the tile grid.
+
+    Raises
+    ------
+    SpecError
+        If there is no tile, or the tiles do not fill a rectangle.
+    """
+    if not tiles:
+        raise SpecError("no tile selected; choose a region that overlaps the world's extent")
+    columns = sorted({tile.column for tile in tiles})
+    rows = sorted({tile.row for tile in tiles})
+    if len(tiles) != len(columns) * len(rows):
+        raise SpecError(f"{len(tiles)} tiles do not fill a rectangle of the tile grid")
+    by_place = {(tile.column, tile.row): tile for tile in tiles}
+    return {
+        RANGE_START_TAG: by_place[columns[0], rows[0]].key,
+        RANGE_END_TAG: by_place[columns[-1], rows[-1]].key,
+    }

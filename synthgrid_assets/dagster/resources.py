@@ -1,0 +1,59 @@
+"""Resources of a run: the engine whose workers all steps share, and the data root.
+
+Belongs here: configuration and lifetime. Not here: scheduling (`engine`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Settings, usable_cores
+from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.settings import data_root
+
+
+class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The tile engine: one pool of workers for all steps of a run."""
+
+    workers: int = Field(default=0, ge=0, description="Worker processes; 0: one per core.")
+    deadline: float = Field(default=900.0, gt=0, description="Seconds one tile may take.")
+    attempts: int = Field(default=3, ge=1, description="Attempts of a tile that may be retried.")
+    memory_cap_mb: int = Field(default=0, ge=0, description="Memory per worker; 0: no cap.")
+
+    _session: EngineSession | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Engine"]:
+        """Open the engine for a run; its workers end with the run, however it ends."""
+        settings = Settings(
+            workers=self.workers or usable_cores(),
+            deadline=self.deadline,
+            attempts=self.attempts,
+            memory_cap=self.memory_cap_mb * 1_000_000 or None,
+        )
+        with EngineSession(settings, preload=PRELOAD) as session:
+            self._session = session
+            try:
+                yield self
+            finally:
+                self._session = None
+
+    @property
+    def session(self) -> EngineSession:
+        """The open session of this run."""
+        if self._session is None:
+            raise dg.DagsterInvariantViolationError("the engine is open only while a run executes")
+        return self._session
+
+
+class DataRoot(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where tiles live: the folder named by ``SYNTHGRID_DATA``, or the project's own."""
+
+    @property
+    def path(self) -> Path:
+        """The data root."""
+        return data_root()

@@ -1,0 +1,1 @@
+"""Runs: asking for one, launching it, following it."""

@@ -1,0 +1,195 @@
+"""What the command line asks of Dagster: a region's run with progress, and its estimate.
+
+Belongs here: the run on the shared instance, followed event by event. Not here: printing
+(`cli`), the request itself (`region`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+
+from synthgrid_assets import errors
+from synthgrid_assets.dagster.build import world_definitions
+from synthgrid_assets.dagster.events.tile_events import TILE_CHECK
+from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
+from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
+from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
+from synthgrid_assets.settings import data_root
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.validation import load_spec
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class AssetTally:
+    """What a run made of one asset."""
+
+    tiles: int = 0
+    rows: int = 0
+    size: int = 0
+    failed_tiles: int = 0
+
+
+@dataclass
+class RunSummary:
+    """What a run made, counted from its own events.
+
+    Attributes
+    ----------
+    world, run_id : str
+    seconds : float
+    succeeded : bool
+        Whether every step ended well.
+    assets : dict of str to AssetTally
+    failed_checks : list of str
+        Named checks of severity error that did not pass, as ``asset: check``.
+    errors : list of str
+    """
+
+    world: str
+    run_id: str
+    seconds: float = 0.0
+    succeeded: bool = False
+    assets: dict[str, AssetTally] = field(default_factory=dict)
+    failed_checks: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all tiles were made and every check passed."""
+        return (
+            self.succeeded
+            and not self.failed_checks
+            and not any(tally.failed_tiles for tally in self.assets.values())
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per asset, for a table."""
+        return [
+            {
+                "asset": name,
+                "tiles": tally.tiles,
+                "rows": tally.rows,
+                "MB": round(tally.size / 1e6, 2),
+                "failed tiles": tally.failed_tiles,
+            }
+            for name, tally in self.assets.items()
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            "world": self.world,
+            "run_id": self.run_id,
+            "seconds": round(self.seconds, 3),
+            "passed": self.passed,
+            "assets": self.rows(),
+            "failed_checks": self.failed_checks,
+            "errors": self.errors,
+            "data": str(data_root()),
+        }
+
+    def count(self, event: dg.DagsterEvent) -> None:
+        """Take one event of the run into account."""
+        if event.is_step_materialization:
+            self._count_materialization(event.step_materialization_data.materialization)
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            name = "/".join(evaluation.asset_key.path[1:])
+            is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
+            if not evaluation.passed and evaluation.check_name == TILE_CHECK:
+                self.assets.setdefault(name, AssetTally()).failed_tiles += 1
+            elif not evaluation.passed and is_error:
+                self.failed_checks.append(f"{name}: {evaluation.check_name}")
+        elif event.is_step_failure and event.step_failure_data.error is not None:
+            self.errors.append(_told(event.step_failure_data.error))
+
+    def _count_materialization(self, materialization: dg.AssetMaterialization) -> None:
+        tally = self.assets.setdefault("/".join(materialization.asset_key.path[1:]), AssetTally())
+        tally.tiles += materialization.partition is not None
+        metadata = materialization.metadata
+        for attribute, name in (("rows", "dagster/row_count"), ("size", "size_bytes")):
+            if name in metadata:
+                value = int(str(metadata[name].value))
+                setattr(tally, attribute, getattr(tally, attribute) + value)
+
+
+def _told(error: SerializableErrorInfo) -> str:
+    """What to tell of a step's error: this package's own words, or else its first cause."""
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    for link in chain:
+        if link.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            return "interrupted; committed tiles are kept, so run it again"
+        if hasattr(errors, link.cls_name or ""):
+            return link.message.partition(": ")[2].strip()
+    return chain[-1].message.strip()
+
+
+def run_region(
+    path: Path,
+    overrides: Mapping[str, Any],
+    choice: RegionChoice,
+    progress: Progress,
+) -> RunSummary:
+    """Materialise a region in one Dagster run and follow it.
+
+    Parameters
+    ----------
+    path : Path
+        The world file.
+    overrides : mapping
+        Keys that the command line sets.
+    choice : RegionChoice
+    progress : callable
+        Called with tiles done, tiles in all and the asset that is being made.
+    """
+    spec = load_spec(path, overrides)
+    request = region_request(spec, choice, data_root())
+    definitions = world_definitions({spec.world.name: (path, spec)})
+    begun = time.perf_counter()
+    with open_instance() as instance:
+        fail_abandoned_runs(instance)
+        run, events = execute_here(instance, definitions.get_repository_def(), request)
+        summary = RunSummary(spec.world.name, run.run_id)
+        _follow(events, summary, request, progress)
+        finished = instance.get_run_by_id(run.run_id)
+        summary.succeeded = finished is not None and finished.is_success
+    summary.seconds = time.perf_counter() - begun
+    return summary
+
+
+def _follow(
+    events: Iterable[dg.DagsterEvent],
+    summary: RunSummary,
+    request: RegionRequest,
+    progress: Progress,
+) -> None:
+    tiled = 1 + sum(len(nouns) for nouns in request.products.values())  # and the tiles themselves
+    total = len(request.tiles) * tiled
+    done = 0
+    for event in events:
+        summary.count(event)
+        if event.is_step_materialization and event.partition is not None:
+            done += 1
+            progress(done, total, "/".join(event.asset_key.path[1:]) if event.asset_key else "")
+
+
+def estimate(
+    path: Path, overrides: Mapping[str, Any], choice: RegionChoice
+) -> list[dict[str, Any]]:
+    """Expected rows, disk and time of a region, per asset, without making anything."""
+    from synthgrid_assets.reports.estimate import estimate_region
+
+    spec: WorldSpec = load_spec(path, overrides)
+    request = region_request(spec, choice, data_root())
+    return estimate_region(spec, data_root(), request.products, list(request.tiles))

@@ -1,0 +1,130 @@
+"""What a person chooses of a world, as a request for one run.
+
+Belongs here: the choice that the command line and the job share. Not here: how the run
+is executed (`runs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthgrid_assets.dagster.keys import input_key, layer_key, tiles_key, world_key
+from synthgrid_assets.dagster.runs.launch import RegionRequest
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.products.product import products_of
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import missing_inputs
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.tile_selection import tiles_in
+from synthgrid_assets.world.versions import read_inputs
+
+TILE_INDEX = "tile_index"
+EVIDENCE = ("baseline", "moments", "quality")
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Which tiles, layers and products to materialise, and how.
+
+    Parameters
+    ----------
+    tiles : str or None
+        ``X0:X1,Y0:Y1``, half-open.
+    bbox : tuple of floats or None
+        In CRS units.
+    layers, assets : tuple of str or None
+        Names; None takes all.
+    workers : int
+        0: one per core.
+    force : bool
+        Make committed tiles again.
+    """
+
+    tiles: str | None = None
+    bbox: tuple[float, ...] | None = None
+    layers: tuple[str, ...] | None = None
+    assets: tuple[str, ...] | None = None
+    workers: int = 0
+    force: bool = False
+
+
+def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[str, ...]]:
+    """The chosen products of each chosen layer.
+
+    Raises
+    ------
+    SpecError
+        If a name is not known, or nothing is chosen.
+    """
+    layers = spec.layers if choice.layers is None else choice.layers
+    for name in layers:
+        if name not in spec.layers:
+            raise SpecError(f"no layer {name!r}; layers of this world: {list(spec.layers)}")
+    known = {product.noun for table in spec.layers.values() for product in products_of(table)}
+    for name in choice.assets or ():
+        if name not in known:
+            raise SpecError(f"no asset {name!r}; assets of this world: {sorted(known)}")
+    chosen = {
+        layer: tuple(
+            product.noun
+            for product in products_of(spec.layers[layer])
+            if choice.assets is None or product.noun in choice.assets
+        )
+        for layer in layers
+    }
+    if not any(chosen.values()):
+        raise SpecError(
+            f"nothing is chosen: no layer of {list(layers)} has an asset of {list(choice.assets)}"
+            if layers and choice.assets
+            else "nothing is chosen: the list of layers or assets is empty"
+        )
+    return {layer: nouns for layer, nouns in chosen.items() if nouns}
+
+
+def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionRequest:
+    """The run that a choice asks for.
+
+    The world file, tiles and tile indexes come along, and inputs not made yet.
+    """
+    world, products = spec.world.name, chosen_products(spec, choice)
+    keys = [world_key(world), tiles_key(world)]
+    needed = {name for layer, nouns in products.items() for name in read_inputs(spec, layer, nouns)}
+    unmade = missing_inputs(spec, Layout(root), sorted(needed))
+    keys += [input_key(world, name) for name in unmade]
+    for layer, nouns in products.items():
+        keys += [layer_key(world, layer, noun) for noun in (*nouns, TILE_INDEX, *_evidence(choice))]
+    return RegionRequest(
+        tuple(keys),
+        tuple(tiles_in(spec, choice.tiles, choice.bbox)),
+        products,
+        run_config=run_config(spec, products, choice),
+        tags={"synthgrid/world": world},
+    )
+
+
+def run_config(
+    spec: WorldSpec, products: dict[str, tuple[str, ...]], choice: RegionChoice
+) -> dict[str, Any]:
+    """Configuration of the resources and of the steps that take part."""
+    config: dict[str, Any] = {"resources": {"engine": {"config": {"workers": choice.workers}}}}
+    if choice.force:
+        steps = {
+            step_name(spec.world.name, layer, product.family)
+            for layer, nouns in products.items()
+            for product in products_of(spec.layers[layer])
+            if product.noun in nouns
+        }
+        config["ops"] = {step: {"config": {"force": True}} for step in sorted(steps)}
+    return config
+
+
+def _evidence(choice: RegionChoice) -> tuple[str, ...]:
+    """The evidence comes along with whole layers, not with a choice of their products."""
+    return EVIDENCE if choice.assets is None else ()
+
+
+def step_name(world: str, layer: str, family: str) -> str:
+    """Name of the step that makes a family of a layer's products."""
+    return f"{world}__{layer}__{family}"

@@ -1,0 +1,146 @@
+"""The process that starts and buries workers: modules are loaded once, then it forks.
+
+Belongs here: fork, kill, wait. Not here: anything that knows a task.
+
+A process of our own, rather than `multiprocessing`'s fork server, because that one is a
+singleton of the whole program (whoever starts it first decides its modules and its
+environment), imports the caller's ``__main__``, and leaves busy workers running when the
+caller is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import dataclass
+
+from synthgrid_assets.engine.local import worker
+from synthgrid_assets.engine.local.framing import receive, send
+
+LOOK_FOR_PARENT = 1.0  # seconds between looks, where no closed channel tells of its death
+LOOK_FOR_BURIED = 0.002
+COMMAND_ROOM = 1 << 16
+FDS_ROOM = 64
+
+START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from synthgrid_assets.engine.local.fork_server import main; main(int(sys.argv[1]))"
+)
+
+
+@dataclass(frozen=True)
+class Nurture:
+    """What the nursery loads before its first fork, and the cap its workers live under."""
+
+    preload: tuple[str, ...]
+    warm_up: bytes | None
+    memory_cap: int | None
+
+
+def main(channel_fd: int) -> None:
+    """Load, say ready, then obey until the channel closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
+    parent = os.getppid()
+    os.set_inheritable(channel_fd, False)
+    control = socket.socket(fileno=channel_fd)
+    try:
+        nurture: Nurture = pickle.loads(receive(control))
+        for name in nurture.preload:
+            importlib.import_module(name)
+        if nurture.warm_up is not None:
+            pickle.loads(nurture.warm_up)()
+    except EOFError:
+        return
+    except BaseException:
+        send(control, ("failed", traceback.format_exc()))
+        return
+    send(control, ("ready", os.getpid()))
+    Nursery(control, nurture.memory_cap, parent).serve()
+
+
+class Nursery:
+    """Forks a worker for each ``spawn NUMBER`` and kills and reaps one for each ``bury NUMBER``.
+
+    A worker is killed only here, where it is not yet reaped, so that a process id which
+    the system has given away again is never shot.
+    """
+
+    def __init__(self, control: socket.socket, memory_cap: int | None, parent: int) -> None:
+        self._control = control
+        self._memory_cap = memory_cap
+        self._parent = parent
+        self._pids: dict[int, int] = {}
+        self._dying: set[int] = set()
+        self._text = b""
+        self._channels: list[int] = []
+
+    def serve(self) -> None:
+        """Obey until the other side closes its end or is gone."""
+        try:
+            while os.getppid() == self._parent and self._hear():
+                self._reap()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the other side went away in between: the same end as a closed channel
+        finally:
+            for pid in self._pids.values():
+                os.kill(pid, signal.SIGKILL)
+
+    def _hear(self) -> bool:
+        """Take what commands have come; False once the channel is closed."""
+        patience = LOOK_FOR_BURIED if self._dying else LOOK_FOR_PARENT
+        if not select.select([self._control], [], [], patience)[0]:
+            return True
+        data, fds, _, _ = socket.recv_fds(self._control, COMMAND_ROOM, FDS_ROOM)
+        for channel_fd in fds:
+            os.set_inheritable(channel_fd, False)  # a task's own children must not keep it open
+        self._channels += fds
+        *commands, self._text = (self._text + data).split(b"\n")
+        for command in commands:
+            verb, number = command.split()
+            if verb == b"spawn":
+                self._spawn(int(number), self._channels.pop(0))
+            else:
+                self._condemn(int(number))
+        return bool(data)
+
+    def _spawn(self, number: int, channel_fd: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(channel_fd)
+        os.close(channel_fd)
+        self._pids[number] = pid
+
+    def _become_worker(self, channel_fd: int) -> None:
+        """Never returns: the nursery's own clean-up must not run in its children."""
+        status = 1
+        try:
+            self._control.close()
+            for other in self._channels:
+                os.close(other)
+            worker.serve(socket.socket(fileno=channel_fd), self._memory_cap, os.getppid())
+            status = 0
+        except BaseException:
+            with contextlib.suppress(Exception):
+                traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _condemn(self, number: int) -> None:
+        os.kill(self._pids[number], signal.SIGKILL)
+        self._dying.add(number)
+
+    def _reap(self) -> None:
+        for number in list(self._dying):
+            pid, status = os.waitpid(self._pids[number], os.WNOHANG)
+            if pid:
+                self._dying.discard(number)
+                del self._pids[number]
+                send(self._control, ("buried", (number, os.waitstatus_to_exitcode(status))))

@@ -1,0 +1,107 @@
+"""The life of one worker process: read a call, make it, send back what came of it.
+
+Belongs here: what happens inside the worker. Not here: starting or killing workers
+(`nursery`), and deciding which task comes next (`pool`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import socket
+import sys
+import time
+import traceback
+from typing import Any
+
+from synthgrid_assets.engine.local.framing import frame, receive
+from synthgrid_assets.errors import EngineError
+
+PR_SET_PDEATHSIG = 1
+
+
+def serve(channel: socket.socket, memory_cap: int | None, parent: int) -> None:
+    """Answer calls until the channel closes; the first message is the greeting."""
+    _die_with(parent)
+    if memory_cap is not None:
+        _cap_memory(memory_cap)
+    channel.sendall(frame(pickle.dumps(os.getpid())))
+    while True:
+        try:
+            call = receive(channel)
+        except (EOFError, ConnectionError):
+            return
+        reply = _answer(call)
+        # A worker may be killed between tasks: nothing of this one may be lost with it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        channel.sendall(frame(reply))
+
+
+def _answer(call: bytes) -> bytes:
+    """Make one call; the pickled ``(error or None, result, seconds)``."""
+    start = time.perf_counter()
+    error: Exception | None = None
+    result: Any = None
+    try:
+        function, arguments = pickle.loads(call)
+        start = time.perf_counter()
+        result = function(*arguments)
+    except BaseException as raised:
+        error = portable(raised)
+    seconds = time.perf_counter() - start
+    try:
+        return pickle.dumps((error, result, seconds), pickle.HIGHEST_PROTOCOL)
+    except Exception as unpicklable:
+        kind = f"{type(result).__module__}.{type(result).__qualname__}"
+        refused = EngineError(
+            f"a task returned a {kind}, which cannot be pickled ({unpicklable}): "
+            "return plain values or write the data and return a receipt"
+        )
+        return pickle.dumps((refused, None, seconds), pickle.HIGHEST_PROTOCOL)
+
+
+def portable(error: BaseException) -> Exception:
+    """`error` as it will arrive in another process, with this process's traceback as a note.
+
+    An exception that does not survive pickling, or that would end the process that
+    receives it (`SystemExit`, `KeyboardInterrupt`), becomes an `EngineError` with its text.
+
+    Examples
+    --------
+    >>> type(portable(KeyError("x"))).__name__, type(portable(SystemExit(3))).__name__
+    ('KeyError', 'EngineError')
+    """
+    text = "".join(traceback.format_exception(error))
+    if isinstance(error, Exception):
+        try:
+            copy = pickle.loads(pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
+        except Exception:
+            copy = None
+        if type(copy) is type(error) and str(copy) == str(error):
+            copy.add_note(f"in worker {os.getpid()}:\n{text}")
+            return copy
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    return EngineError(f"a task raised {kind}: {error}\nin worker {os.getpid()}:\n{text}")
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent is gone (Linux).
+
+    Elsewhere the nursery kills its workers when its own parent goes; an idle worker
+    also ends when its channel closes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _cap_memory(memory_cap: int) -> None:
+    """Bound private memory: not the address space, which shared mappings would fill."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_cap, hard))

@@ -1,0 +1,1 @@
+"""Inputs: rasters, masks and lines, read, judged and kept on the lattice."""

@@ -1,0 +1,151 @@
+"""Points and lines of a vector file, as vertices on the lattice.
+
+Belongs here: reading them, and which vector files hold them. Not here: polygons (`masks`),
+distances to any of them (`processes.thinning.proximity`), stored paths (`storage.paths`).
+
+Vertices are transformed to the world's CRS and rounded to quanta once; from then on lines are
+straight between lattice points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.masks import MaskSource
+from synthgrid_assets.inputs.vector_files import VectorFile
+from synthgrid_assets.lattice.cells import Lattice
+from synthgrid_assets.lattice.hashing import version_hash
+
+ALGORITHM_VERSION = 1
+_KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "LinearRing")
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Points and polylines whose vertices are lattice points.
+
+    Parameters
+    ----------
+    x, y : ndarray of int64, shape (v,)
+        Vertices of all paths in quanta.
+    starts : ndarray of int64, shape (p + 1,)
+        Where each path begins; the last entry is v. A path of one vertex is a point.
+
+    Examples
+    --------
+    >>> bent = Paths(np.array([0, 4, 4, 9]), np.array([0, 0, 3, 9]), np.array([0, 3, 4]))
+    >>> [ends.tolist() for ends in bent.segments]
+    [[0, 4, 9], [0, 0, 9], [4, 4, 9], [0, 3, 9]]
+    """
+
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @property
+    def segments(self) -> tuple[NDArray[np.int64], ...]:
+        """Ends ``x0, y0, x1, y1`` of every segment; a point is a segment without length."""
+        is_point = np.zeros(self.x.size, bool)
+        is_point[self.starts[:-1][np.diff(self.starts) == 1]] = True
+        begins = np.ones(self.x.size, bool)
+        begins[self.starts[1:] - 1] = False  # a line's last vertex begins no segment
+        first = np.flatnonzero(begins | is_point)
+        last = first + ~is_point[first]
+        return self.x[first], self.y[first], self.x[last], self.y[last]
+
+
+@dataclass(frozen=True)
+class PathSource:
+    """A vector file of points and lines.
+
+    Parameters
+    ----------
+    path : Path
+        Any file of points and lines that pyogrio reads.
+    layer : str or None
+        Layer of a file with several.
+    """
+
+    path: Path
+    layer: str | None = None
+
+    def code_version(self, lattice: Lattice) -> str:
+        """Hash of everything that decides the paths: equal versions have equal paths."""
+        described = self._file.describe(lattice, self._read().crs.to_wkt())
+        # the 1 is in every version that was ever hashed
+        return version_hash(["paths", ALGORITHM_VERSION, {"algorithm": 1, **described}])
+
+    def load(self, lattice: Lattice) -> Paths:
+        """The paths on a lattice.
+
+        Raises
+        ------
+        SpecError
+            If the file is missing or unreadable, has no CRS or no feature, a feature has
+            another geometry, or a vertex cannot be placed on the lattice.
+        """
+        frame = self._read()
+        parts = shapely.get_parts(frame.geometry.to_numpy())
+        coordinates, part = shapely.get_coordinates(parts, return_index=True)
+        x, y = self._file.on_lattice(coordinates, frame.crs, lattice)
+        return Paths(x, y, np.searchsorted(part, np.arange(parts.size + 1)).astype(np.int64))
+
+    @property
+    def _file(self) -> VectorFile:
+        return VectorFile(self.path, self.layer)
+
+    def _read(self) -> Any:
+        """The features, all of them points or lines."""
+        frame = self._file.read()
+        for number, shape in enumerate(frame.geometry.to_numpy()):
+            if shape is None or shape.is_empty:
+                raise SpecError(
+                    f"{self.path}: feature {number} has no geometry; remove it or give a point or "
+                    "a line"
+                )
+            if shape.geom_type not in _KINDS:
+                raise SpecError(
+                    f"{self.path}: feature {number} is a {shape.geom_type} among points or lines; "
+                    "keep polygons in a file of their own"
+                )
+        return frame
+
+
+def vector_source(path: Path, layer: str | None) -> MaskSource | PathSource:
+    """The source of a vector file: of paths if it holds points and lines, else of a mask.
+
+    A file that cannot be read is left to the mask's source, which refuses it in words.
+    """
+    try:
+        stat = path.stat()
+        holds_paths = _holds_paths(path, layer, stat.st_size, stat.st_mtime_ns)
+    except (OSError, ValueError):  # pyogrio's errors are ValueErrors or RuntimeErrors
+        holds_paths = False
+    return PathSource(path, layer) if holds_paths else MaskSource(path, layer)
+
+
+@lru_cache(maxsize=64)
+def _holds_paths(path: Path, layer: str | None, size: int, modified: int) -> bool:
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    try:
+        info = pyogrio.read_info(path, layer=layer)
+        declared = str(info["geometry_type"]).split(" ")[0]
+        if declared in (*_KINDS, "Polygon", "MultiPolygon"):
+            return declared in _KINDS
+        frame = pyogrio.read_dataframe(path, layer=layer, columns=[])
+    except (DataSourceError, DataLayerError):
+        return False
+    if "geometry" not in frame:
+        return False
+    kinds = set(frame.geometry.dropna().geom_type)
+    return bool(kinds) and kinds <= set(_KINDS)

@@ -1,0 +1,90 @@
+"""Version hashes: what a component, an asset and a realisation are made of.
+
+Belongs here: canonical hashing and the rule of what enters which hash. Not here: data
+digests (`storage.digest`) and stream keys (`seeding`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HASH_BYTES = 16
+
+
+def version_hash(content: Any) -> str:
+    """BLAKE2b-128 over canonical JSON, in hex.
+
+    Parameters
+    ----------
+    content : JSON value
+        Dicts with string keys, lists, strings, numbers, booleans, None.
+
+    Examples
+    --------
+    >>> version_hash({"a": 1, "b": 2}) == version_hash({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.blake2b(
+        text.encode(), digest_size=HASH_BYTES, person=b"synthgrid.ver"
+    ).hexdigest()
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of a layer that draws from its own stream: process, thinning, a mark.
+
+    Parameters
+    ----------
+    name : str
+        ``process``, ``thin/<input>``, ``mark/<name>`` ...
+    version : str
+        Hash of exactly the parameters that define it and of its algorithm's version.
+    """
+
+    name: str
+    version: str
+
+    @classmethod
+    def of(cls, name: str, parameters: Mapping[str, Any], algorithm_version: int) -> Component:
+        """The component that `parameters` and an algorithm's version define."""
+        return cls(name, version_hash([name, dict(parameters), algorithm_version]))
+
+
+@dataclass(frozen=True)
+class AssetVersion:
+    """What an asset of one layer is made of.
+
+    Parameters
+    ----------
+    base : str
+        Hash of lattice, CRS, world seed and layer name.
+    components : tuple of Component
+        Exactly the components that the asset uses.
+    own : str
+        Hash of the asset's own parameters and algorithm version.
+    """
+
+    base: str
+    components: tuple[Component, ...]
+    own: str
+
+    @property
+    def code_version(self) -> str:
+        """The asset's version: its Dagster ``code_version``."""
+        parts = [[component.name, component.version] for component in self.components]
+        return version_hash(["asset", self.base, parts, self.own])
+
+    def realisation(self, inputs: Mapping[str, str]) -> str:
+        """The realisation id: the version plus the data versions of what it reads.
+
+        Parameters
+        ----------
+        inputs : mapping of str to str
+            Data version of each surface, mask or layer that the components read.
+        """
+        return version_hash(["realisation", self.code_version, dict(inputs)])

@@ -1,0 +1,1 @@
+"""Materialising: what a run makes, in which order, and how one tile is made."""

@@ -1,0 +1,162 @@
+"""Making tiles of one layer: what is committed is kept, the rest goes through the engine.
+
+Belongs here: the course of a step, and receipts on their way into the journal. Not here:
+its tasks (`agenda`), what a tile holds (`tile`), Dagster's events (`assets`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Done, Outcome
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.plan import Agenda
+from synthgrid_assets.materialize.tile_order import Selection
+from synthgrid_assets.materialize.work_units import are_split, units_version
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.tile_tests.replicates import baseline_of, why_no_twins
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.local_store import sweep_partials
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.scratch import claimed, discard
+
+PRELOAD = ("synthgrid_assets.materialize.work_units",)
+
+
+@dataclass(frozen=True)
+class TileMade:
+    """A committed tile of some products.
+
+    Parameters
+    ----------
+    tile : str
+        The tile's key.
+    receipts : tuple of Receipt
+        One per product.
+    kept : bool
+        Whether it had been committed before.
+    """
+
+    tile: str
+    receipts: tuple[Receipt, ...]
+    kept: bool
+
+
+@dataclass(frozen=True)
+class TileFailed:
+    """A tile that could not be made; nothing of it is committed.
+
+    Parameters
+    ----------
+    tile : str
+    error : Exception
+    attempts : int
+    """
+
+    tile: str
+    error: Exception
+    attempts: int
+
+
+def make_tiles(
+    session: EngineSession,
+    journal: Journal,
+    workshop: Workshop,
+    nouns: tuple[str, ...],
+    tiles: Iterable[Tile],
+    *,
+    force: bool = False,
+) -> Iterator[TileMade | TileFailed]:
+    """Make some products of a layer on tiles, each as it is committed.
+
+    Parameters
+    ----------
+    session : EngineSession
+    journal : Journal
+    workshop : Workshop
+    nouns : tuple of str
+        Products of one family.
+    tiles : iterable of Tile
+    force : bool
+        Make committed tiles again.
+
+    Yields
+    ------
+    TileMade or TileFailed
+        Tiles that were committed before come first, at no cost; then those at the region's
+        rim, then those inside.
+    """
+    chosen, missing = list(tiles), []
+    for tile in chosen:
+        receipts = None if force else _committed(journal, workshop, nouns, tile)
+        if receipts is None:
+            missing.append(tile)
+        else:
+            yield TileMade(tile.key, receipts, kept=True)
+    failed = False
+    if missing:  # otherwise the session need not start any worker
+        if "points" in nouns and not all(why_no_twins(workshop, t.cells) for t in missing):
+            baseline_of(workshop.job)  # once, not in every worker
+        for noun in nouns:  # what killed writers left; live ones are not disturbed
+            sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
+        region, folder = Selection(chosen), _units_folder(workshop, nouns)
+        cap = session.settings.memory_cap
+        tiles = region.rim_first(missing)
+        agenda = Agenda(workshop, nouns, tiles, region, folder, memory_cap=cap, renew=force)
+        with claimed(folder) if folder else contextlib.nullcontext():
+            for outcome in _work(session, journal, agenda):
+                failed = failed or isinstance(outcome, TileFailed)
+                yield outcome
+    # units left now serve no tile of this run, and nobody if it was the whole world
+    finished = not failed and (missing or len(chosen) == len(workshop.spec.world.tiling))
+    if finished and are_split(nouns):
+        discard(workshop.layout.all_units(workshop.spec.world.name, workshop.layer))
+
+
+def _work(
+    session: EngineSession, journal: Journal, agenda: Agenda
+) -> Iterator[TileMade | TileFailed]:
+    """Whole tiles, each once its receipts stand in the journal."""
+    for group in session.map_groups(agenda):
+        settled = [whole for outcome in group if (whole := agenda.settle(outcome))]
+        recorded = _record(journal, settled)
+        agenda.committed(outcome.key for outcome in settled)
+        yield from recorded
+
+
+def _units_folder(workshop: Workshop, nouns: tuple[str, ...]) -> Path | None:
+    """Where work units of full tiles lie while their tile is made; None if it has none."""
+    if not are_split(nouns):
+        return None
+    world, version = workshop.spec.world.name, units_version(workshop)
+    return workshop.layout.units(world, workshop.layer, version)
+
+
+def _committed(
+    journal: Journal, workshop: Workshop, nouns: tuple[str, ...], tile: Tile
+) -> tuple[Receipt, ...] | None:
+    """The tile's receipts if each of the products is committed."""
+    receipts = []
+    for noun in nouns:
+        receipt = journal.find(workshop.dataset(noun), tile.cells)
+        if receipt is None or not journal.has_file(receipt):
+            return None
+        receipts.append(receipt)
+    return tuple(receipts)
+
+
+def _record(journal: Journal, group: list[Outcome]) -> list[TileMade | TileFailed]:
+    """Commit a group of outcomes in one transaction; only then are they reported."""
+    journal.record(
+        receipt for outcome in group if isinstance(outcome, Done) for receipt in outcome.result
+    )
+    return [
+        TileMade(outcome.key, outcome.result, kept=False)
+        if isinstance(outcome, Done)
+        else TileFailed(outcome.key, outcome.error, outcome.attempts)
+        for outcome in group
+    ]

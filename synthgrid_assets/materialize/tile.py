@@ -1,0 +1,97 @@
+"""One tile in a worker: make its rows, commit them, test what was written, sign for it.
+
+Belongs here: the function that the engine calls. Not here: what any product's rows are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.receipts import Contents, Stopwatch, sign
+from synthgrid_assets.products.counts_release import make_release, verify_release
+from synthgrid_assets.products.delaunay import (
+    make_delaunay,
+    make_neighbours,
+    make_voronoi,
+    verify_delaunay,
+    verify_neighbours,
+    verify_voronoi,
+)
+from synthgrid_assets.products.density import make_density
+from synthgrid_assets.products.layer_context import LayerJob, Workshop
+from synthgrid_assets.products.pictures.canvas import tile_picture
+from synthgrid_assets.products.pictures.tessellations import tessellation_picture
+from synthgrid_assets.products.points import make_points, verify_points
+from synthgrid_assets.products.tile_rows import TileRows
+from synthgrid_assets.storage.geoparquet import serialise, table_bbox
+from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.verdict import Verdict
+
+Make = Callable[[Workshop, Tile], TileRows]
+Verify = Callable[[Workshop, Tile, pa.Table], tuple[Verdict, ...]]
+
+_TABLES: dict[str, tuple[Make, Verify]] = {
+    "points": (make_points, verify_points),
+    "delaunay": (make_delaunay, verify_delaunay),
+    "voronoi": (make_voronoi, verify_voronoi),
+    "cell_neighbours": (make_neighbours, verify_neighbours),
+    "counts_release": (make_release, verify_release),
+}
+
+
+def make_tile(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt, ...]:
+    """Make and commit one tile of some products of a layer.
+
+    Parameters
+    ----------
+    job : LayerJob
+    nouns : tuple of str
+        Products of one family: what they share is computed once.
+    key : str
+        The tile's key.
+
+    Returns
+    -------
+    tuple of Receipt
+        One per product. The files are complete and in place; they count as committed once
+        the receipts stand in the journal.
+    """
+    workshop = job.open()
+    tile = workshop.spec.world.tiling.from_key(key)
+    return tuple(
+        make_density(workshop, tile) if noun == "density" else _make_table(workshop, tile, noun)
+        for noun in nouns
+    )
+
+
+def _make_table(workshop: Workshop, tile: Tile, noun: str) -> Receipt:
+    make, verify = _TABLES[noun]
+    watch = Stopwatch()
+    rows = make(workshop, tile)
+    watch.lap("make")
+    data = serialise(rows.table)
+    path = workshop.layout.tile(workshop.dataset(noun), tile)
+    file = commit_bytes(path, data, durability="batch")
+    watch.lap("write")
+    bbox = table_bbox(rows.table)
+    return sign(
+        workshop,
+        tile,
+        noun,
+        Contents(rows.table.num_rows, rows.digest, bbox, rows.expected, rows.facts),
+        (path, file),
+        test=lambda: verify(workshop, tile, pq.read_table(pa.BufferReader(data))),
+        draw=lambda: _draw(workshop, tile, noun, rows.table) if bbox else None,
+        watch=watch,
+    )
+
+
+def _draw(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> bytes:
+    if noun in ("delaunay", "voronoi"):
+        return tessellation_picture(workshop, tile, noun)
+    return tile_picture(workshop, tile, noun, table)

@@ -1,0 +1,128 @@
+"""Work units of full tiles in a worker: each is tessellated alone, all are merged.
+
+Belongs here: the functions that the engine calls for a tile that may be split, and the form
+of a unit on disk. Not here: the order of these tasks (`agenda`), the rectangles of the
+units (`workshop`), what becomes of the merged tessellation (`tile`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.materialize.tile import make_tile
+from synthgrid_assets.products.layer_context import LayerJob, Workshop
+from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.storage.layout import REALISATION_DIGITS
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.scratch import read_part, save_part
+from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
+from synthgrid_assets.tessellation.tile import Tessellation
+
+_FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
+# peak memory a point above the worker's own, when rows, file and tests of a product are
+# there at once; units need less, so a tile that fits can be split and merged
+BYTES_A_POINT = 2_200
+_COLUMNS = tuple(field.name for field in fields(Tessellation))
+_CONSTRAINED = "constrained."  # before the names of what is kept of constrained triangles
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the task of a full tile returns instead of receipts: its work units.
+
+    Parameters
+    ----------
+    units : tuple of Cells
+        They tile the tile.
+    """
+
+    units: tuple[Cells, ...]
+
+
+def make_or_split(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt, ...] | Split:
+    """Make a tile as `make_tile` does, or name its units if it is expected to be full.
+
+    Whether a tile is full is asked here, in the worker that makes it if it is not.
+    """
+    if are_split(nouns):
+        workshop = job.open()
+        units = workshop.units(workshop.spec.world.tiling.from_key(key).cells)
+        if len(units) > 1:
+            return Split(tuple(units))
+    return make_tile(job, nouns, key)
+
+
+def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:
+    """Tessellate one unit and leave it in a folder of parts."""
+    workshop = job.open()
+    made = workshop.tessellate_unit(unit)
+    columns = {name: np.asarray(getattr(made, name)) for name in _COLUMNS}
+    if workshop.network is not None:
+        triangles = workshop.constrain_unit(unit)
+        for field in fields(triangles):
+            columns[_CONSTRAINED + field.name] = np.asarray(getattr(triangles, field.name))
+    save_part(part_path(Path(folder), unit), columns)
+
+
+def merge_tile(
+    job: LayerJob, nouns: tuple[str, ...], key: str, units: tuple[Cells, ...], folder: str
+) -> tuple[Receipt, ...]:
+    """Make and commit a tile as `make_tile` does, from units that others have tessellated.
+
+    A unit that is not in the folder any more is tessellated again, so the folder decides
+    what it costs and never what comes out.
+    """
+    workshop = job.open()
+    workshop.forget()  # what an earlier tile left
+    parts = [_unit(workshop, unit, Path(folder)) for unit in units]
+    triangles = [part for _, part in parts if part is not None and "delaunay" in nouns]
+    workshop.keep([part for part, _ in parts], triangles)  # cells know no constraints
+    parts.clear()
+    triangles.clear()
+    try:
+        return make_tile(job, nouns, key)
+    finally:
+        workshop.forget()
+
+
+def are_split(nouns: tuple[str, ...]) -> bool:
+    """Whether these products, of one family, are made by units where a tile is full."""
+    return PRODUCTS[nouns[0]].family == _FAMILY
+
+
+def units_version(workshop: Workshop) -> str:
+    """What decides the units of a layer: its tessellated products, and a unit's form."""
+    products = (product for product in workshop.products.values() if product.family == _FAMILY)
+    made = [workshop.dataset(product.noun).realisation for product in products]
+    return version_hash(["units", *_COLUMNS, *made])[:REALISATION_DIGITS]
+
+
+def part_path(folder: Path, unit: Cells) -> Path:
+    """The file of a unit."""
+    return folder / f"{unit.ix0}_{unit.iy0}_{unit.ix1}_{unit.iy1}.npz"
+
+
+def _unit(
+    workshop: Workshop, unit: Cells, folder: Path
+) -> tuple[Tessellation, ConstrainedTriangles | None]:
+    """A unit as somebody left it in a folder, or tessellated here if it is not there."""
+    found = read_part(part_path(folder, unit))
+    if found is None:
+        constrained = None if workshop.network is None else workshop.constrain_unit(unit)
+        return workshop.tessellate_unit(unit), constrained
+    made = Tessellation(**_record({name: found.pop(name) for name in _COLUMNS}))
+    rest = {name.removeprefix(_CONSTRAINED): array for name, array in found.items()}
+    return made, ConstrainedTriangles(**_record(rest)) if rest else None
+
+
+def _record(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """The arrays of a record of a rectangle, its rectangles made what they were."""
+    rectangles = {name: Cells(*columns[name].tolist()) for name in ("cells", "loaded")}
+    return {**columns, **rectangles}

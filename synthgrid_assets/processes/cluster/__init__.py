@@ -1,0 +1,1 @@
+"""Cluster processes: parents and their offspring."""

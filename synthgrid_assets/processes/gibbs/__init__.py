@@ -1,0 +1,1 @@
+"""Gibbs processes, by perfect simulation."""

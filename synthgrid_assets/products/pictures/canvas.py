@@ -1,0 +1,158 @@
+"""Small pictures of tiles: rows in a square of pixels, as PNG of a few kB.
+
+Belongs here: the canvas, points, boxes and counts; of synthetic or released rows only. Not
+here: what a tessellation's picture shows (`tessellation_pictures`), maps of regions
+(`region_maps`).
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.products.layer_context import Workshop
+
+SIDE = 240  # pixels
+MARGIN = 8  # pixels around the tile, where rows reach beyond its border
+CAPTION = 14  # pixels below the picture
+FEW = 300  # points that are drawn with a radius of two pixels
+COLOURS = {
+    "paper": "#ffffff",
+    "ink": "#17324d",
+    "line": "#3f7fb5",
+    "frame": "#b5651d",
+    "halo": "#e9edf1",
+    "faint": "#aab6c2",
+    "inside": "#d3e5f5",
+    "crossing": "#f7d5ae",
+    "constraint": "#c2185b",
+}
+INDEX = {name: number for number, name in enumerate(COLOURS)}
+
+Box = tuple[float, float, float, float]
+
+
+class Canvas:
+    """A square of pixels that shows a box of the plane, north up, with a caption below.
+
+    Parameters
+    ----------
+    bounds : tuple of four floats
+        ``xmin, ymin, xmax, ymax`` of what is shown, in any unit.
+    side, margin : int
+        Pixels along a side, and pixels left free around the box.
+    """
+
+    def __init__(self, bounds: Box, side: int = SIDE, margin: int = MARGIN) -> None:
+        xmin, ymin, xmax, ymax = bounds
+        self._origin = np.array([xmin, ymin])
+        self._scale = (side - 2 * margin) / max(xmax - xmin, ymax - ymin)
+        self._side, self._margin = side, margin
+        self._image = Image.new("P", (side, side + CAPTION), INDEX["paper"])
+        self._image.putpalette([int(c[i : i + 2], 16) for c in COLOURS.values() for i in (1, 3, 5)])
+        self._draw = ImageDraw.Draw(self._image)
+
+    def pixels(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixel coordinates of positions, shape (n, 2)."""
+        shifted = (xy - self._origin) * self._scale
+        return np.column_stack(
+            (self._margin + shifted[:, 0], self._side - self._margin - shifted[:, 1])
+        )
+
+    def box(self, bounds: Box, fill: str | None = None, outline: str | None = None) -> None:
+        """A rectangle, clipped to the picture."""
+        corners = self.pixels(np.array([bounds[:2], bounds[2:]]))
+        (left, bottom), (right, top) = np.clip(corners, -2, self._side + 1).tolist()
+        colours = {key: INDEX[name] for key, name in (("fill", fill), ("outline", outline)) if name}
+        self._draw.rectangle((left, top, right, bottom), **colours)
+
+    def shapes(
+        self,
+        xy: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+        outline: str,
+        fills: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Closed rings; `fills` gives each one's number of a colour (`INDEX`)."""
+        flat = self.pixels(xy).ravel().tolist()
+        ends = (2 * offsets).tolist()
+        inner = [None] * (offsets.size - 1) if fills is None else fills.tolist()
+        for start, end, fill in zip(ends[:-1], ends[1:], inner, strict=True):
+            if end - start < 4:  # a ring that rounding has collapsed
+                continue
+            if fill is None:
+                self._draw.line(flat[start:end], fill=INDEX[outline])
+            else:
+                self._draw.polygon(flat[start:end], fill=fill, outline=INDEX[outline])
+
+    def lines(self, ends: NDArray[np.float64], colour: str) -> None:
+        """Straight lines from and to positions, shape (n, 2, 2)."""
+        for line in self.pixels(ends.reshape(-1, 2)).reshape(-1, 4).tolist():
+            self._draw.line(line, fill=INDEX[colour], width=2)
+
+    def dots(self, xy: NDArray[np.float64], colour: str, radius: int) -> None:
+        """Points as diamonds of pixels; with a radius of 0 as single ones."""
+        across = np.abs(np.arange(-radius, radius + 1))
+        steps = np.argwhere(across[:, None] + across <= radius) - radius
+        pixels = self.pixels(xy)
+        pixels = pixels[((pixels >= 0) & (pixels < self._side)).all(axis=1)].astype(np.int64)
+        marked = (pixels[:, None] + steps).reshape(-1, 2)
+        self._draw.point(marked.ravel().tolist(), fill=INDEX[colour])
+
+    def png(self, caption: str) -> bytes:
+        """The picture with its caption."""
+        bottom = (0, self._side, self._side, self._side + CAPTION)
+        self._draw.rectangle(bottom, fill=INDEX["paper"])
+        self._draw.text((max(self._margin, 2), self._side), caption, fill=INDEX["ink"])
+        buffer = io.BytesIO()
+        # runs of equal pixels are all there is to compress: twice as fast, and smaller
+        self._image.save(buffer, format="PNG", compress_type=zlib.Z_RLE, bits=4)
+        return buffer.getvalue()
+
+
+def tile_picture(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> bytes:
+    """A PNG of a tile's points or boxes inside the tile's frame.
+
+    Parameters
+    ----------
+    workshop : Workshop
+    tile : Tile
+    noun : str
+        Name of the product; it is the picture's caption.
+    table : pyarrow.Table
+        With a WKB ``geometry`` column.
+    """
+    bounds = workshop.lattice.bounds(tile.cells)
+    canvas = Canvas(bounds)
+    geometry = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+    xy, owner = shapely.get_coordinates(geometry, return_index=True)
+    if noun == "points":
+        canvas.dots(xy, "ink", radius=0 if len(xy) > 4 * FEW else 1 if len(xy) > FEW else 2)
+    else:
+        offsets = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=len(geometry)))))
+        canvas.shapes(xy, offsets, "line")
+    canvas.box(bounds, outline="frame")
+    return canvas.png(f"{noun}: {table.num_rows:,} rows")
+
+
+def density_picture(counts: NDArray[np.int64]) -> bytes:
+    """A PNG of counts per cell, north up, darker where there are more.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (height, width)
+        South to north.
+    """
+    share = counts[::-1] / max(int(counts.max(initial=0)), 1)
+    grey = (255 - 215 * np.sqrt(share)).astype(np.uint8)
+    image = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=4)
+    return buffer.getvalue()

@@ -1,0 +1,205 @@
+"""The picture of a tile of triangles or cells, with the halo that it was computed from.
+
+Belongs here: which part of a tile is shown, and what around it. Not here: the canvas
+(`pictures`), the tessellation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.pictures.canvas import INDEX, Box, Canvas
+from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
+from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
+from synthgrid_assets.tessellation.tile import Tessellation
+
+SIDE = 320  # pixels
+LEGIBLE = 400  # sites of a tile that is shown whole; of a fuller one, a corner is
+ENLARGED = 120  # sites that such a corner holds
+AROUND = 0.3  # what is shown beyond the tile's border, as a part of what is shown of the tile
+MOST_AROUND = 4000  # sites expected in view beyond which what surrounds the tile is left out
+
+Rows = Tessellation | ConstrainedTriangles
+
+
+@dataclass(frozen=True)
+class View:
+    """The square of the plane that a picture shows.
+
+    Parameters
+    ----------
+    box : tuple of four floats
+        In quanta.
+    part : str
+        ``NE corner`` and the like; empty where the whole tile is shown.
+    """
+
+    box: Box
+    part: str = ""
+
+    @property
+    def cells(self) -> Cells:
+        """The cells that meet the square."""
+        (x0, y0), (x1, y1) = ([int(v // CELL) for v in self.box[k : k + 2]] for k in (0, 2))
+        return Cells(x0, y0, x1 + 1, y1 + 1)
+
+
+def view_of(tessellation: Tessellation) -> View:
+    """The whole tile and its halo; of a tile with many sites, its fullest corner."""
+    x0, y0, x1, y1 = tessellation.cells.quanta()
+    if len(tessellation) <= LEGIBLE:
+        side = max(x1 - x0, y1 - y0)
+        reach = side / 2 + min(tessellation.halo * CELL, AROUND * side)
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        return View((x - reach, y - reach, x + reach, y + reach))
+    reaches = {
+        (x, y): int(np.partition(_distance(tessellation, x, y), ENLARGED)[ENLARGED])
+        for y in (y0, y1)
+        for x in (x0, x1)
+    }
+    x, y = min(reaches, key=lambda corner: reaches[corner])
+    inner = min(reaches[x, y] + 1, x1 - x0, y1 - y0)
+    outer = AROUND * inner
+    west, east = (outer, inner) if x == x0 else (inner, outer)
+    south, north = (outer, inner) if y == y0 else (inner, outer)
+    name = f"{'S' if y == y0 else 'N'}{'W' if x == x0 else 'E'} corner"
+    return View((x - west, y - south, x + east, y + north), name)
+
+
+def _distance(tessellation: Tessellation, x: int, y: int) -> NDArray[np.int64]:
+    """The larger of the distances of each site from a corner along either axis."""
+    return np.maximum(np.abs(tessellation.x - x), np.abs(tessellation.y - y))
+
+
+@dataclass(frozen=True, eq=False)
+class Rings:
+    """Closed rings and their bounds, in quanta.
+
+    Parameters
+    ----------
+    xy : ndarray of float64, shape (m, 2)
+    offsets : ndarray of int64, shape (n + 1,)
+    low, high : ndarray of float64, shape (n, 2)
+    """
+
+    xy: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Rows, noun: str) -> Rings:
+        """The rows of a product."""
+        if noun == "voronoi" and isinstance(rows, Tessellation):
+            xy, offsets = rows.ring / VERTEX_SCALE, rows.ring_offsets
+        else:
+            corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
+            xy = corners.reshape(-1, 2).astype(np.float64)
+            offsets = 4 * np.arange(len(corners) + 1)
+        if offsets.size == 1:
+            return cls(xy, offsets, xy, xy)
+        low, high = (f.reduceat(xy, offsets[:-1]) for f in (np.minimum, np.maximum))
+        return cls(xy, offsets, low, high)
+
+    def leaves(self, box: Box) -> NDArray[np.bool_]:
+        """Which rings are not inside a box."""
+        return np.asarray(((self.low < box[:2]) | (self.high > box[2:])).any(axis=1))
+
+    def meets(self, box: Box) -> NDArray[np.bool_]:
+        """Which rings have bounds that meet a box."""
+        return np.asarray(((self.low < box[2:]) & (self.high > box[:2])).all(axis=1))
+
+    def take(self, chosen: NDArray[np.bool_]) -> Rings:
+        """Some of the rings."""
+        sizes = np.diff(self.offsets)
+        offsets = np.concatenate(([0], np.cumsum(sizes[chosen])))
+        xy = self.xy[np.repeat(chosen, sizes)]
+        return Rings(xy, offsets, self.low[chosen], self.high[chosen])
+
+
+def tessellation_picture(workshop: Workshop, tile: Tile, noun: str) -> bytes:
+    """A PNG of a tile's triangles or cells, its border, and the shaded halo around it.
+
+    Rows that cross the border have a colour of their own, and so have constraints. Faint,
+    around them: the rows of other tiles that they touch, and the sites that had to be known
+    to prove all this.
+
+    Parameters
+    ----------
+    workshop : Workshop
+    tile : Tile
+    noun : str
+        ``delaunay`` or ``voronoi``.
+    """
+    own = workshop.tessellation(tile.cells)
+    made = _rows(workshop, tile.cells, noun)
+    view, border = view_of(own), _box(own.cells)
+    canvas = Canvas(view.box, side=SIDE, margin=0)
+    canvas.box(_box(made.loaded), fill="halo")
+    canvas.box(border, fill="paper")
+    around = _around(workshop, view, own, noun)
+    if around is not None:
+        rings = Rings.of(around, noun)
+        rings = rings.take(_touching(around, own, noun) & rings.meets(view.box))
+        canvas.shapes(rings.xy, rings.offsets, "faint")
+        canvas.dots(_sites(around), "faint", radius=1)
+    rings = Rings.of(made, noun)
+    crossing, shown = rings.leaves(border), rings.meets(view.box)
+    fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
+    rings = rings.take(shown)
+    canvas.shapes(rings.xy, rings.offsets, "line", fills)
+    if isinstance(made, ConstrainedTriangles):
+        canvas.lines(_constraints(made), "constraint")
+    canvas.dots(_sites(own), "ink", radius=1)
+    canvas.box(border, outline="frame")
+    part = f"; {view.part}" if view.part else f"; halo {made.halo} cells"
+    return canvas.png(f"{crossing.size:,} rows, {int(crossing.sum()):,} cross the border{part}")
+
+
+def _rows(workshop: Workshop, cells: Cells, noun: str) -> Rows:
+    """What a product's rows of some cells are made from."""
+    return workshop.triangles(cells) if noun == "delaunay" else workshop.tessellation(cells)
+
+
+def _around(workshop: Workshop, view: View, own: Tessellation, noun: str) -> Rows | None:
+    """The rows of all that is in view; None where they would cost more than they show."""
+    if len(own) * view.cells.area > MOST_AROUND * own.cells.area:
+        return None
+    try:
+        return _rows(workshop, view.cells, noun)
+    except GeometryError:  # a void beyond the tile, which itself needs no halo so wide
+        return None
+
+
+def _touching(around: Rows, own: Tessellation, noun: str) -> NDArray[np.bool_]:
+    """Which rows of other tiles share a border with those of the tile."""
+    if noun == "voronoi" and isinstance(around, Tessellation):
+        return np.isin(around.site_id, own.neighbour) & ~np.isin(around.site_id, own.site_id)
+    mine = np.isin(around.triangles, own.site_id)
+    return mine.any(axis=1) & ~mine[:, 0]
+
+
+def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:
+    """Both ends of the triangles' edges along constraints, shape (n, 2, 2), in quanta."""
+    corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]].astype(np.float64)
+    triangle, edge = np.nonzero(rows.constraint >= 0)
+    return np.stack((corners[triangle, edge], corners[triangle, edge + 1]), axis=1)
+
+
+def _box(cells: Cells) -> Box:
+    west, south, east, north = map(float, cells.quanta())
+    return west, south, east, north
+
+
+def _sites(rows: Rows) -> NDArray[np.float64]:
+    """The sites of cells, or the corners of triangles."""
+    if isinstance(rows, ConstrainedTriangles):
+        return rows.triangle_xy.reshape(-1, 2).astype(np.float64)
+    return np.column_stack((rows.x, rows.y)).astype(np.float64)

@@ -1,0 +1,1 @@
+"""Tests of a tile that draw it, or its replicates, again."""

@@ -1,0 +1,1 @@
+"""Records: SQL databases and hash chains that only grow."""

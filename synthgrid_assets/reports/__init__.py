@@ -1,0 +1,1 @@
+"""Reports: what is read from committed tiles: status, digests, exports, checks of a region."""

@@ -1,0 +1,167 @@
+"""What a region's committed tiles say together: their counts, scores and points by rows.
+
+Belongs here: gathering from journal and files, a row of tiles at a time. Not here: tests
+(`statistics`), named checks (`region_checks`), pictures (`region_maps`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.processes.superposition import SuperpositionLaw
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.tile_tests.replicates import Baseline
+from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts
+from synthgrid_assets.statistics.laws.moments import (
+    CountMoments,
+    region_moments,
+    unresolved_variance,
+)
+from synthgrid_assets.statistics.laws.superposed import MemberRetention
+from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS, TileWindows
+from synthgrid_assets.statistics.region.totals import TileCounts
+from synthgrid_assets.statistics.tile.counts import TileCount
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.world.samplers import is_near, leaves_of
+
+
+@dataclass(frozen=True, eq=False)
+class TileRow:
+    """The committed tiles of one row of tiles.
+
+    Parameters
+    ----------
+    cells : Cells
+        The row's rectangle across the extent.
+    receipts : tuple of Receipt
+    retention : ndarray of float64, shape (height, width)
+        Mean retention of each cell, 0 where no tile is committed.
+    """
+
+    cells: Cells
+    receipts: tuple[Receipt, ...]
+    retention: NDArray[np.float64]
+
+
+class RegionEvidence:
+    """The committed tiles of a layer's points.
+
+    Parameters
+    ----------
+    journal : Journal
+    workshop : Workshop
+    """
+
+    def __init__(self, journal: Journal, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self.receipts = tuple(committed_tiles(journal, workshop, "points"))
+        self.counts = TileCounts.of(_tile_count(receipt) for receipt in self.receipts)
+
+    def rows(self) -> Iterator[TileRow]:
+        """Rows of tiles, south to north; those without a committed tile come along empty."""
+        tiling = self._workshop.spec.world.tiling
+        grouped = groupby(self.receipts, lambda receipt: receipt.cells.iy0 // tiling.side)
+        by_row = {row: tuple(receipts) for row, receipts in grouped}
+        for row in tiling.rows:
+            extent, side = tiling.extent, tiling.side
+            strip = Cells(extent.ix0, row * side, extent.ix1, (row + 1) * side)
+            cells, receipts = strip.intersection(extent), by_row.get(row, ())
+            yield TileRow(cells, receipts, self._retention(cells, receipts))
+
+    def moments(self) -> CountMoments:
+        """Mean and variance of the number of points in all committed tiles."""
+        law = self._workshop.sampler.law
+        if isinstance(law, SuperpositionLaw):
+            moments = self._superposed(law)
+        else:
+            moments = region_moments(law, (row.retention for row in self.rows()))
+        if not any(is_near(leaf) for leaf in leaves_of(self._workshop.sampler)):
+            return moments
+        tiles = (self._workshop.retention(receipt.cells) for receipt in self.receipts)
+        unresolved = math.fsum(unresolved_variance(law, retention) for retention in tiles)
+        return CountMoments(moments.mean, moments.variance + unresolved)
+
+    def _superposed(self, law: SuperpositionLaw) -> CountMoments:
+        """Moments of a union's members, each thinned in its own way, added up."""
+        if math.isnan(law.intensity):
+            return CountMoments(math.nan, math.nan)
+        members = [
+            region_moments(
+                member, (self._retention(row.cells, row.receipts, i) for row in self.rows())
+            )
+            for i, member in enumerate(law.members)
+        ]
+        return CountMoments(sum(m.mean for m in members), sum(m.variance for m in members))
+
+    def scores(self) -> NDArray[np.float64]:
+        """Standardised count of each tile, by row and column of tiles; NaN without a tile."""
+        tiling = self._workshop.spec.world.tiling
+        grid = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
+        spread = np.sqrt(self.counts.variance)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scores = (self.counts.observed - self.counts.mean) / spread
+        for receipt, score in zip(self.receipts, scores, strict=True):
+            tile = tiling.from_key(receipt.tile)
+            grid[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = score
+        return grid
+
+    def windows(self, baseline: Baseline) -> TileWindows:
+        """What the windows of tiles hold that have twins, as their receipts say."""
+        tiling, law = self._workshop.spec.world.tiling, self._workshop.sampler.law
+        width = len(baseline.twins.of_window(0).as_row())
+        keys, rows = [], []
+        for receipt in self.receipts:
+            verdict = next((v for v in receipt.verdicts if v.test == NEIGHBOURS), None)
+            if verdict is not None and len(verdict.counts) == width:
+                tile = tiling.from_key(receipt.tile)
+                keys.append((tile.row, tile.column))
+                rows.append(verdict.counts)
+        counts = DistanceCounts.of_rows(np.array(rows, np.int64).reshape(-1, width))
+        felt = law.correlation_cells + 2 * baseline.distances.halo
+        return TileWindows(keys, baseline.cells.area, counts, 1 + math.ceil(felt / tiling.side))
+
+    def coordinates(self, row: TileRow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The points of a row of tiles, in quanta, as their files hold them."""
+        root = self._workshop.layout.root
+        tables = [pq.read_table(root / r.path, columns=["x_q", "y_q"]) for r in row.receipts]
+        if not tables:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        together = pa.concat_tables(tables)
+        return together["x_q"].to_numpy(), together["y_q"].to_numpy()
+
+    def _retention(
+        self, cells: Cells, receipts: tuple[Receipt, ...], member: int | None = None
+    ) -> NDArray[np.float64]:
+        grid = np.zeros((cells.height, cells.width))
+        for receipt in receipts:
+            tile = receipt.cells
+            columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
+            rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
+            retention = self._workshop.retention(tile)
+            if member is not None and isinstance(retention, MemberRetention):
+                retention = retention.members[member]
+            grid[rows, columns] = retention.by_cell
+        return grid
+
+
+def _tile_count(receipt: Receipt) -> TileCount:
+    facts = dict(receipt.facts)
+    p_value = next(v.p_value for v in receipt.verdicts if v.test == "counts_match_the_process")
+    return TileCount(
+        receipt.rows,
+        math.nan if receipt.expected_rows is None else receipt.expected_rows,
+        float(facts["count_variance"]),
+        1.0 if p_value is None else p_value,
+        float(facts["p_randomised"]),
+    )

@@ -1,0 +1,117 @@
+"""Pictures of a region for a person: maps of tiles, curves and p-values.
+
+Belongs here: pictures of many tiles. Not here: pictures of one (`pictures`), what they
+show (`region_evidence`, `twins`).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.reports.region_evidence import RegionEvidence
+from synthgrid_assets.reports.replicate_curves import CurveAmongTwins, TwinCurves
+
+
+def counts_map(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+    """A PNG of the number of points of each committed tile; white where there is none."""
+    tiling = workshop.spec.world.tiling
+    counts = np.full((len(tiling.rows), len(tiling.columns)), np.nan)
+    for receipt in evidence.receipts:
+        tile = tiling.from_key(receipt.tile)
+        counts[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = receipt.rows
+    return _map(workshop, counts, f"{workshop.layer}: points per tile", cmap="YlGnBu")
+
+
+def residuals_map(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+    """A PNG of each tile's standardised residual, (observed - expected) / spread."""
+    title = f"{workshop.layer}: (observed - expected) / spread"
+    return _map(workshop, evidence.scores(), title, cmap="RdBu_r", vmin=-4, vmax=4)
+
+
+def p_value_histogram(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+    """A PNG of the tiles' randomised p-values: flat where the law holds."""
+    figure, axes = _figure()
+    values = evidence.counts.randomised
+    axes.hist(values[np.isfinite(values)], bins=20, range=(0, 1), color="#3f7fb5")
+    axes.axhline(np.isfinite(values).sum() / 20, color="#b5651d", linestyle="--", linewidth=1)
+    axes.set(xlabel="randomised p-value of the count", ylabel="tiles")
+    axes.set_title(f"{workshop.layer}: flat where the law holds", fontsize=10)
+    return png(figure)
+
+
+def l_function_picture(found: TwinCurves, workshop: Workshop) -> bytes:
+    """A PNG of L(r) - r of a window, with the global envelope of its twins."""
+    figure, axes = _figure()
+    curve, cell = found.curves["L"], workshop.lattice.cell
+    _draw(axes, curve, cell, scale=cell, less=curve.r)
+    axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
+    axes.set_title(f"{workshop.layer}: {found.verdicts[0].detail}", fontsize=8)
+    axes.legend(fontsize=8)
+    return png(figure)
+
+
+def neighbours_picture(found: TwinCurves, workshop: Workshop) -> bytes:
+    """A PNG of G, F and J of a window, each with the global envelope of its twins."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    names = [name for name in ("G", "F", "J") if name in found.curves]
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        _draw(axes, found.curves[name], workshop.lattice.cell)
+        axes.set(xlabel="r (m)", ylabel=f"{name}(r)")
+        axes.legend(fontsize=7)
+    figure.suptitle(f"{workshop.layer}: {found.verdicts[1].detail}", fontsize=8)
+    return png(figure)
+
+
+def _draw(
+    axes: Any,
+    curve: CurveAmongTwins,
+    cell: float,
+    scale: float = 1.0,
+    less: NDArray[np.float64] | float = 0.0,
+) -> None:
+    """A curve and its envelope over r in metres, minus `less`, times `scale`."""
+    metres, envelope = curve.r * cell, curve.envelope
+    low, middle, high, own = (
+        (values - less) * scale
+        for values in (envelope.low, envelope.middle, envelope.high, curve.observed)
+    )
+    axes.fill_between(metres, low, high, color="#d6e4f0", label="twins, 99 %")
+    axes.plot(metres, middle, color="#3f7fb5", linestyle="--")
+    axes.plot(metres, own, color="#17324d", label="this world")
+
+
+def _map(workshop: Workshop, values: NDArray[np.float64], title: str, **style: Any) -> bytes:
+    west, south, east, north = workshop.lattice.bounds(workshop.spec.world.tiling.extent)
+    figure, axes = _figure()
+    bounds = (west / 1e3, east / 1e3, south / 1e3, north / 1e3)
+    image = axes.imshow(values, origin="lower", extent=bounds, **style)
+    axes.set_xlabel(f"km east ({workshop.lattice.crs})")
+    axes.set_ylabel("km north")
+    axes.set_title(title, fontsize=10)
+    figure.colorbar(image, shrink=0.85)
+    return png(figure)
+
+
+def _figure() -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
+    return figure, figure.subplots()
+
+
+def png(figure: Any, dpi: float = 90, colours: int | None = None) -> bytes:
+    """A figure as the bytes of a PNG; with few colours it takes a third of them."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    if colours is not None:
+        few = Image.open(buffer).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        few.save(buffer := io.BytesIO(), format="png", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,86 @@
+"""The table ``moments``: every test of every tile, for anyone to query.
+
+Belongs here: one row per tile and test, from the journal. Not here: the tests themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.storage.geoparquet import FACT_PREFIX, serialise
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.receipt import Receipt
+
+SCHEMA = pa.schema(
+    [
+        ("asset", pa.string()),
+        ("tile", pa.string()),
+        ("ix0", pa.int64()),
+        ("iy0", pa.int64()),
+        ("ix1", pa.int64()),
+        ("iy1", pa.int64()),
+        ("test", pa.string()),
+        ("passed", pa.bool_()),
+        ("suspicious", pa.bool_()),
+        ("statistic", pa.float64()),
+        ("expectation", pa.float64()),
+        ("standard_error", pa.float64()),
+        ("p_value", pa.float64()),
+        ("false_alarm_rate", pa.float64()),
+    ]
+)
+
+
+def moments_table(workshop: Workshop) -> pa.Table:
+    """One row per committed tile and test, over all products of a layer.
+
+    Returns
+    -------
+    pyarrow.Table
+        With the columns of `SCHEMA`; ``standard_error`` and ``p_value`` are null for exact
+        claims.
+    """
+    with Journal(workshop.layout) as journal:
+        rows = [
+            row
+            for noun in workshop.products
+            for receipt in committed_tiles(journal, workshop, noun)
+            for row in _rows(receipt)
+        ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def write_moments(workshop: Workshop) -> tuple[Path, pa.Table]:
+    """Write the table beside the layer's products; returns its path and itself."""
+    path = workshop.layout.report(workshop.spec.world.name, workshop.layer, "moments")
+    named = {f"{FACT_PREFIX}{name}": fact for name, fact in workshop.facts_of_layer.items()}
+    table = moments_table(workshop).replace_schema_metadata(named)
+    commit_bytes(path, serialise(table))
+    return path, table
+
+
+def _rows(receipt: Receipt) -> Iterator[dict[str, object]]:
+    ix0, iy0, ix1, iy1 = receipt.cells
+    for verdict in receipt.verdicts:
+        yield {
+            "asset": receipt.asset,
+            "tile": receipt.tile,
+            "ix0": ix0,
+            "iy0": iy0,
+            "ix1": ix1,
+            "iy1": iy1,
+            "test": verdict.test,
+            "passed": verdict.passed,
+            "suspicious": verdict.suspicious,
+            "statistic": verdict.observed,
+            "expectation": verdict.expected,
+            "standard_error": verdict.standard_error,
+            "p_value": verdict.p_value,
+            "false_alarm_rate": verdict.false_alarm_rate,
+        }

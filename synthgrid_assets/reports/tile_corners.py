@@ -1,0 +1,166 @@
+"""A picture of a place where four tiles meet, drawn from their four files.
+
+Belongs here: choosing the place, reading the files, drawing them. Not here: maps of whole
+regions (`region_maps`), a single tile (`tessellation_pictures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.reports.region_maps import png
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
+
+COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
+INK = "#22303c"
+SHADES = 96  # colours of the picture
+FROM_EACH, FROM_ALL = 6, 80  # rows of one tile, and of all, that a picture shows at least
+BORDER: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4)), "zorder": 3}
+NO_AXES: dict[str, Any] = {"xticks": [], "yticks": [], "xlabel": "", "ylabel": ""}
+TITLES = {"voronoi": "Voronoi cells", "delaunay": "Delaunay triangles"}
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Corner:
+    """Four committed tiles of each of some products around one corner.
+
+    Parameters
+    ----------
+    x, y : float
+        The corner, in CRS units.
+    tiles : dict of str to tuple of four Receipt
+        By product, south to north and west to east.
+    """
+
+    x: float
+    y: float
+    tiles: dict[str, tuple[Receipt, ...]]
+
+
+def find_corner(journal: Journal, workshop: Workshop) -> Corner | None:
+    """The corner whose emptiest tile is fullest; None where no four tiles with rows meet.
+
+    Looks at triangles and cells; points of the four tiles come along if they are committed.
+    """
+    shapes = [noun for noun in TITLES if noun in workshop.products]
+    if not shapes:
+        return None
+    tiling = workshop.spec.world.tiling
+    tiles: dict[str, dict[tuple[int, int], Receipt]] = {}
+    for noun in (*shapes, "points"):
+        receipts = ((tiling.from_key(r.tile), r) for r in committed_tiles(journal, workshop, noun))
+        tiles[noun] = {(tile.row, tile.column): receipt for tile, receipt in receipts}
+    shapes = [noun for noun in shapes if tiles[noun]]
+    rows = {
+        (row, column): min((_rows(tiles[noun], row, column) for noun in shapes), default=0)
+        for row in tiling.rows[1:]
+        for column in tiling.columns[1:]
+    }
+    best = max(rows, key=lambda corner: rows[corner], default=None)
+    if best is None or rows[best] == 0:
+        return None
+    x, y = workshop.lattice.bounds(tiling.at(best[1], best[0]).cells)[:2]
+    around = {noun: _around(found, *best) for noun, found in tiles.items()}
+    return Corner(x, y, {noun: four for noun, four in around.items() if len(four) == 4})
+
+
+def _around(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> tuple[Receipt, ...]:
+    """The tiles at a corner, which is the south-west one of the tile (row, column)."""
+    keys = [(row + up, column + right) for up in (-1, 0) for right in (-1, 0)]
+    return tuple(tiles[key] for key in keys if key in tiles)
+
+
+def _rows(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> int:
+    four = _around(tiles, row, column)
+    return min(receipt.rows for receipt in four) if len(four) == 4 else 0
+
+
+def four_tiles_picture(workshop: Workshop, corner: Corner) -> bytes:
+    """A PNG of what lies around a corner, each tile's rows in the tile's own colour.
+
+    One panel for each of cells and triangles, read from the files of the four tiles; in
+    view are at least `FROM_EACH` rows of each tile.
+    """
+    from matplotlib.figure import Figure
+
+    shapes = [noun for noun in TITLES if noun in corner.tiles]
+    frames = {noun: read_tiles(workshop, four) for noun, four in corner.tiles.items()}
+    view = _view(corner, [frames[noun] for noun in shapes])
+    frames = {noun: [_meeting(frame, view) for frame in four] for noun, four in frames.items()}
+    figure = Figure(figsize=(4.4 * len(shapes), 4.7), layout="constrained")
+    for noun, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
+        draw_tiles(axes, frames[noun], frames.get("points", ()))
+        axes.axvline(corner.x, **BORDER)
+        axes.axhline(corner.y, **BORDER)
+        axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal", **NO_AXES)
+        axes.set_title(f"{workshop.layer}: {TITLES[noun]} of four tiles", fontsize=10)
+    size = max(view[2] - view[0], view[3] - view[1])
+    figure.supxlabel(f"around ({corner.x:.0f}, {corner.y:.0f}), {size:.0f} m across", fontsize=8)
+    return png(figure, colours=SHADES)
+
+
+def draw_tiles(
+    axes: Any, shapes: Iterable[gpd.GeoDataFrame], points: Iterable[gpd.GeoDataFrame]
+) -> None:
+    """Draw the rows of each tile, and its points, in the tile's colour.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    shapes, points : iterable of GeoDataFrame
+        One for each tile, at most four.
+    """
+    for colour, frame in zip(COLOURS, shapes, strict=False):
+        frame.plot(ax=axes, facecolor=colour, alpha=0.55, edgecolor="white", linewidth=1, zorder=2)
+    for colour, frame in zip(COLOURS, points, strict=False):
+        frame.plot(ax=axes, color=colour, edgecolor=INK, linewidth=0.5, markersize=10, zorder=4)
+
+
+def read_tiles(workshop: Workshop, tiles: Sequence[Receipt]) -> list[gpd.GeoDataFrame]:
+    """The geometry of each tile's rows, from its file."""
+    root, crs = workshop.layout.root, workshop.lattice.crs
+    tables = [pq.read_table(root / receipt.path, columns=["geometry"]) for receipt in tiles]
+    return [
+        gpd.GeoDataFrame(
+            geometry=shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False)), crs=crs
+        )
+        for table in tables
+    ]
+
+
+def _view(corner: Corner, frames: list[list[gpd.GeoDataFrame]]) -> Box:
+    """A square around the corner with enough rows of each tile in it."""
+    reach = 0.0
+    for four in frames:
+        distances = [np.sort(_distances(corner, frame)) for frame in four]
+        near = [np.sort(np.concatenate(distances))[:FROM_ALL], *(d[:FROM_EACH] for d in distances)]
+        reach = max(reach, *(float(np.max(distance, initial=0.0)) for distance in near))
+    return corner.x - reach, corner.y - reach, corner.x + reach, corner.y + reach
+
+
+def _meeting(frame: gpd.GeoDataFrame, view: Box) -> gpd.GeoDataFrame:
+    """The rows whose bounds meet the view."""
+    west, south, east, north = frame.bounds.to_numpy().T
+    within = (west < view[2]) & (east > view[0]) & (south < view[3]) & (north > view[1])
+    return frame[within]
+
+
+def _distances(corner: Corner, frame: gpd.GeoDataFrame) -> NDArray[np.float64]:
+    """How far each row's middle is from the corner, the larger of both axes."""
+    west, south, east, north = frame.bounds.to_numpy().T
+    away = np.abs((west + east) / 2 - corner.x), np.abs((south + north) / 2 - corner.y)
+    distances: NDArray[np.float64] = np.maximum(*away)
+    return distances[np.isfinite(distances)]  # a ring that rounding has collapsed has none

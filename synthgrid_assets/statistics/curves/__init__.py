@@ -1,0 +1,1 @@
+"""Curves of point patterns: K, F, G, J, pair correlation."""

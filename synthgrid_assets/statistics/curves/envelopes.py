@@ -1,0 +1,206 @@
+"""Global envelopes: does a whole curve look like the curves of twin worlds?
+
+Belongs here: the extreme-rank-length test and its envelope. Not here: the curves
+(`estimators`), the twins themselves (`processes` under other keys).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.verdict import Verdict
+
+ENVELOPE_ALPHA = 0.01  # twins can call a tile suspicious; 1e-6 would take a million of them
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """What a curve was compared with, to be drawn beside it.
+
+    Parameters
+    ----------
+    low, high : ndarray of float64, shape (m,)
+        Bounds at every place of the curve at once: a curve is outside somewhere exactly
+        when its p-value is below the level.
+    middle : ndarray of float64, shape (m,)
+        Mean of the twins.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    middle: NDArray[np.float64]
+
+
+def curve_fits_twins(
+    test: str,
+    observed: NDArray[np.float64],
+    twins: NDArray[np.float64],
+    alpha: float = ENVELOPE_ALPHA,
+) -> tuple[Verdict, Envelope]:
+    """A curve is no more extreme than those of twins, over all its places together.
+
+    Parameters
+    ----------
+    test : str
+        The claim, as ``pairs_follow_the_pcf``.
+    observed : ndarray of float64, shape (m,)
+        Any statistic as a curve: K, L, G, F ... NaN is not allowed.
+    twins : ndarray of float64, shape (n, m)
+        The same statistic of n independent realisations of the same law, thinned alike,
+        each under a key of its own.
+    alpha : float
+        Bound of the probability that a healthy curve fails; more than ``1 / (n + 1)``.
+
+    Returns
+    -------
+    Verdict
+        Null hypothesis: observed and twins are exchangeable; then the p-value is exact
+        (conservative with ties). ``observed`` is the number of places at which the
+        curve leaves the envelope.
+    Envelope
+
+    Raises
+    ------
+    GeometryError
+        If there are too few twins for `alpha`, or the curves don't match.
+
+    Notes
+    -----
+    Each curve's pointwise two-sided ranks among all n + 1 are sorted, and curves are
+    ordered by these vectors lexicographically: the extreme rank length (Myllymaki et
+    al. 2017, Global envelope tests for spatial processes, JRSS B 79). Smooth curves tie
+    (the lowest everywhere and the highest everywhere); then the larger of their largest
+    standardised deviations is the more extreme.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> twins = rng.normal(size=(199, 30)).cumsum(axis=1)
+    >>> verdict, _ = curve_fits_twins("a walk", rng.normal(size=30).cumsum(), twins)
+    >>> verdict.passed
+    True
+    >>> curve_fits_twins("a walk", np.linspace(0, 60, 30), twins)[0].p_value
+    0.005
+    """
+    _check(observed, twins, alpha)
+    curves = np.vstack([observed, twins])
+    n = len(twins)
+    order = _extremeness(curves)
+    p_value = float(np.count_nonzero(order <= order[0])) / (n + 1)
+    envelope = _envelope(curves, order, alpha)
+    outside = (observed < envelope.low) | (observed > envelope.high)
+    verdict = Verdict.significance(
+        test,
+        p_value,
+        observed=float(np.count_nonzero(outside)),
+        expected=0.0,
+        alpha=alpha,
+        detail=(
+            f"rank among {n} twins: p = {p_value:.3g}; outside of the {1 - alpha:.3g} global "
+            f"envelope at {int(np.count_nonzero(outside))} of {observed.size} places"
+        ),
+    )
+    return verdict, envelope
+
+
+@dataclass(frozen=True, eq=False)
+class RankedTwins:
+    """Curves of twins with their ranks, so that many curves are each compared quickly.
+
+    Parameters
+    ----------
+    curves : ndarray of float64, shape (n, m)
+    ranks : ndarray of float64, shape (n, m)
+        Of each twin among the twins at each place.
+    """
+
+    curves: NDArray[np.float64]
+    ranks: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, curves: NDArray[np.float64]) -> RankedTwins:
+        """The twins' curves, ranked."""
+        return cls(curves, np.asarray(rankdata(curves, axis=0)))
+
+    def verdict(
+        self, test: str, observed: NDArray[np.float64], alpha: float = ENVELOPE_ALPHA
+    ) -> Verdict:
+        """The verdict of `curve_fits_twins`, p-value and all, without the envelope.
+
+        ``observed`` and ``expected`` are the largest distance from the mean curve in
+        standard deviations, and the twins' median of it.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(1)
+        >>> twins = RankedTwins.of(rng.normal(size=(199, 30)).cumsum(axis=1))
+        >>> twins.verdict("a walk", np.linspace(0, 60, 30)).p_value
+        0.005
+        """
+        _check(observed, self.curves, alpha)
+        less, equal = observed < self.curves, observed == self.curves
+        own = 1 + (~less & ~equal).sum(axis=0) + equal.sum(axis=0) / 2
+        ranks = np.vstack([own, self.ranks + less + equal / 2])
+        keys, away = _keys(np.vstack([observed, self.curves]), ranks)
+        differs = keys != keys[0]
+        first = differs.argmax(axis=1)
+        rows = np.arange(len(keys))
+        at_most = ~differs[rows, first] | (keys[rows, first] < keys[0, first])
+        n, p_value = len(self.curves), float(np.count_nonzero(at_most)) / len(keys)
+        return Verdict.significance(
+            test,
+            p_value,
+            observed=float(away[0]),
+            expected=float(np.median(away[1:])),
+            alpha=alpha,
+            detail=(
+                f"rank among {n} twins: p = {p_value:.3g}; at most {away[0]:.3g} standard "
+                "deviations from their mean"
+            ),
+        )
+
+
+def _check(observed: NDArray[np.float64], twins: NDArray[np.float64], alpha: float) -> None:
+    if twins.ndim != 2 or twins.shape[1:] != observed.shape or observed.size == 0:
+        raise GeometryError(
+            f"curve of shape {observed.shape} and twins of shape {twins.shape} do not match; "
+            "give shapes (m,) and (n, m)"
+        )
+    if alpha * (len(twins) + 1) <= 1:
+        raise GeometryError(
+            f"{len(twins)} twins cannot reach alpha = {alpha:g}; give {int(1 / alpha)}"
+        )
+    if not (np.isfinite(observed).all() and np.isfinite(twins).all()):
+        raise GeometryError("curves hold values that are not finite")
+
+
+def _extremeness(curves: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Place of each curve from the most extreme on, equal curves alike; shape (n + 1,)."""
+    keys, _ = _keys(curves, np.asarray(rankdata(curves, axis=0)))
+    order = np.lexsort(keys.T[::-1])
+    changes = np.r_[0, (np.diff(keys[order], axis=0) != 0).any(axis=1).cumsum()]
+    place = np.empty(len(curves), np.int64)
+    place[order] = changes
+    return place
+
+
+def _keys(
+    curves: NDArray[np.float64], ranks: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What orders curves, as rows that compare like words; the largest deviation of each."""
+    depth = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
+    spread = curves.std(axis=0)
+    away = (np.abs(curves - curves.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).max(axis=1)
+    return np.column_stack([depth, -away]), away
+
+
+def _envelope(curves: NDArray[np.float64], place: NDArray[np.int64], alpha: float) -> Envelope:
+    """Hull of the curves whose own p-value is at least `alpha`."""
+    at_most = np.searchsorted(np.sort(place), place, side="right") / len(curves)
+    central = curves[at_most >= alpha]
+    return Envelope(central.min(axis=0), central.max(axis=0), curves[1:].mean(axis=0))

@@ -1,0 +1,181 @@
+"""A region's tiles together: small errors that no single tile can show.
+
+Belongs here: tests on the record that each tile keeps of its count. Not here: seams
+(`seam`), correlation between tiles (`moran`), lists and uniformity (`multiple_testing`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import chi2
+
+from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.statistics.laws.count_distribution import ApproximateCounts, two_sided
+from synthgrid_assets.statistics.laws.moments import CountMoments
+from synthgrid_assets.statistics.laws.skewed_sums import zero_mean_p_value
+from synthgrid_assets.statistics.multiple_testing import bonferroni
+from synthgrid_assets.statistics.tile.counts import TileCount
+from synthgrid_assets.verdict import Verdict
+
+REGION_ALPHA = 1e-6  # as for tiles: a million healthy regions give about one red one
+POWER = 0.9  # probability at which `smallest_rate_error` is found
+FEWEST_TILES = 16  # fewer don't show how much tiles differ by chance
+LARGEST_SCORE = 8.0  # normal score of a p-value of 0 or 1
+
+
+@dataclass(frozen=True, eq=False)
+class TileCounts:
+    """The counts of a region's tiles, one entry per committed tile.
+
+    Parameters
+    ----------
+    observed : ndarray of int64, shape (n,)
+    mean, variance, p_value, randomised : ndarray of float64, shape (n,)
+        As in `TileCount`.
+    """
+
+    observed: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    randomised: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        sizes = {name: column.size for name, column in vars(self).items()}
+        if len(set(sizes.values())) != 1:
+            raise GeometryError(f"columns of tile counts differ in length: {sizes}")
+
+    @classmethod
+    def of(cls, tiles: Iterable[TileCount]) -> TileCounts:
+        """The records of single tiles as columns."""
+        rows = [
+            (tile.observed, tile.mean, tile.variance, tile.p_value, tile.randomised)
+            for tile in tiles
+        ]
+        columns = np.array(rows, np.float64).reshape(-1, 5).T
+        return cls(columns[0].astype(np.int64), *columns[1:])
+
+    def __len__(self) -> int:
+        return int(self.observed.size)
+
+    def inflation(self, region: CountMoments) -> float:
+        """Variance of the region's count over the sum of the tiles' variances.
+
+        1 for independent tiles, more for clustered processes, less for regular ones.
+        """
+        alone = float(self.variance.sum())
+        return region.variance / alone if alone > 0 else 1.0
+
+
+def smallest_rate_error(region: CountMoments, alpha: float = REGION_ALPHA) -> float:
+    """Relative error of the intensity that the region's total finds with power 90 %.
+
+    Examples
+    --------
+    >>> round(smallest_rate_error(CountMoments(381_000.0, 381_000.0)), 4)
+    0.0102
+    """
+    if not region.mean > 0:
+        return math.inf
+    quantiles = -ndtri(alpha / 4) + ndtri(POWER)  # two sides of one of two tests
+    return float(quantiles * region.standard_deviation / region.mean)
+
+
+def mean_variance_hold(
+    tiles: TileCounts, region: CountMoments, alpha: float = REGION_ALPHA
+) -> Verdict:
+    """The region's total and the spread of its tiles are what the law says.
+
+    Parameters
+    ----------
+    tiles : TileCounts
+        The region's committed tiles.
+    region : CountMoments
+        Moments of the union of these tiles (`moments.region_moments`).
+    alpha : float
+        Bound of the probability that a healthy region fails.
+
+    Returns
+    -------
+    Verdict
+        Null hypothesis: the counts of one realisation of the thinned process. Twice the
+        smaller p-value of two tests: the total count against the region's own variance,
+        and the spread of the tiles' counts. ``observed`` and ``expected`` are the
+        total's.
+
+    Notes
+    -----
+    The total is judged by the larger of normal and lognormal tails. The spread is the sum
+    of squared normal scores of the randomised p-values, chi-square for independent tiles;
+    where these are not known, the sum of squared standardised counts, whose mean is known
+    and whose error is taken from the tiles (`skewed_sums`). Correlation between tiles
+    widens both by at most the sum of absolute correlations, which `TileCounts.inflation`
+    measures: so they are scaled (Satterthwaite), which is conservative.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.processes.poisson import PoissonLaw
+    >>> from synthgrid_assets.statistics.tile.counts import tile_count
+    >>> from synthgrid_assets.statistics.laws.retention import Retention
+    >>> law, window = PoissonLaw(4.0), Retention.full(10, 10)
+    >>> rng = np.random.default_rng(1)
+    >>> counts = rng.poisson(400 * 1.05, 100).tolist()  # five per cent too many
+    >>> tiles = TileCounts.of(tile_count(n, law, window, rng.random()) for n in counts)
+    >>> mean_variance_hold(tiles, CountMoments(40_000.0, 40_000.0)).passed
+    False
+    """
+    total = int(tiles.observed.sum())
+    if len(tiles) == 0 or math.isnan(region.mean):
+        return Verdict.significance(
+            "mean_variance_hold",
+            1.0,
+            observed=float(total),
+            expected=float(total),
+            alpha=alpha,
+            detail=f"{len(tiles)} tiles; no moments in closed form to compare with",
+        )
+    p_total = float(two_sided(ApproximateCounts(region), total))
+    p_spread, spread = _spread(tiles, tiles.inflation(region))
+    delta = smallest_rate_error(region, alpha)
+    return Verdict.significance(
+        "mean_variance_hold",
+        bonferroni([p_total, p_spread]),
+        observed=float(total),
+        expected=region.mean,
+        standard_error=region.standard_deviation,
+        alpha=alpha,
+        detail=(
+            f"{total} points in {len(tiles)} tiles, {region.mean:.6g} +- "
+            f"{region.standard_deviation:.4g} expected (p = {p_total:.2g}); spread of the tiles "
+            f"{spread:.3f} of the law's (p = {p_spread:.2g}); a rate error of {delta:.2%} or more "
+            f"would show with probability {POWER:.0%}"
+        ),
+    )
+
+
+def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float]:
+    """p-value of the tiles' squared scores, and their mean."""
+    n, widening = len(tiles), 1.0 + abs(inflation - 1.0)
+    if np.isnan(tiles.randomised).any():
+        return _spread_of_counts(tiles, widening)
+    scores = np.clip(ndtri(tiles.randomised), -LARGEST_SCORE, LARGEST_SCORE)
+    total = float((scores * scores).sum())
+    freedom, scaled = n / widening, total / widening
+    p = 2 * min(float(chi2.cdf(scaled, freedom)), float(chi2.sf(scaled, freedom)))
+    return min(p, 1.0), total / n
+
+
+def _spread_of_counts(tiles: TileCounts, widening: float) -> tuple[float, float]:
+    """The same from standardised counts; tiles whose count is certain say nothing."""
+    random = tiles.variance > 0
+    if np.count_nonzero(random) < FEWEST_TILES:
+        return 1.0, 1.0
+    squares = (tiles.observed - tiles.mean)[random] ** 2 / tiles.variance[random]
+    variance = squares.size * float(squares.var(ddof=2)) * widening
+    return zero_mean_p_value(squares - 1.0, variance), float(squares.mean())

@@ -1,0 +1,113 @@
+"""Parts on their way from one task to another: named arrays in files that do not last.
+
+Belongs here: these files, and the folder that holds them while somebody needs it. Not
+here: committed files (`commit`, `journal`), and what the arrays mean (`products`).
+
+A part appears at once and complete, like every file here, but it is not synced: it serves
+the run that wrote it or the next one. Its archive has checksums, so what a power cut leaves
+is found when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.storage.local_store import committing, remove_if_abandoned, sweep_partials
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Make a folder of parts and keep it, while the block runs; several processes may.
+
+    The claim is a lock that ends with its process, however that ends. What killed writers
+    left half-written is removed at the beginning.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be made.
+    """
+    try:
+        descriptor = _locked(folder)
+    except OSError as error:
+        raise StorageError(f"cannot make {folder}: {error}; check space and rights") from error
+    try:
+        sweep_partials(folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(folder: Path) -> int:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # discarded in this very moment
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def discard(folders: Iterable[Path]) -> int:
+    """Remove the folders of parts among these that no live process has claimed.
+
+    Returns
+    -------
+    int
+        Number of folders removed.
+    """
+    return sum(remove_if_abandoned(folder) for folder in folders)
+
+
+def save_part(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name; `path` holds all of them or does not exist.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    with committing(path, sync=False) as file, file.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_part(path: Path) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a part, their checksums verified; None if there is no such part.
+
+    Raises
+    ------
+    StorageError
+        If the file is damaged. It is removed then, so that whoever tries again finds none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "part.npz"
+    >>> save_part(path, {"x": np.arange(3)})
+    >>> read_part(path)
+    {'x': array([0, 1, 2])}
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        path.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot read the part {path} ({error}); trying again makes it again"
+        ) from error

@@ -1,0 +1,1 @@
+"""Proofs: exact checks that a tessellation is what it claims to be."""

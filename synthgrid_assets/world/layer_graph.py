@@ -1,0 +1,152 @@
+"""How layers depend on each other: by `near`, and as members of unions.
+
+Belongs here: the graph of layers, and its mistakes. Not here: distances and superposition
+(`processes`), the assembly of samplers (`sampling`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.processes.family import quanta
+from synthgrid_assets.processes.superposition import UNION, UnionParameters
+from synthgrid_assets.world.spec import LayerTable, NearTable, VectorInput, WorldSpec
+from synthgrid_assets.world.world_file import mistakes_of, nearest
+
+
+def union_of(layer: LayerTable) -> UnionParameters | None:
+    """A union's parameters; None for a layer with a process of its own."""
+    if layer.process != UNION:
+        return None
+    return UnionParameters.model_validate(layer.parameters)
+
+
+def members_of(layer: LayerTable) -> tuple[str, ...]:
+    """The layers that a union holds; none for a layer with a process of its own."""
+    union = union_of(layer)
+    return union.layers if union is not None else ()
+
+
+def upstream_layers(layer: LayerTable) -> tuple[str, ...]:
+    """The layers whose points decide this one's: a union's members, or the one it is near."""
+    near = (layer.near.layer,) if layer.near is not None and layer.near.layer else ()
+    return tuple(dict.fromkeys((*members_of(layer), *near)))
+
+
+def leaves(spec: WorldSpec, name: str) -> list[str]:
+    """The layers with processes of their own that a layer is made of; itself if it has one."""
+    members = members_of(spec.layers[name])
+    return [leaf for member in members for leaf in leaves(spec, member)] if members else [name]
+
+
+def conditions(spec: WorldSpec, name: str) -> set[str]:
+    """The layers on whose points the law of a layer with its own process is conditional."""
+    near = spec.layers[name].near
+    if near is None or near.layer is None:
+        return set()
+    sources = set(leaves(spec, near.layer))
+    return sources.union(*(conditions(spec, source) for source in sources))
+
+
+def coupling_of(spec: WorldSpec, name: str) -> str:
+    """Why a union's members are not independent given what they are near; empty if they are."""
+    held = leaves(spec, name)
+    for leaf in held:
+        both = sorted(conditions(spec, leaf) & set(held))
+        if both:
+            return f"layer {leaf!r} depends on {both[0]!r} by `near`, and the union holds both"
+    return ""
+
+
+def is_thinned(spec: WorldSpec, name: str) -> bool:
+    """Whether a layer may be empty over wide areas: it, or all it holds, is thinned."""
+    tables = [spec.layers[leaf] for leaf in leaves(spec, name)]
+    return all(table.within or table.intensity or table.near for table in tables)
+
+
+def composition_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
+    """Mistakes in how a layer refers to others: key path below the layer, and message."""
+    layer = spec.layers[name]
+    if layer.near is not None:
+        yield from _near_mistakes(spec, layer.near)
+    if layer.process == UNION:
+        yield from _union_mistakes(spec, name)
+    if _refers_soundly(spec):
+        cycle = _cycle(spec, name)
+        # one cycle is one mistake: told at the first of its layers
+        if cycle and name == next(known for known in spec.layers if known in cycle):
+            key = ".layers" if layer.process == UNION else ".near.layer"
+            yield key, f"depends on itself: {' -> '.join((*cycle, name))}; break the cycle"
+
+
+def has_cycle(spec: WorldSpec) -> bool:
+    """Whether layers depend on themselves or on layers that are none: no sampler exists."""
+    return not _refers_soundly(spec) or any(_cycle(spec, name) for name in spec.layers)
+
+
+def _near_mistakes(spec: WorldSpec, near: NearTable) -> Iterator[tuple[str, str]]:
+    if near.layer is not None and near.layer not in spec.layers:
+        yield ".near.layer", f"{near.layer!r} is no layer{nearest(near.layer, [*spec.layers])}"
+    if near.input is not None and not isinstance(spec.inputs.get(near.input), VectorInput):
+        fitting = [key for key, table in spec.inputs.items() if isinstance(table, VectorInput)]
+        what = "is not a vector input" if near.input in spec.inputs else "is no input of this world"
+        yield ".near.input", f"{near.input!r} {what}; vector inputs: {fitting}"
+    for key in ("within", "beyond"):
+        metres = getattr(near, key)
+        try:
+            assert metres is None or quanta("near", key, metres, spec.world.cell)
+        except SpecError as error:
+            yield f".near.{key}", str(error)
+
+
+def _union_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
+    layer = spec.layers[name]
+    allowed = [*LayerTable.model_fields, *UnionParameters.model_fields]
+    try:
+        union = UnionParameters.model_validate(layer.parameters)
+    except ValidationError as error:
+        for key, message in mistakes_of(error, allowed):
+            yield f".{key}", message
+        return
+    for key in ("within", "intensity", "near"):
+        if getattr(layer, key) is not None:
+            yield f".{key}", "a union is not thinned; thin the layers that it holds"
+    if union.source and "source" in layer.marks:
+        yield ".marks.source", "collides with the column source; choose another name"
+    unknown = [member for member in union.layers if member not in spec.layers]
+    for member in unknown:
+        yield ".layers", f"{member!r} is no layer{nearest(member, [*spec.layers])}"
+    if unknown or has_cycle(spec):
+        return
+    held = Counter(leaves(spec, name))
+    for leaf, times in held.items():
+        if times > 1:
+            yield ".layers", f"holds {leaf!r} {times} times; a point can stand in a union only once"
+
+
+def _refers_soundly(spec: WorldSpec) -> bool:
+    """Whether every layer that another one names exists."""
+    try:
+        named = [other for layer in spec.layers.values() for other in upstream_layers(layer)]
+    except ValidationError:
+        return False
+    return all(other in spec.layers for other in named)
+
+
+def _cycle(spec: WorldSpec, name: str) -> tuple[str, ...]:
+    """The layers on a way from a layer back to itself; empty if there is none."""
+    ways: list[tuple[str, ...]] = [(name,)]
+    seen = {name}
+    while ways:
+        way = ways.pop()
+        for other in upstream_layers(spec.layers[way[-1]]):
+            if other == name:
+                return way
+            if other not in seen:
+                seen.add(other)
+                ways.append((*way, other))
+    return ()

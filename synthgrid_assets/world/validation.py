@@ -1,0 +1,269 @@
+"""All mistakes of a world file in one pass: structure, processes, references, inputs.
+
+Belongs here: rules that need more than the file's own structure. Not here: reading the
+file (`world.world_file`), and what only shows while a surface is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.lines import LineSource
+from synthgrid_assets.inputs.paths import PathSource
+from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes
+from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.processes.superposition import UNION
+from synthgrid_assets.tessellation.anchors import halo_bound
+from synthgrid_assets.world.inputs import input_version, inspect_input, source_of
+from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
+from synthgrid_assets.world.partial_spec import sound_part
+from synthgrid_assets.world.samplers import build_process
+from synthgrid_assets.world.spec import (
+    NETWORKS,
+    RESERVED_LAYERS,
+    SURFACE_INPUTS,
+    LayerTable,
+    VectorInput,
+    WorldSpec,
+)
+from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
+
+MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
+
+
+def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> WorldSpec:
+    """The valid spec of a world file, its input paths made absolute.
+
+    Raises
+    ------
+    SpecError
+        One line per mistake: file, key path, what was found, what is allowed.
+    """
+    spec, problems = check_world(path, overrides)
+    refuse(problems)
+    assert spec is not None  # no problem, so there is a spec
+    return spec
+
+
+def check_world(
+    path: Path, overrides: Mapping[str, Any] | None = None, *, contents: bool = False
+) -> tuple[WorldSpec | None, list[Problem]]:
+    """The spec of a world file, if it has one, and all its mistakes in the file's order.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : mapping, optional
+        By dotted key.
+    contents : bool
+        Also look at what the inputs hold in the extent, as far as that takes seconds.
+    """
+    file = str(path)
+    try:
+        tables = read_toml(path, overrides)
+    except SpecError as error:
+        return None, [Problem(file, "", str(error).removeprefix(f"{file}: "))]
+    try:
+        spec = _with_absolute_inputs(WorldSpec.model_validate(tables), path)
+    except ValidationError as error:
+        found = _with_wrong_structure(tables, path, error, contents)
+        return None, [Problem(file, *own) for own in _in_order(tables, found)]
+    return spec, [Problem(file, *own) for own in _mistakes(spec, contents)]
+
+
+def _with_wrong_structure(
+    tables: Mapping[str, Any], path: Path, error: ValidationError, contents: bool
+) -> Iterator[tuple[str, str]]:
+    """The mistakes in the structure, and those in what is sound beside them."""
+    yield from mistakes_of(error)
+    part = sound_part(tables, error)
+    if part is None:
+        yield from _raw_mistakes(tables)
+        return
+    yield from _raw_mistakes(tables, part.layers)
+    for key, message in _mistakes(_with_absolute_inputs(part.spec, path), contents):
+        if not part.follows(tables, key):
+            yield key, message
+
+
+def _in_order(tables: Mapping[str, Any], found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Each mistake once, those of one table together, in the file's order."""
+    places = [
+        [top, name]
+        for top, table in tables.items()
+        for name in (table if top in ("inputs", "layers") and isinstance(table, dict) else [""])
+    ]
+
+    def place(mistake: tuple[str, str]) -> int:
+        top, name, *_ = *mistake[0].split("."), ""
+        here = [top, name if top in ("inputs", "layers") else ""]
+        return places.index(here) if here in places else -1
+
+    return sorted(dict.fromkeys(found), key=place)
+
+
+def _with_absolute_inputs(spec: WorldSpec, path: Path) -> WorldSpec:
+    """The spec with its inputs' files found from the folder of the world file."""
+    folder, absolute = path.resolve().parent, {}
+    for name, table in spec.inputs.items():
+        files = [key for key in ("raster", "vector", "zarr") if hasattr(table, key)]
+        found = {key: folder / getattr(table, key) for key in files}
+        absolute[name] = table.model_copy(update=found)
+    return spec.model_copy(update={"inputs": absolute})
+
+
+def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
+    try:
+        assert spec.world.tiling
+    except SpecError as error:
+        yield "world.tile", str(error)
+    for name in spec.made_inputs:
+        if name in spec.inputs:
+            try:
+                input_version(spec, name)  # opens the file, and hashes it
+                if contents:
+                    inspect_input(spec, name)
+            except SpecError as error:
+                yield f"inputs.{name}", str(error)
+    yield from _line_mistakes(spec)
+    for name, layer in spec.layers.items():
+        for key, message in _layer_mistakes(spec, name, layer):
+            yield f"layers.{name}{key}", message
+
+
+def _line_mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
+    """What is wrong with the lines of inputs that layers name as constraints."""
+    for name in spec.made_inputs:
+        named = name.removeprefix(f"{NETWORKS}/")
+        if named != name and isinstance(spec.inputs.get(named), VectorInput):
+            source = source_of(spec, name)
+            assert isinstance(source, LineSource)  # the name asks for one
+            for message in source.mistakes(spec.world.lattice):
+                yield f"inputs.{named}", message
+
+
+def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    if name in RESERVED_LAYERS:
+        yield "", f"{name!r} is reserved; choose another name"
+    if layer.process != UNION:
+        yield from _process_mistakes(spec, layer)
+    yield from composition_mistakes(spec, name)
+    if layer.process == UNION and layer.implicate:
+        yield ".implicate", "a union draws no points of its own; copy its members instead"
+    yield from _reference_mistakes(spec, layer)
+    for mark in layer.marks:
+        if mark in RESERVED_COLUMNS:
+            yield f".marks.{mark}", f"collides with the column {mark}; choose another name"
+    surfaces = [key for key, table in spec.inputs.items() if isinstance(table, SURFACE_INPUTS)]
+    others = [key for key in spec.inputs if key not in surfaces]
+    for key, message in mark_mistakes(layer.marks, surfaces, others):
+        yield f".marks{key}", message
+    yield from _tessellation_mistakes(spec, name)
+
+
+def _raw_mistakes(
+    tables: Mapping[str, Any], names: Container[str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Mistakes in processes' parameters where other mistakes leave no spec to look at.
+
+    Of all layers, or of the named ones.
+    """
+    layers = tables.get("layers")
+    for name, table in layers.items() if isinstance(layers, dict) else ():
+        if names is not None and name not in names:
+            continue
+        if isinstance(table, dict) and isinstance(table.get("process"), str):
+            own = {key: v for key, v in table.items() if key not in LayerTable.model_fields}
+            if table["process"] != UNION:
+                for key, message in _parameter_mistakes(table["process"], own):
+                    yield f"layers.{name}{key}", message
+
+
+def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    mistakes = list(_parameter_mistakes(layer.process, layer.parameters))
+    yield from mistakes
+    if mistakes:
+        return
+    try:
+        build_process(spec, layer)
+    except SpecError as error:
+        yield f".{error.key}" if error.key else "", str(error)
+
+
+def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    family = REGISTRY.get(name)
+    if family is None:
+        yield ".process", f"unknown process {name!r}{nearest(name, [*REGISTRY, UNION])}"
+        return
+    fields = family.parameters.model_fields
+    allowed = [*LayerTable.model_fields, *fields]
+    try:
+        family.parameters.model_validate(parameters)
+    except ValidationError as error:
+        for key, message in mistakes_of(error, allowed):
+            what = f" ({fields[key].description})" if key in fields else ""
+            yield f".{key}", message + what
+
+
+def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    for key, kind, what in (
+        ("within", VectorInput, "vector"),
+        ("intensity", SURFACE_INPUTS, "raster or declared"),
+    ):
+        name = getattr(layer, key)
+        if name is None:
+            continue
+        fitting = [known for known, table in spec.inputs.items() if isinstance(table, kind)]
+        if name not in spec.inputs:
+            yield f".{key}", f"{name!r} is no input of this world; {what} inputs: {fitting}"
+        elif name not in fitting:
+            yield f".{key}", f"input {name!r} is not a {what} input; {what} inputs: {fitting}"
+        elif key == "within" and _holds_paths(spec, name):
+            yield ".within", f"input {name!r} holds points or lines; stay within polygons"
+
+
+def _holds_paths(spec: WorldSpec, name: str) -> bool:
+    return isinstance(source_of(spec, name), PathSource)
+
+
+def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
+    layer = spec.layers[name]
+    table = layer.tessellation
+    if table is None:
+        return
+    yield from _constraint_mistakes(spec, table.constraints)
+    if table.anchors is None:
+        thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
+        if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
+            thinned_by = ["the thinnings of all that it holds"]
+        if thinned_by:
+            yield (
+                ".tessellation.anchors",
+                f"missing; a layer thinned by {' and '.join(thinned_by)} can be empty over wide "
+                "areas, where no halo suffices: set anchors, for example 16",
+            )
+        return
+    loaded = spec.world.tile + 2 * halo_bound(table.anchors)
+    if loaded > MAX_LOADED_CELLS:
+        yield (
+            ".tessellation.anchors",
+            f"{table.anchors}: tile and halo would span {loaded} cells, at most "
+            f"{MAX_LOADED_CELLS} fit exact arithmetic; use smaller anchors or a smaller world.tile",
+        )
+
+
+def _constraint_mistakes(spec: WorldSpec, name: str | None) -> Iterator[tuple[str, str]]:
+    if name is None or isinstance(spec.inputs.get(name), VectorInput):
+        return
+    fitting = [known for known, table in spec.inputs.items() if isinstance(table, VectorInput)]
+    what = "is not a vector input" if name in spec.inputs else "is no input of this world"
+    yield (
+        ".tessellation.constraints",
+        f"{name!r} {what}; constraints are lines, or polygons whose rings become lines: vector "
+        f"inputs: {fitting}",
+    )

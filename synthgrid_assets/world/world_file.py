@@ -1,0 +1,206 @@
+"""Reading a world file: TOML, overrides, and mistakes told by file and key path.
+
+Belongs here: the way from text to tables, and from pydantic's errors to messages. Not here:
+rules that need a process or an input's content (`world.validation`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.tables import (
+    ConstantInput,
+    GradientInput,
+    LinearTable,
+    RadialTable,
+    ZarrInput,
+)
+from synthgrid_assets.processes.marks.numbers import NUMBER_TAGS
+from synthgrid_assets.processes.marks.table import LAW_TABLES, LAWS
+from synthgrid_assets.world.spec import (
+    NearTable,
+    RasterInput,
+    ReleaseTable,
+    TessellationTable,
+    VectorInput,
+    WorldSpec,
+    WorldTable,
+)
+
+_INPUTS: dict[str, type[BaseModel]] = {
+    "raster": RasterInput,
+    "vector": VectorInput,
+    "constant": ConstantInput,
+    "gradient": GradientInput,
+    "zarr": ZarrInput,
+}
+_TAGS = frozenset({*_INPUTS, *LAWS})
+_KINDS = frozenset({"linear", "radial"})
+_TABLES: dict[str, type[BaseModel]] = {
+    "world": WorldTable,
+    "tessellation": TessellationTable,
+    "release": ReleaseTable,
+    "near": NearTable,
+    "linear": LinearTable,
+    "radial": RadialTable,
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a world file.
+
+    Parameters
+    ----------
+    file : str
+        The world file as the user named it.
+    path : str
+        Key path, as ``layers.cafes.sigma``; empty for the whole file.
+    message : str
+        What was found and what is allowed.
+    """
+
+    file: str
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.path}" if self.path else self.file
+        return f"{where}: {self.message}"
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise one `SpecError` with a line per problem, if there are any."""
+    lines = [str(problem) for problem in problems]
+    if lines:
+        raise SpecError("\n".join(lines))
+
+
+def read_toml(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The file's tables, with dotted `overrides` such as ``{"world.tile": 8}`` applied.
+
+    Raises
+    ------
+    SpecError
+        If the file is missing, is not TOML, or an override's path crosses a value.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError(f"{path}: no such world file") from error
+    except IsADirectoryError as error:
+        raise SpecError(f"{path}: a folder; name the world's TOML file in it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    for dotted, value in (overrides or {}).items():
+        _set(tables, dotted, value, path)
+    return tables
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``key=value`` from the command line; the value is TOML, or else plain text.
+
+    Examples
+    --------
+    >>> parse_override("world.tile=8"), parse_override("world.seed=abc")
+    (('world.tile', 8), ('world.seed', 'abc'))
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise SpecError(f"--set {text!r}: expected key=value, as world.tile=8")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    return key.strip(), parsed
+
+
+def _set(tables: dict[str, Any], dotted: str, value: Any, path: Path) -> None:
+    *parents, last = dotted.split(".")
+    table = tables
+    for name in parents:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise SpecError(f"{path}: --set {dotted}: {name} is not a table")
+    table[last] = value
+
+
+def mistakes_of(
+    error: ValidationError, allowed: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """Key path and message of each mistake that pydantic found.
+
+    Parameters
+    ----------
+    error : ValidationError
+    allowed : sequence of str, optional
+        The keys that an unknown key may have meant; found by the key path otherwise.
+    """
+    return [_mistake(dict(item), allowed) for item in error.errors()]
+
+
+def _mistake(error: dict[str, Any], allowed: Sequence[str] | None) -> tuple[str, str]:
+    location = [str(part) for part in error["loc"]]
+    kind, found = error["type"], error["input"]
+    if kind == "missing":
+        message = "missing; this key is required"
+    elif kind == "extra_forbidden":
+        known = _allowed(location[:-1]) if allowed is None else allowed
+        message = f"unknown key{nearest(location[-1], known)}"
+    elif kind == "value_error":
+        message = f"{found!r}: {error['ctx']['error']}"
+    elif kind == "string_pattern_mismatch":
+        message = f"{found!r}: lower-case letters, digits and underscores, a letter first"
+    else:
+        shown = "" if isinstance(found, dict) else f"{found!r}: "
+        message = f"{shown}{error['msg'][:1].lower()}{error['msg'][1:]}"
+    return ".".join(_without_tags(location)), message
+
+
+def _without_tags(location: list[str]) -> list[str]:
+    """The key path without the union member that pydantic names in it."""
+    kept: list[str] = []
+    for place, part in enumerate(location):
+        in_union = len(kept) == 2 and kept[0] == "inputs"
+        in_union |= len(kept) == 4 and kept[0] == "layers" and kept[2] == "marks"
+        if in_union and part in _TAGS and place == len(kept):
+            continue
+        if part in _KINDS and kept[-1:] == ["gradient"]:
+            continue
+        kept.append(part)
+    return [part for part in kept if part not in {"[key]", *NUMBER_TAGS}]
+
+
+def nearest(name: str, allowed: Sequence[str]) -> str:
+    """``; did you mean x? allowed: ...`` for an unknown name.
+
+    Examples
+    --------
+    >>> nearest("sigm", ["sigma", "kappa"])
+    '; did you mean sigma? allowed: kappa, sigma'
+    """
+    if not allowed:
+        return ""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"; {hint}allowed: {', '.join(sorted(allowed))}"
+
+
+def _allowed(parents: list[str]) -> list[str]:
+    if not parents:
+        return list(WorldSpec.model_fields)
+    model = _TABLES.get(parents[-1])
+    if parents[0] == "inputs" and len(parents) == 3:
+        model = _INPUTS[parents[2]]
+    if len(parents) == 6 and parents[2] == "marks":
+        model = LAW_TABLES.get(parents[5])
+    fields = model.model_fields if model else {}
+    return [field.alias or name for name, field in fields.items()]

@@ -1,0 +1,275 @@
+"""One run over any set of tiles: what Dagster records, and what it calls stale."""
+
+from collections import Counter
+from hashlib import sha256
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus
+
+from synthgrid_assets.dagster.events.tile_events import TILE_CHECK, TileEvents, TileResult
+
+AXIS = dg.StaticPartitionsDefinition([f"{i:02}" for i in range(6)])
+TILES = dg.MultiPartitionsDefinition({"x": AXIS, "y": AXIS})
+FIRST, LAST, SELECTED = "01|02", "04|04", 12
+RANGE = {
+    "dagster/asset_partition_range_start": FIRST,
+    "dagster/asset_partition_range_end": LAST,
+}
+BROKEN = "03|03"
+
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
+
+
+def tiled(name, specs, results, fails_after=None):
+    """A step over `specs`, whose tiles have the data versions ``results(asset, tile)``."""
+
+    @dg.multi_asset(
+        name=name,
+        specs=specs,
+        check_specs=[
+            dg.AssetCheckSpec(TILE_CHECK, asset=spec.key, partitions_def=TILES) for spec in specs
+        ],
+        partitions_def=TILES,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=len(specs) > 1,
+    )
+    def step(context):
+        events = TileEvents(context)
+        for number, tile in enumerate(context.partition_keys):
+            if number == fails_after:
+                raise RuntimeError("the disk is full")
+            for key in sorted(context.selected_asset_keys):
+                version = results(key.path[-1], tile)
+                yield from events.tile(TileResult(key, tile, version, tile != BROKEN, {"n": 1}))
+        yield from events.close()
+
+    return step
+
+
+def world(land="1", tiles="1", points="1", fails_after=None):
+    """Surface (no tiles) and tiles -> points -> delaunay, voronoi (one step) -> tile_index."""
+
+    @dg.asset(key=["w", "land"], code_version=land)
+    def surface():
+        return dg.MaterializeResult(data_version=dg.DataVersion(f"land {land}"))
+
+    def spec(name, code, *deps):
+        return dg.AssetSpec(["w", name], code_version=code, deps=[["w", dep] for dep in deps])
+
+    @dg.asset(key=["w", "tile_index"], deps=[["w", "points"], ["w", "voronoi"]], code_version="1")
+    def tile_index():
+        return dg.MaterializeResult(data_version=dg.DataVersion("index"))
+
+    @dg.asset_check(asset=["w", "points"])
+    def moments_match():
+        return dg.AssetCheckResult(passed=True)
+
+    @dg.multi_asset_check(specs=[dg.AssetCheckSpec("no_seam", asset=["w", "voronoi"])])
+    def region_checks():
+        yield dg.AssetCheckResult(passed=False, check_name="no_seam", asset_key=["w", "voronoi"])
+
+    return dg.Definitions(
+        assets=[
+            surface,
+            tiled("tiles", [spec("tiles", tiles)], lambda asset, tile: f"{tile} {tiles}"),
+            tiled(
+                "points",
+                [spec("points", points, "tiles", "land")],
+                lambda asset, tile: f"{tile} {tiles} {land}",
+                fails_after,
+            ),
+            tiled(
+                "tessellation",
+                [spec("delaunay", "1", "points"), spec("voronoi", "1", "points")],
+                lambda asset, tile: f"{asset} {tile} {tiles} {land}",
+            ),
+            tile_index,
+        ],
+        asset_checks=[moments_match, region_checks],
+        executor=dg.in_process_executor,
+    )
+
+
+EVERYTHING = ("land", "tiles", "points", "delaunay", "voronoi", "tile_index")
+
+
+def key(name):
+    return dg.AssetKey(["w", name])
+
+
+def materialize(instance, defs, *names, tags=RANGE, raise_on_error=True):
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        asset_selection=[key(name) for name in names],
+        tags=tags,
+        raise_on_error=raise_on_error,
+    )
+    assert result.success is raise_on_error
+    return result
+
+
+def statuses(instance, defs, name):
+    graph = defs.get_repository_def().asset_graph
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    keys = TILES.get_partition_keys() if graph.get(key(name)).is_partitioned else [None]
+    return Counter(resolver.get_status(key(name), tile).value for tile in keys)
+
+
+def check_states(instance, name, check=TILE_CHECK, partitions=TILES):
+    check_key = dg.AssetCheckKey(key(name), check)
+    state = instance.event_log_storage.get_asset_check_state([(check_key, partitions)])[check_key]
+    return {status: subset.size for status, subset in state.subsets.items() if subset.size}
+
+
+SUCCEEDED = AssetCheckExecutionResolvedStatus.SUCCEEDED
+FAILED = AssetCheckExecutionResolvedStatus.FAILED
+
+
+@pytest.fixture
+def instance(tmp_path):
+    with open_instance(tmp_path) as instance:
+        yield instance
+
+
+def open_instance(folder):
+    storage = {
+        "module": "synthgrid_assets.dagster.events.event_log",
+        "class": "CachedSqliteEventLogStorage",
+        "config": {"base_dir": str(folder)},
+    }
+    return dg.DagsterInstance.local_temp(str(folder), overrides={"event_log_storage": storage})
+
+
+def test_a_crash_keeps_what_was_reported_and_closes_nothing(instance):
+    materialize(instance, world(), "land", "tiles")
+    crashing = world(fails_after=5)
+    result = materialize(instance, crashing, "points", "voronoi", raise_on_error=False)
+    assert len(instance.get_materialized_partitions(key("points"))) == 5
+    assert instance.get_materialized_partitions(key("voronoi")) == set()
+    assert [event.step_key for event in result.get_step_failure_events()] == ["points"]
+    assert not [event for event in result.all_events if event.is_successful_output]
+
+
+def test_a_rectangle_is_one_run_with_one_event_and_one_check_per_tile_and_asset(instance):
+    materialize(instance, world(), *EVERYTHING)
+    for name in ("tiles", "points", "delaunay", "voronoi"):
+        records = instance.fetch_materializations(key(name), limit=1000).records
+        assert len(records) == len({record.partition_key for record in records}) == SELECTED
+        assert all(record.asset_materialization.metadata for record in records)
+        check = dg.AssetCheckKey(key(name), TILE_CHECK)
+        history = instance.event_log_storage.get_asset_check_execution_history(check, limit=1000)
+        assert Counter(record.status.value for record in history) == {"SUCCEEDED": 11, "FAILED": 1}
+        assert check_states(instance, name) == {SUCCEEDED: 11, FAILED: 1}
+
+
+def test_a_ranged_run_takes_assets_and_checks_without_tiles_along(instance):
+    materialize(instance, world(), *EVERYTHING)
+    for name in ("land", "tile_index"):
+        (record,) = instance.fetch_materializations(key(name), limit=10).records
+        assert record.partition_key is None
+        assert statuses(instance, world(), name) == {"FRESH": 1}
+    assert check_states(instance, "points", "moments_match", None) == {SUCCEEDED: 1}
+    assert check_states(instance, "voronoi", "no_seam", None) == {FAILED: 1}
+    for name in ("tiles", "points", "delaunay", "voronoi"):
+        assert statuses(instance, world(), name)["FRESH"] == SELECTED
+
+
+def test_a_single_tile_is_an_ordinary_run_of_its_partition(instance):
+    defs = world()
+    names = ("land", "tiles", "points", "voronoi", "tile_index")
+    materialize(instance, defs, *names, tags={"dagster/partition": "02|05"})
+    for name in names[1:-1]:
+        assert instance.get_materialized_partitions(key(name)) == {"02|05"}
+        assert len(instance.fetch_materializations(key(name), limit=9).records) == 1
+        assert statuses(instance, defs, name)["FRESH"] == 1
+        assert check_states(instance, name) == {SUCCEEDED: 1}
+
+
+def test_a_subset_of_a_step_reports_only_its_own_assets(instance):
+    materialize(instance, world(), "land", "tiles", "points", "voronoi")
+    assert len(instance.get_materialized_partitions(key("voronoi"))) == SELECTED
+    assert instance.get_materialized_partitions(key("delaunay")) == set()
+    assert check_states(instance, "voronoi") == {SUCCEEDED: 11, FAILED: 1}
+    assert check_states(instance, "delaunay") == {}
+
+
+def test_a_check_of_an_older_materialisation_no_longer_counts(instance):
+    materialize(instance, world(), "tiles")
+    instance.report_runless_asset_event(dg.AssetMaterialization(key("tiles"), partition="02|02"))
+    assert check_states(instance, "tiles") == {SUCCEEDED: 10, FAILED: 1}
+
+
+def test_staleness_follows_the_code_version_of_the_asset_alone(instance):
+    materialize(instance, world(), *EVERYTHING)
+    changed = world(points="2")
+    assert statuses(instance, changed, "points")["STALE"] == SELECTED
+    assert statuses(instance, changed, "tiles")["FRESH"] == SELECTED
+
+
+def test_staleness_follows_tiles_one_by_one(instance):
+    materialize(instance, world(), *EVERYTHING)
+    changed = world(tiles="2")
+    materialize(instance, changed, "tiles", tags={"dagster/partition": "02|02"})
+    assert statuses(instance, changed, "points") == {"FRESH": 11, "STALE": 1, "MISSING": 24}
+    materialize(instance, changed, "points", tags={"dagster/partition": "02|02"})
+    assert statuses(instance, changed, "points") == {"FRESH": 12, "MISSING": 24}
+
+
+def test_staleness_follows_an_upstream_asset_without_tiles(instance):
+    materialize(instance, world(), *EVERYTHING)
+    materialize(instance, world(), "land", tags={})
+    assert statuses(instance, world(), "points")["FRESH"] == SELECTED  # same data again
+    changed = world(land="2")
+    materialize(instance, changed, "land", tags={})
+    assert statuses(instance, changed, "points")["STALE"] == SELECTED
+    assert statuses(instance, changed, "tiles")["FRESH"] == SELECTED
+    materialize(instance, changed, "points")
+    assert statuses(instance, changed, "points")["FRESH"] == SELECTED
+    assert statuses(instance, changed, "voronoi")["STALE"] == SELECTED
+
+
+@pytest.mark.parametrize("later", ["tiles", "land"])
+def test_a_tile_made_before_its_upstream_was_recorded_is_stale_only_after(instance, later):
+    materialize(instance, world(), "points")
+    assert statuses(instance, world(), "points")["FRESH"] == SELECTED
+    materialize(instance, world(), later)
+    assert statuses(instance, world(), "points")["STALE"] == SELECTED
+
+
+def test_version_tags_are_those_dagster_itself_writes(tmp_path):
+    def tags(assets, folder):
+        (tmp_path / folder).mkdir()
+        with open_instance(tmp_path / folder) as instance:
+            defs = dg.Definitions(assets=assets, executor=dg.in_process_executor)
+            for names in (("land",), ("tiles",), ("points",)):
+                materialize(instance, defs, *names, tags={"dagster/partition": "02|02"})
+            (record,) = instance.fetch_materializations(key("points"), limit=9).records
+            found = record.asset_materialization.tags
+            return {name: value for name, value in found.items() if "partition" not in name}
+
+    common = {"partitions_def": TILES, "code_version": "1"}
+
+    @dg.asset(key=["w", "tiles"], **common)
+    def tiles():
+        return dg.MaterializeResult(data_version=dg.DataVersion("02|02 1"))
+
+    @dg.asset(key=["w", "points"], deps=[["w", "tiles"], ["w", "land"]], **common)
+    def points():
+        return dg.MaterializeResult(data_version=dg.DataVersion("02|02 1 1"))
+
+    ours = list(world().assets)
+    found, expected = tags(ours[:3], "ours"), tags([ours[0], tiles, points], "theirs")
+    assert found.keys() == expected.keys()
+    # Dagster hashes the versions of all upstream partitions, even where it is one
+    of_tiles = found.pop("dagster/input_data_version/w/tiles")
+    assert sha256(of_tiles.encode()).hexdigest() == expected.pop(
+        "dagster/input_data_version/w/tiles"
+    )
+    assert of_tiles == "02|02 1"
+    pointers = {name: int(found.pop(name)) for name in list(found) if "event_pointer" in name}
+    assert found == {name: expected[name] for name in expected if name not in pointers}
+    assert len(set(pointers.values())) == 2
+    assert min(pointers.values()) > 0

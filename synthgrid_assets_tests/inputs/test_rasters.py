@@ -1,0 +1,188 @@
+"""Raster inputs: what is refused and how, and values at places by windows of any size."""
+
+import pickle
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from scipy.ndimage import map_coordinates
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs import rasters
+from synthgrid_assets.inputs.rasters import Raster, RasterSource
+
+NORTH_UP = Affine(2.0, 0.0, 100.0, 0.0, -3.0, 700.0)
+TURNED = Affine(1.7, -1.6, 100.0, 1.1, 2.6, 700.0)
+
+
+def write(path, values, *, crs="EPSG:32633", transform=NORTH_UP, **profile):
+    bands = np.atleast_3d(values.T).T
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=bands.shape[2],
+        height=bands.shape[1],
+        count=bands.shape[0],
+        dtype=bands.dtype,
+        crs=crs,
+        transform=transform,
+        **profile,
+    ) as target:
+        target.write(bands)
+    return path
+
+
+def places(transform, rows, columns):
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return a * columns + b * rows + c, d * columns + e * rows + f
+
+
+def ramp(height=7, width=5):
+    return np.arange(1.0, height * width + 1).reshape(height, width)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"none\.tif: no such raster file"):
+        Raster(RasterSource(tmp_path / "none.tif"))
+
+
+def test_a_file_that_is_no_raster_is_refused(tmp_path):
+    path = tmp_path / "text.tif"
+    path.write_text("no raster")
+    with pytest.raises(SpecError, match="GDAL cannot read it"):
+        Raster(RasterSource(path))
+
+
+def test_a_raster_without_crs_is_refused(tmp_path):
+    path = write(tmp_path / "r.tif", ramp(), crs=None)
+    with pytest.raises(SpecError, match="no coordinate reference system"):
+        Raster(RasterSource(path))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_raster_without_geotransform_is_refused(tmp_path):
+    path = write(tmp_path / "r.tif", ramp(), transform=Affine.identity())
+    with pytest.raises(SpecError, match="no usable geotransform"):
+        Raster(RasterSource(path))
+
+
+@pytest.mark.parametrize("band", [0, 2])
+def test_a_band_that_is_not_there_is_refused(tmp_path, band):
+    path = write(tmp_path / "r.tif", ramp())
+    with pytest.raises(SpecError, match=f"there is no band {band}; choose 1 to 1"):
+        Raster(RasterSource(path, band=band))
+
+
+def test_complex_values_are_refused(tmp_path):
+    path = write(tmp_path / "r.tif", ramp().astype(np.complex64))
+    with pytest.raises(SpecError, match=r"complex numbers \(complex64\)"):
+        Raster(RasterSource(path))
+
+
+def test_a_raster_without_a_positive_value_is_refused(tmp_path):
+    path = write(tmp_path / "r.tif", np.zeros((3, 3)))
+    with pytest.raises(SpecError, match="no value above 0"):
+        Raster(RasterSource(path))
+
+
+@pytest.mark.parametrize("bad", [{"pixels_per_cell": 3}, {"pixels_per_cell": 128}, {"maximum": -1}])
+def test_parameters_out_of_range_are_refused_by_name(tmp_path, bad):
+    with pytest.raises(SpecError, match=next(iter(bad))):
+        RasterSource(tmp_path / "r.tif", **bad)
+
+
+@pytest.mark.parametrize(
+    ("value", "maximum", "said"),
+    [
+        (-1.0, None, "negative"),
+        (np.nan, None, "not a number"),
+        (np.inf, 50.0, "above the maximum 50.0"),
+        (51.0, 50.0, "above the maximum 50.0"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_with_its_place(tmp_path, value, maximum, said):
+    values = ramp()
+    values[4, 3] = value
+    raster = Raster(RasterSource(write(tmp_path / "r.tif", values), maximum=maximum))
+    # the centre of row 4, column 3
+    with pytest.raises(SpecError, match=r"row 4, column 3 \(x = 107\.0, y = 686\.5 .*" + said):
+        raster.sample(np.array([[107.0]]), np.array([[686.5]]))
+    # a place that does not need the value is not disturbed by it
+    assert raster.sample(np.array([[101.0]]), np.array([[698.5]])) == 1.0
+
+
+def test_missing_values_count_as_zero_and_not_as_the_maximum(tmp_path):
+    values = ramp()
+    values[0, 0], values[6, 4] = 9999, np.nan
+    raster = Raster(RasterSource(write(tmp_path / "r.tif", values[:6], nodata=9999)))
+    assert raster.maximum == 30
+    assert raster.sample(np.array([[101.0, 103.0]]), np.array([[698.5, 698.5]])).tolist() == [
+        [0.0, 2.0]
+    ]
+    raster = Raster(RasterSource(write(tmp_path / "nan.tif", values[1:], nodata=np.nan)))
+    assert raster.sample(np.array([[109.0]]), np.array([[683.5]])) == 0.0
+
+
+def test_scale_and_offset_are_applied(tmp_path):
+    path = write(tmp_path / "r.tif", ramp().astype(np.int16))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.5,), (10.0,)
+    raster = Raster(RasterSource(path))
+    assert raster.maximum == 27.5
+    assert raster.sample(np.array([[101.0]]), np.array([[698.5]])) == 10.5
+
+
+@pytest.mark.parametrize("transform", [NORTH_UP, TURNED])
+@pytest.mark.parametrize("limit", [1 << 22, 6, 1])
+def test_nearest_is_the_source_pixel_and_windows_change_nothing(
+    tmp_path, monkeypatch, transform, limit
+):
+    values = np.random.default_rng(1).random((40, 30))
+    path = write(tmp_path / "r.tif", values, transform=transform)
+    raster = Raster(RasterSource(path))
+    monkeypatch.setattr(rasters, "MAX_WINDOW", limit)
+    rows, columns = np.random.default_rng(2).uniform(0, (40, 30), (11, 13, 2)).transpose(2, 0, 1)
+    x, y = places(transform, rows, columns)
+    with rasterio.open(path) as dataset:
+        expected = np.array(list(dataset.sample(zip(x.ravel(), y.ravel(), strict=True))))
+    np.testing.assert_array_equal(raster.sample(x, y).ravel(), expected.ravel())
+
+
+@pytest.mark.parametrize("limit", [1 << 22, 4])
+def test_bilinear_is_scipys_and_is_continued_by_the_nearest_row_and_column(
+    tmp_path, monkeypatch, limit
+):
+    values = np.random.default_rng(3).random((9, 8))
+    raster = Raster(RasterSource(write(tmp_path / "r.tif", values), method="bilinear"))
+    monkeypatch.setattr(rasters, "MAX_WINDOW", limit)
+    rows, columns = np.random.default_rng(4).uniform(-4, 13, (2, 12, 12))
+    x, y = places(NORTH_UP, rows, columns)
+    # scipy counts from pixel centres
+    expected = map_coordinates(values, [rows - 0.5, columns - 0.5], order=1, mode="nearest")
+    np.testing.assert_allclose(raster.sample(x, y), expected, rtol=0, atol=1e-13)
+
+
+def test_nearest_is_continued_far_outside_by_the_nearest_row_and_column(tmp_path):
+    raster = Raster(RasterSource(write(tmp_path / "r.tif", ramp())))
+    x = np.array([[-1e30, 1e30], [101.0, 101.0]])
+    y = np.array([[1e30, -1e30], [1e30, -1e30]])
+    assert raster.sample(x, y).tolist() == [[1.0, 35.0], [1.0, 31.0]]
+
+
+def test_the_maximum_is_the_bands_own_by_strips(tmp_path, monkeypatch):
+    monkeypatch.setattr(rasters, "MAX_WINDOW", 10)
+    path = write(tmp_path / "r.tif", np.stack([ramp(), ramp() * 2]))
+    assert Raster(RasterSource(path, band=2)).maximum == 70
+    assert Raster(RasterSource(path, band=2, maximum=100)).maximum == 100
+
+
+def test_the_description_follows_the_bytes(tmp_path):
+    path = write(tmp_path / "r.tif", ramp())
+    before = Raster(RasterSource(path)).describe()
+    assert pickle.loads(pickle.dumps(Raster(RasterSource(path)))).describe() == before
+    values = ramp()
+    values[2, 2] = 3
+    write(path, values)
+    assert Raster(RasterSource(path)).describe() != before

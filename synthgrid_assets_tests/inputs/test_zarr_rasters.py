@@ -1,0 +1,136 @@
+"""A Zarr array is read like the GeoTIFF of the same pixels."""
+
+import numpy as np
+import pyproj
+import pytest
+import rasterio
+import zarr
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.rasters import RasterSource
+from synthgrid_assets.inputs.surfaces import SourceSurface
+from synthgrid_assets.inputs.zarr_rasters import ZarrRaster, ZarrSource
+from synthgrid_assets.lattice.cells import Cells, Lattice
+from synthgrid_assets.lattice.tiling import Tiling
+from synthgrid_assets.storage.count_rasters import create_density, read_density, write_density
+
+LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
+VALUES = np.random.default_rng(3).integers(0, 200, (30, 40)).astype("float32")
+
+
+def store(path, *, values=VALUES, crs=True, georeference="transform", **attributes):
+    group = zarr.create_group(path, zarr_format=3)
+    array = group.create_array(
+        "people",
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=(7, 9)[: values.ndim] + (1,) * (values.ndim - 2),
+        dimension_names=("y", "x", "time")[: values.ndim],
+        attributes={"grid_mapping": "spatial_ref", **attributes},
+    )
+    array[...] = values
+    mapping = {"crs_wkt": pyproj.CRS("EPSG:32633").to_wkt()} if crs else {}
+    if georeference == "transform":
+        mapping["GeoTransform"] = "500000.0 50.0 0.0 5401500.0 0.0 -50.0"
+    if georeference == "coordinates":
+        x, y = 500000 + 50 * (np.arange(40) + 0.5), 5401500 - 50 * (np.arange(30) + 0.5)
+        group.create_array("x", data=x)
+        group.create_array("y", data=y)
+    group.create_array("spatial_ref", shape=(), dtype="int64", attributes=mapping)
+    return path
+
+
+def tiff(path, values=VALUES, crs="EPSG:32633"):
+    transform = rasterio.Affine(50, 0, 500000, 0, -50, 5401500)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=40, height=30, count=1, dtype="float32",
+        crs=crs, transform=transform,
+    ) as raster:  # fmt: skip
+        raster.write(values[None])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"crs": False}, "coordinate reference system"),
+        ({"georeference": None}, "no georeference"),
+        ({"values": VALUES[0]}, "two-dimensional"),
+        ({"values": VALUES[:, :, None]}, "two-dimensional"),
+        ({"values": 0 * VALUES}, "no value above 0"),
+    ],
+)
+def test_an_array_that_lies_nowhere_or_holds_nothing_is_refused(tmp_path, change, word):
+    path = store(tmp_path / "s.zarr", **change)
+    with pytest.raises(SpecError, match=word):
+        ZarrRaster(ZarrSource(path, variable="people"))
+
+
+def test_a_missing_store_or_variable_is_refused_by_name(tmp_path):
+    with pytest.raises(SpecError, match="no such Zarr store"):
+        ZarrRaster(ZarrSource(tmp_path / "gone.zarr", variable="people"))
+    path = store(tmp_path / "s.zarr")
+    with pytest.raises(SpecError, match="it has \\['people', 'spatial_ref'\\]"):
+        ZarrRaster(ZarrSource(path, variable="cows"))
+
+
+def test_a_value_above_the_declared_maximum_is_refused_with_its_place(tmp_path):
+    surface = SourceSurface(
+        LATTICE, ZarrSource(store(tmp_path / "s.zarr"), variable="people", maximum=100.0)
+    )
+    with pytest.raises(SpecError, match=r"row \d+, column \d+ \(x = "):
+        surface.thresholds(Cells(0, 0, 20, 20))
+
+
+@pytest.mark.parametrize("georeference", ["transform", "coordinates"])
+@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+def test_pixels_are_those_of_the_same_raster(tmp_path, method, georeference):
+    """Oracle: the GeoTIFF of the same values, read through GDAL."""
+    cells = Cells(-5, -5, 60, 60)  # beyond the array on every side: the border goes on
+    path = store(tmp_path / "s.zarr", georeference=georeference)
+    source = ZarrSource(path, method=method, pixels_per_cell=2, variable="people")
+    raster = RasterSource(tiff(tmp_path / "s.tif"), method=method, pixels_per_cell=2)
+    found = SourceSurface(LATTICE, source)
+    expected = SourceSurface(LATTICE, raster)
+    assert found.maximum == expected.maximum == VALUES.max()
+    np.testing.assert_array_equal(found.thresholds(cells), expected.thresholds(cells))
+
+
+def test_missing_values_count_as_0_and_scale_applies(tmp_path):
+    plain = SourceSurface(
+        LATTICE, ZarrSource(store(tmp_path / "a.zarr"), variable="people", maximum=400.0)
+    )
+    scaled = store(
+        tmp_path / "b.zarr", scale_factor=2.0, missing_value=float(VALUES[4, 5]), add_offset=0.0
+    )
+    surface = SourceSurface(LATTICE, ZarrSource(scaled, variable="people", maximum=400.0))
+    cells = Cells(0, 0, 30, 23)
+    once, twice = plain.retention(cells), surface.retention(cells)
+    lost = (once > 0) & (twice == 0)
+    assert 0 < lost.sum() < once.size / 10
+    np.testing.assert_allclose(twice[~lost], 2 * once[~lost], atol=1e-9)
+
+
+def test_a_density_that_a_world_made_is_an_input_of_another(tmp_path):
+    tiling = Tiling(Cells(0, 0, 16, 8), 8)
+    path = tmp_path / "density.zarr"
+    create_density(path, LATTICE, tiling.extent, 8, {"world": "w", "layer": "l"})
+    tile = next(iter(tiling))
+    counts = np.arange(64, dtype=np.int32).reshape(8, 8)
+    write_density(path, tile, counts, durability="batch")
+    variable = next(
+        name for name, array in zarr.open_group(path, mode="r").arrays() if array.ndim == 2
+    )
+    surface = SourceSurface(LATTICE, ZarrSource(path, variable=variable, maximum=63.0))
+    np.testing.assert_array_equal(read_density(path, tile.cells), counts)
+    np.testing.assert_allclose(surface.retention(tile.cells), counts / 63.0, atol=1e-9)
+    assert (surface.retention(Cells(8, 0, 16, 8)) == 0).all()  # not made yet: no data
+
+
+def test_a_changed_chunk_changes_the_version(tmp_path):
+    path = store(tmp_path / "s.zarr")
+    source = ZarrSource(path, variable="people", maximum=500.0)
+    before = SourceSurface(LATTICE, source).code_version
+    assert SourceSurface(LATTICE, source).code_version == before
+    zarr.open_group(path, mode="r+")["people"][0, 0] = 333.0
+    assert SourceSurface(LATTICE, source).code_version != before

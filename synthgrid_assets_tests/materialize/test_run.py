@@ -1,0 +1,195 @@
+"""The same world for any tile side, order and number of workers, and after any kill."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.reports.status import region_digest, world_status
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets_tests.small_world import small_spec, write_small_world
+
+FAMILIES = (("points",), ("delaunay", "voronoi", "cell_neighbours"), ("density",))
+DIGESTED = ("points", "delaunay", "voronoi", "cell_neighbours", "density")
+
+
+@pytest.fixture(scope="module")
+def session():
+    with EngineSession(Settings(workers=2), preload=PRELOAD) as engine:
+        yield engine
+
+
+def make(session, spec, root, layer="cafes", families=FAMILIES, tiles=None, force=False):
+    workshop = Workshop.of(spec, layer, root)
+    outcomes = []
+    with Journal(workshop.layout) as journal:
+        for nouns in families:
+            chosen = list(spec.world.tiling) if tiles is None else tiles
+            outcomes += make_tiles(session, journal, workshop, nouns, chosen, force=force)
+    return outcomes
+
+
+def digests(spec, root):
+    return {noun: region_digest(spec, root, "cafes", noun) for noun in DIGESTED}
+
+
+def test_a_digest_of_a_part_is_refused(session, tmp_path):
+    spec, root = small_spec(tmp_path), tmp_path / "part"
+    make(session, spec, root, families=(("points",),), tiles=[next(iter(spec.world.tiling))])
+    with pytest.raises(StorageError, match="1 of 36 tiles"):
+        region_digest(spec, root, "cafes", "points")
+
+
+def test_any_tile_side_order_and_worker_count_gives_the_same_digests(session, tmp_path):
+    spec = small_spec(tmp_path, tile=8)
+    make(session, spec, tmp_path / "8")
+    expected = digests(spec, tmp_path / "8")
+    for side in (24, 48):
+        other = small_spec(tmp_path, tile=side)
+        make(session, other, tmp_path / str(side))
+        assert digests(other, tmp_path / str(side)) == expected
+    tiles = list(spec.world.tiling)
+    random.Random(1).shuffle(tiles)
+    with EngineSession(Settings(workers=1), preload=PRELOAD) as alone:
+        for tile in tiles:
+            make(alone, spec, tmp_path / "single", tiles=[tile])
+    assert digests(spec, tmp_path / "single") == expected
+
+
+def test_every_tile_of_a_healthy_world_passes_its_tests(session, tmp_path):
+    spec = small_spec(tmp_path)
+    for outcome in make(
+        session, spec, tmp_path / "data", families=(*FAMILIES, ("counts_release",))
+    ):
+        assert isinstance(outcome, TileMade)
+        for receipt in outcome.receipts:
+            assert receipt.passed, receipt.verdicts
+            assert receipt.verdicts
+
+
+def test_committed_tiles_are_kept_and_force_makes_them_again(session, tmp_path):
+    spec, root, families = small_spec(tmp_path), tmp_path / "data", (("points",),)
+    first = make(session, spec, root, families=families)
+    again = make(session, spec, root, families=families)
+    forced = make(session, spec, root, families=families, force=True)
+    assert {o.kept for o in first} == {False}
+    assert {o.kept for o in again} == {True}
+    assert {o.kept for o in forced} == {False}
+    assert sorted(o.receipts[0].digest for o in first) == sorted(
+        o.receipts[0].digest for o in forced
+    )
+
+
+def test_a_tile_whose_file_is_gone_is_made_again(session, tmp_path):
+    spec, root = small_spec(tmp_path), tmp_path / "data"
+    first = make(session, spec, root, families=(("points",),))
+    (root / first[7].receipts[0].path).unlink()
+    again = make(session, spec, root, families=(("points",),))
+    assert [o.tile for o in again if not o.kept] == [first[7].tile]
+
+
+def test_a_failing_tile_fails_alone(session, tmp_path):
+    """A folder in the way of one tile's file: that tile fails, the others are committed."""
+    spec, root = small_spec(tmp_path), tmp_path / "data"
+    workshop = Workshop.of(spec, "cafes", root)
+    blocked = list(spec.world.tiling)[3]
+    path = workshop.layout.tile(workshop.dataset("points"), blocked)
+    (path / "in the way").mkdir(parents=True)
+    outcomes = make(session, spec, root, families=(("points",),))
+    failed = [o for o in outcomes if isinstance(o, TileFailed)]
+    assert [o.tile for o in failed] == [blocked.key]
+    assert "cannot write" in str(failed[0].error)
+    assert len(outcomes) == len(spec.world.tiling)
+
+
+def test_a_release_is_the_same_on_any_tiling_and_never_drawn_twice(session, tmp_path):
+    root, family = tmp_path / "data", (("counts_release",),)
+    drawn, released = 0, []
+    for side in (8, 24, 48):
+        spec = small_spec(tmp_path, tile=side)
+        outcomes = make(session, spec, root, families=family)
+        drawn += sum(int(dict(o.receipts[0].facts)["drawn_now"]) for o in outcomes)
+        released.append(region_digest(spec, root, "cafes", "counts_release"))
+    assert len(set(released)) == 1
+    assert drawn == 2  # the extent meets two blocks of 64 x 64 cells
+
+
+def test_a_mark_leaves_coordinates_and_other_products_alone(tmp_path):
+    plain, marked = small_spec(tmp_path), small_spec(tmp_path)
+    cafes = marked.layers["cafes"].model_copy(update={"marks": {}})
+    marked = marked.model_copy(update={"layers": {**marked.layers, "cafes": cafes}})
+    before, after = (Workshop.of(spec, "cafes", tmp_path) for spec in (plain, marked))
+    assert before.dataset("points") != after.dataset("points")
+    for noun in ("delaunay", "voronoi", "density", "counts_release"):
+        assert before.dataset(noun) == after.dataset(noun)
+
+
+def test_killed_half_way_the_run_resumes_with_the_same_result(session, tmp_path):
+    """SIGKILL of the whole process while tiles are committed, twice; then a normal run."""
+    path, root = write_small_world(tmp_path), tmp_path / "killed"
+    program = textwrap.dedent(
+        f"""
+        from pathlib import Path
+        from synthgrid_assets_tests.products.test_making import *
+        from synthgrid_assets.products.validation import load_spec
+        if __name__ == "__main__":
+            with EngineSession(Settings(workers=2), preload=PRELOAD) as engine:
+                make(engine, load_spec(Path({str(path)!r})), Path({str(root)!r}))
+        """
+    )
+    spec = small_spec(tmp_path)
+    for wanted in (3, 50):
+        child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+        deadline = time.monotonic() + 120
+        while committed(root) < wanted and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        assert committed(root) >= wanted
+    kept = committed(root)
+    assert kept < 5 * len(spec.world.tiling)
+    outcomes = make(session, spec, root)
+    assert sum(len(o.receipts) for o in outcomes if o.kept) <= kept
+    assert sum(o.kept for o in outcomes) >= kept - 3 * len(spec.world.tiling)
+    with Journal(Layout(root)) as journal:
+        assert list(journal.verify()) == []
+    whole = tmp_path / "whole"
+    make(session, spec, whole)
+    assert digests(spec, root) == digests(spec, whole)
+
+
+def committed(root):
+    if not (root / "journal.sqlite").exists():
+        return 0
+    with Journal(Layout(root)) as journal:
+        return sum(1 for _ in journal.receipts())
+
+
+def test_status_counts_done_stale_and_failed(session, tmp_path):
+    spec, root = small_spec(tmp_path), tmp_path / "data"
+    tiles = list(spec.world.tiling)[:5]
+    make(session, spec, root, families=(("points",),), tiles=tiles)
+    row = next(
+        r for r in world_status(spec, root) if (r["layer"], r["asset"]) == ("cafes", "points")
+    )
+    assert (row["tiles"], row["done"], row["stale"], row["failed"]) == (36, 5, 0, 0)
+    cafes = spec.layers["cafes"]
+    changed = cafes.model_copy(update={"marks": {}})
+    other = spec.model_copy(update={"layers": {**spec.layers, "cafes": changed}})
+    row = next(
+        r for r in world_status(other, root) if (r["layer"], r["asset"]) == ("cafes", "points")
+    )
+    assert (row["done"], row["stale"]) == (0, 5)

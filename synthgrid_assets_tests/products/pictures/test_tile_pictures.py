@@ -1,0 +1,139 @@
+"""What tile pictures show: whole tiles or a full corner, the halo, rows beyond the border."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.cells import CELL
+from synthgrid_assets.products.pictures.canvas import COLOURS, INDEX, Canvas, tile_picture
+from synthgrid_assets.products.pictures.tessellations import (
+    ENLARGED,
+    LEGIBLE,
+    Rings,
+    tessellation_picture,
+    view_of,
+)
+from synthgrid_assets.products.points import make_points
+from synthgrid_assets_tests.reports.committed_world import workshop_of
+
+NOUNS = ("delaunay", "voronoi")
+
+
+def colours(png: bytes) -> np.ndarray:
+    """Names of the colours of all pixels above the caption, by row and column."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    side = image.size[0]
+    values = np.asarray(image)[:side].astype(np.int64) @ [65536, 256, 1]
+    names = np.full(values.shape, "", dtype="U8")
+    for name, colour in COLOURS.items():
+        names[values == int(colour[1:], 16)] = name
+    assert (names != "").all()
+    return names
+
+
+@pytest.fixture(params=["cafes", "trees"])
+def workshop(request, tmp_path):
+    return workshop_of(tmp_path, request.param)
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(workshop, noun):
+    for tile in list(workshop.spec.world.tiling)[14:17]:
+        own = workshop.tessellation(tile.cells)
+        names = colours(tessellation_picture(workshop, tile, noun))
+        x0, y0, x1, y1 = map(float, tile.cells.quanta())
+        crossing = Rings.of(own, noun).leaves((x0, y0, x1, y1))
+        assert (names == "inside").any() == (~crossing).any()
+        assert (names == "crossing").any() == crossing.any()
+        assert (names == "frame").any()
+        view = view_of(own).box
+        side = names.shape[0]
+        row, column = np.indices(names.shape)
+        x = view[0] + (column + 0.5) / side * (view[2] - view[0])
+        y = view[3] - (row + 0.5) / side * (view[3] - view[1])
+        slack = 2 * (view[2] - view[0]) / side
+        within = (x > x0 + slack) & (x < x1 - slack) & (y > y0 + slack) & (y < y1 - slack)
+        assert not (names[within] == "halo").any()
+        beyond = (x < x0 - slack) | (x > x1 + slack) | (y < y0 - slack) | (y > y1 + slack)
+        assert not (names[beyond] == "inside").any()
+        assert (names[beyond] == "halo").any()
+        # rows of other tiles are drawn where the tile's own do not cover them
+        assert (names[beyond] == "faint").any()
+
+
+@pytest.mark.parametrize("tile", [2, 8, 48])
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_picture_is_small_however_full_the_tile(tmp_path, noun, tile):
+    workshop = workshop_of(tmp_path, "trees", tile=tile)
+    chosen = next(iter(workshop.spec.world.tiling))
+    assert len(tessellation_picture(workshop, chosen, noun)) < 20_000
+
+
+def test_of_a_full_tile_the_fullest_corner_is_shown(tmp_path):
+    workshop = workshop_of(tmp_path, "trees", tile=48)
+    for tile in workshop.spec.world.tiling:
+        own = workshop.tessellation(tile.cells)
+        view = view_of(own)
+        x, y = own.x, own.y
+        held = (x > view.box[0]) & (x < view.box[2]) & (y > view.box[1]) & (y < view.box[3])
+        if len(own) <= LEGIBLE:
+            assert held.all()
+            assert view.part == ""
+        else:
+            if min(tile.cells.width, tile.cells.height) > 8:  # not a strip at the world's rim
+                assert held.sum() == pytest.approx(ENLARGED, abs=2)
+            assert view.part[1] in "WE"
+            x0, y0, x1, y1 = tile.cells.quanta()
+            assert (view.box[0] < x0) != (view.box[2] > x1)
+            assert (view.box[1] < y0) != (view.box[3] > y1)
+
+
+def test_without_surroundings_there_is_still_a_picture(tmp_path, monkeypatch):
+    """A void beyond the tile may need a wider halo than any tile is given."""
+    workshop = workshop_of(tmp_path)
+    tile = list(workshop.spec.world.tiling)[14]
+    own, known = workshop.tessellation(tile.cells), workshop.tessellation
+
+    def refuses(cells):
+        if cells != own.cells:
+            raise GeometryError("an empty circle")
+        return known(cells)
+
+    monkeypatch.setattr(workshop, "tessellation", refuses)
+    names = colours(tessellation_picture(workshop, tile, "voronoi"))
+    assert (names == "inside").any()
+    assert not (names == "faint").any()
+
+
+def test_all_points_are_drawn_however_many(tmp_path):
+    workshop = workshop_of(tmp_path, "trees", tile=48)
+    tile = max(workshop.spec.world.tiling, key=lambda tile: tile.cells.area)
+    rows = make_points(workshop, tile).table
+    assert rows.num_rows > 1500
+    names = colours(tile_picture(workshop, tile, "points", rows))
+    canvas = Canvas(workshop.lattice.bounds(tile.cells))
+    xy = np.column_stack(workshop.lattice.metres(rows["x_q"].to_numpy(), rows["y_q"].to_numpy()))
+    column, row = canvas.pixels(xy).astype(np.int64).T
+    assert np.isin(names[row, column], ["ink", "frame"]).all()
+    assert (names == "ink").sum() > 0.9 * len(np.unique(row * 1000 + column))
+
+
+def test_rings_beyond_a_box_and_meeting_it_are_told_apart(tmp_path):
+    workshop = workshop_of(tmp_path)
+    own = workshop.tessellation(next(iter(workshop.spec.world.tiling)).cells)
+    rings = Rings.of(own, "voronoi")
+    everything = (*rings.low.min(axis=0), *rings.high.max(axis=0))
+    assert not rings.leaves(everything).any()
+    assert rings.meets(everything).all()
+    west = (everything[0] - 2.0 * CELL, everything[1], everything[0] - CELL, everything[3])
+    assert rings.leaves(west).all()
+    assert not rings.meets(west).any()
+    half = np.arange(len(own)) % 2 == 0
+    taken = rings.take(half)
+    assert taken.offsets[-1] == len(taken.xy) == np.diff(rings.offsets)[half].sum()
+    assert INDEX["paper"] == 0

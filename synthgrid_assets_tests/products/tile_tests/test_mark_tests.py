@@ -1,0 +1,102 @@
+"""The tile test of marks: healthy tiles pass, each kind of damage is found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.points import make_points, verify_points
+from synthgrid_assets.products.product import POINTS, columns_of
+from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
+from synthgrid_assets.storage.geoparquet import serialise
+from synthgrid_assets_tests.products.tile_tests.marked_world import marked_spec
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A workshop, a tile and its rows as they were written."""
+    folder = tmp_path_factory.mktemp("marked")
+    dense = ("points_per_km2 = 1000.0", "points_per_km2 = 4000.0")
+    sharp = ("sigma = 0.3", "sigma = 0.1")
+    workshop = Workshop.of(marked_spec(folder, dense, sharp), "cafes", folder)
+    tile = list(workshop.spec.world.tiling)[1]
+    data = serialise(make_points(workshop, tile).table)
+    return workshop, tile, pq.read_table(pa.BufferReader(data))
+
+
+def with_column(rows, name, column):
+    return rows.set_column(rows.schema.get_field_index(name), name, column)
+
+
+def rolled(rows, name):
+    """The column, each value moved to the next point: the same values, at wrong places."""
+    column = rows[name].combine_chunks()
+    return pa.concat_arrays([column.slice(1), column.slice(0, 1)])
+
+
+DAMAGE = {
+    "an undeclared label": ("kind", lambda rows: pc.replace_substring(texts(rows), "tea", "mate")),
+    "swapped labels": ("kind", lambda rows: pc.if_else(is_tea(rows), "coffee", "tea")),
+    "labels of other points": ("kind", lambda rows: rolled(rows, "kind")),
+    "a missing value": ("price", lambda rows: pc.if_else(is_tea(rows), None, rows["price"])),
+    "wrong prices of one label": (
+        "price",
+        lambda rows: pc.if_else(is_tea(rows), pc.multiply(rows["price"], 1.5), rows["price"]),
+    ),
+    "values of other points": ("queue", lambda rows: pc.add(rows["queue"], 2)),
+    "a wrong year": (
+        "opened",
+        lambda rows: pc.add(rows["opened"], pa.scalar(40 * 86_400 * 10**6, pa.duration("us"))),
+    ),
+    "one area everywhere": ("area", lambda rows: pa.array(["edge"] * len(rows))),
+    "values without their raster": (
+        "value",
+        lambda rows: pa.array(np.random.default_rng(1).normal(6, 1, len(rows))),
+    ),
+}
+
+
+def texts(rows):
+    return rows["kind"].cast(pa.string())
+
+
+def is_tea(rows):
+    return pc.equal(texts(rows), "tea")
+
+
+def test_a_healthy_tile_passes_and_is_tested_once(made):
+    verdicts = verify_points(*made)
+    assert tuple(verdict.test for verdict in verdicts) == POINTS.tests
+    assert all(verdict.passed for verdict in verdicts)
+    assert verdicts[-1].p_value is not None
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found(made, damage):
+    workshop, tile, rows = made
+    name, damaged = DAMAGE[damage]
+    verdict = verify_marks(workshop, tile.cells, with_column(rows, name, damaged(rows)))
+    assert not verdict.passed
+    named = {"labels of other points": "price"}.get(damage, name)
+    assert f"mark {named}" in verdict.detail
+
+
+def test_a_layer_without_marks_has_nothing_to_contradict(tmp_path):
+    workshop = Workshop.of(marked_spec(tmp_path), "trees", tmp_path)
+    tile = next(iter(workshop.spec.world.tiling))
+    verdict = verify_points(workshop, tile, make_points(workshop, tile).table)[-1]
+    assert (verdict.test, verdict.passed) == ("marks_follow_their_law", True)
+
+
+def test_the_catalogue_names_the_columns_as_they_are_written(made):
+    workshop, _, rows = made
+    columns = columns_of(POINTS, workshop.table)
+    assert [column.name for column in columns] == [n for n in rows.column_names if n != "bbox"]
+    for name in workshop.table.marks:
+        shown = next(column.type for column in columns if column.name == name)
+        field = str(rows.schema.field(name).type).replace("tz=", "")
+        assert shown == ("dictionary<string>" if field.startswith("dictionary") else field)

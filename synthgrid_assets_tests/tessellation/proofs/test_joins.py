@@ -1,0 +1,231 @@
+"""Tiles of one tessellation join, whichever are missing; a fault in any of them shows."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
+from synthgrid_assets.lattice.tiling import Tiling
+from synthgrid_assets.tessellation.polygons import ring_metres
+from synthgrid_assets.tessellation.proofs.cell_join import CellJoin, StoredCells
+from synthgrid_assets.tessellation.proofs.coverage import Coverage
+from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin, TriangleJoin, left_over
+from synthgrid_assets.tessellation.tessellate import tessellate
+from synthgrid_assets.tessellation.tile import Tessellation
+from synthgrid_assets_tests.tessellation.patterns import PATTERNS, World, pattern
+
+LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
+EXTENT = Cells(-8, -7, 8, 8)
+
+
+def stored(found: Tessellation, noun: str, lattice: Lattice = LATTICE):
+    """The rows of a tile as its file holds them: ids and floats."""
+    if noun == "delaunay":
+        xy = np.stack(lattice.metres(*found.triangle_xy.reshape(-1, 2).T), axis=1)
+        return [found.triangles, xy.reshape(-1, 3, 2)]
+    if noun == "voronoi":
+        xy, offsets = ring_metres(found, lattice)
+        sizes = np.where(np.diff(offsets) < 4, 0, np.diff(offsets))  # stored as POLYGON EMPTY
+        kept = np.repeat(sizes > 0, np.diff(offsets))
+        return [found.site_id, found.area(lattice), xy[kept], sizes]
+    focal = np.repeat(found.site_id, np.diff(found.neighbour_offsets))
+    return [focal, found.neighbour, found.shared * lattice.quantum]
+
+
+def faults(tiles, rows, tiling, noun, lattice=LATTICE):
+    """Faults by kind, summed over tiles; `rows` are the tiles' stored rows."""
+    coverage = Coverage(tiling, tiles)
+    joins = {"delaunay": TriangleJoin, "voronoi": CellJoin, "cell_neighbours": NeighbourJoin}
+    join = joins[noun](coverage, *([lattice] if noun == "voronoi" else []))
+    for _, row in groupby(range(len(tiles)), lambda number: tiles[number].row):
+        numbers = list(row)
+        tile = np.repeat(numbers, [len(rows[number][0]) for number in numbers])
+        columns = [np.concatenate(parts) for parts in zip(*(rows[n] for n in numbers), strict=True)]
+        if noun == "voronoi":
+            site, area, xy, sizes = columns
+            join.add(StoredCells(tile, site, area, xy, np.r_[0, np.cumsum(sizes)]))
+        else:
+            join.add(tile, *columns)
+    join.close()
+    return {kind: int(found.sum()) for kind, found in join.faults.items()}
+
+
+def region(name, tiling, noun, tiles=None, lattice=LATTICE):
+    tiles = list(tiling) if tiles is None else tiles
+    source = name if isinstance(name, World) else pattern(name)
+    return tiles, [stored(tessellate(source, tile.cells), noun, lattice) for tile in tiles]
+
+
+NOUNS = ("delaunay", "voronoi", "cell_neighbours")
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+@settings(max_examples=40)
+@given(
+    name=st.sampled_from(PATTERNS),
+    side=st.sampled_from([1, 2, 3, 5, 16]),
+    share=st.sampled_from([0.3, 0.7, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_tiles_of_one_tessellation_join_whichever_are_there(noun, name, side, share, seed):
+    tiling = Tiling(Cells(-4, -3, 5, 4), side)
+    chosen = np.random.default_rng(seed).random(len(tiling)) < share
+    tiles = [tile for tile, there in zip(tiling, chosen, strict=True) if there]
+    if tiles:
+        assert not any(faults(*region(name, tiling, noun, tiles), tiling, noun).values())
+
+
+@pytest.mark.parametrize(
+    ("noun", "cell"), [("delaunay", 0.01), ("voronoi", 0.01), ("voronoi", 0.0005)]
+)
+def test_coordinates_that_floats_hardly_tell_apart_are_no_fault(noun, cell):
+    """Tiny cells far from the origin: vertices, or sites too, are less than an ulp apart."""
+    tiling, lattice = Tiling(EXTENT, 4), Lattice("EPSG:32633", (500000.0, 5400000.0), cell)
+    for name in ("tight", "random", "columns"):
+        tiles, rows = region(name, tiling, noun, lattice=lattice)
+        assert not any(faults(tiles, rows, tiling, noun, lattice).values())
+
+
+def take(rows, kept, noun):
+    """Some rows of a tile."""
+    if noun != "voronoi":
+        return [column[kept] for column in rows]
+    site, area, xy, sizes = rows
+    ends = np.cumsum(sizes)
+    index = [np.arange(ends[k] - sizes[k], ends[k]) for k in kept]
+    return [site[kept], area[kept], xy[np.concatenate(index)], sizes[kept]]
+
+
+def without_a_row(rows, noun, rng):
+    kept = np.delete(np.arange(len(rows[0])), rng.integers(len(rows[0])))
+    return take(rows, kept, noun)
+
+
+def with_a_row_twice(rows, noun, rng):
+    return take(rows, np.sort(np.r_[np.arange(len(rows[0])), rng.integers(len(rows[0]))]), noun)
+
+
+def without_all_rows(rows, noun, rng):
+    return take(rows, np.arange(1), noun)
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("damage", [without_a_row, with_a_row_twice, without_all_rows])
+@pytest.mark.parametrize("name", ["random", "lattice", "clustered", "void-ridden"])
+def test_a_row_that_is_missing_or_there_twice_is_found(noun, damage, name):
+    tiling = Tiling(EXTENT, 4)
+    tiles, rows = region(name, tiling, noun)
+    for number in (5, 6, 9, 10):  # at the rim a missing row may be one of a tile not there
+        if len(rows[number][0]) > 1:
+            broken = [*rows]
+            broken[number] = damage(rows[number], noun, np.random.default_rng(number))
+            assert any(faults(tiles, broken, tiling, noun).values()), number
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("name", ["random", "broken lattice", "clustered"])
+def test_a_tile_of_another_world_is_found_and_named(noun, name):
+    tiling = Tiling(EXTENT, 4)
+    other = "random" if name != "random" else "void-ridden"
+    tiles, rows = region(name, tiling, noun)
+    _, others = region(other, tiling, noun)
+    for number in (0, 6):  # in a corner of the region, and amid its tiles
+        broken = [*rows]
+        broken[number] = others[number]
+        assert any(faults(tiles, broken, tiling, noun).values())
+
+
+@pytest.mark.parametrize("noun", ["delaunay", "voronoi"])
+def test_a_tile_that_is_shifted_by_a_quantum_is_found(noun):
+    """Ids and shapes are right: only coordinates tell."""
+    tiling = Tiling(EXTENT, 4)
+    tiles, rows = region("random", tiling, noun)
+    place = 1 if noun == "delaunay" else 2
+    for number in (0, 6):
+        broken = [*rows]
+        broken[number] = [*rows[number]]
+        broken[number][place] = rows[number][place] + [LATTICE.quantum, 0.0]
+        assert any(faults(tiles, broken, tiling, noun).values())
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_rows_of_another_tile_are_found(noun):
+    """Two files exchanged: every row is sound, and in the wrong place."""
+    tiling = Tiling(EXTENT, 4)
+    tiles, rows = region("random", tiling, noun)
+    rows[5], rows[10] = rows[10], rows[5]
+    found = faults(tiles, rows, tiling, noun)
+    assert found["misplaced"] == len(rows[5][0]) + len(rows[10][0])
+
+
+def test_a_weight_that_differs_in_one_bit_is_found():
+    tiling = Tiling(EXTENT, 4)
+    tiles, rows = region("random", tiling, "cell_neighbours")
+    weight = rows[6][2].copy()
+    weight[0] = np.nextafter(weight[0], np.inf)
+    rows[6] = [*rows[6][:2], weight]
+    assert faults(tiles, rows, tiling, "cell_neighbours")["one_sided"] == 2
+
+
+def test_an_area_that_is_not_its_rings_is_found():
+    tiling = Tiling(EXTENT, 4)
+    tiles, rows = region("random", tiling, "voronoi")
+    area = rows[6][1].copy()
+    area[0] *= 1 + 1e-7
+    rows[6] = [rows[6][0], area, *rows[6][2:]]
+    assert faults(tiles, rows, tiling, "voronoi") == {
+        "misplaced": 0,
+        "repeated": 0,
+        "wrong_area": 1,
+        "open_edges": 0,
+    }
+
+
+def test_each_site_is_the_middle_corner_of_two_triangles():
+    """The identity behind `torn_sites`, counted in one whole triangulation."""
+    for name in PATTERNS:
+        found = tessellate(pattern(name), Cells(-12, -12, 12, 12))
+        corners = found.triangle_xy.reshape(-1, 3, 2)
+        order = np.lexsort((corners[..., 1], corners[..., 0]), axis=1)
+        middle = np.take_along_axis(found.triangles, order[:, 1:2], axis=1).ravel()
+        site, times = np.unique(middle, return_counts=True)
+        deep = (np.abs(found.x) < 2 * CELL) & (np.abs(found.y) < 2 * CELL)
+        assert (times[np.isin(site, found.site_id[deep])] == 2).all(), name
+        assert np.isin(found.site_id[deep], site).all(), name
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30))
+def test_opposites_cancel_one_by_one(items):
+    key = np.array([k for k, _ in items], np.int64)
+    forward = np.array([f for _, f in items], bool)
+    left = left_over(key, forward)
+    for value in set(key.tolist()):
+        of_key = key == value
+        net = int((of_key & forward).sum()) - int((of_key & ~forward).sum())
+        assert int((left & of_key & forward).sum()) == max(net, 0)
+        assert int((left & of_key & ~forward).sum()) == max(-net, 0)
+
+
+@given(st.integers(1, 6), st.integers(0, 99))
+def test_coverage_is_what_a_look_at_each_cell_says(side, seed):
+    rng = np.random.default_rng(seed)
+    tiling = Tiling(EXTENT, side)
+    tiles = [tile for tile in tiling if rng.random() < 0.7]
+    coverage = Coverage(tiling, tiles)
+    held = np.full((24, 24), -1)  # cells from -12 to 11
+    for number, (x0, y0, x1, y1) in enumerate(tile.cells for tile in tiles):
+        held[y0 + 12 : y1 + 12, x0 + 12 : x1 + 12] = number
+    iy, ix = np.indices(held.shape) - 12
+    np.testing.assert_array_equal(coverage.number(ix, iy), held)
+    low = rng.integers(-12, 12, (200, 2))
+    high = np.minimum(low + rng.integers(0, 8, (200, 2)), 11)
+    whole = [
+        (held[y0 + 12 : y1 + 13, x0 + 12 : x1 + 13] >= 0).all()
+        for (x0, y0), (x1, y1) in zip(low, high, strict=True)
+    ]
+    np.testing.assert_array_equal(coverage.holds(low, high), whole)
