@@ -1,6 +1,6 @@
 """Synthetic spatial data at any scale: one world file, the same world on any tiling.
 
-Belongs here: the public names. Not here: anything that imports Dagster (`assets`).
+Belongs here: the public names. Not here: anything that imports Dagster (`dagster`).
 
 Examples
 --------

@@ -1,7 +1,7 @@
 """Worlds and layers in Python: points and tessellations of any box on the plane.
 
 Belongs here: what ``from synthgrid_assets import World`` gives. Not here: committed
-tiles (`storage`), Dagster (`assets`); nothing here needs a data root or a run.
+tiles (`storage`), Dagster (`dagster`); nothing here needs a data root or a run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tiles: how an extent is cut into partitions, and what each tile is called.
 
 Belongs here: the grid of tiles and its keys. Not here: work units inside a tile
-(`engine`) and Dagster's partition classes (`assets`).
+(`engine`) and Dagster's partition classes (`dagster`).
 """
 
 from __future__ import annotations

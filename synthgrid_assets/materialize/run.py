@@ -1,7 +1,7 @@
 """Making tiles of one layer: what is committed is kept, the rest goes through the engine.
 
 Belongs here: the course of a step, and receipts on their way into the journal. Not here:
-its tasks (`agenda`), what a tile holds (`tile`), Dagster's events (`assets`).
+its tasks (`agenda`), what a tile holds (`tile`), Dagster's events (`dagster`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The catalogue of products: what assets a layer has, and what each one's tiles hold.
 
 Belongs here: names, columns, tests and dependencies of products, as data. Not here: how
-a product is computed (one module each) and how it appears in Dagster (`assets`).
+a product is computed (one module each) and how it appears in Dagster (`dagster`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Regions: which tiles a user means by a box, a range of tiles, or nothing at all.
 
 Belongs here: the selections that the command line and the job share. Not here: how a
-selection becomes a run (`assets`).
+selection becomes a run (`dagster`).
 """
 
 from __future__ import annotations
