@@ -1,0 +1,49 @@
+"""The command ``synthgrid`` and its groups, one line each.
+
+Belongs here: registration and the options of the command itself. Not here: commands.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from synthgrid_assets.cli import committed, region, worlds
+from synthgrid_assets.cli.printing import out
+
+app = typer.Typer(
+    name="synthgrid",
+    help="Synthetic spatial data at any scale: one world file, the same world on any tiling.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(worlds.app, name="world")
+app.command()(region.materialize)
+app.command()(committed.digest)
+app.command()(committed.export)
+app.command()(committed.status)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        out.print(f"synthgrid {version('synthgrid_assets')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def synthgrid(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Synthetic spatial data at any scale: one world file, the same world on any tiling."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,81 @@
+"""``synthgrid digest | export | status``: what is committed of a world.
+
+Belongs here: the commands. Not here: the answers (`reports`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthgrid_assets.cli.arguments import (
+    AssetOption,
+    JsonOption,
+    LayerOption,
+    SetOption,
+    WorldArgument,
+    existing,
+    given,
+)
+from synthgrid_assets.cli.printing import (
+    explained,
+    print_json,
+    print_rows,
+    tell,
+)
+from synthgrid_assets.settings import data_root
+
+
+@explained
+def digest(
+    world: WorldArgument,
+    layer: LayerOption,
+    asset: AssetOption,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the content digest of all tiles: the same for any tiling of the same world."""
+    from synthgrid_assets.reports.status import region_digest
+    from synthgrid_assets.world.validation import load_spec
+
+    spec = load_spec(existing(world), given(overrides))
+    value = region_digest(spec, data_root(), layer, asset)
+    if as_json:
+        print_json({"world": spec.world.name, "layer": layer, "asset": asset, "digest": value})
+    else:
+        tell(value)
+
+
+@explained
+def export(
+    world: WorldArgument,
+    layer: LayerOption,
+    asset: AssetOption,
+    destination: Annotated[
+        Path, typer.Option("--out", help="GeoParquet, GeoPackage, GeoJSONSeq or CSV by extension.")
+    ],
+    overrides: SetOption = None,
+) -> None:
+    """Merge the committed tiles of an asset into one file."""
+    from synthgrid_assets.reports.status import export_asset
+    from synthgrid_assets.world.validation import load_spec
+
+    spec = load_spec(existing(world), given(overrides))
+    made = export_asset(spec, data_root(), layer, asset, destination)
+    tell(f"{made.rows:,} rows of {made.tiles} of {made.all_tiles} tiles in {destination}")
+
+
+@explained
+def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Show tiles done, stale and failed, and the disk they take, per asset."""
+    from synthgrid_assets.reports.status import world_status
+    from synthgrid_assets.world.validation import load_spec
+
+    spec = load_spec(existing(world), given(overrides))
+    rows = world_status(spec, data_root())
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(spec.world.name, rows)

@@ -1,0 +1,83 @@
+"""What every command prints: tables, JSON, and this package's errors as one message.
+
+Belongs here: form, and exit codes of errors. Not here: what is said.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from synthgrid_assets.errors import SpecError, SynthGridError
+
+FAILED, USAGE = 1, 2
+P = ParamSpec("P")
+
+out, err = Console(), Console(stderr=True)
+
+
+def explained(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn this package's errors into one message and an exit code."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except SynthGridError as error:
+            err.print(f"[bold red]error[/]: {plain(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(USAGE if isinstance(error, SpecError) else FAILED) from error
+
+    return run
+
+
+def tell(text: str) -> None:
+    """Print a line as it is on standard output, without rich's markup and colours."""
+    out.print(plain(text), highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print a line as it is on standard error."""
+    err.print(plain(text), highlight=False, soft_wrap=True)
+
+
+def print_json(content: Any) -> None:
+    """Print what a program reads."""
+    json.dump(content, sys.stdout, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def print_pairs(title: str, pairs: dict[str, Any]) -> None:
+    """Print a table of names and values."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    for key, value in pairs.items():
+        table.add_row(key, _shown(value))
+    out.print(table)
+
+
+def print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    """Print a table with a row for each mapping, all of the same keys."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        numeric = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    out.print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else plain(str(value))
+
+
+def plain(text: str) -> str:
+    """Text with rich's markup switched off."""
+    return text.replace("[", "\\[")

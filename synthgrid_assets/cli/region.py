@@ -1,0 +1,128 @@
+"""``synthgrid materialize``: a region made in one Dagster run, and followed.
+
+Belongs here: the command, its progress and its summary. Not here: the run (`dagster.runs`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from synthgrid_assets.cli.arguments import (
+    JsonOption,
+    SetOption,
+    WorldArgument,
+    existing,
+    given,
+    names,
+    numbers,
+)
+from synthgrid_assets.cli.printing import (
+    FAILED,
+    err,
+    explained,
+    plain,
+    print_json,
+    print_rows,
+    tell,
+    warn,
+)
+from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root
+
+if TYPE_CHECKING:
+    from synthgrid_assets.dagster.runs.follow import RunSummary
+
+
+@explained
+def materialize(
+    world: WorldArgument,
+    tiles: Annotated[
+        str | None, typer.Option(metavar="X0:X1,Y0:Y1", help="A half-open range of tiles.")
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option(metavar="XMIN,YMIN,XMAX,YMAX", help="A box in CRS units.")
+    ] = None,
+    assets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these products.")] = None,
+    layers: Annotated[str | None, typer.Option(metavar="L,M", help="Only these layers.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    overrides: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Recompute committed tiles.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate rows, disk and time.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Materialise a region in one Dagster run, on the instance that the UI shows."""
+    from synthgrid_assets.dagster.runs.follow import estimate, run_region
+    from synthgrid_assets.dagster.runs.request import RegionChoice
+
+    changes = given(overrides)
+    _own_folders_for(changes)
+    path = existing(world).resolve()
+    choice = RegionChoice(
+        tiles=tiles,
+        bbox=numbers(bbox),
+        layers=names(layers),
+        assets=names(assets),
+        workers=workers or 0,
+        force=force,
+    )
+    if dry_run:
+        rows = estimate(path, changes, choice)
+        print_json(rows) if as_json else print_rows("estimate", rows)
+        return
+    with _progress_bar() as progress:
+        summary = run_region(path, changes, choice, progress)
+    if as_json:
+        print_json(summary.as_dict())
+    else:
+        _print_summary(summary)
+    if not summary.passed:
+        raise typer.Exit(FAILED)
+
+
+def _own_folders_for(changes: dict[str, Any]) -> None:
+    """An overridden world never touches the served instance and its data."""
+    if not changes or (os.environ.get(DATA_VARIABLE) and os.environ.get(HOME_VARIABLE)):
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="synthgrid-"))
+    os.environ.setdefault(DATA_VARIABLE, str(scratch / "data"))
+    os.environ[HOME_VARIABLE] = str(scratch)
+    warn(
+        f"--set: working in {scratch}; use it again with "
+        f"{DATA_VARIABLE}={os.environ[DATA_VARIABLE]} {HOME_VARIABLE}={scratch}"
+    )
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar of tiles on the terminal, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    watched = err.is_terminal  # elsewhere a bar would only leave an empty line
+    with Progress(
+        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not watched
+    ) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(done: int, total: int, asset: str) -> None:
+            bar.update(task, completed=done, total=total, description=asset)
+
+        yield show
+
+
+def _print_summary(summary: RunSummary) -> None:
+    outcome = "all checks passed" if summary.passed else "[red]failed[/]"
+    print_rows(f"{summary.world}: {outcome} in {summary.seconds:.1f} s", summary.rows())
+    failures = [f"failed check: {plain(check)}" for check in summary.failed_checks]
+    failures += [f"[bold red]error[/]: {plain(error)}" for error in summary.errors]
+    for message in failures:
+        err.print(message, highlight=False, soft_wrap=True)
+    tell(f"data in {data_root()}")
+    tell(f"Dagster run {summary.run_id}")
