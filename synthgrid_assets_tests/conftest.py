@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from synthgrid_assets_tests.databases import address
+
+__all__ = ["address"]  # a fixture of two parameters
+
 settings.register_profile(
     "reproducible",
     derandomize=True,

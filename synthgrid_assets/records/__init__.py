@@ -1,1 +1,5 @@
-"""Records: SQL databases and hash chains that only grow."""
+"""Records: what is written in SQL, on SQLite beside the data or on PostgreSQL.
+
+Belongs here: connections, transactions, schema versions and what every record shares. Not
+here: what a record means (`storage`, `privacy`, `services`).
+"""
