@@ -37,7 +37,7 @@ def digest(
     as_json: JsonOption = False,
 ) -> None:
     """Print the content digest of all tiles: the same for any tiling of the same world."""
-    from synthgrid_assets.reports.status import region_digest
+    from synthgrid_assets.reports.digests import region_digest
     from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(existing(world), given(overrides))
@@ -59,7 +59,7 @@ def export(
     overrides: SetOption = None,
 ) -> None:
     """Merge the committed tiles of an asset into one file."""
-    from synthgrid_assets.reports.status import export_asset
+    from synthgrid_assets.reports.exports import export_asset
     from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(existing(world), given(overrides))

@@ -1,15 +1,59 @@
-"""The committed tiles of a world as it is declared now.
+"""The committed tiles and networks of a world as it is declared now.
 
-Belongs here: which of the journal's receipts count. Not here: the journal (`storage`).
+Belongs here: which asset is meant, and which of the journal's receipts count. Not here:
+the journal (`storage`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.inputs.network_store import NetworkRecord
 from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.world.inputs import asset_path, find_input
+from synthgrid_assets.world.spec import WorldSpec, network_of
+
+
+def open_workshop(spec: WorldSpec, root: Path, layer: str, noun: str) -> Workshop:
+    """The workshop of a layer that has the product `noun`.
+
+    Raises
+    ------
+    SpecError
+        If there is no such layer or product; the message names those there are.
+    """
+    if layer not in spec.layers:
+        raise SpecError(f"world {spec.world.name!r} has no layer {layer!r}; {list(spec.layers)}")
+    workshop = Workshop.of(spec, layer, root)
+    if noun not in workshop.products:
+        raise SpecError(f"layer {layer!r} has no asset {noun!r}; {list(workshop.products)}")
+    return workshop
+
+
+def open_network(spec: WorldSpec, root: Path, name: str) -> NetworkRecord:
+    """The stored network of a world's input, by the input's name.
+
+    Raises
+    ------
+    SpecError
+        If no layer has the input as constraints.
+    StorageError
+        If it has not been made from the file as it is now.
+    """
+    wanted = network_of(name)
+    known = [made.rpartition("/")[2] for made in spec.made_inputs if made not in spec.inputs]
+    if wanted not in spec.made_inputs:
+        raise SpecError(f"no layer has the input {name!r} as constraints; {known}")
+    record = find_input(spec, wanted, Layout(root))
+    if not isinstance(record, NetworkRecord):
+        asset = asset_path(spec.world.name, wanted)
+        raise StorageError(f"{asset} is not made in {root}; materialise it first")
+    return record
 
 
 def committed_tiles(journal: Journal, workshop: Workshop, noun: str) -> Iterator[Receipt]:

@@ -17,7 +17,8 @@ from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.layer_context import Workshop
-from synthgrid_assets.reports.status import region_digest, world_status
+from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.small_world import small_spec, write_small_world
@@ -143,8 +144,8 @@ def test_killed_half_way_the_run_resumes_with_the_same_result(session, tmp_path)
     program = textwrap.dedent(
         f"""
         from pathlib import Path
-        from synthgrid_assets_tests.products.test_making import *
-        from synthgrid_assets.products.validation import load_spec
+        from synthgrid_assets_tests.materialize.test_run import *
+        from synthgrid_assets.world.validation import load_spec
         if __name__ == "__main__":
             with EngineSession(Settings(workers=2), preload=PRELOAD) as engine:
                 make(engine, load_spec(Path({str(path)!r})), Path({str(root)!r}))

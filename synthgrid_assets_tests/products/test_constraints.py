@@ -20,7 +20,9 @@ from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.delaunay import delaunay_table, verify_delaunay
 from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.pictures.canvas import COLOURS
-from synthgrid_assets.reports.status import export_asset, region_digest, world_status
+from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.exports import export_asset
+from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout

@@ -24,7 +24,7 @@ from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.points import draw, points_digest
-from synthgrid_assets.reports.status import region_digest
+from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, content_digest, digest_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import SURFACE_INPUTS, VectorInput

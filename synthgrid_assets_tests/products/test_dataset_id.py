@@ -10,7 +10,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
 from synthgrid_assets.products.layer_context import Workshop
-from synthgrid_assets.reports.status import index_rows
+from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.count_rasters import create_density
 from synthgrid_assets.storage.journal import Journal

@@ -9,7 +9,7 @@ from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.products.layer_context import Workshop
-from synthgrid_assets.reports.status import region_digest
+from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.large_world import (

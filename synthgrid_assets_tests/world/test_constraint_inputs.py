@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.products.layer_context import Workshop
-from synthgrid_assets.reports.status import region_digest, world_status
+from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input, missing_inputs, require_made, stored_versions
 from synthgrid_assets.world.validation import load_spec

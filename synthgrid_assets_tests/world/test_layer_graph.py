@@ -14,8 +14,8 @@ from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.points import draw, make_points, seed_record
 from synthgrid_assets.products.product import DENSITY, POINTS, VORONOI, columns_of
+from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.region_checks import region_checks
-from synthgrid_assets.reports.status import region_digest
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input

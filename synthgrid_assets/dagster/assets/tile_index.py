@@ -13,9 +13,9 @@ from synthgrid_assets.dagster.runs.request import TILE_INDEX
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.product import products_of
+from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.region_evidence import RegionEvidence
 from synthgrid_assets.reports.region_maps import counts_map
-from synthgrid_assets.reports.status import index_rows
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import layer_version

@@ -1,0 +1,61 @@
+"""Exports of assets: committed tiles merged into one file.
+
+Belongs here: what is exported. Not here: formats (`storage.export`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.reports.committed_tiles import open_network, open_workshop
+from synthgrid_assets.storage.export import export_file, export_tiles
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.tile_index import write_tile_index
+from synthgrid_assets.world.spec import NETWORKS, WorldSpec
+
+
+class Exported(NamedTuple):
+    """What an export holds.
+
+    Attributes
+    ----------
+    rows : int
+    tiles, all_tiles : int
+        Committed tiles, which are in the file, and all tiles of the world.
+    """
+
+    rows: int
+    tiles: int
+    all_tiles: int
+
+
+def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, target: Path) -> Exported:
+    """Merge an asset's committed tiles into one file; the data root is only read.
+
+    Parameters as for `region_digest`: a network is one file already, in another format here.
+
+    Raises
+    ------
+    SpecError
+        If the file's extension is not known, or the asset is no table.
+    StorageError
+        If no tile is committed, or the network has not been made.
+    """
+    if layer == NETWORKS:
+        return Exported(export_file(open_network(spec, root, noun).path, target), 1, 1)
+    workshop = open_workshop(spec, root, layer, noun)
+    if noun == "density":
+        raise SpecError("density is a Zarr array: read it with xarray, or export points")
+    # an index of its own: the published one may be of another tiling
+    with TemporaryDirectory() as folder, Journal(workshop.layout) as journal:
+        index, extent = Path(folder) / "index.parquet", spec.world.tiling.extent
+        dataset = workshop.dataset(noun)
+        facts = write_tile_index(journal, dataset, workshop.lattice, extent, index)
+        if facts.tiles == 0:
+            raise StorageError(
+                f"no tile of {layer}/{noun} is committed in {root}; materialise some first"
+            )
+        return Exported(export_tiles(root, index, target), facts.tiles, len(spec.world.tiling))
