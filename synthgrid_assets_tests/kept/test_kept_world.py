@@ -20,13 +20,11 @@ from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.dataset_id import dataset_id
 from synthgrid_assets.products.layer_context import Workshop
 from synthgrid_assets.products.product import PRODUCTS, products_of
+from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.exports import export_asset
+from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.region_checks import check_names, region_checks
-from synthgrid_assets.reports.status import (
-    export_asset,
-    index_rows,
-    region_digest,
-    world_status,
-)
+from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
