@@ -21,10 +21,10 @@ from calibration_judge import (
     EXTENT,
     PARAMETERS,
     REGION_CHECKS,
+    REPLICATES,
     SIDE,
     TILES,
     TWIN_TESTS,
-    TWINS,
     Judge,
     build,
 )
@@ -39,7 +39,7 @@ from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.verdict import TILE_ALPHA
 
 SLOW = {"strauss": 10, "hard_core": 10}  # so many times fewer tiles
-PER_BASELINE = 20  # regions that share one baseline of twins
+PER_BASELINE = 20  # regions that share one baseline of replicates
 
 
 def size_table(tiles: int) -> Iterator[str]:
@@ -58,10 +58,10 @@ def size_table(tiles: int) -> Iterator[str]:
 
 def _size_row(name: str, regions: int) -> str:
     judge, judged = Judge(name), []
-    for twin in range(regions):
-        if twin % PER_BASELINE == 0 and twin:
-            judge.renew_twins(name, twin)
-        process = build(name, twin)
+    for replicate in range(regions):
+        if replicate % PER_BASELINE == 0 and replicate:
+            judge.renew_replicates(name, replicate)
+        process = build(name, replicate)
         judged.append(judge(process.points(EXTENT)[:2], process))
     tests = {test: np.concatenate([j.tiles[test] for j in judged]) for test in judged[0].tiles}
     randomised = np.concatenate([j.randomised for j in judged])
@@ -92,9 +92,9 @@ def report(tiles: int) -> Iterator[str]:
     regions = max(tiles // 1000, 5)
     yield f"Tiles of {SIDE} x {SIDE} cells in regions of {TILES} x {TILES}.\n"
     yield (
-        f"**Size** (healthy; ranks among {TWINS} twins: share of tiles with p < 0.01, expected "
-        f"{1 / (TWINS + 1)}; {PER_BASELINE} regions share their twins, so that it varies; region "
-        "checks: share of regions with p < 0.01)\n"
+        f"**Size** (healthy; ranks among {REPLICATES} replicates: share of tiles with p < 0.01, "
+        f"expected {1 / (REPLICATES + 1)}; {PER_BASELINE} regions share their replicates, so it "
+        "varies; region checks: share of regions with p < 0.01)\n"
     )
     yield from size_table(tiles)
     yield (
@@ -103,7 +103,7 @@ def report(tiles: int) -> Iterator[str]:
     )
     yield from tail_table(100 * tiles)
     yield (
-        "\n**Power** (share of the tiles touched found at 1e-6, among twins at 1 %, or of "
+        "\n**Power** (share of the tiles touched found at 1e-6, among replicates at 1 %, or of "
         f"{regions} regions at 1e-6; 4 times fewer regions of the Gibbs processes)\n"
     )
     yield from power_table(regions)

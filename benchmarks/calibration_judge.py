@@ -33,12 +33,12 @@ from synthgrid_assets.statistics.region.moran import (
     tiles_are_correlated_as_declared,
 )
 from synthgrid_assets.statistics.region.neighbours import (
+    ReplicateWindows,
     TileWindows,
-    TwinWindows,
-    counts_are_those_of_twins,
+    counts_are_those_of_replicates,
     neighbours_follow_the_law,
     nothing_within_the_core,
-    pairs_are_those_of_twins,
+    pairs_are_those_of_replicates,
 )
 from synthgrid_assets.statistics.region.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
@@ -52,7 +52,7 @@ SIDE, TILES = 12, 10  # cells along a tile, tiles along a region
 EXTENT = Cells(0, 0, SIDE * TILES, SIDE * TILES)
 CELL_METRES = 64.0
 PER_CELL = 1e6 / CELL_METRES**2  # per km2 for one per cell
-TWINS = 199
+REPLICATES = 199
 PARAMETERS: dict[str, dict[str, object]] = {
     "poisson": {"points_per_km2": 4 * PER_CELL},
     "thomas": {"parents_per_km2": PER_CELL / 2, "mean_offspring": 8.0, "sigma": 45.0},
@@ -68,7 +68,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "jittered": {"points_per_cell": 4},
 }
 TILE_TESTS = ("does_not_depend_on_the_tile", "counts", "quadrats", "hard_core")
-TWIN_TESTS = ("pairs_among_twins", "neighbours_among_twins")
+TWIN_TESTS = ("pairs_among_replicates", "neighbours_among_replicates")
 REGION_CHECKS = (
     "mean_variance_hold",
     "p_values_are_uniform",
@@ -81,10 +81,10 @@ REGION_CHECKS = (
 Points = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def build(name: str, twin: int | str, **changed: object) -> Process:
+def build(name: str, replicate: int | str, **changed: object) -> Process:
     family = REGISTRY[name]
     parameters = process(name, {**PARAMETERS[name], **changed})
-    return family.build(parameters, stream_key("calibration", name, twin), CELL_METRES)
+    return family.build(parameters, stream_key("calibration", name, replicate), CELL_METRES)
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Judged:
 
 
 class Judge:
-    """All checks of a process on regions of full tiles, with twins of its own."""
+    """All checks of a process on regions of full tiles, with replicates of its own."""
 
     def __init__(self, name: str, baseline: int = 0) -> None:
         self.law: Law = build(name, 0).law
@@ -108,17 +108,17 @@ class Judge:
         self.correlations = tile_correlations(self.law, SIDE)
         self.distances = Distances.of(typical_intensity(self.law), SIDE, hard_core(self.law))
         self.apart = 1 + math.ceil((self.law.correlation_cells + 2 * self.distances.halo) / SIDE)
-        self.renew_twins(name, baseline)
+        self.renew_replicates(name, baseline)
 
-    def renew_twins(self, name: str, baseline: int) -> None:
+    def renew_replicates(self, name: str, baseline: int) -> None:
         tile, halo = Cells(0, 0, SIDE, SIDE), self.distances.halo
         rows = []
-        for twin in range(TWINS):
-            points = build(name, f"baseline/{baseline}/{twin}").points(tile.grown(halo))
+        for replicate in range(REPLICATES):
+            points = build(name, f"baseline/{baseline}/{replicate}").points(tile.grown(halo))
             pattern = HaloedPattern(points.x, points.y, tile, halo)
             rows.append(count_distances(pattern, self.distances).as_row())
-        self.twins = DistanceCounts.of_rows(np.array(rows))
-        self.among = TwinWindows(self.twins, SIDE * SIDE)
+        self.replicates = DistanceCounts.of_rows(np.array(rows))
+        self.among = ReplicateWindows(self.replicates, SIDE * SIDE)
 
     def __call__(self, points: Points, sampler: Process) -> Judged:
         """Judge points as they were written, beside those that the sampler draws."""
@@ -133,7 +133,9 @@ class Judge:
             ).reshape(SIDE, SIDE)
             records.append(tile_count(x.size, self.law, self.window, float(self.rng.random())))
             found = self._tile(tile, (x, y), same, near)
-            count = counts_match_the_process(x.size, self.law, self.window, twins=self.twins.points)
+            count = counts_match_the_process(
+                x.size, self.law, self.window, replicates=self.replicates.points
+            )
             quadrats = quadrats_follow_the_surface(counts, self.law, self.window)
             rows.append(found[-1].counts)
             verdicts = (found[0], count, quadrats, *found[1:])
@@ -147,7 +149,7 @@ class Judge:
     def _tile(
         self, tile: Cells, rows: Points, same: PointPattern, near: PointPattern
     ) -> tuple[Verdict, ...]:
-        """The redraw, the hard core and the ranks among twins, with the counts in the last."""
+        """The redraw, the hard core and the ranks among replicates, with the counts in the last."""
         x, y = (np.concatenate([a, b]) for a, b in zip(rows, (near.x, near.y), strict=True))
         pattern = HaloedPattern(x, y, tile, self.distances.halo)
         counts = count_distances(pattern, self.distances)
@@ -183,14 +185,14 @@ class Judge:
         verdicts = (
             mean_variance_hold(tiles, self.moments)
             if closed
-            else counts_are_those_of_twins(own, self.twins),
+            else counts_are_those_of_replicates(own, self.replicates),
             p_values_are_uniform(tiles.randomised, inflation),
             seam.verdict(),
             tiles_are_correlated_as_declared(scores, self.correlations, inflation),
             pairs.verdict(law)
             if closed
-            else pairs_are_those_of_twins(own, self.distances, self.twins),
-            neighbours_follow_the_law(own, self.distances, law, self.twins),
+            else pairs_are_those_of_replicates(own, self.distances, self.replicates),
+            neighbours_follow_the_law(own, self.distances, law, self.replicates),
         )
         return dict(zip(REGION_CHECKS, map(_p, verdicts), strict=True))
 

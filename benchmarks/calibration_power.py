@@ -45,7 +45,7 @@ class Fault:
     ----------
     name : str
     sampler : callable
-        The process as it runs, by number of the twin: faulty where the fault is one of law.
+        The process as it runs, by number of the replicate: faulty where the fault is one of law.
     written : callable
         The points that are written, from those that the sampler draws.
     tiles : tuple of int or None
@@ -54,22 +54,22 @@ class Fault:
 
     name: str
     sampler: Callable[[int], Process]
-    written: Callable[[Points, int], Points] = lambda points, twin: points
+    written: Callable[[Points, int], Points] = lambda points, replicate: points
     tiles: tuple[int, ...] | None = None
 
 
-def _without_a_cell(points: Points, twin: int) -> Points:
+def _without_a_cell(points: Points, replicate: int) -> Points:
     """Without one of the cells of the first tile that hold any point."""
     x, y = points
     cell = (y >> CELL_BITS) * SIDE + (x >> CELL_BITS)
     here = (x < SIDE * CELL) & (y < SIDE * CELL)
     full = np.unique(cell[here])
-    kept = ~here | (cell != full[twin % full.size])
+    kept = ~here | (cell != full[replicate % full.size])
     return x[kept], y[kept]
 
 
 def _without_cells(first: int, cells: int) -> Callable[[Points, int], Points]:
-    def written(points: Points, twin: int) -> Points:
+    def written(points: Points, replicate: int) -> Points:
         x, y = points
         ix, iy = (x >> CELL_BITS) - first, (y >> CELL_BITS) - first
         kept = (ix < 0) | (ix >= cells) | (iy < 0) | (iy >= cells)
@@ -78,32 +78,32 @@ def _without_cells(first: int, cells: int) -> Callable[[Points, int], Points]:
     return written
 
 
-def _doubled_tile(points: Points, twin: int) -> Points:
+def _doubled_tile(points: Points, replicate: int) -> Points:
     x, y = points
     again = (x < SIDE * CELL) & (y < SIDE * CELL)
     return np.concatenate([x, x[again]]), np.concatenate([y, y[again]])
 
 
-def _shifted_tiles(points: Points, twin: int) -> Points:
+def _shifted_tiles(points: Points, replicate: int) -> Points:
     x, y = points
     moved = x + CELL // 2
     kept = moved // (SIDE * CELL) == x // (SIDE * CELL)
     return moved[kept], y[kept]
 
 
-def _seam_of_a_cell(points: Points, twin: int) -> Points:
+def _seam_of_a_cell(points: Points, replicate: int) -> Points:
     x, y = points
     kept = ((x >> CELL_BITS) % SIDE != 0) & ((y >> CELL_BITS) % SIDE != 0)
     return x[kept], y[kept]
 
 
 def _own_seeds(name: str) -> Callable[[Points, int], Points]:
-    def written(points: Points, twin: int) -> Points:
+    def written(points: Points, replicate: int) -> Points:
         parts = []
         for number in range(TILES**2):
             ix0, iy0 = number % TILES * SIDE, number // TILES * SIDE
             cells = Cells(ix0, iy0, ix0 + SIDE, iy0 + SIDE)
-            parts.append(build(name, 1000 * twin + number).points(cells))
+            parts.append(build(name, 1000 * replicate + number).points(cells))
         return np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts])
 
     return written
@@ -111,7 +111,7 @@ def _own_seeds(name: str) -> Callable[[Points, int], Points]:
 
 def _faults(name: str, judge: Judge) -> list[Fault]:
     def sampler(**changed: object) -> Callable[[int], Process]:
-        return lambda twin: build(name, twin, **changed)
+        return lambda replicate: build(name, replicate, **changed)
 
     def rate(factor: float) -> Callable[[int], Process]:
         key = {"poisson": "points_per_km2", "thomas": "mean_offspring"}.get(name, "beta_per_km2")
@@ -122,8 +122,8 @@ def _faults(name: str, judge: Judge) -> list[Fault]:
     healthy, first = sampler(), (0,)
     planted = [Fault("rate + 10 %", rate(1.1))]
     if name in ("strauss", "hard_core"):
-        intensity = float(judge.twins.points.mean()) / SIDE**2 * PER_CELL
-        instead = lambda twin: build("poisson", twin, points_per_km2=intensity)  # noqa: E731
+        intensity = float(judge.replicates.points.mean()) / SIDE**2 * PER_CELL
+        instead = lambda replicate: build("poisson", replicate, points_per_km2=intensity)  # noqa: E731
         return [
             *planted,
             Fault("rate + 40 %", rate(1.4)),
@@ -134,7 +134,7 @@ def _faults(name: str, judge: Judge) -> list[Fault]:
     if name == "thomas":
         planted += [
             Fault("sigma x 1.2", sampler(sigma=54.0)),
-            Fault("Poisson in place of Thomas", lambda twin: build("poisson", twin)),
+            Fault("Poisson in place of Thomas", lambda replicate: build("poisson", replicate)),
         ]
     return [
         *planted,
@@ -157,9 +157,9 @@ def power_table(regions: int) -> Iterator[str]:
         slow = 4 if name in ("strauss", "hard_core") else 1
         for fault in _faults(name, judge):
             judged = []
-            for twin in range(5000, 5000 + max(regions // slow, 2)):
-                process = fault.sampler(twin)
-                points = fault.written(process.points(EXTENT)[:2], twin)
+            for replicate in range(5000, 5000 + max(regions // slow, 2)):
+                process = fault.sampler(replicate)
+                points = fault.written(process.points(EXTENT)[:2], replicate)
                 judged.append(judge(points, process))
             found = _shares(judged, fault.tiles)
             row = " | ".join("." if share == 0 else f"{share:.2f}" for share in found.values())
@@ -206,8 +206,8 @@ def sentences(regions: int) -> Iterator[str]:
     """What the statistical checks find without the redrawing, given more points or tiles."""
     window, red = Retention.full(SIDE, SIDE), 0
     cells = Cells(0, 0, SIDE, SIDE)
-    for twin in range(regions):
-        dense = build("poisson", twin, points_per_km2=40 * PER_CELL)
+    for replicate in range(regions):
+        dense = build("poisson", replicate, points_per_km2=40 * PER_CELL)
         x, y, _ = dense.points(cells)
         counts = np.bincount((y >> CELL_BITS) * SIDE + (x >> CELL_BITS), minlength=cells.area)
         counts[5 * SIDE + 5] = 0

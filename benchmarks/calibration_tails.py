@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from calibration_judge import PARAMETERS, TWINS, build
+from calibration_judge import PARAMETERS, REPLICATES, build
 from numpy.typing import NDArray
 from scipy.stats import binom
 
@@ -21,7 +21,7 @@ SIDE = 4  # cells along a tile: some 60 points, the fewest of the calibration
 LEVELS = (1e-2, 1e-4, 1e-6)
 FEWER = {"lgcp": 10, "strauss": 10, "hard_core": 10}  # slow: so many times fewer tiles
 STRIP = 250  # tiles along each side of what is drawn at once
-TESTED = 1_000  # tiles that one baseline of twins serves where the law has no moments
+TESTED = 1_000  # tiles that one baseline of replicates serves where the law has no moments
 HEALTHY = 1e-6  # probability at which a healthy test would be said to exceed its level
 
 
@@ -46,8 +46,8 @@ def _counts(name: str, tiles: int) -> NDArray[np.int64]:
     """Points of each tile, from worlds of at most `STRIP` x `STRIP` tiles."""
     found: list[NDArray[np.int64]] = []
     side = min(STRIP, max(int(tiles**0.5), 1))
-    for twin in range(-(-tiles // side**2)):
-        process, rows = build(name, f"tails/{twin}"), []
+    for replicate in range(-(-tiles // side**2)):
+        process, rows = build(name, f"tails/{replicate}"), []
         for row in range(side):
             cells = Cells(0, row * SIDE, side * SIDE, row * SIDE + SIDE)
             x, _, _ = process.points(cells)
@@ -62,12 +62,14 @@ def _p_values(name: str, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         values, place = np.unique(counts, return_inverse=True)
         verdicts = [counts_match_the_process(int(n), law, window) for n in values]
         return np.array([verdict.p_value for verdict in verdicts], float)[place]
-    # twins and tiles are taken at random, so that no twin is a neighbour of its tiles
-    rng, group = np.random.default_rng(3), TWINS + TESTED
+    # replicates and tiles are taken at random, so that no replicate is a neighbour of its tiles
+    rng, group = np.random.default_rng(3), REPLICATES + TESTED
     shuffled = rng.permutation(counts)[: counts.size // group * group].reshape(-1, group)
     found = []
-    for twins, tiles in ((row[:TWINS], row[TWINS:]) for row in shuffled):
+    for replicates, tiles in ((row[:REPLICATES], row[REPLICATES:]) for row in shuffled):
         values, place = np.unique(tiles, return_inverse=True)
-        verdicts = [counts_match_the_process(int(n), law, window, twins=twins) for n in values]
+        verdicts = [
+            counts_match_the_process(int(n), law, window, replicates=replicates) for n in values
+        ]
         found.append(np.array([verdict.p_value for verdict in verdicts], float)[place])
     return np.concatenate(found)

@@ -48,8 +48,8 @@ def workers(count: int) -> Iterator[EngineSession]:
         tempfile.TemporaryDirectory() as name,
     ):
         spec = large_spec(Path(name), [0, 0, 16, 16], 4, 100)
-        for nouns in (POINTS, TESSELLATION):
-            make(session, spec, Path(name), nouns)
+        for names in (POINTS, TESSELLATION):
+            make(session, spec, Path(name), names)
         yield session
 
 
@@ -80,7 +80,7 @@ def many_points(columns: int, rows: int) -> list[str]:
     ):
         spec = large_spec(Path(name), [0, 0, columns * TILE, rows * TILE], TILE, 10_000)
         drawn, tessellated = (
-            make(session, spec, Path(name), nouns) for nouns in (POINTS, TESSELLATION)
+            make(session, spec, Path(name), names) for names in (POINTS, TESSELLATION)
         )
         own, below = processor_seconds()
         size = sum(file.stat().st_size for file in Path(name).rglob("*.parquet"))

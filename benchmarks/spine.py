@@ -113,11 +113,11 @@ DONE = {"SUCCESS", "FAILURE", "CANCELED"}
 LAUNCH = """mutation L($e: ExecutionParams!) { launchRun(executionParams: $e) {
   ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
 STATUS = "query S($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-NOUNS = ("points", "density", "delaunay", "voronoi", "counts_release")
+NAMES = ("points", "density", "delaunay", "voronoi", "counts_release")
 
 
 def _execution(key: str) -> dict[str, Any]:
-    paths = [["bench", "tiles"], *(["bench", "cafes", noun] for noun in NOUNS)]
+    paths = [["bench", "tiles"], *(["bench", "cafes", name] for name in NAMES)]
     return {
         "selector": {
             "repositoryLocationName": "synthgrid_assets.definitions",

@@ -16,7 +16,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import CONSTRAINT_COLUMNS, products_of
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.storage.layout import Layout
@@ -153,7 +153,7 @@ class Layer:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
-        self._workshop = Workshop.of(world.spec, name, world._data)
+        self._context = LayerContext.of(world.spec, name, world._data)
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r} of {self.world.name!r})"
@@ -161,7 +161,7 @@ class Layer:
     @property
     def law(self) -> Law:
         """Law of the layer's process before thinning; lengths in cells."""
-        return self._workshop.sampler.law
+        return self._context.sampler.law
 
     def points_table(self, bbox: Bbox) -> pa.Table:
         """The points in a half-open box, as a GeoParquet table.
@@ -181,7 +181,7 @@ class Layer:
         GeometryError
             If the box is empty, not finite or beyond the lattice's range.
         """
-        return points_in(self._workshop, bbox)
+        return points_in(self._context, bbox)
 
     def delaunay_table(self, bbox: Bbox) -> pa.Table:
         """The Delaunay triangles whose smallest vertex lies in the box.
@@ -190,7 +190,7 @@ class Layer:
         of a layer with constraints crosses one; ``constraint_ab, constraint_bc,
         constraint_ca`` then name the feature along each edge, or are null.
         """
-        return delaunay_in(self._workshop, bbox)
+        return delaunay_in(self._context, bbox)
 
     def voronoi_table(self, bbox: Bbox) -> pa.Table:
         """The whole Voronoi cells of the sites in the box.
@@ -198,7 +198,7 @@ class Layer:
         Parameters and errors as for `points_table`; columns ``site_id, merged_ids,
         area_m2, n_neighbours, anchor, valid, geometry``.
         """
-        return voronoi_in(self._workshop, bbox)
+        return voronoi_in(self._context, bbox)
 
     def points(self, bbox: Bbox) -> gpd.GeoDataFrame:
         """`points_table` as a GeoDataFrame."""
@@ -214,7 +214,7 @@ class Layer:
 
     def describe(self) -> dict[str, Any]:
         """What the layer is, for a person."""
-        table = self._workshop.table
+        table = self._context.table
         extent = self.world.spec.world.tiling.extent
         near = table.near and (table.near.layer or table.near.input)
         thinned = [name for name in (table.within, table.intensity, near) if name]
@@ -223,8 +223,8 @@ class Layer:
             "process": table.process,
             "thinned by": ", ".join(thinned) or "-",
             "marks": ", ".join(table.marks) or "-",
-            "products": ", ".join(product.noun for product in products_of(table)),
-            "expected points": _whole(*count_bounds(self._workshop.sampler, extent)),
+            "products": ", ".join(product.name for product in products_of(table)),
+            "expected points": _whole(*count_bounds(self._context.sampler, extent)),
         }
 
 

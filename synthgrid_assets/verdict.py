@@ -32,7 +32,7 @@ class Verdict:
     detail : str
         One sentence for a person: what was found, or where it broke.
     suspicious : bool
-        Worth a look, and no failure: a rank among twins below its level.
+        Worth a look, and no failure: a rank among replicates below its level.
     counts : tuple of int
         What was counted, for tests that pool tiles; empty for most tests.
 

@@ -15,7 +15,7 @@ import psutil
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile_order import Selection
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
@@ -71,15 +71,15 @@ class Run:
     rim: float
 
 
-def make(session: EngineSession, spec: WorldSpec, root: Path, nouns: tuple[str, ...]) -> Run:
+def make(session: EngineSession, spec: WorldSpec, root: Path, names: tuple[str, ...]) -> Run:
     """Make some products of all tiles; the rows are those of the last one."""
-    workshop = Workshop.of(spec, LAYER, root)
+    context = LayerContext.of(spec, LAYER, root)
     tiles = list(spec.world.tiling)
     region = Selection(tiles)
     rim = {tile.key for tile in tiles if region.is_at_rim(tile)}
     at_rim, rows, begun = 0.0, 0, time.perf_counter()
-    with Journal(workshop.layout) as journal:
-        for made in make_tiles(session, journal, workshop, nouns, tiles):
+    with Journal(context.layout) as journal:
+        for made in make_tiles(session, journal, context, names, tiles):
             assert isinstance(made, TileMade), made
             rows += made.receipts[-1].rows
             if made.tile in rim:

@@ -28,7 +28,7 @@ from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.density import store_path
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
@@ -48,18 +48,18 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory):
-    """The small world's tiles of cafes as workers made them, and their workshop."""
+    """The small world's tiles of cafes as workers made them, and their context."""
     folder = tmp_path_factory.mktemp("committed")
     spec, root = small_spec(folder), folder / "data"
-    workshop = Workshop.of(spec, "cafes", root)
+    context = LayerContext.of(spec, "cafes", root)
     with (
         EngineSession(Settings(workers=2), preload=PRELOAD) as session,
-        Journal(workshop.layout) as journal,
+        Journal(context.layout) as journal,
     ):
-        for nouns in FAMILIES:
-            made = list(make_tiles(session, journal, workshop, nouns, spec.world.tiling))
+        for names in FAMILIES:
+            made = list(make_tiles(session, journal, context, names, spec.world.tiling))
             assert {type(outcome) for outcome in made} == {TileMade}
-    return World(spec, root), workshop
+    return World(spec, root), context
 
 
 def rows(layer, kind, bbox):
@@ -212,9 +212,9 @@ def plain(table):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_box_of_a_tile_gives_the_rows_that_its_file_holds(committed, kind):
     """Ids, coordinates, marks, areas and geometries, in the same order."""
-    world, workshop = committed
+    world, context = committed
     for tile in world.spec.world.tiling:
-        stored = pq.read_table(workshop.layout.tile(workshop.dataset(kind), tile))
+        stored = pq.read_table(context.layout.tile(context.dataset(kind), tile))
         asked = getattr(world.layer("cafes"), f"{kind}_table")(
             world.spec.world.lattice.bounds(tile.cells)
         )
@@ -226,9 +226,9 @@ def test_a_box_of_a_tile_gives_the_rows_that_its_file_holds(committed, kind):
     ("kind", "key"), [("points", "id"), ("delaunay", "geometry"), ("voronoi", "site_id")]
 )
 def test_a_box_across_tiles_gives_the_rows_of_all_of_them(committed, kind, key):
-    world, workshop = committed
-    dataset = workshop.dataset(kind)
-    files = [workshop.layout.tile(dataset, tile) for tile in world.spec.world.tiling]
+    world, context = committed
+    dataset = context.dataset(kind)
+    files = [context.layout.tile(dataset, tile) for tile in world.spec.world.tiling]
     stored = pa.concat_tables(plain(pq.read_table(file)) for file in files)
     asked = plain(getattr(world.layer("cafes"), f"{kind}_table")(world.bounds))
     assert asked.take(np.argsort(asked[key].to_pylist())).equals(
@@ -236,15 +236,15 @@ def test_a_box_across_tiles_gives_the_rows_of_all_of_them(committed, kind, key):
     )
 
 
-def folder_of(workshop, kind):
+def folder_of(context, kind):
     """Where the product's tiles lie, as a reader without this package finds them."""
-    (folder,) = (workshop.layout.root / "small" / "cafes").glob(f"{kind}-*/w8")
+    (folder,) = (context.layout.root / "small" / "cafes").glob(f"{kind}-*/w8")
     return folder
 
 
 def test_duckdb_reads_the_committed_tiles(committed):
-    world, workshop = committed
-    files = f"{folder_of(workshop, 'points')}/*.parquet"
+    world, context = committed
+    files = f"{folder_of(context, 'points')}/*.parquet"
     stored = duckdb.sql(f"SELECT id, x_q, y_q, kind, seats FROM '{files}' ORDER BY id").fetchnumpy()
     asked = world.layer("cafes").points(world.bounds).sort_values("id")
     for name, column in stored.items():
@@ -253,8 +253,8 @@ def test_duckdb_reads_the_committed_tiles(committed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_geopandas_reads_the_committed_tiles(committed, kind):
-    world, workshop = committed
-    frames = [geopandas.read_parquet(file) for file in folder_of(workshop, kind).glob("*.parquet")]
+    world, context = committed
+    frames = [geopandas.read_parquet(file) for file in folder_of(context, kind).glob("*.parquet")]
     assert {frame.crs for frame in frames} == {pyproj.CRS(world.crs)}
     asked = getattr(world.layer("cafes"), kind)(world.bounds)
     stored = {geometry.wkb for frame in frames for geometry in frame.geometry}
@@ -263,8 +263,8 @@ def test_geopandas_reads_the_committed_tiles(committed, kind):
 
 
 def test_xarray_reads_the_density_of_the_points(committed):
-    world, workshop = committed
-    data = xarray.open_zarr(store_path(workshop), decode_coords="all", chunks=None)
+    world, context = committed
+    data = xarray.open_zarr(store_path(context), decode_coords="all", chunks=None)
     counts = data["density"]
     points = world.layer("cafes").points(world.bounds)
     assert counts.rio.crs.to_epsg() == 32633

@@ -36,16 +36,16 @@ CORNER = "499488,5400000,500512,5401024"  # two by two tiles of 512 m
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory):
-    """Layer and noun of every product of the small world."""
+    """Layer and name of every product of the small world."""
     layers = small_spec(tmp_path_factory.mktemp("spec")).layers
     return [
-        (name, product.noun) for name, table in layers.items() for product in products_of(table)
+        (name, product.name) for name, table in layers.items() for product in products_of(table)
     ]
 
 
 def products(datasets):
     """The option that leaves the layers' evidence out, which takes its time."""
-    return "--assets", ",".join(sorted({noun for _, noun in datasets}))
+    return "--assets", ",".join(sorted({name for _, name in datasets}))
 
 
 def synthgrid(*arguments, code=0):
@@ -56,8 +56,8 @@ def synthgrid(*arguments, code=0):
     return result
 
 
-def digest(world, layer, noun, *more):
-    return synthgrid("digest", world, "--layer", layer, "--asset", noun, *more).stdout.strip()
+def digest(world, layer, name, *more):
+    return synthgrid("digest", world, "--layer", layer, "--asset", name, *more).stdout.strip()
 
 
 def receipts(root):
@@ -251,9 +251,9 @@ def test_the_summary_counts_what_is_on_disk(made, datasets):
     assert summary["failed_checks"] == summary["errors"] == []
     assert summary["data"] == str(folder / "data")
     by_asset = {row["asset"]: row for row in summary["assets"]}
-    for layer, noun in datasets:
-        mine = [r for r in receipts(folder / "data") if (r.layer, r.asset) == (layer, noun)]
-        told = by_asset[f"{layer}/{noun}"]
+    for layer, name in datasets:
+        mine = [r for r in receipts(folder / "data") if (r.layer, r.asset) == (layer, name)]
+        told = by_asset[f"{layer}/{name}"]
         assert told["tiles"] == len(mine) == TILES
         assert told["rows"] == sum(receipt.rows for receipt in mine)
 
@@ -263,7 +263,7 @@ def test_another_parameter_makes_exactly_its_layer_stale(world, datasets):
     rows = json.loads(synthgrid("status", world, "--json", *changed).stdout)
     stale = {(row["layer"], row["asset"]): (row["done"], row["stale"]) for row in rows}
     assert stale == {
-        (layer, noun): (0, TILES) if layer == "trees" else (TILES, 0) for layer, noun in datasets
+        (layer, name): (0, TILES) if layer == "trees" else (TILES, 0) for layer, name in datasets
     }
     assert "36" in synthgrid("status", world).stdout
 
@@ -272,9 +272,9 @@ def test_another_parameter_makes_exactly_its_layer_stale(world, datasets):
 def test_the_digests_are_the_same_for_any_tile(world, datasets, tile):
     other = ("--set", f"world.tile={tile}")
     synthgrid("materialize", world, *other, *products(datasets), "--json")
-    for layer, noun in datasets:
-        assert digest(world, layer, noun, *other) == digest(world, layer, noun)
-    assert len({digest(world, layer, noun) for layer, noun in datasets}) == len(datasets)
+    for layer, name in datasets:
+        assert digest(world, layer, name, *other) == digest(world, layer, name)
+    assert len({digest(world, layer, name) for layer, name in datasets}) == len(datasets)
 
 
 def test_a_region_is_its_tiles_and_the_chosen_assets_only(fresh, made, tmp_path):
@@ -317,21 +317,21 @@ def test_committed_tiles_are_kept_unless_forced(world, made):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "gpkg", "geojsonl", "geojsons", "csv"])
-@pytest.mark.parametrize("noun", ["points", "voronoi"])
-def test_an_export_holds_every_row_once(world, made, tmp_path, noun, suffix):
-    files = (made[0] / "data" / "small" / "cafes").glob(f"{noun}-*/w8/*.parquet")
+@pytest.mark.parametrize("name", ["points", "voronoi"])
+def test_an_export_holds_every_row_once(world, made, tmp_path, name, suffix):
+    files = (made[0] / "data" / "small" / "cafes").glob(f"{name}-*/w8/*.parquet")
     tiles = pandas.concat(map(geopandas.read_parquet, files))
     target = tmp_path / "out" / f"cafes.{suffix}"
-    selected = ("--layer", "cafes", "--asset", noun, "--out", target)
+    selected = ("--layer", "cafes", "--asset", name, "--out", target)
     assert synthgrid("export", world, *selected).stdout.startswith(f"{len(tiles):,} rows of 36 of")
-    name = {"points": "id", "voronoi": "site_id"}[noun]
+    column = {"points": "id", "voronoi": "site_id"}[name]
     if suffix == "csv":
         frame = pandas.read_csv(target)
     elif suffix == "parquet":
         frame = geopandas.read_parquet(target)
     else:
         frame = geopandas.read_file(target)
-    assert sorted(frame[name]) == sorted(tiles[name])
+    assert sorted(frame[column]) == sorted(tiles[column])
     if suffix != "csv":
         assert frame.crs == ("EPSG:4326" if "geojson" in suffix else World.load(world).crs)
         assert frame.to_crs(tiles.crs).total_bounds == pytest.approx(tiles.total_bounds, abs=0.02)

@@ -13,7 +13,7 @@ import dagster as dg
 from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.metadata import rows_table, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product, products_of
 from synthgrid_assets.reports.region_checks import RegionCheck, check_names, region_checks
 from synthgrid_assets.verdict import Verdict
@@ -56,10 +56,10 @@ def layer_checks(spec: WorldSpec, layer: str) -> list[dg.AssetChecksDefinition]:
 
 
 def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetChecksDefinition:
-    key = layer_key(spec.world.name, layer, product.noun)
+    key = layer_key(spec.world.name, layer, product.name)
 
     @dg.multi_asset_check(
-        name=f"{spec.world.name}__{layer}__{product.noun}__region_checks",
+        name=f"{spec.world.name}__{layer}__{product.name}__region_checks",
         specs=[
             dg.AssetCheckSpec(name, asset=key, description=CLAIMS[name])
             for name in check_names(product, spec.layers[layer])
@@ -69,7 +69,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
     def checks(
         context: dg.AssetCheckExecutionContext, data: DataRoot
     ) -> Iterator[dg.AssetCheckResult]:
-        found = region_checks(Workshop.of(spec, layer, data.path), product)
+        found = region_checks(LayerContext.of(spec, layer, data.path), product)
         for wanted in context.selected_asset_check_keys:
             yield _result(wanted, found[wanted.name])
 

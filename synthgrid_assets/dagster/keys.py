@@ -29,9 +29,9 @@ def input_key(world: str, name: str) -> dg.AssetKey:
     return dg.AssetKey(asset_path(world, name).split("/"))
 
 
-def layer_key(world: str, layer: str, noun: str) -> dg.AssetKey:
+def layer_key(world: str, layer: str, name: str) -> dg.AssetKey:
     """Key of a layer's product."""
-    return dg.AssetKey([world, layer, noun])
+    return dg.AssetKey([world, layer, name])
 
 
 def common(world: str, layer: str | None = None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from synthgrid_assets.materialize.work_units import (
     merge_tile,
     part_path,
 )
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.receipt import Receipt
 
 # what is begun is finished before more is begun, so few parts are on disk at any time
@@ -49,14 +49,14 @@ class _FullTile:
     failed: bool = False
 
 
-class Agenda:
+class Plan:
     """The tasks of some products over some tiles: an iterator that outcomes make longer.
 
     Parameters
     ----------
-    workshop : Workshop
-    nouns : tuple of str
-        Products of one family.
+    context : LayerContext
+    names : tuple of str
+        Products of one step.
     tiles : iterable of Tile
         The tiles to make, in this order.
     region : Selection
@@ -71,8 +71,8 @@ class Agenda:
 
     def __init__(
         self,
-        workshop: Workshop,
-        nouns: tuple[str, ...],
+        context: LayerContext,
+        names: tuple[str, ...],
         tiles: Iterable[Tile],
         region: Selection,
         folder: Path | None,
@@ -80,7 +80,7 @@ class Agenda:
         memory_cap: int | None = None,
         renew: bool = False,
     ) -> None:
-        self._workshop, self._nouns, self._region = workshop, nouns, region
+        self._context, self._names, self._region = context, names, region
         self._folder, self._renew = folder or Path(), renew
         self._is_predicted = memory_cap is not None and folder is not None
         self._tiles = iter(tiles)
@@ -99,13 +99,13 @@ class Agenda:
                 return task
             del self._of_task[task.key]
         tile = next(self._tiles)
-        arguments = (self._workshop.job, self._nouns, tile.key)
+        arguments = (self._context.job, self._names, tile.key)
         return Task(tile.key, make_or_split, arguments, _TILE, self._predicted_bytes(tile))
 
     def _predicted_bytes(self, tile: Tile) -> int:
         if not self._is_predicted:
             return 0  # unknown
-        return round(BYTES_A_POINT * self._workshop.sampler.expected_count(tile.cells))
+        return round(BYTES_A_POINT * self._context.sampler.expected_count(tile.cells))
 
     def settle(self, outcome: Outcome) -> Outcome | None:
         """Take an outcome; that of a whole tile when the tile is finished by it."""
@@ -141,11 +141,11 @@ class Agenda:
 
     def _open(self, key: str, split: Split) -> None:
         """Queue the units of a full tile that are not there yet."""
-        tile = self._workshop.spec.world.tiling.from_key(key)
+        tile = self._context.spec.world.tiling.from_key(key)
         full = _FullTile(tile, split.units)
         for unit in self._region.units_rim_first(tile, split.units):
             if self._renew or not part_path(self._folder, unit).exists():
-                arguments = (self._workshop.job, unit, str(self._folder))
+                arguments = (self._context.job, unit, str(self._folder))
                 named = f"{key} unit {','.join(map(str, unit))}"
                 self._add(full, Task(named, make_unit, arguments, _UNIT))
         if not full.waiting:
@@ -154,9 +154,9 @@ class Agenda:
     def _merge(self, full: _FullTile) -> None:
         """Queue the merging of a tile's products, one task each, before anything else."""
         full.merging = True
-        for noun in reversed(self._nouns):
-            arguments = (self._workshop.job, (noun,), full.tile.key, full.units, str(self._folder))
-            task = Task(f"{full.tile.key} {noun}", merge_tile, arguments, _MERGE)
+        for name in reversed(self._names):
+            arguments = (self._context.job, (name,), full.tile.key, full.units, str(self._folder))
+            task = Task(f"{full.tile.key} {name}", merge_tile, arguments, _MERGE)
             self._add(full, task, first=True)
 
     def _add(self, full: _FullTile, task: Task, *, first: bool = False) -> None:
@@ -169,7 +169,7 @@ class Agenda:
 
     def _receipts(self, full: _FullTile) -> tuple[Receipt, ...]:
         """In the products' order; the first one also accounts for the units, as if in one task."""
-        first, *others = (full.receipts[noun] for noun in self._nouns)
+        first, *others = (full.receipts[name] for name in self._names)
         seconds = (("units", full.seconds), *first.seconds)
         return (replace(first, seconds=seconds), *others)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.digest import digest_hex
 from synthgrid_assets.storage.local_store import FileFacts, commit_bytes
 from synthgrid_assets.storage.receipt import Fact, Receipt
@@ -56,9 +56,9 @@ class Contents:
 
 
 def sign(
-    workshop: Workshop,
+    context: LayerContext,
     tile: Tile,
-    noun: str,
+    name: str,
     contents: Contents,
     committed: tuple[Path, FileFacts],
     test: Callable[[], tuple[Verdict, ...]],
@@ -69,9 +69,9 @@ def sign(
 
     Parameters
     ----------
-    workshop : Workshop
+    context : LayerContext
     tile : Tile
-    noun : str
+    name : str
         Name of the product.
     contents : Contents
     committed : tuple of Path and FileFacts
@@ -83,10 +83,10 @@ def sign(
     watch : Stopwatch
         Has measured the stages so far.
     """
-    dataset, (path, file) = workshop.dataset(noun), committed
+    dataset, (path, file) = context.dataset(name), committed
     verdicts = test()
     watch.lap("test")
-    picture = workshop.layout.picture(dataset, tile)
+    picture = context.layout.picture(dataset, tile)
     png = draw()
     if png is not None:
         commit_bytes(picture, png, durability="batch")
@@ -94,21 +94,21 @@ def sign(
     return Receipt(
         world=dataset.world,
         layer=dataset.layer,
-        asset=noun,
+        asset=name,
         realisation=dataset.realisation,
         side=dataset.side,
         tile=tile.key,
         cells=tile.cells,
-        path=workshop.layout.relative(path),
+        path=context.layout.relative(path),
         rows=contents.rows,
         bbox=contents.bbox,
         digest=digest_hex(contents.digest),
         sha256=file.sha256,
         size=file.size,
-        code_version=workshop.version(noun).code_version,
+        code_version=context.version(name).code_version,
         expected_rows=contents.expected,
         verdicts=verdicts,
         seconds=watch.stages,
         facts=contents.facts,
-        picture=None if png is None else workshop.layout.relative(picture),
+        picture=None if png is None else context.layout.relative(picture),
     )

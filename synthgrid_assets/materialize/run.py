@@ -1,7 +1,7 @@
 """Making tiles of one layer: what is committed is kept, the rest goes through the engine.
 
 Belongs here: the course of a step, and receipts on their way into the journal. Not here:
-its tasks (`agenda`), what a tile holds (`tile`), Dagster's events (`dagster`).
+its tasks (`plan`), what a tile holds (`tile`), Dagster's events (`dagster`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.materialize.plan import Agenda
+from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import are_split, units_version
-from synthgrid_assets.products.layer_context import Workshop
-from synthgrid_assets.products.tile_tests.replicates import baseline_of, why_no_twins
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.tile_tests.replicates import baseline_of, why_no_replicates
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.local_store import sweep_partials
 from synthgrid_assets.storage.receipt import Receipt
@@ -65,8 +65,8 @@ class TileFailed:
 def make_tiles(
     session: EngineSession,
     journal: Journal,
-    workshop: Workshop,
-    nouns: tuple[str, ...],
+    context: LayerContext,
+    names: tuple[str, ...],
     tiles: Iterable[Tile],
     *,
     force: bool = False,
@@ -77,9 +77,9 @@ def make_tiles(
     ----------
     session : EngineSession
     journal : Journal
-    workshop : Workshop
-    nouns : tuple of str
-        Products of one family.
+    context : LayerContext
+    names : tuple of str
+        Products of one step.
     tiles : iterable of Tile
     force : bool
         Make committed tiles again.
@@ -92,57 +92,55 @@ def make_tiles(
     """
     chosen, missing = list(tiles), []
     for tile in chosen:
-        receipts = None if force else _committed(journal, workshop, nouns, tile)
+        receipts = None if force else _committed(journal, context, names, tile)
         if receipts is None:
             missing.append(tile)
         else:
             yield TileMade(tile.key, receipts, kept=True)
     failed = False
     if missing:  # otherwise the session need not start any worker
-        if "points" in nouns and not all(why_no_twins(workshop, t.cells) for t in missing):
-            baseline_of(workshop.job)  # once, not in every worker
-        for noun in nouns:  # what killed writers left; live ones are not disturbed
-            sweep_partials(workshop.layout.folder(workshop.dataset(noun)))
-        region, folder = Selection(chosen), _units_folder(workshop, nouns)
+        if "points" in names and not all(why_no_replicates(context, t.cells) for t in missing):
+            baseline_of(context.job)  # once, not in every worker
+        for name in names:  # what killed writers left; live ones are not disturbed
+            sweep_partials(context.layout.folder(context.dataset(name)))
+        region, folder = Selection(chosen), _units_folder(context, names)
         cap = session.settings.memory_cap
         tiles = region.rim_first(missing)
-        agenda = Agenda(workshop, nouns, tiles, region, folder, memory_cap=cap, renew=force)
+        plan = Plan(context, names, tiles, region, folder, memory_cap=cap, renew=force)
         with claimed(folder) if folder else contextlib.nullcontext():
-            for outcome in _work(session, journal, agenda):
+            for outcome in _work(session, journal, plan):
                 failed = failed or isinstance(outcome, TileFailed)
                 yield outcome
     # units left now serve no tile of this run, and nobody if it was the whole world
-    finished = not failed and (missing or len(chosen) == len(workshop.spec.world.tiling))
-    if finished and are_split(nouns):
-        discard(workshop.layout.all_units(workshop.spec.world.name, workshop.layer))
+    finished = not failed and (missing or len(chosen) == len(context.spec.world.tiling))
+    if finished and are_split(names):
+        discard(context.layout.all_units(context.spec.world.name, context.layer))
 
 
-def _work(
-    session: EngineSession, journal: Journal, agenda: Agenda
-) -> Iterator[TileMade | TileFailed]:
+def _work(session: EngineSession, journal: Journal, plan: Plan) -> Iterator[TileMade | TileFailed]:
     """Whole tiles, each once its receipts stand in the journal."""
-    for group in session.map_groups(agenda):
-        settled = [whole for outcome in group if (whole := agenda.settle(outcome))]
+    for group in session.map_groups(plan):
+        settled = [whole for outcome in group if (whole := plan.settle(outcome))]
         recorded = _record(journal, settled)
-        agenda.committed(outcome.key for outcome in settled)
+        plan.committed(outcome.key for outcome in settled)
         yield from recorded
 
 
-def _units_folder(workshop: Workshop, nouns: tuple[str, ...]) -> Path | None:
+def _units_folder(context: LayerContext, names: tuple[str, ...]) -> Path | None:
     """Where work units of full tiles lie while their tile is made; None if it has none."""
-    if not are_split(nouns):
+    if not are_split(names):
         return None
-    world, version = workshop.spec.world.name, units_version(workshop)
-    return workshop.layout.units(world, workshop.layer, version)
+    world, version = context.spec.world.name, units_version(context)
+    return context.layout.units(world, context.layer, version)
 
 
 def _committed(
-    journal: Journal, workshop: Workshop, nouns: tuple[str, ...], tile: Tile
+    journal: Journal, context: LayerContext, names: tuple[str, ...], tile: Tile
 ) -> tuple[Receipt, ...] | None:
     """The tile's receipts if each of the products is committed."""
     receipts = []
-    for noun in nouns:
-        receipt = journal.find(workshop.dataset(noun), tile.cells)
+    for name in names:
+        receipt = journal.find(context.dataset(name), tile.cells)
         if receipt is None or not journal.has_file(receipt):
             return None
         receipts.append(receipt)

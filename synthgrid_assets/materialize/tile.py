@@ -22,7 +22,7 @@ from synthgrid_assets.products.delaunay import (
     verify_voronoi,
 )
 from synthgrid_assets.products.density import make_density
-from synthgrid_assets.products.layer_context import LayerJob, Workshop
+from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.pictures.canvas import tile_picture
 from synthgrid_assets.products.pictures.tessellations import tessellation_picture
 from synthgrid_assets.products.points import make_points, verify_points
@@ -32,8 +32,8 @@ from synthgrid_assets.storage.local_store import commit_bytes
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.verdict import Verdict
 
-Make = Callable[[Workshop, Tile], TileRows]
-Verify = Callable[[Workshop, Tile, pa.Table], tuple[Verdict, ...]]
+Make = Callable[[LayerContext, Tile], TileRows]
+Verify = Callable[[LayerContext, Tile, pa.Table], tuple[Verdict, ...]]
 
 _TABLES: dict[str, tuple[Make, Verify]] = {
     "points": (make_points, verify_points),
@@ -44,14 +44,14 @@ _TABLES: dict[str, tuple[Make, Verify]] = {
 }
 
 
-def make_tile(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt, ...]:
+def make_tile(job: LayerJob, names: tuple[str, ...], key: str) -> tuple[Receipt, ...]:
     """Make and commit one tile of some products of a layer.
 
     Parameters
     ----------
     job : LayerJob
-    nouns : tuple of str
-        Products of one family: what they share is computed once.
+    names : tuple of str
+        Products of one step: what they share is computed once.
     key : str
         The tile's key.
 
@@ -61,37 +61,37 @@ def make_tile(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt,
         One per product. The files are complete and in place; they count as committed once
         the receipts stand in the journal.
     """
-    workshop = job.open()
-    tile = workshop.spec.world.tiling.from_key(key)
+    context = job.open()
+    tile = context.spec.world.tiling.from_key(key)
     return tuple(
-        make_density(workshop, tile) if noun == "density" else _make_table(workshop, tile, noun)
-        for noun in nouns
+        make_density(context, tile) if name == "density" else _make_table(context, tile, name)
+        for name in names
     )
 
 
-def _make_table(workshop: Workshop, tile: Tile, noun: str) -> Receipt:
-    make, verify = _TABLES[noun]
+def _make_table(context: LayerContext, tile: Tile, name: str) -> Receipt:
+    make, verify = _TABLES[name]
     watch = Stopwatch()
-    rows = make(workshop, tile)
+    rows = make(context, tile)
     watch.lap("make")
     data = serialise(rows.table)
-    path = workshop.layout.tile(workshop.dataset(noun), tile)
+    path = context.layout.tile(context.dataset(name), tile)
     file = commit_bytes(path, data, durability="batch")
     watch.lap("write")
     bbox = table_bbox(rows.table)
     return sign(
-        workshop,
+        context,
         tile,
-        noun,
+        name,
         Contents(rows.table.num_rows, rows.digest, bbox, rows.expected, rows.facts),
         (path, file),
-        test=lambda: verify(workshop, tile, pq.read_table(pa.BufferReader(data))),
-        draw=lambda: _draw(workshop, tile, noun, rows.table) if bbox else None,
+        test=lambda: verify(context, tile, pq.read_table(pa.BufferReader(data))),
+        draw=lambda: _draw(context, tile, name, rows.table) if bbox else None,
         watch=watch,
     )
 
 
-def _draw(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> bytes:
-    if noun in ("delaunay", "voronoi"):
-        return tessellation_picture(workshop, tile, noun)
-    return tile_picture(workshop, tile, noun, table)
+def _draw(context: LayerContext, tile: Tile, name: str, table: pa.Table) -> bytes:
+    if name in ("delaunay", "voronoi"):
+        return tessellation_picture(context, tile, name)
+    return tile_picture(context, tile, name, table)

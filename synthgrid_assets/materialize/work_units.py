@@ -1,8 +1,8 @@
 """Work units of full tiles in a worker: each is tessellated alone, all are merged.
 
 Belongs here: the functions that the engine calls for a tile that may be split, and the form
-of a unit on disk. Not here: the order of these tasks (`agenda`), the rectangles of the
-units (`workshop`), what becomes of the merged tessellation (`tile`).
+of a unit on disk. Not here: the order of these tasks (`plan`), the rectangles of the
+units (`context`), what becomes of the merged tessellation (`tile`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.materialize.tile import make_tile
-from synthgrid_assets.products.layer_context import LayerJob, Workshop
+from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import PRODUCTS
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.storage.receipt import Receipt
@@ -25,7 +25,7 @@ from synthgrid_assets.storage.scratch import read_part, save_part
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
 
-_FAMILY = "tessellation"  # whose tiles are split; points cost a tenth of it
+_STEP = "tessellation"  # whose tiles are split; points cost a tenth of it
 # peak memory a point above the worker's own, when rows, file and tests of a product are
 # there at once; units need less, so a tile that fits can be split and merged
 BYTES_A_POINT = 2_200
@@ -46,61 +46,61 @@ class Split:
     units: tuple[Cells, ...]
 
 
-def make_or_split(job: LayerJob, nouns: tuple[str, ...], key: str) -> tuple[Receipt, ...] | Split:
+def make_or_split(job: LayerJob, names: tuple[str, ...], key: str) -> tuple[Receipt, ...] | Split:
     """Make a tile as `make_tile` does, or name its units if it is expected to be full.
 
     Whether a tile is full is asked here, in the worker that makes it if it is not.
     """
-    if are_split(nouns):
-        workshop = job.open()
-        units = workshop.units(workshop.spec.world.tiling.from_key(key).cells)
+    if are_split(names):
+        context = job.open()
+        units = context.units(context.spec.world.tiling.from_key(key).cells)
         if len(units) > 1:
             return Split(tuple(units))
-    return make_tile(job, nouns, key)
+    return make_tile(job, names, key)
 
 
 def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:
     """Tessellate one unit and leave it in a folder of parts."""
-    workshop = job.open()
-    made = workshop.tessellate_unit(unit)
+    context = job.open()
+    made = context.tessellate_unit(unit)
     columns = {name: np.asarray(getattr(made, name)) for name in _COLUMNS}
-    if workshop.network is not None:
-        triangles = workshop.constrain_unit(unit)
+    if context.network is not None:
+        triangles = context.constrain_unit(unit)
         for field in fields(triangles):
             columns[_CONSTRAINED + field.name] = np.asarray(getattr(triangles, field.name))
     save_part(part_path(Path(folder), unit), columns)
 
 
 def merge_tile(
-    job: LayerJob, nouns: tuple[str, ...], key: str, units: tuple[Cells, ...], folder: str
+    job: LayerJob, names: tuple[str, ...], key: str, units: tuple[Cells, ...], folder: str
 ) -> tuple[Receipt, ...]:
     """Make and commit a tile as `make_tile` does, from units that others have tessellated.
 
     A unit that is not in the folder any more is tessellated again, so the folder decides
     what it costs and never what comes out.
     """
-    workshop = job.open()
-    workshop.forget()  # what an earlier tile left
-    parts = [_unit(workshop, unit, Path(folder)) for unit in units]
-    triangles = [part for _, part in parts if part is not None and "delaunay" in nouns]
-    workshop.keep([part for part, _ in parts], triangles)  # cells know no constraints
+    context = job.open()
+    context.forget()  # what an earlier tile left
+    parts = [_unit(context, unit, Path(folder)) for unit in units]
+    triangles = [part for _, part in parts if part is not None and "delaunay" in names]
+    context.keep([part for part, _ in parts], triangles)  # cells know no constraints
     parts.clear()
     triangles.clear()
     try:
-        return make_tile(job, nouns, key)
+        return make_tile(job, names, key)
     finally:
-        workshop.forget()
+        context.forget()
 
 
-def are_split(nouns: tuple[str, ...]) -> bool:
-    """Whether these products, of one family, are made by units where a tile is full."""
-    return PRODUCTS[nouns[0]].family == _FAMILY
+def are_split(names: tuple[str, ...]) -> bool:
+    """Whether these products, of one step, are made by units where a tile is full."""
+    return PRODUCTS[names[0]].step == _STEP
 
 
-def units_version(workshop: Workshop) -> str:
+def units_version(context: LayerContext) -> str:
     """What decides the units of a layer: its tessellated products, and a unit's form."""
-    products = (product for product in workshop.products.values() if product.family == _FAMILY)
-    made = [workshop.dataset(product.noun).realisation for product in products]
+    products = (product for product in context.products.values() if product.step == _STEP)
+    made = [context.dataset(product.name).realisation for product in products]
     return version_hash(["units", *_COLUMNS, *made])[:REALISATION_DIGITS]
 
 
@@ -110,13 +110,13 @@ def part_path(folder: Path, unit: Cells) -> Path:
 
 
 def _unit(
-    workshop: Workshop, unit: Cells, folder: Path
+    context: LayerContext, unit: Cells, folder: Path
 ) -> tuple[Tessellation, ConstrainedTriangles | None]:
     """A unit as somebody left it in a folder, or tessellated here if it is not there."""
     found = read_part(part_path(folder, unit))
     if found is None:
-        constrained = None if workshop.network is None else workshop.constrain_unit(unit)
-        return workshop.tessellate_unit(unit), constrained
+        constrained = None if context.network is None else context.constrain_unit(unit)
+        return context.tessellate_unit(unit), constrained
     made = Tessellation(**_record({name: found.pop(name) for name in _COLUMNS}))
     rest = {name.removeprefix(_CONSTRAINED): array for name, array in found.items()}
     return made, ConstrainedTriangles(**_record(rest)) if rest else None

@@ -10,38 +10,38 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.products.delaunay import delaunay_table, voronoi_table
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.points import draw, points_table
 
 Bbox = tuple[float, float, float, float]
 
 
-def points_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
+def points_in(context: LayerContext, bbox: Bbox) -> pa.Table:
     """The points in a half-open box."""
-    points = draw(workshop, workshop.lattice.cells_of(bbox))
-    inside = _inside(workshop, bbox, points.pattern.x, points.pattern.y)
-    return points_table(workshop, points.take(inside))
+    points = draw(context, context.lattice.cells_of(bbox))
+    inside = _inside(context, bbox, points.pattern.x, points.pattern.y)
+    return points_table(context, points.take(inside))
 
 
-def delaunay_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
+def delaunay_in(context: LayerContext, bbox: Bbox) -> pa.Table:
     """The Delaunay triangles whose smallest vertex lies in a half-open box."""
-    found = workshop.triangles(workshop.lattice.cells_of(bbox))
+    found = context.triangles(context.lattice.cells_of(bbox))
     x, y = found.triangle_xy[:, 0], found.triangle_xy[:, 1]
-    table = delaunay_table(workshop, found)
-    return table.filter(pa.array(_inside(workshop, bbox, x, y)))
+    table = delaunay_table(context, found)
+    return table.filter(pa.array(_inside(context, bbox, x, y)))
 
 
-def voronoi_in(workshop: Workshop, bbox: Bbox) -> pa.Table:
+def voronoi_in(context: LayerContext, bbox: Bbox) -> pa.Table:
     """The whole Voronoi cells of the sites in a half-open box."""
-    tessellation = workshop.tessellation(workshop.lattice.cells_of(bbox))
-    table = voronoi_table(workshop, tessellation)
-    return table.filter(pa.array(_inside(workshop, bbox, tessellation.x, tessellation.y)))
+    tessellation = context.tessellation(context.lattice.cells_of(bbox))
+    table = voronoi_table(context, tessellation)
+    return table.filter(pa.array(_inside(context, bbox, tessellation.x, tessellation.y)))
 
 
 def _inside(
-    workshop: Workshop, bbox: Bbox, x_q: NDArray[np.int64], y_q: NDArray[np.int64]
+    context: LayerContext, bbox: Bbox, x_q: NDArray[np.int64], y_q: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which lattice positions lie in a half-open box of CRS coordinates."""
-    x, y = workshop.lattice.metres(x_q, y_q)
+    x, y = context.lattice.metres(x_q, y_q)
     xmin, ymin, xmax, ymax = bbox
     return (x >= xmin) & (x < xmax) & (y >= ymin) & (y < ymax)

@@ -36,7 +36,7 @@ def dataset_id(spec: WorldSpec, data_versions: Mapping[str, str]) -> str | None:
     world = spec.world
     layers = {
         name: {
-            product.noun: realisation(spec, name, product, data_versions)
+            product.name: realisation(spec, name, product, data_versions)
             for product in products_of(layer)
         }
         for name, layer in spec.layers.items()
@@ -56,6 +56,6 @@ def _unmade(spec: WorldSpec, data_versions: Mapping[str, str]) -> list[str]:
     read = {
         name
         for layer, table in spec.layers.items()
-        for name in read_inputs(spec, layer, [product.noun for product in products_of(table)])
+        for name in read_inputs(spec, layer, [product.name for product in products_of(table)])
     }
     return sorted(name for name in read if data_versions[name].startswith(UNMADE))

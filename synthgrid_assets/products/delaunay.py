@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import CONSTRAINT_COLUMNS, CONSTRAINTS_TEST
 from synthgrid_assets.products.tile_rows import TileRows
 from synthgrid_assets.storage.digest import content_digest
@@ -30,29 +30,29 @@ from synthgrid_assets.verdict import Verdict
 Triangles = Tessellation | ConstrainedTriangles
 
 
-def make_delaunay(workshop: Workshop, tile: Tile) -> TileRows:
+def make_delaunay(context: LayerContext, tile: Tile) -> TileRows:
     """The triangles whose smallest vertex lies in the tile, with the layer's constraints."""
-    found = workshop.triangles(tile.cells)
+    found = context.triangles(tile.cells)
     facts: tuple[tuple[str, int], ...]
     if isinstance(found, Tessellation):
         facts = _facts(found)
     else:
         on_a_line = int((found.constraint >= 0).any(axis=1).sum())
         facts = (("halo_cells", found.halo), ("triangles_at_constraints", on_a_line))
-    return TileRows(delaunay_table(workshop, found), _delaunay_digest(found), facts=facts)
+    return TileRows(delaunay_table(context, found), _delaunay_digest(found), facts=facts)
 
 
-def make_voronoi(workshop: Workshop, tile: Tile) -> TileRows:
+def make_voronoi(context: LayerContext, tile: Tile) -> TileRows:
     """The cells of the sites in the tile."""
-    tessellation = workshop.tessellation(tile.cells)
+    tessellation = context.tessellation(tile.cells)
     return TileRows(
-        voronoi_table(workshop, tessellation),
+        voronoi_table(context, tessellation),
         _voronoi_digest(tessellation),
         facts=_facts(tessellation),
     )
 
 
-def delaunay_table(workshop: Workshop, found: Triangles) -> pa.Table:
+def delaunay_table(context: LayerContext, found: Triangles) -> pa.Table:
     """Triangles as a GeoParquet table in the world's CRS.
 
     Those of a layer with constraints have a column for each edge: the number of the feature
@@ -66,13 +66,13 @@ def delaunay_table(workshop: Workshop, found: Triangles) -> pa.Table:
         }
     return polygon_table(
         columns,
-        *triangle_metres(found.triangle_xy, workshop.lattice),
-        crs=workshop.lattice.crs,
-        facts=workshop.facts("delaunay"),
+        *triangle_metres(found.triangle_xy, context.lattice),
+        crs=context.lattice.crs,
+        facts=context.facts("delaunay"),
     )
 
 
-def voronoi_table(workshop: Workshop, tessellation: Tessellation) -> pa.Table:
+def voronoi_table(context: LayerContext, tessellation: Tessellation) -> pa.Table:
     """Cells as a GeoParquet table in the world's CRS."""
     t = tessellation
     return polygon_table(
@@ -81,34 +81,34 @@ def voronoi_table(workshop: Workshop, tessellation: Tessellation) -> pa.Table:
             "merged_ids": pa.ListArray.from_arrays(
                 pa.array(t.merged_offsets.astype(np.int32)), pa.array(t.merged)
             ),
-            "area_m2": t.area(workshop.lattice),
+            "area_m2": t.area(context.lattice),
             "n_neighbours": t.n_neighbours.astype(np.int32),
             "anchor": t.anchor,
             "valid": t.valid,
         },
-        *ring_metres(t, workshop.lattice),
-        crs=workshop.lattice.crs,
-        facts=workshop.facts("voronoi"),
+        *ring_metres(t, context.lattice),
+        crs=context.lattice.crs,
+        facts=context.facts("voronoi"),
     )
 
 
-def make_neighbours(workshop: Workshop, tile: Tile) -> TileRows:
+def make_neighbours(context: LayerContext, tile: Tile) -> TileRows:
     """Pairs of neighbouring cells whose focal site lies in the tile."""
-    tessellation = workshop.tessellation(tile.cells)
+    tessellation = context.tessellation(tile.cells)
     pairs = neighbours(tessellation)
     columns = {
         "focal": pairs.focal,
         "neighbor": pairs.neighbor,
-        "weight": pairs.length * workshop.lattice.quantum,
+        "weight": pairs.length * context.lattice.quantum,
     }
-    table = plain_table(columns, workshop.facts("cell_neighbours"))
+    table = plain_table(columns, context.facts("cell_neighbours"))
     return TileRows(table, _neighbours_digest(tessellation, pairs), facts=_facts(tessellation))
 
 
-def verify_neighbours(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+def verify_neighbours(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
     """The test of a tile of neighbours: pairs inside the tile stand in both directions."""
     focal, other, weight = (rows[name].to_numpy() for name in ("focal", "neighbor", "weight"))
-    inside = np.isin(other, workshop.tessellation(tile.cells).site_id)
+    inside = np.isin(other, context.tessellation(tile.cells).site_id)
     forth = np.array([focal[inside], other[inside]])
     order, mirrored = np.lexsort(forth), np.lexsort(forth[::-1])
     same = (forth[:, order] == forth[::-1, mirrored]).all(axis=0)
@@ -118,9 +118,9 @@ def verify_neighbours(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[V
     return (Verdict.exact("neighbours_are_mutual", broken, detail),)
 
 
-def verify_delaunay(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+def verify_delaunay(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
     """The tests of a tile of triangles: exact predicates, and the columns that were written."""
-    found = workshop.triangles(tile.cells)
+    found = context.triangles(tile.cells)
     ids, xy = found.triangles, found.triangle_xy
     written = np.column_stack([rows[name].to_numpy() for name in "abc"])
     if isinstance(found, Tessellation):
@@ -128,26 +128,26 @@ def verify_delaunay(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Ver
         return (_exact("triangles_are_delaunay", faults, written, ids),)
     faults = triangle_faults(ids, xy, tile.cells, found.constraint)
     along = [rows[column.name].fill_null(-1).to_numpy() for column in CONSTRAINT_COLUMNS]
-    edge_faults = _constraint_faults(workshop, found)
+    edge_faults = _constraint_faults(context, found)
     return (
         _exact("triangles_are_delaunay", faults, written, ids),
         _exact(CONSTRAINTS_TEST, edge_faults, np.column_stack(along), found.constraint),
     )
 
 
-def _constraint_faults(workshop: Workshop, found: ConstrainedTriangles) -> ConstraintFaults:
+def _constraint_faults(context: LayerContext, found: ConstrainedTriangles) -> ConstraintFaults:
     """What is wrong between the triangles and the constraints around them."""
-    assert workshop.network is not None  # constrained triangles come from a network
+    assert context.network is not None  # constrained triangles come from a network
     if len(found) == 0:
-        return constraint_faults(found.triangle_xy, found.constraint, workshop.network(found.cells))
+        return constraint_faults(found.triangle_xy, found.constraint, context.network(found.cells))
     x, y = found.triangle_xy[:, 0::2] >> CELL_BITS, found.triangle_xy[:, 1::2] >> CELL_BITS
     around = Cells(int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1).grown(1)
-    return constraint_faults(found.triangle_xy, found.constraint, workshop.network(around))
+    return constraint_faults(found.triangle_xy, found.constraint, context.network(around))
 
 
-def verify_voronoi(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+def verify_voronoi(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
     """The test of a tile of cells: exact areas and edges, and the ids that were written."""
-    tessellation = workshop.tessellation(tile.cells)
+    tessellation = context.tessellation(tile.cells)
     t = tessellation
     faults = cell_faults(t.x, t.y, t.ring, t.ring_offsets, t.doubled_area, tile.cells)
     written = rows["site_id"].to_numpy()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.receipts import Contents, Stopwatch, sign
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import density_picture
 from synthgrid_assets.products.points import counts_per_cell
 from synthgrid_assets.storage.count_rasters import (
@@ -27,30 +27,30 @@ from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.verdict import Verdict
 
 
-def store_path(workshop: Workshop) -> Path:
+def store_path(context: LayerContext) -> Path:
     """The layer's density store; it is made where it is missing."""
-    dataset = workshop.dataset("density")
-    extent = workshop.spec.world.tiling.extent
-    path = workshop.layout.density(dataset, extent)
+    dataset = context.dataset("density")
+    extent = context.spec.world.tiling.extent
+    path = context.layout.density(dataset, extent)
     if not path.is_dir():
-        facts = workshop.facts("density")
-        create_density(path, workshop.lattice, extent, dataset.side, facts)
+        facts = context.facts("density")
+        create_density(path, context.lattice, extent, dataset.side, facts)
     return path
 
 
-def make_density(workshop: Workshop, tile: Tile) -> Receipt:
+def make_density(context: LayerContext, tile: Tile) -> Receipt:
     """Make, commit and test a tile's chunk."""
     watch = Stopwatch()
-    points = workshop.sampler.points(tile.cells)
+    points = context.sampler.points(tile.cells)
     counts = counts_per_cell(points.x, points.y, tile.cells)
     watch.lap("make")
-    path = store_path(workshop)
+    path = store_path(context)
     file = write_density(path, tile, counts.astype(np.int32), durability="batch")
     watch.lap("write")
     facts = (("points", int(counts.sum())), ("largest_count", int(counts.max(initial=0))))
-    bbox = workshop.lattice.bounds(tile.cells)
+    bbox = context.lattice.bounds(tile.cells)
     return sign(
-        workshop,
+        context,
         tile,
         "density",
         Contents(counts.size, _digest(counts, tile.cells), bbox, float(counts.size), facts),

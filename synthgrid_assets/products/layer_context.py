@@ -77,22 +77,22 @@ class LayerJob:
         cls, spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
     ) -> LayerJob:
         """The job of a layer, with the data versions of the inputs that it reads."""
-        nouns = [product.noun for product in products_of(spec.layers[layer])]
-        inputs = tuple((name, data_versions[name]) for name in read_inputs(spec, layer, nouns))
+        names = [product.name for product in products_of(spec.layers[layer])]
+        inputs = tuple((name, data_versions[name]) for name in read_inputs(spec, layer, names))
         text = spec.model_dump_json(exclude_defaults=True)
         return cls(text, layer, str(root), inputs, dataset_id(spec, data_versions))
 
-    def open(self) -> Workshop:
-        """The workshop of this job, kept for the tiles to come."""
+    def open(self) -> LayerContext:
+        """The context of this job, kept for the tiles to come."""
         return _open(self)
 
 
 @lru_cache(maxsize=8)
-def _open(job: LayerJob) -> Workshop:
-    return Workshop(job)
+def _open(job: LayerJob) -> LayerContext:
+    return LayerContext(job)
 
 
-class Workshop:
+class LayerContext:
     """One layer of one world, ready to make tiles.
 
     Parameters
@@ -111,8 +111,8 @@ class Workshop:
         self._datasets: dict[str, Dataset] = {}
 
     @classmethod
-    def of(cls, spec: WorldSpec, layer: str, root: Path) -> Workshop:
-        """A workshop of its own, reading inputs as `root` holds them or from their sources."""
+    def of(cls, spec: WorldSpec, layer: str, root: Path) -> LayerContext:
+        """A context of its own, reading inputs as `root` holds them or from their sources."""
         return cls(LayerJob.of(spec, layer, root, stored_versions(spec, Layout(root))))
 
     @property
@@ -245,12 +245,12 @@ class Workshop:
 
     @cached_property
     def products(self) -> dict[str, Product]:
-        """The layer's products by noun."""
-        return {product.noun: product for product in products_of(self.table)}
+        """The layer's products by name."""
+        return {product.name: product for product in products_of(self.table)}
 
-    def facts(self, noun: str) -> dict[str, str]:
+    def facts(self, name: str) -> dict[str, str]:
         """What a file of a product says of itself in its metadata."""
-        own = {"asset": noun, "realisation": self.dataset(noun).realisation}
+        own = {"asset": name, "realisation": self.dataset(name).realisation}
         return self.facts_of_layer | own
 
     @property
@@ -259,26 +259,26 @@ class Workshop:
         facts = {"world": self.spec.world.name, "layer": self.layer}
         return facts | ({"dataset_id": self.job.dataset_id} if self.job.dataset_id else {})
 
-    def version(self, noun: str) -> AssetVersion:
+    def version(self, name: str) -> AssetVersion:
         """What a product of the layer is made of."""
-        return asset_version(self.spec, self.layer, PRODUCTS[noun])
+        return asset_version(self.spec, self.layer, PRODUCTS[name])
 
     @cached_property
     def pattern_realisation(self) -> str:
         """Identity of the points without their marks: what a private release names."""
         return pattern_realisation(self.spec, self.layer, dict(self.job.inputs))
 
-    def dataset(self, noun: str) -> Dataset:
+    def dataset(self, name: str) -> Dataset:
         """The dataset that a product's tiles belong to; hashed once, asked for by every tile."""
-        if noun not in self._datasets:
-            self._datasets[noun] = Dataset(
+        if name not in self._datasets:
+            self._datasets[name] = Dataset(
                 self.spec.world.name,
                 self.layer,
-                noun,
-                realisation(self.spec, self.layer, PRODUCTS[noun], dict(self.job.inputs)),
+                name,
+                realisation(self.spec, self.layer, PRODUCTS[name], dict(self.job.inputs)),
                 self.spec.world.tile,
             )
-        return self._datasets[noun]
+        return self._datasets[name]
 
 
 class _OfCells(Protocol):

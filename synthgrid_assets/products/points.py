@@ -21,14 +21,14 @@ from synthgrid_assets.lattice.seeding import philox_words, stream_key
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.processes.marks.columns import mark_columns
 from synthgrid_assets.processes.superposition import Superposition
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.tile_rows import TileRows
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
 from synthgrid_assets.products.tile_tests.replicates import (
     baseline_of,
     tile_counts_of,
-    why_no_twins,
+    why_no_replicates,
 )
 from synthgrid_assets.statistics.tile.counts import counts_match_the_process, tile_count
 from synthgrid_assets.statistics.tile.patterns import points_are_canonical, points_lie_in_their_tile
@@ -68,32 +68,32 @@ class Points:
         return Points(self.pattern.take(inside), self.ids[inside], marks)
 
 
-def draw(workshop: Workshop, cells: Cells) -> Points:
+def draw(context: LayerContext, cells: Cells) -> Points:
     """The layer's points in a rectangle of cells, with ids and marks."""
-    pattern, source = _drawn(workshop, cells)
-    rasters = workshop.mark_rasters(pattern.x, pattern.y, cells)
-    marks = mark_columns(workshop.table.marks, pattern, workshop.mark_keys, rasters)
+    pattern, source = _drawn(context, cells)
+    rasters = context.mark_rasters(pattern.x, pattern.y, cells)
+    marks = mark_columns(context.table.marks, pattern, context.mark_keys, rasters)
     return Points(pattern, pattern.ids(), {**source, **marks})
 
 
-def _drawn(workshop: Workshop, cells: Cells) -> tuple[PointPattern, dict[str, pa.Array]]:
+def _drawn(context: LayerContext, cells: Cells) -> tuple[PointPattern, dict[str, pa.Array]]:
     """The layer's points, and the column `source` of a union that asks for it."""
-    union = union_of(workshop.table)
-    if union is None or not union.source or not isinstance(workshop.sampler, Superposition):
-        return workshop.sampler.points(cells), {}
-    pattern, member = workshop.sampler.points_with_source(cells)
+    union = union_of(context.table)
+    if union is None or not union.source or not isinstance(context.sampler, Superposition):
+        return context.sampler.points(cells), {}
+    pattern, member = context.sampler.points_with_source(cells)
     names = pa.array(union.layers, pa.string())
     return pattern, {"source": pa.DictionaryArray.from_arrays(pa.array(member), names)}
 
 
-def points_table(workshop: Workshop, points: Points) -> pa.Table:
+def points_table(context: LayerContext, points: Points) -> pa.Table:
     """The points as a GeoParquet table in the world's CRS."""
     x, y = points.pattern.x, points.pattern.y
     return point_table(
         {"id": points.ids, "x_q": x, "y_q": y, **points.marks},
-        *workshop.lattice.metres(x, y),
-        crs=workshop.lattice.crs,
-        facts=workshop.facts("points"),
+        *context.lattice.metres(x, y),
+        crs=context.lattice.crs,
+        facts=context.facts("points"),
     )
 
 
@@ -121,38 +121,40 @@ def counts_per_cell(x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells) ->
     return np.bincount(place, minlength=cells.area).reshape(cells.height, cells.width)
 
 
-def make_points(workshop: Workshop, tile: Tile) -> TileRows:
+def make_points(context: LayerContext, tile: Tile) -> TileRows:
     """The rows of a tile of points, with what its receipt says of them."""
-    points = draw(workshop, tile.cells)
-    retention = workshop.retention(tile.cells)
-    law = workshop.sampler.law
-    record = tile_count(len(points.pattern), law, retention, _uniform(workshop, tile))
-    if not is_resolved(workshop.sampler):
+    points = draw(context, tile.cells)
+    retention = context.retention(tile.cells)
+    law = context.sampler.law
+    record = tile_count(len(points.pattern), law, retention, _uniform(context, tile))
+    if not is_resolved(context.sampler):
         record = replace(record, variance=math.nan, randomised=math.nan)
     return TileRows(
-        points_table(workshop, points),
+        points_table(context, points),
         points_digest(points),
         expected=record.mean,
         facts=(
             ("count_variance", record.variance),
             ("p_randomised", record.randomised),
-            ("seed_record", seed_record(workshop, tile)),
+            ("seed_record", seed_record(context, tile)),
         ),
     )
 
 
-def verify_points(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+def verify_points(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
     """The tests of a tile of points, on its rows as they were written."""
     x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
-    law, cells = workshop.sampler.law, tile.cells
-    retention = workshop.retention(cells)
-    baseline = None if why_no_twins(workshop, cells) else baseline_of(workshop.job)
+    law, cells = context.sampler.law, tile.cells
+    retention = context.retention(cells)
+    baseline = None if why_no_replicates(context, cells) else baseline_of(context.job)
     inside = points_lie_in_their_tile(x, y, cells)
     canonical = points_are_canonical(x, y, ids)
-    count = counts_match_the_process(x.size, law, retention, twins=tile_counts_of(baseline, cells))
+    count = counts_match_the_process(
+        x.size, law, retention, replicates=tile_counts_of(baseline, cells)
+    )
     if not inside.passed:
         return inside, canonical, count
-    same, pairs, neighbours = verify_curves(workshop, cells, (x, y, ids), baseline)
+    same, pairs, neighbours = verify_curves(context, cells, (x, y, ids), baseline)
     counts = counts_per_cell(x, y, cells)
     return (
         inside,
@@ -162,25 +164,25 @@ def verify_points(workshop: Workshop, tile: Tile, rows: pa.Table) -> tuple[Verdi
         quadrats_follow_the_surface(counts, law, retention),
         pairs,
         neighbours,
-        verify_marks(workshop, cells, rows),
+        verify_marks(context, cells, rows),
     )
 
 
-def seed_record(workshop: Workshop, tile: Tile) -> str:
+def seed_record(context: LayerContext, tile: Tile) -> str:
     """What decides the tile's randomness, as JSON: versions, keys, cells and their digest.
 
     It documents the tile; nothing is seeded with it.
     """
     components = [
-        *pattern_components(workshop.spec, workshop.layer),
-        *mark_components(workshop.table).values(),
+        *pattern_components(context.spec, context.layer),
+        *mark_components(context.table).values(),
     ]
     record: dict[str, object] = {
         "cells": list(tile.cells),
         "components": {
             component.name: {
                 "version": component.version,
-                "key": key_hex(component_key(workshop.spec, workshop.layer, component)),
+                "key": key_hex(component_key(context.spec, context.layer, component)),
             }
             for component in components
         },
@@ -188,10 +190,10 @@ def seed_record(workshop: Workshop, tile: Tile) -> str:
     return json.dumps({**record, "digest": version_hash(record)})
 
 
-def _uniform(workshop: Workshop, tile: Tile) -> float:
+def _uniform(context: LayerContext, tile: Tile) -> float:
     """The word that splits the last step of the tile's count distribution."""
-    copy = (component.name for component in copy_components(workshop.table))
-    key = stream_key(workshop.spec.world.seed, workshop.layer, "p-value", *copy)
+    copy = (component.name for component in copy_components(context.table))
+    key = stream_key(context.spec.world.seed, context.layer, "p-value", *copy)
     x, y = (np.array([edge], np.int64) for edge in tile.cells[:2])
     word = philox_words(x, y, np.array([tile.side]), np.zeros(1, np.int64), key)[0, 0]
     return float(word >> np.uint64(11)) * 2.0**-53

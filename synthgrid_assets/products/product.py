@@ -36,10 +36,10 @@ class Product:
 
     Parameters
     ----------
-    noun : str
+    name : str
         Last part of the asset key.
-    family : str
-        Products of one family are computed together, in one step.
+    step : str
+        Products of one step are computed together.
     description : str
     kinds : tuple of str
         Dagster kind tags.
@@ -49,8 +49,8 @@ class Product:
         What `tile_is_sound` tests on each tile.
     """
 
-    noun: str
-    family: str
+    name: str
+    step: str
     description: str
     kinds: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -169,7 +169,7 @@ RELEASE = Product(
     ),
     ("release_is_recorded", "suppressed_below_k"),
 )
-PRODUCTS = {p.noun: p for p in (POINTS, DELAUNAY, VORONOI, NEIGHBOURS, DENSITY, RELEASE)}
+PRODUCTS = {p.name: p for p in (POINTS, DELAUNAY, VORONOI, NEIGHBOURS, DENSITY, RELEASE)}
 
 
 def products_of(layer: LayerTable) -> tuple[Product, ...]:

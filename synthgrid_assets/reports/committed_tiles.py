@@ -11,7 +11,7 @@ from pathlib import Path
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.inputs.network_store import NetworkRecord
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.receipt import Receipt
@@ -19,8 +19,8 @@ from synthgrid_assets.world.inputs import asset_path, find_input
 from synthgrid_assets.world.spec import WorldSpec, network_of
 
 
-def open_workshop(spec: WorldSpec, root: Path, layer: str, noun: str) -> Workshop:
-    """The workshop of a layer that has the product `noun`.
+def open_layer(spec: WorldSpec, root: Path, layer: str, name: str) -> LayerContext:
+    """The context of a layer that has the product `name`.
 
     Raises
     ------
@@ -29,10 +29,10 @@ def open_workshop(spec: WorldSpec, root: Path, layer: str, noun: str) -> Worksho
     """
     if layer not in spec.layers:
         raise SpecError(f"world {spec.world.name!r} has no layer {layer!r}; {list(spec.layers)}")
-    workshop = Workshop.of(spec, layer, root)
-    if noun not in workshop.products:
-        raise SpecError(f"layer {layer!r} has no asset {noun!r}; {list(workshop.products)}")
-    return workshop
+    context = LayerContext.of(spec, layer, root)
+    if name not in context.products:
+        raise SpecError(f"layer {layer!r} has no asset {name!r}; {list(context.products)}")
+    return context
 
 
 def open_network(spec: WorldSpec, root: Path, name: str) -> NetworkRecord:
@@ -56,15 +56,15 @@ def open_network(spec: WorldSpec, root: Path, name: str) -> NetworkRecord:
     return record
 
 
-def committed_tiles(journal: Journal, workshop: Workshop, noun: str) -> Iterator[Receipt]:
+def committed_tiles(journal: Journal, context: LayerContext, name: str) -> Iterator[Receipt]:
     """Receipts of a product's committed tiles, south to north and west to east.
 
     Tiles that an earlier extent clipped otherwise, or that now lie outside, are left out.
     """
-    tiling = workshop.spec.world.tiling
+    tiling = context.spec.world.tiling
     return (
         receipt
-        for receipt in journal.lookup(workshop.dataset(noun))
+        for receipt in journal.lookup(context.dataset(name))
         if receipt.cells.intersection(tiling.extent) == receipt.cells
         and tiling.from_key(receipt.tile).cells == receipt.cells
     )

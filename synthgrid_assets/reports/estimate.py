@@ -13,7 +13,7 @@ from synthgrid_assets.engine.task import usable_cores
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.privacy.blocks import blocks_owned_by
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.samplers import count_bounds
@@ -54,18 +54,18 @@ def estimate_region(
     cores = usable_cores()
     rows = []
     with Journal(Layout(root)) as journal:
-        for layer, nouns in products.items():
-            workshop = Workshop.of(spec, layer, root)
-            for noun in nouns:
-                dataset = workshop.dataset(noun)
+        for layer, names in products.items():
+            context = LayerContext.of(spec, layer, root)
+            for name in names:
+                dataset = context.dataset(name)
                 todo = [tile for tile in tiles if not journal.is_committed(dataset, tile.cells)]
-                expected = sum(_expected_rows(workshop, noun, tile) for tile in todo)
-                per_row, per_file, row_seconds, tile_seconds = _rates(journal, workshop, noun)
+                expected = sum(_expected_rows(context, name, tile) for tile in todo)
+                per_row, per_file, row_seconds, tile_seconds = _rates(journal, context, name)
                 seconds = (expected * row_seconds + len(todo) * tile_seconds) / cores
                 rows.append(
                     {
                         "layer": layer,
-                        "asset": noun,
+                        "asset": name,
                         "tiles to make": len(todo),
                         "rows": round(expected),
                         "MB": round((expected * per_row + len(todo) * per_file) / 1e6, 2),
@@ -75,28 +75,28 @@ def estimate_region(
     return rows
 
 
-def _expected_rows(workshop: Workshop, noun: str, tile: Tile) -> float:
-    if noun == "density":
+def _expected_rows(context: LayerContext, name: str, tile: Tile) -> float:
+    if name == "density":
         return float(tile.cells.area)
-    if noun == "counts_release":
-        return float(len(blocks_owned_by(tile.cells, workshop.spec.world.tiling.extent)))
-    points = sum(count_bounds(workshop.sampler, Cells(*tile.cells))) / 2
-    if noun == "delaunay" and workshop.network is not None:
-        points += workshop.network(Cells(*tile.cells)).x.size
-    return {"delaunay": 2, "cell_neighbours": 6}.get(noun, 1) * points
+    if name == "counts_release":
+        return float(len(blocks_owned_by(tile.cells, context.spec.world.tiling.extent)))
+    points = sum(count_bounds(context.sampler, Cells(*tile.cells))) / 2
+    if name == "delaunay" and context.network is not None:
+        points += context.network(Cells(*tile.cells)).x.size
+    return {"delaunay": 2, "cell_neighbours": 6}.get(name, 1) * points
 
 
-def _rates(journal: Journal, workshop: Workshop, noun: str) -> tuple[float, float, float, float]:
+def _rates(journal: Journal, context: LayerContext, name: str) -> tuple[float, float, float, float]:
     """What the product's committed tiles took, or the first guess."""
     tiles = rows = size = 0
     seconds = 0.0
-    for receipt in journal.lookup(workshop.dataset(noun)):
+    for receipt in journal.lookup(context.dataset(name)):
         tiles += 1
         rows += receipt.rows
         size += receipt.size
         seconds += receipt.total_seconds
     if tiles == 0:
-        return _FIRST_GUESS[noun]
+        return _FIRST_GUESS[name]
     return (
         (size / rows, 0.0, 0.0, seconds / tiles)
         if rows

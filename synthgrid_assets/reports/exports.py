@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.reports.committed_tiles import open_network, open_workshop
+from synthgrid_assets.reports.committed_tiles import open_layer, open_network
 from synthgrid_assets.storage.export import export_file, export_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.tile_index import write_tile_index
@@ -32,7 +32,7 @@ class Exported(NamedTuple):
     all_tiles: int
 
 
-def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, target: Path) -> Exported:
+def export_asset(spec: WorldSpec, root: Path, layer: str, name: str, target: Path) -> Exported:
     """Merge an asset's committed tiles into one file; the data root is only read.
 
     Parameters as for `region_digest`: a network is one file already, in another format here.
@@ -45,17 +45,17 @@ def export_asset(spec: WorldSpec, root: Path, layer: str, noun: str, target: Pat
         If no tile is committed, or the network has not been made.
     """
     if layer == NETWORKS:
-        return Exported(export_file(open_network(spec, root, noun).path, target), 1, 1)
-    workshop = open_workshop(spec, root, layer, noun)
-    if noun == "density":
+        return Exported(export_file(open_network(spec, root, name).path, target), 1, 1)
+    context = open_layer(spec, root, layer, name)
+    if name == "density":
         raise SpecError("density is a Zarr array: read it with xarray, or export points")
     # an index of its own: the published one may be of another tiling
-    with TemporaryDirectory() as folder, Journal(workshop.layout) as journal:
+    with TemporaryDirectory() as folder, Journal(context.layout) as journal:
         index, extent = Path(folder) / "index.parquet", spec.world.tiling.extent
-        dataset = workshop.dataset(noun)
-        facts = write_tile_index(journal, dataset, workshop.lattice, extent, index)
+        dataset = context.dataset(name)
+        facts = write_tile_index(journal, dataset, context.lattice, extent, index)
         if facts.tiles == 0:
             raise StorageError(
-                f"no tile of {layer}/{noun} is committed in {root}; materialise some first"
+                f"no tile of {layer}/{name} is committed in {root}; materialise some first"
             )
         return Exported(export_tiles(root, index, target), facts.tiles, len(spec.world.tiling))

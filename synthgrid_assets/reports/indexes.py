@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.tile_index import write_tile_index
 
 
-def index_rows(workshop: Workshop) -> list[dict[str, Any]]:
+def index_rows(context: LayerContext) -> list[dict[str, Any]]:
     """Write the tile index of each of a layer's products; one row on each."""
     rows = []
-    extent = workshop.spec.world.tiling.extent
-    with Journal(workshop.layout) as journal:
-        for noun in workshop.products:
-            dataset, more = workshop.dataset(noun), workshop.facts(noun)
-            facts = write_tile_index(journal, dataset, workshop.lattice, extent, more=more)
-            path = journal.layout.tile_index(workshop.spec.world.name, workshop.layer, noun)
+    extent = context.spec.world.tiling.extent
+    with Journal(context.layout) as journal:
+        for name in context.products:
+            dataset, more = context.dataset(name), context.facts(name)
+            facts = write_tile_index(journal, dataset, context.lattice, extent, more=more)
+            path = journal.layout.tile_index(context.spec.world.name, context.layer, name)
             rows.append(
                 {
-                    "asset": noun,
+                    "asset": name,
                     "tiles": facts.tiles,
                     "rows": facts.rows,
                     "digest": facts.digest,

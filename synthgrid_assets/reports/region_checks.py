@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from synthgrid_assets.processes.superposition import SuperpositionLaw
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product, tests_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_of, is_stationary
 from synthgrid_assets.reports.committed_tiles import committed_tiles
@@ -29,9 +29,9 @@ from synthgrid_assets.statistics.region.moran import (
 from synthgrid_assets.statistics.region.neighbours import (
     NEIGHBOURS,
     PAIRS,
-    counts_are_those_of_twins,
+    counts_are_those_of_replicates,
     neighbours_follow_the_law,
-    pairs_are_those_of_twins,
+    pairs_are_those_of_replicates,
 )
 from synthgrid_assets.statistics.region.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
@@ -67,7 +67,7 @@ class RegionCheck:
     tiles : int
         Committed tiles that were looked at.
     failing, suspicious : tuple of (str, Verdict)
-        Key and verdict of the tiles that fail, and of those whose rank among twins is below
+        Key and verdict of the tiles that fail, and of those whose rank among replicates is below
         its level: the first `MAX_FAILING` of them.
     """
 
@@ -91,27 +91,27 @@ def check_names(product: Product, layer: LayerTable) -> tuple[str, ...]:
 
     Cells have a law to be held against only where points are homogeneous Poisson.
     """
-    names = dict.fromkeys((*tests_of(product, layer), *REGION_TESTS.get(product.noun, ())))
+    names = dict.fromkeys((*tests_of(product, layer), *REGION_TESTS.get(product.name, ())))
     if not _has_poisson_cells(layer):
         names.pop(cell_areas.TEST, None)
     return tuple(names)
 
 
-def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
+def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCheck]:
     """All named checks of a product over its committed tiles.
 
     A run over a single tile therefore gives the region's verdict, not the tile's.
     """
-    with Journal(workshop.layout) as journal:
-        checks = _tile_tests(journal, workshop, product)
-        if product.noun in JOIN_TESTS:
-            checks |= _of_joins(journal, workshop, product.noun)
-        elif product.noun in REGION_TESTS:
-            evidence = RegionEvidence(journal, workshop)
+    with Journal(context.layout) as journal:
+        checks = _tile_tests(journal, context, product)
+        if product.name in JOIN_TESTS:
+            checks |= _of_joins(journal, context, product.name)
+        elif product.name in REGION_TESTS:
+            evidence = RegionEvidence(journal, context)
             verdicts = {
                 verdict.test: verdict
                 for group in (_of_counts, _of_pairs, _of_windows)  # the last replace the first
-                for verdict in group(evidence, workshop)
+                for verdict in group(evidence, context)
             }
             for test, verdict in verdicts.items():
                 alone = RegionCheck(verdict, len(evidence.receipts))
@@ -119,12 +119,14 @@ def region_checks(workshop: Workshop, product: Product) -> dict[str, RegionCheck
     return checks
 
 
-def _tile_tests(journal: Journal, workshop: Workshop, product: Product) -> dict[str, RegionCheck]:
-    tests = tests_of(product, workshop.table)
+def _tile_tests(
+    journal: Journal, context: LayerContext, product: Product
+) -> dict[str, RegionCheck]:
+    tests = tests_of(product, context.table)
     tiles, failed = 0, dict.fromkeys(tests, 0)
     failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
     suspicious: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
-    for receipt in committed_tiles(journal, workshop, product.noun):
+    for receipt in committed_tiles(journal, context, product.name):
         tiles += 1
         for verdict in receipt.verdicts:
             if not verdict.passed:
@@ -159,11 +161,11 @@ def _how_many(failed: int, suspicious: int, tiles: int) -> str:
     return detail
 
 
-def _of_counts(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
+def _of_counts(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
     """Tests on the tiles' numbers of points; nothing is read but the journal."""
     counts, region = evidence.counts, evidence.moments()
     inflation = counts.inflation(region)
-    law, side = workshop.sampler.law, workshop.spec.world.tile
+    law, side = context.sampler.law, context.spec.world.tile
     cells = sum(receipt.cells.area for receipt in evidence.receipts)
     kept = region.mean / (law.intensity * cells) if cells else 1.0
     return (
@@ -175,10 +177,10 @@ def _of_counts(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, .
     )
 
 
-def _of_pairs(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
+def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
     """Tests on pairs of points, in one pass over the tiles' files."""
-    law, side = workshop.sampler.law, workshop.spec.world.tile
-    if isinstance(law, SuperpositionLaw) and workshop.sampler.thinnings:
+    law, side = context.sampler.law, context.spec.world.tile
+    if isinstance(law, SuperpositionLaw) and context.sampler.thinnings:
         law = replace(law, coupling="members thinned differently share no pair correlation")
     cells = sum(receipt.cells.area for receipt in evidence.receipts)
     density = float(evidence.counts.observed.sum()) / max(cells, 1)
@@ -191,35 +193,35 @@ def _of_pairs(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ..
     return pairs.verdict(law), seams.verdict()
 
 
-def _of_windows(evidence: RegionEvidence, workshop: Workshop) -> tuple[Verdict, ...]:
+def _of_windows(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
     """Tests on what tiles have within some distances; nothing is read but the journal."""
-    if not is_stationary(workshop):
+    if not is_stationary(context):
         reason = "thinned: tiles are not alike, and no closed form of F and G is known"
         return (Verdict.not_judged(NEIGHBOURS, reason, alpha=REGION_ALPHA),)
-    law, baseline = workshop.sampler.law, baseline_of(workshop.job)
+    law, baseline = context.sampler.law, baseline_of(context.job)
     windows = evidence.windows(baseline)
-    neighbours = neighbours_follow_the_law(windows, baseline.distances, law, baseline.twins)
+    neighbours = neighbours_follow_the_law(windows, baseline.distances, law, baseline.replicates)
     if not math.isnan(law.intensity):
         return (neighbours,)
     return (
         neighbours,
-        pairs_are_those_of_twins(windows, baseline.distances, baseline.twins),
-        counts_are_those_of_twins(windows, baseline.twins),
+        pairs_are_those_of_replicates(windows, baseline.distances, baseline.replicates),
+        counts_are_those_of_replicates(windows, baseline.replicates),
     )
 
 
-def _of_joins(journal: Journal, workshop: Workshop, noun: str) -> dict[str, RegionCheck]:
+def _of_joins(journal: Journal, context: LayerContext, name: str) -> dict[str, RegionCheck]:
     """How triangles, cells or neighbours of tiles join, and the law of the cells' areas."""
-    judged = noun == "voronoi" and _has_poisson_cells(workshop.table)
-    areas = CellAreas(workshop.sampler.law.intensity) if judged else None
-    square = workshop.lattice.cell**2
+    judged = name == "voronoi" and _has_poisson_cells(context.table)
+    areas = CellAreas(context.sampler.law.intensity) if judged else None
+    square = context.lattice.cell**2
 
     def measure(receipt: Receipt, rows: pa.Table) -> None:
         if areas is not None:
             area, neighbours = (rows[name].to_numpy() for name in ("area_m2", "n_neighbours"))
             areas.add(receipt.cells.area, area / square, neighbours)
 
-    joined = join_tiles(journal, workshop, noun, measure)
+    joined = join_tiles(journal, context, name, measure)
     test = joined.verdict.test
     checks = {test: RegionCheck(joined.verdict, joined.tiles, joined.failing[:MAX_FAILING])}
     if areas is not None:

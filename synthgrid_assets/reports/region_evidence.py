@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.superposition import SuperpositionLaw
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.tile_tests.replicates import Baseline
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts
@@ -60,17 +60,17 @@ class RegionEvidence:
     Parameters
     ----------
     journal : Journal
-    workshop : Workshop
+    context : LayerContext
     """
 
-    def __init__(self, journal: Journal, workshop: Workshop) -> None:
-        self._workshop = workshop
-        self.receipts = tuple(committed_tiles(journal, workshop, "points"))
+    def __init__(self, journal: Journal, context: LayerContext) -> None:
+        self._context = context
+        self.receipts = tuple(committed_tiles(journal, context, "points"))
         self.counts = TileCounts.of(_tile_count(receipt) for receipt in self.receipts)
 
     def rows(self) -> Iterator[TileRow]:
         """Rows of tiles, south to north; those without a committed tile come along empty."""
-        tiling = self._workshop.spec.world.tiling
+        tiling = self._context.spec.world.tiling
         grouped = groupby(self.receipts, lambda receipt: receipt.cells.iy0 // tiling.side)
         by_row = {row: tuple(receipts) for row, receipts in grouped}
         for row in tiling.rows:
@@ -81,14 +81,14 @@ class RegionEvidence:
 
     def moments(self) -> CountMoments:
         """Mean and variance of the number of points in all committed tiles."""
-        law = self._workshop.sampler.law
+        law = self._context.sampler.law
         if isinstance(law, SuperpositionLaw):
             moments = self._superposed(law)
         else:
             moments = region_moments(law, (row.retention for row in self.rows()))
-        if not any(is_near(leaf) for leaf in leaves_of(self._workshop.sampler)):
+        if not any(is_near(leaf) for leaf in leaves_of(self._context.sampler)):
             return moments
-        tiles = (self._workshop.retention(receipt.cells) for receipt in self.receipts)
+        tiles = (self._context.retention(receipt.cells) for receipt in self.receipts)
         unresolved = math.fsum(unresolved_variance(law, retention) for retention in tiles)
         return CountMoments(moments.mean, moments.variance + unresolved)
 
@@ -106,7 +106,7 @@ class RegionEvidence:
 
     def scores(self) -> NDArray[np.float64]:
         """Standardised count of each tile, by row and column of tiles; NaN without a tile."""
-        tiling = self._workshop.spec.world.tiling
+        tiling = self._context.spec.world.tiling
         grid = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
         spread = np.sqrt(self.counts.variance)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -117,9 +117,9 @@ class RegionEvidence:
         return grid
 
     def windows(self, baseline: Baseline) -> TileWindows:
-        """What the windows of tiles hold that have twins, as their receipts say."""
-        tiling, law = self._workshop.spec.world.tiling, self._workshop.sampler.law
-        width = len(baseline.twins.of_window(0).as_row())
+        """What the windows of tiles hold that have replicates, as their receipts say."""
+        tiling, law = self._context.spec.world.tiling, self._context.sampler.law
+        width = len(baseline.replicates.of_window(0).as_row())
         keys, rows = [], []
         for receipt in self.receipts:
             verdict = next((v for v in receipt.verdicts if v.test == NEIGHBOURS), None)
@@ -133,7 +133,7 @@ class RegionEvidence:
 
     def coordinates(self, row: TileRow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The points of a row of tiles, in quanta, as their files hold them."""
-        root = self._workshop.layout.root
+        root = self._context.layout.root
         tables = [pq.read_table(root / r.path, columns=["x_q", "y_q"]) for r in row.receipts]
         if not tables:
             return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -148,7 +148,7 @@ class RegionEvidence:
             tile = receipt.cells
             columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
             rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
-            retention = self._workshop.retention(tile)
+            retention = self._context.retention(tile)
             if member is not None and isinstance(retention, MemberRetention):
                 retention = retention.members[member]
             grid[rows, columns] = retention.by_cell

@@ -1,7 +1,7 @@
 """Pictures of a region for a person: maps of tiles, curves and p-values.
 
 Belongs here: pictures of many tiles. Not here: pictures of one (`pictures`), what they
-show (`region_evidence`, `twins`).
+show (`region_evidence`, `replicates`).
 """
 
 from __future__ import annotations
@@ -13,66 +13,66 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.region_evidence import RegionEvidence
-from synthgrid_assets.reports.replicate_curves import CurveAmongTwins, TwinCurves
+from synthgrid_assets.reports.replicate_curves import CurveAmongReplicates, ReplicateCurves
 
 
-def counts_map(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+def counts_map(evidence: RegionEvidence, context: LayerContext) -> bytes:
     """A PNG of the number of points of each committed tile; white where there is none."""
-    tiling = workshop.spec.world.tiling
+    tiling = context.spec.world.tiling
     counts = np.full((len(tiling.rows), len(tiling.columns)), np.nan)
     for receipt in evidence.receipts:
         tile = tiling.from_key(receipt.tile)
         counts[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = receipt.rows
-    return _map(workshop, counts, f"{workshop.layer}: points per tile", cmap="YlGnBu")
+    return _map(context, counts, f"{context.layer}: points per tile", cmap="YlGnBu")
 
 
-def residuals_map(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+def residuals_map(evidence: RegionEvidence, context: LayerContext) -> bytes:
     """A PNG of each tile's standardised residual, (observed - expected) / spread."""
-    title = f"{workshop.layer}: (observed - expected) / spread"
-    return _map(workshop, evidence.scores(), title, cmap="RdBu_r", vmin=-4, vmax=4)
+    title = f"{context.layer}: (observed - expected) / spread"
+    return _map(context, evidence.scores(), title, cmap="RdBu_r", vmin=-4, vmax=4)
 
 
-def p_value_histogram(evidence: RegionEvidence, workshop: Workshop) -> bytes:
+def p_value_histogram(evidence: RegionEvidence, context: LayerContext) -> bytes:
     """A PNG of the tiles' randomised p-values: flat where the law holds."""
     figure, axes = _figure()
     values = evidence.counts.randomised
     axes.hist(values[np.isfinite(values)], bins=20, range=(0, 1), color="#3f7fb5")
     axes.axhline(np.isfinite(values).sum() / 20, color="#b5651d", linestyle="--", linewidth=1)
     axes.set(xlabel="randomised p-value of the count", ylabel="tiles")
-    axes.set_title(f"{workshop.layer}: flat where the law holds", fontsize=10)
+    axes.set_title(f"{context.layer}: flat where the law holds", fontsize=10)
     return png(figure)
 
 
-def l_function_picture(found: TwinCurves, workshop: Workshop) -> bytes:
-    """A PNG of L(r) - r of a window, with the global envelope of its twins."""
+def l_function_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
+    """A PNG of L(r) - r of a window, with the global envelope of its replicates."""
     figure, axes = _figure()
-    curve, cell = found.curves["L"], workshop.lattice.cell
+    curve, cell = found.curves["L"], context.lattice.cell
     _draw(axes, curve, cell, scale=cell, less=curve.r)
     axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
-    axes.set_title(f"{workshop.layer}: {found.verdicts[0].detail}", fontsize=8)
+    axes.set_title(f"{context.layer}: {found.verdicts[0].detail}", fontsize=8)
     axes.legend(fontsize=8)
     return png(figure)
 
 
-def neighbours_picture(found: TwinCurves, workshop: Workshop) -> bytes:
-    """A PNG of G, F and J of a window, each with the global envelope of its twins."""
+def neighbours_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
+    """A PNG of G, F and J of a window, each with the global envelope of its replicates."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     names = [name for name in ("G", "F", "J") if name in found.curves]
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        _draw(axes, found.curves[name], workshop.lattice.cell)
+        _draw(axes, found.curves[name], context.lattice.cell)
         axes.set(xlabel="r (m)", ylabel=f"{name}(r)")
         axes.legend(fontsize=7)
-    figure.suptitle(f"{workshop.layer}: {found.verdicts[1].detail}", fontsize=8)
+    figure.suptitle(f"{context.layer}: {found.verdicts[1].detail}", fontsize=8)
     return png(figure)
 
 
 def _draw(
     axes: Any,
-    curve: CurveAmongTwins,
+    curve: CurveAmongReplicates,
     cell: float,
     scale: float = 1.0,
     less: NDArray[np.float64] | float = 0.0,
@@ -83,17 +83,17 @@ def _draw(
         (values - less) * scale
         for values in (envelope.low, envelope.middle, envelope.high, curve.observed)
     )
-    axes.fill_between(metres, low, high, color="#d6e4f0", label="twins, 99 %")
+    axes.fill_between(metres, low, high, color="#d6e4f0", label="replicates, 99 %")
     axes.plot(metres, middle, color="#3f7fb5", linestyle="--")
     axes.plot(metres, own, color="#17324d", label="this world")
 
 
-def _map(workshop: Workshop, values: NDArray[np.float64], title: str, **style: Any) -> bytes:
-    west, south, east, north = workshop.lattice.bounds(workshop.spec.world.tiling.extent)
+def _map(context: LayerContext, values: NDArray[np.float64], title: str, **style: Any) -> bytes:
+    west, south, east, north = context.lattice.bounds(context.spec.world.tiling.extent)
     figure, axes = _figure()
     bounds = (west / 1e3, east / 1e3, south / 1e3, north / 1e3)
     image = axes.imshow(values, origin="lower", extent=bounds, **style)
-    axes.set_xlabel(f"km east ({workshop.lattice.crs})")
+    axes.set_xlabel(f"km east ({context.lattice.crs})")
     axes.set_ylabel("km north")
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, shrink=0.85)

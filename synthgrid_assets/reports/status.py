@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.inputs.network_store import NetworkRecord
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import products_of
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.storage.journal import Journal
@@ -26,7 +26,7 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
     """
     networks = [_network_status(spec, root, name) for name in spec.made_inputs if "/" in name]
     return networks + [
-        _asset_status(Workshop.of(spec, layer, root), product.noun)
+        _asset_status(LayerContext.of(spec, layer, root), product.name)
         for layer, table in spec.layers.items()
         for product in products_of(table)
     ]
@@ -50,13 +50,13 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
     }
 
 
-def _asset_status(workshop: Workshop, noun: str) -> dict[str, Any]:
-    tiles = len(workshop.spec.world.tiling)
-    dataset = workshop.dataset(noun)
+def _asset_status(context: LayerContext, name: str) -> dict[str, Any]:
+    tiles = len(context.spec.world.tiling)
+    dataset = context.dataset(name)
     done = failed = rows = size = 0
     current: set[str] = set()
-    with Journal(workshop.layout) as journal:
-        for receipt in committed_tiles(journal, workshop, noun):
+    with Journal(context.layout) as journal:
+        for receipt in committed_tiles(journal, context, name):
             current.add(receipt.tile)
             done += 1
             failed += not receipt.passed
@@ -68,8 +68,8 @@ def _asset_status(workshop: Workshop, noun: str) -> dict[str, Any]:
             if receipt.side == dataset.side and receipt.realisation != dataset.realisation
         }
     return {
-        "layer": workshop.layer,
-        "asset": noun,
+        "layer": context.layer,
+        "asset": name,
         "tiles": tiles,
         "done": done,
         "stale": len(earlier - current),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.storage.geoparquet import FACT_PREFIX, serialise
 from synthgrid_assets.storage.journal import Journal
@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
 )
 
 
-def moments_table(workshop: Workshop) -> pa.Table:
+def moments_table(context: LayerContext) -> pa.Table:
     """One row per committed tile and test, over all products of a layer.
 
     Returns
@@ -46,21 +46,21 @@ def moments_table(workshop: Workshop) -> pa.Table:
         With the columns of `SCHEMA`; ``standard_error`` and ``p_value`` are null for exact
         claims.
     """
-    with Journal(workshop.layout) as journal:
+    with Journal(context.layout) as journal:
         rows = [
             row
-            for noun in workshop.products
-            for receipt in committed_tiles(journal, workshop, noun)
+            for name in context.products
+            for receipt in committed_tiles(journal, context, name)
             for row in _rows(receipt)
         ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def write_moments(workshop: Workshop) -> tuple[Path, pa.Table]:
+def write_moments(context: LayerContext) -> tuple[Path, pa.Table]:
     """Write the table beside the layer's products; returns its path and itself."""
-    path = workshop.layout.report(workshop.spec.world.name, workshop.layer, "moments")
-    named = {f"{FACT_PREFIX}{name}": fact for name, fact in workshop.facts_of_layer.items()}
-    table = moments_table(workshop).replace_schema_metadata(named)
+    path = context.layout.report(context.spec.world.name, context.layer, "moments")
+    named = {f"{FACT_PREFIX}{name}": fact for name, fact in context.facts_of_layer.items()}
+    table = moments_table(context).replace_schema_metadata(named)
     commit_bytes(path, serialise(table))
     return path, table
 

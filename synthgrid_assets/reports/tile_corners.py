@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.journal import Journal
@@ -50,31 +50,31 @@ class Corner:
     tiles: dict[str, tuple[Receipt, ...]]
 
 
-def find_corner(journal: Journal, workshop: Workshop) -> Corner | None:
+def find_corner(journal: Journal, context: LayerContext) -> Corner | None:
     """The corner whose emptiest tile is fullest; None where no four tiles with rows meet.
 
     Looks at triangles and cells; points of the four tiles come along if they are committed.
     """
-    shapes = [noun for noun in TITLES if noun in workshop.products]
+    shapes = [name for name in TITLES if name in context.products]
     if not shapes:
         return None
-    tiling = workshop.spec.world.tiling
+    tiling = context.spec.world.tiling
     tiles: dict[str, dict[tuple[int, int], Receipt]] = {}
-    for noun in (*shapes, "points"):
-        receipts = ((tiling.from_key(r.tile), r) for r in committed_tiles(journal, workshop, noun))
-        tiles[noun] = {(tile.row, tile.column): receipt for tile, receipt in receipts}
-    shapes = [noun for noun in shapes if tiles[noun]]
+    for name in (*shapes, "points"):
+        receipts = ((tiling.from_key(r.tile), r) for r in committed_tiles(journal, context, name))
+        tiles[name] = {(tile.row, tile.column): receipt for tile, receipt in receipts}
+    shapes = [name for name in shapes if tiles[name]]
     rows = {
-        (row, column): min((_rows(tiles[noun], row, column) for noun in shapes), default=0)
+        (row, column): min((_rows(tiles[name], row, column) for name in shapes), default=0)
         for row in tiling.rows[1:]
         for column in tiling.columns[1:]
     }
     best = max(rows, key=lambda corner: rows[corner], default=None)
     if best is None or rows[best] == 0:
         return None
-    x, y = workshop.lattice.bounds(tiling.at(best[1], best[0]).cells)[:2]
-    around = {noun: _around(found, *best) for noun, found in tiles.items()}
-    return Corner(x, y, {noun: four for noun, four in around.items() if len(four) == 4})
+    x, y = context.lattice.bounds(tiling.at(best[1], best[0]).cells)[:2]
+    around = {name: _around(found, *best) for name, found in tiles.items()}
+    return Corner(x, y, {name: four for name, four in around.items() if len(four) == 4})
 
 
 def _around(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> tuple[Receipt, ...]:
@@ -88,7 +88,7 @@ def _rows(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> int:
     return min(receipt.rows for receipt in four) if len(four) == 4 else 0
 
 
-def four_tiles_picture(workshop: Workshop, corner: Corner) -> bytes:
+def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:
     """A PNG of what lies around a corner, each tile's rows in the tile's own colour.
 
     One panel for each of cells and triangles, read from the files of the four tiles; in
@@ -96,17 +96,17 @@ def four_tiles_picture(workshop: Workshop, corner: Corner) -> bytes:
     """
     from matplotlib.figure import Figure
 
-    shapes = [noun for noun in TITLES if noun in corner.tiles]
-    frames = {noun: read_tiles(workshop, four) for noun, four in corner.tiles.items()}
-    view = _view(corner, [frames[noun] for noun in shapes])
-    frames = {noun: [_meeting(frame, view) for frame in four] for noun, four in frames.items()}
+    shapes = [name for name in TITLES if name in corner.tiles]
+    frames = {name: read_tiles(context, four) for name, four in corner.tiles.items()}
+    view = _view(corner, [frames[name] for name in shapes])
+    frames = {name: [_meeting(frame, view) for frame in four] for name, four in frames.items()}
     figure = Figure(figsize=(4.4 * len(shapes), 4.7), layout="constrained")
-    for noun, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
-        draw_tiles(axes, frames[noun], frames.get("points", ()))
+    for name, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
+        draw_tiles(axes, frames[name], frames.get("points", ()))
         axes.axvline(corner.x, **BORDER)
         axes.axhline(corner.y, **BORDER)
         axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal", **NO_AXES)
-        axes.set_title(f"{workshop.layer}: {TITLES[noun]} of four tiles", fontsize=10)
+        axes.set_title(f"{context.layer}: {TITLES[name]} of four tiles", fontsize=10)
     size = max(view[2] - view[0], view[3] - view[1])
     figure.supxlabel(f"around ({corner.x:.0f}, {corner.y:.0f}), {size:.0f} m across", fontsize=8)
     return png(figure, colours=SHADES)
@@ -129,9 +129,9 @@ def draw_tiles(
         frame.plot(ax=axes, color=colour, edgecolor=INK, linewidth=0.5, markersize=10, zorder=4)
 
 
-def read_tiles(workshop: Workshop, tiles: Sequence[Receipt]) -> list[gpd.GeoDataFrame]:
+def read_tiles(context: LayerContext, tiles: Sequence[Receipt]) -> list[gpd.GeoDataFrame]:
     """The geometry of each tile's rows, from its file."""
-    root, crs = workshop.layout.root, workshop.lattice.crs
+    root, crs = context.layout.root, context.lattice.crs
     tables = [pq.read_table(root / receipt.path, columns=["geometry"]) for receipt in tiles]
     return [
         gpd.GeoDataFrame(

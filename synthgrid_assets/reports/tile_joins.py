@@ -18,7 +18,7 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Lattice
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
@@ -60,47 +60,47 @@ class Joined:
 
 
 def join_tiles(
-    journal: Journal, workshop: Workshop, noun: str, watch: Watch = lambda *_: None
+    journal: Journal, context: LayerContext, name: str, watch: Watch = lambda *_: None
 ) -> Joined:
     """Join all committed tiles of a product, row by row of tiles, from their files.
 
     Parameters
     ----------
     journal : Journal
-    workshop : Workshop
-    noun : str
+    context : LayerContext
+    name : str
         A product of `JOIN_TESTS`.
     watch : callable
         Sees each tile's receipt and table on the way.
     """
-    receipts = list(committed_tiles(journal, workshop, noun))
-    if noun == "delaunay" and _too_fine(workshop):
+    receipts = list(committed_tiles(journal, context, name))
+    if name == "delaunay" and _too_fine(context):
         detail = "not judged: cells are so small that stored coordinates of two sites may be equal"
-        return Joined(Verdict.exact(JOIN_TESTS[noun], 0, detail), len(receipts), ())
-    tiling = workshop.spec.world.tiling
+        return Joined(Verdict.exact(JOIN_TESTS[name], 0, detail), len(receipts), ())
+    tiling = context.spec.world.tiling
     coverage = Coverage(tiling, [tiling.from_key(receipt.tile) for receipt in receipts])
-    join, add = _joining(noun, coverage, workshop.lattice)
-    for numbers, tables in _rows_of_tiles(workshop, receipts, _COLUMNS[noun]):
+    join, add = _joining(name, coverage, context.lattice)
+    for numbers, tables in _rows_of_tiles(context, receipts, _COLUMNS[name]):
         for number, table in zip(numbers, tables, strict=True):
             watch(receipts[number], table)
         tile = np.repeat(numbers, [table.num_rows for table in tables])
         add(tile, pa.concat_tables(tables))
     join.close()
-    return _joined(JOIN_TESTS[noun], receipts, join.faults)
+    return _joined(JOIN_TESTS[name], receipts, join.faults)
 
 
-def _too_fine(workshop: Workshop) -> bool:
+def _too_fine(context: LayerContext) -> bool:
     """Whether floats of the world's CRS cannot tell all lattice positions apart."""
-    bounds = np.abs(workshop.lattice.bounds(workshop.spec.world.tiling.extent))
-    return bool(workshop.lattice.quantum < np.spacing(bounds).max())
+    bounds = np.abs(context.lattice.bounds(context.spec.world.tiling.extent))
+    return bool(context.lattice.quantum < np.spacing(bounds).max())
 
 
-def _joining(noun: str, coverage: Coverage, lattice: Lattice) -> tuple[Joining, Add]:
+def _joining(name: str, coverage: Coverage, lattice: Lattice) -> tuple[Joining, Add]:
     """What joins a product's tiles, and how it is given a row of tables."""
-    if noun == "delaunay":
+    if name == "delaunay":
         triangles = TriangleJoin(coverage)
         return triangles, _adds_triangles(triangles)
-    if noun == "voronoi":
+    if name == "voronoi":
         cells = CellJoin(coverage, lattice)
         return cells, _adds_cells(cells)
     pairs = NeighbourJoin(coverage)
@@ -108,10 +108,10 @@ def _joining(noun: str, coverage: Coverage, lattice: Lattice) -> tuple[Joining, 
 
 
 def _rows_of_tiles(
-    workshop: Workshop, receipts: list[Receipt], columns: list[str]
+    context: LayerContext, receipts: list[Receipt], columns: list[str]
 ) -> Iterator[tuple[list[int], list[pa.Table]]]:
     """Numbers and tables of the tiles of each row of tiles, south to north."""
-    root, side = workshop.layout.root, workshop.spec.world.tile
+    root, side = context.layout.root, context.spec.world.tile
     numbered = enumerate(receipts)
     for _, row in groupby(numbered, lambda item: item[1].cells.iy0 // side):
         numbers, in_row = zip(*row, strict=True)

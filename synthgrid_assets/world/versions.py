@@ -29,12 +29,12 @@ from synthgrid_assets.world.spec import LayerTable, WorldSpec
 
 # raised when a product's rows change for the same points
 PRODUCT_VERSIONS = {
-    POINTS.noun: 1,
-    DELAUNAY.noun: 1,
-    VORONOI.noun: 1,
-    NEIGHBOURS.noun: 1,
-    DENSITY.noun: 1,
-    RELEASE.noun: 1,
+    POINTS.name: 1,
+    DELAUNAY.name: 1,
+    VORONOI.name: 1,
+    NEIGHBOURS.name: 1,
+    DENSITY.name: 1,
+    RELEASE.name: 1,
 }
 
 
@@ -113,7 +113,7 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
     """
     table = spec.layers[layer]
     components = pattern_components(spec, layer)
-    own: dict[str, object] = {"product": PRODUCT_VERSIONS[product.noun]}
+    own: dict[str, object] = {"product": PRODUCT_VERSIONS[product.name]}
     if product is POINTS:
         components += tuple(mark_components(table).values())
         union = union_of(table)
@@ -148,7 +148,7 @@ def realisation(
         Data version of each input that the layer reads.
     """
     names = input_names(spec, layer) if product is POINTS else pattern_inputs(spec, layer)
-    names = (*names, *network_names(spec, layer, [product.noun]))
+    names = (*names, *network_names(spec, layer, [product.name]))
     version = asset_version(spec, layer, product)
     return version.realisation({name: data_versions[name] for name in names})
 
@@ -208,12 +208,12 @@ def input_names(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *marks)))
 
 
-def network_names(spec: WorldSpec, layer: str, nouns: Iterable[str]) -> tuple[str, ...]:
+def network_names(spec: WorldSpec, layer: str, names: Iterable[str]) -> tuple[str, ...]:
     """The networks of constraints that some products of the layer read: triangles alone do."""
     network = spec.layers[layer].network
-    return (network,) if network is not None and DELAUNAY.noun in nouns else ()
+    return (network,) if network is not None and DELAUNAY.name in names else ()
 
 
-def read_inputs(spec: WorldSpec, layer: str, nouns: Iterable[str]) -> tuple[str, ...]:
+def read_inputs(spec: WorldSpec, layer: str, names: Iterable[str]) -> tuple[str, ...]:
     """All inputs that must have been made before some products of the layer can be."""
-    return (*input_names(spec, layer), *network_names(spec, layer, nouns))
+    return (*input_names(spec, layer), *network_names(spec, layer, names))

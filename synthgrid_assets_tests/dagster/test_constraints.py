@@ -18,9 +18,9 @@ from synthgrid_assets_tests.street_world import STREETS, town, write_lines, writ
 ROADS = input_key("town", "constraints/roads")
 TILES = "1:3,1:2"
 SELECTED = 2
-NOUNS = ("points", "delaunay", "voronoi")
+NAMES = ("points", "delaunay", "voronoi")
 LAYERS = ("trees", "cafes", "plain")
-CHOICE = RegionChoice(tiles=TILES, assets=NOUNS, workers=1)  # without the layers' evidence
+CHOICE = RegionChoice(tiles=TILES, assets=NAMES, workers=1)  # without the layers' evidence
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def data_of_the_made_world(made, own_folders, monkeypatch):
 
 
 def products():
-    return [layer_key("town", layer, noun) for layer in LAYERS for noun in NOUNS]
+    return [layer_key("town", layer, name) for layer in LAYERS for name in NAMES]
 
 
 def stale(instance, definitions):
@@ -98,7 +98,7 @@ def test_a_tile_of_triangles_needs_the_network_and_cells_do_not(made, tmp_path, 
             raise_on_error=False,
         )
 
-    triangles, cells = (layer_key("town", "trees", noun) for noun in ("delaunay", "voronoi"))
+    triangles, cells = (layer_key("town", "trees", name) for name in ("delaunay", "voronoi"))
     assert run(cells).success
     failed = run(triangles)
     assert not failed.success

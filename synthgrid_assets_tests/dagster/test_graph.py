@@ -22,7 +22,7 @@ from synthgrid_assets_tests.small_world import SMALL, write_small_world
 
 TILES = "0:3,0:2"
 SELECTED = 6
-NOUNS = ("points", "density", "delaunay", "voronoi", "cell_neighbours", "counts_release")
+NAMES = ("points", "density", "delaunay", "voronoi", "cell_neighbours", "counts_release")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def history(instance, key, name):
 def test_a_region_is_one_run_with_one_event_and_one_check_per_tile(made):
     _, instance, _, _ = made
     assert instance.get_runs_count() == 1
-    keys = [tiles_key("small"), *(layer_key("small", "cafes", noun) for noun in NOUNS)]
+    keys = [tiles_key("small"), *(layer_key("small", "cafes", name) for name in NAMES)]
     for key in keys:
         assert len(instance.get_materialized_partitions(key)) == SELECTED
         records = instance.fetch_materializations(key, limit=1000).records
@@ -163,13 +163,13 @@ def test_one_tile_materialises_without_its_neighbours(made, tmp_path, monkeypatc
 
 def test_everything_is_fresh_after_a_run(made):
     _, instance, definitions, _ = made
-    for noun in NOUNS:
-        found = statuses(instance, definitions, layer_key("small", "cafes", noun))
-        assert found == {"FRESH": SELECTED}, noun
+    for name in NAMES:
+        found = statuses(instance, definitions, layer_key("small", "cafes", name))
+        assert found == {"FRESH": SELECTED}, name
 
 
 CHANGES = {
-    "sigma": ("sigma = 60.0", "sigma = 61.0", set(NOUNS)),
+    "sigma": ("sigma = 60.0", "sigma = 61.0", set(NAMES)),
     "epsilon": ("epsilon = 1.0", "epsilon = 0.5", {"counts_release"}),
     "mark": ("[4.0, 60.0]", "[4.0, 61.0]", {"points"}),
     "decomposition": ("tile = 8", 'tile = 8\ndecomposition = "quadtree"', set()),
@@ -187,22 +187,22 @@ def test_a_change_makes_exactly_what_it_concerns_stale(made, tmp_path, change):
     found, written, stale = CHANGES[change]
     assert found in SMALL
     changed = build_definitions([write_small_world(tmp_path, SMALL.replace(found, written))])
-    own = {noun for noun in NOUNS if own_version_changed(made[2], changed, noun)}
+    own = {name for name in NAMES if own_version_changed(made[2], changed, name)}
     assert own == stale
-    for noun in NOUNS:
-        status = statuses(instance, changed, layer_key("small", "cafes", noun))
+    for name in NAMES:
+        status = statuses(instance, changed, layer_key("small", "cafes", name))
         # a stale upstream makes what depends on it stale as well, whatever its own version
-        below = noun in stale or (change == "mark" and noun != "points")
+        below = name in stale or (change == "mark" and name != "points")
         if not below:
-            assert status == {"FRESH": SELECTED}, noun
-        elif noun in stale:
-            assert status == {"STALE": SELECTED}, noun
+            assert status == {"FRESH": SELECTED}, name
+        elif name in stale:
+            assert status == {"STALE": SELECTED}, name
     for key in (tiles_key("small"), layer_key("small", "trees", "points")):
         assert statuses(instance, changed, key) == {"FRESH": SELECTED}
 
 
-def own_version_changed(before, after, noun):
-    key = layer_key("small", "cafes", noun)
+def own_version_changed(before, after, name):
+    key = layer_key("small", "cafes", name)
     versions = [d.get_repository_def().asset_graph.get(key).code_version for d in (before, after)]
     return versions[0] != versions[1]
 

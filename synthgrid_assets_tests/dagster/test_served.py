@@ -68,7 +68,7 @@ FILLED_TILES = sorted(small_tile(column, row) for column in (0, 1) for row in (1
 SLOW_TILES = sorted(f"{24 * x:+08d}_24|{24 * y:+08d}_24" for x in range(6) for y in range(5))
 FILLED = ("filled/tiles", "filled/trees/points")
 CHOSEN = ("points", "delaunay", "voronoi", "counts_release")
-CAFES = {f"region/cafes/{noun}" for noun in CHOSEN}
+CAFES = {f"region/cafes/{name}" for name in CHOSEN}
 REGION = {"region/tiles", "region/trees/points", "region/trees/counts_release", *CAFES}
 REGION_WHOLE = {"region/world", "region/trees/tile_index", "region/cafes/tile_index"}
 

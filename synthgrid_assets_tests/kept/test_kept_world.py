@@ -18,7 +18,7 @@ from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.dataset_id import dataset_id
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import PRODUCTS, products_of
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
@@ -44,8 +44,8 @@ KEYS = {
     "kept/constraints/roads",
     *(
         f"kept/{layer}/{name}"
-        for layer, nouns in WITH_TILES.items()
-        for name in (*nouns, "tile_index", "baseline", "moments", "quality")
+        for layer, names in WITH_TILES.items()
+        for name in (*names, "tile_index", "baseline", "moments", "quality")
     ),
 }
 
@@ -62,13 +62,13 @@ class Kept:
         self.records = [json.loads(text) for (text,) in texts]
         self.spec = load_spec(self.file)
 
-    def of(self, layer: str, noun: str) -> list[dict[str, object]]:
+    def of(self, layer: str, name: str) -> list[dict[str, object]]:
         """The records of one asset."""
-        return [r for r in self.records if (r["layer"], r["asset"]) == (layer, noun)]
+        return [r for r in self.records if (r["layer"], r["asset"]) == (layer, name)]
 
-    def workshop(self, layer: str) -> Workshop:
+    def context(self, layer: str) -> LayerContext:
         """A layer of the world."""
-        return Workshop.of(self.spec, layer, self.root)
+        return LayerContext.of(self.spec, layer, self.root)
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +77,13 @@ def kept(tmp_path_factory):
     return Kept(tmp_path_factory.mktemp("kept"))
 
 
-ASSETS = [(layer, noun) for layer, nouns in WITH_TILES.items() for noun in nouns]
+ASSETS = [(layer, name) for layer, names in WITH_TILES.items() for name in names]
 
 
 def test_the_archive_holds_every_product_on_four_tiles(kept):
-    assert {noun for _, noun in ASSETS} == set(PRODUCTS)
-    for layer, nouns in WITH_TILES.items():
-        assert {p.noun for p in products_of(kept.spec.layers[layer])} == set(nouns)
+    assert {name for _, name in ASSETS} == set(PRODUCTS)
+    for layer, names in WITH_TILES.items():
+        assert {p.name for p in products_of(kept.spec.layers[layer])} == set(names)
     assert {asset: len(kept.of(*asset)) for asset in ASSETS} == dict.fromkeys(ASSETS, 4)
     assert len(kept.records) == 4 * len(ASSETS)
 
@@ -101,13 +101,13 @@ def test_the_dataset_id_is_the_one_that_its_files_name(kept):
     assert named == [dataset_id(kept.spec, versions).encode()]
 
 
-@pytest.mark.parametrize(("layer", "noun"), ASSETS)
-def test_realisation_code_version_and_digests_are_the_recorded_ones(kept, layer, noun):
-    workshop, records = kept.workshop(layer), kept.of(layer, noun)
-    assert {r["realisation"] for r in records} == {workshop.dataset(noun).realisation}
-    assert {r["code_version"] for r in records} == {workshop.version(noun).code_version}
+@pytest.mark.parametrize(("layer", "name"), ASSETS)
+def test_realisation_code_version_and_digests_are_the_recorded_ones(kept, layer, name):
+    context, records = kept.context(layer), kept.of(layer, name)
+    assert {r["realisation"] for r in records} == {context.dataset(name).realisation}
+    assert {r["code_version"] for r in records} == {context.version(name).code_version}
     total = digest_hex(add_digests([digest_from_hex(r["digest"]) for r in records]))
-    assert region_digest(kept.spec, kept.root, layer, noun) == total
+    assert region_digest(kept.spec, kept.root, layer, name) == total
 
 
 def test_every_receipt_is_read_as_it_was_written(kept):
@@ -122,28 +122,28 @@ def test_every_receipt_is_read_as_it_was_written(kept):
 
 def test_every_tile_is_done_and_none_is_stale(kept):
     rows = {(row["layer"], row["asset"]): row for row in world_status(kept.spec, kept.root)}
-    for layer, noun in ASSETS:
-        row = rows[layer, noun]
-        assert (row["done"], row["stale"], row["failed"]) == (4, 0, 0), (layer, noun)
-        assert row["rows"] == sum(record["rows"] for record in kept.of(layer, noun))
+    for layer, name in ASSETS:
+        row = rows[layer, name]
+        assert (row["done"], row["stale"], row["failed"]) == (4, 0, 0), (layer, name)
+        assert row["rows"] == sum(record["rows"] for record in kept.of(layer, name))
     assert rows["constraints", "roads"]["done"] == 1
 
 
-@pytest.mark.parametrize(("layer", "noun"), [asset for asset in ASSETS if asset[1] != "density"])
-def test_every_table_is_exported(kept, layer, noun, tmp_path):
+@pytest.mark.parametrize(("layer", "name"), [asset for asset in ASSETS if asset[1] != "density"])
+def test_every_table_is_exported(kept, layer, name, tmp_path):
     target = tmp_path / "out.parquet"
-    exported = export_asset(kept.spec, kept.root, layer, noun, target)
-    rows = sum(record["rows"] for record in kept.of(layer, noun))
+    exported = export_asset(kept.spec, kept.root, layer, name, target)
+    rows = sum(record["rows"] for record in kept.of(layer, name))
     assert (exported.rows, exported.tiles, exported.all_tiles) == (rows, 4, 4)
     assert pq.read_table(target).num_rows == rows
 
 
 @pytest.mark.parametrize("layer", WITH_TILES)
 def test_checks_of_the_region_are_made_and_pass(kept, layer):
-    workshop = kept.workshop(layer)
-    for product in products_of(workshop.table):
-        checks = region_checks(workshop, product)
-        assert set(checks) == {*check_names(product, workshop.table)}
+    context = kept.context(layer)
+    for product in products_of(context.table):
+        checks = region_checks(context, product)
+        assert set(checks) == {*check_names(product, context.table)}
         assert {name: check.tiles for name, check in checks.items()} == dict.fromkeys(checks, 4)
         assert all(check.verdict.passed for check in checks.values())
 
@@ -159,26 +159,26 @@ def test_assets_have_the_same_keys(kept):
 def test_a_run_keeps_every_tile_and_a_forced_one_makes_the_same_rows(tmp_path):
     kept = Kept(tmp_path)
     before = {record["path"]: record["digest"] for record in kept.records}
-    for layer, nouns in WITH_TILES.items():
-        workshop, tiles = kept.workshop(layer), list(kept.spec.world.tiling)
-        with Journal(workshop.layout) as journal, EngineSession(Settings(workers=1)) as session:
-            for noun in nouns:
-                made = list(make_tiles(session, journal, workshop, (noun,), tiles))
+    for layer, names in WITH_TILES.items():
+        context, tiles = kept.context(layer), list(kept.spec.world.tiling)
+        with Journal(context.layout) as journal, EngineSession(Settings(workers=1)) as session:
+            for name in names:
+                made = list(make_tiles(session, journal, context, (name,), tiles))
                 assert [type(one) for one in made] == [TileMade] * 4
                 assert all(one.kept for one in made)
-            for noun in nouns:
-                (receipt,) = make_tile(workshop.job, (noun,), tiles[0].key)
+            for name in names:
+                (receipt,) = make_tile(context.job, (name,), tiles[0].key)
                 assert before[receipt.path] == receipt.digest
                 assert receipt.passed
 
 
 def test_indexes_are_written_as_they_were(tmp_path):
     kept = Kept(tmp_path)
-    for layer, nouns in WITH_TILES.items():
-        path = {noun: kept.root / "kept" / layer / f"{noun}-tile_index.parquet" for noun in nouns}
-        before = {noun: pq.read_table(path[noun]) for noun in nouns}
-        rows = {row["asset"]: row for row in index_rows(kept.workshop(layer))}
-        for noun in nouns:
-            assert rows[noun]["tiles"] == 4
-            after = pq.read_table(path[noun])
-            assert after.select(before[noun].column_names).equals(before[noun]), (layer, noun)
+    for layer, names in WITH_TILES.items():
+        path = {name: kept.root / "kept" / layer / f"{name}-tile_index.parquet" for name in names}
+        before = {name: pq.read_table(path[name]) for name in names}
+        rows = {row["asset"]: row for row in index_rows(kept.context(layer))}
+        for name in names:
+            assert rows[name]["tiles"] == 4
+            after = pq.read_table(path[name])
+            assert after.select(before[name].column_names).equals(before[name]), (layer, name)

@@ -16,14 +16,14 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.small_world import small_spec, write_small_world
 
-FAMILIES = (("points",), ("delaunay", "voronoi", "cell_neighbours"), ("density",))
+STEPS = (("points",), ("delaunay", "voronoi", "cell_neighbours"), ("density",))
 DIGESTED = ("points", "delaunay", "voronoi", "cell_neighbours", "density")
 
 
@@ -33,23 +33,23 @@ def session():
         yield engine
 
 
-def make(session, spec, root, layer="cafes", families=FAMILIES, tiles=None, force=False):
-    workshop = Workshop.of(spec, layer, root)
+def make(session, spec, root, layer="cafes", steps=STEPS, tiles=None, force=False):
+    context = LayerContext.of(spec, layer, root)
     outcomes = []
-    with Journal(workshop.layout) as journal:
-        for nouns in families:
+    with Journal(context.layout) as journal:
+        for names in steps:
             chosen = list(spec.world.tiling) if tiles is None else tiles
-            outcomes += make_tiles(session, journal, workshop, nouns, chosen, force=force)
+            outcomes += make_tiles(session, journal, context, names, chosen, force=force)
     return outcomes
 
 
 def digests(spec, root):
-    return {noun: region_digest(spec, root, "cafes", noun) for noun in DIGESTED}
+    return {name: region_digest(spec, root, "cafes", name) for name in DIGESTED}
 
 
 def test_a_digest_of_a_part_is_refused(session, tmp_path):
     spec, root = small_spec(tmp_path), tmp_path / "part"
-    make(session, spec, root, families=(("points",),), tiles=[next(iter(spec.world.tiling))])
+    make(session, spec, root, steps=(("points",),), tiles=[next(iter(spec.world.tiling))])
     with pytest.raises(StorageError, match="1 of 36 tiles"):
         region_digest(spec, root, "cafes", "points")
 
@@ -72,9 +72,7 @@ def test_any_tile_side_order_and_worker_count_gives_the_same_digests(session, tm
 
 def test_every_tile_of_a_healthy_world_passes_its_tests(session, tmp_path):
     spec = small_spec(tmp_path)
-    for outcome in make(
-        session, spec, tmp_path / "data", families=(*FAMILIES, ("counts_release",))
-    ):
+    for outcome in make(session, spec, tmp_path / "data", steps=(*STEPS, ("counts_release",))):
         assert isinstance(outcome, TileMade)
         for receipt in outcome.receipts:
             assert receipt.passed, receipt.verdicts
@@ -82,10 +80,10 @@ def test_every_tile_of_a_healthy_world_passes_its_tests(session, tmp_path):
 
 
 def test_committed_tiles_are_kept_and_force_makes_them_again(session, tmp_path):
-    spec, root, families = small_spec(tmp_path), tmp_path / "data", (("points",),)
-    first = make(session, spec, root, families=families)
-    again = make(session, spec, root, families=families)
-    forced = make(session, spec, root, families=families, force=True)
+    spec, root, steps = small_spec(tmp_path), tmp_path / "data", (("points",),)
+    first = make(session, spec, root, steps=steps)
+    again = make(session, spec, root, steps=steps)
+    forced = make(session, spec, root, steps=steps, force=True)
     assert {o.kept for o in first} == {False}
     assert {o.kept for o in again} == {True}
     assert {o.kept for o in forced} == {False}
@@ -96,20 +94,20 @@ def test_committed_tiles_are_kept_and_force_makes_them_again(session, tmp_path):
 
 def test_a_tile_whose_file_is_gone_is_made_again(session, tmp_path):
     spec, root = small_spec(tmp_path), tmp_path / "data"
-    first = make(session, spec, root, families=(("points",),))
+    first = make(session, spec, root, steps=(("points",),))
     (root / first[7].receipts[0].path).unlink()
-    again = make(session, spec, root, families=(("points",),))
+    again = make(session, spec, root, steps=(("points",),))
     assert [o.tile for o in again if not o.kept] == [first[7].tile]
 
 
 def test_a_failing_tile_fails_alone(session, tmp_path):
     """A folder in the way of one tile's file: that tile fails, the others are committed."""
     spec, root = small_spec(tmp_path), tmp_path / "data"
-    workshop = Workshop.of(spec, "cafes", root)
+    context = LayerContext.of(spec, "cafes", root)
     blocked = list(spec.world.tiling)[3]
-    path = workshop.layout.tile(workshop.dataset("points"), blocked)
+    path = context.layout.tile(context.dataset("points"), blocked)
     (path / "in the way").mkdir(parents=True)
-    outcomes = make(session, spec, root, families=(("points",),))
+    outcomes = make(session, spec, root, steps=(("points",),))
     failed = [o for o in outcomes if isinstance(o, TileFailed)]
     assert [o.tile for o in failed] == [blocked.key]
     assert "cannot write" in str(failed[0].error)
@@ -117,11 +115,11 @@ def test_a_failing_tile_fails_alone(session, tmp_path):
 
 
 def test_a_release_is_the_same_on_any_tiling_and_never_drawn_twice(session, tmp_path):
-    root, family = tmp_path / "data", (("counts_release",),)
+    root, step = tmp_path / "data", (("counts_release",),)
     drawn, released = 0, []
     for side in (8, 24, 48):
         spec = small_spec(tmp_path, tile=side)
-        outcomes = make(session, spec, root, families=family)
+        outcomes = make(session, spec, root, steps=step)
         drawn += sum(int(dict(o.receipts[0].facts)["drawn_now"]) for o in outcomes)
         released.append(region_digest(spec, root, "cafes", "counts_release"))
     assert len(set(released)) == 1
@@ -132,10 +130,10 @@ def test_a_mark_leaves_coordinates_and_other_products_alone(tmp_path):
     plain, marked = small_spec(tmp_path), small_spec(tmp_path)
     cafes = marked.layers["cafes"].model_copy(update={"marks": {}})
     marked = marked.model_copy(update={"layers": {**marked.layers, "cafes": cafes}})
-    before, after = (Workshop.of(spec, "cafes", tmp_path) for spec in (plain, marked))
+    before, after = (LayerContext.of(spec, "cafes", tmp_path) for spec in (plain, marked))
     assert before.dataset("points") != after.dataset("points")
-    for noun in ("delaunay", "voronoi", "density", "counts_release"):
-        assert before.dataset(noun) == after.dataset(noun)
+    for name in ("delaunay", "voronoi", "density", "counts_release"):
+        assert before.dataset(name) == after.dataset(name)
 
 
 def test_killed_half_way_the_run_resumes_with_the_same_result(session, tmp_path):
@@ -182,7 +180,7 @@ def committed(root):
 def test_status_counts_done_stale_and_failed(session, tmp_path):
     spec, root = small_spec(tmp_path), tmp_path / "data"
     tiles = list(spec.world.tiling)[:5]
-    make(session, spec, root, families=(("points",),), tiles=tiles)
+    make(session, spec, root, steps=(("points",),), tiles=tiles)
     row = next(
         r for r in world_status(spec, root) if (r["layer"], r["asset"]) == ("cafes", "points")
     )

@@ -18,12 +18,12 @@ from synthgrid_assets.engine.task import Done, Failed, Settings
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
-from synthgrid_assets.materialize import plan as agenda
-from synthgrid_assets.materialize.plan import Agenda
+from synthgrid_assets.materialize import plan as plan
+from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import Split, make_unit, part_path, units_version
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.small_world import small_spec
 from synthgrid_assets_tests.street_world import street_spec
@@ -62,11 +62,11 @@ def full_spec(folder, *, density=250.0, anchors=None, **overrides):
     return spec.model_copy(update={"layers": {**spec.layers, "cafes": full}})
 
 
-def make(session, spec, root, which=slice(None), nouns=FAMILY, **options):
-    workshop = Workshop.of(spec, "cafes", root)
+def make(session, spec, root, which=slice(None), names=FAMILY, **options):
+    context = LayerContext.of(spec, "cafes", root)
     chosen = list(spec.world.tiling)[which]
-    with Journal(workshop.layout) as journal:
-        return list(make_tiles(session, journal, workshop, nouns, chosen, **options))
+    with Journal(context.layout) as journal:
+        return list(make_tiles(session, journal, context, names, chosen, **options))
 
 
 def contents(outcomes):
@@ -77,8 +77,8 @@ def contents(outcomes):
 
 
 def units_folder(spec, root):
-    workshop = Workshop.of(spec, "cafes", root)
-    return workshop.layout.units("small", "cafes", units_version(workshop))
+    context = LayerContext.of(spec, "cafes", root)
+    return context.layout.units("small", "cafes", units_version(context))
 
 
 def leftovers(root):
@@ -87,8 +87,8 @@ def leftovers(root):
 
 def expected_tasks(spec, root, which=slice(None)):
     """Tasks of a whole run: one a tile, and for full ones also the units and the merges."""
-    workshop = Workshop.of(spec, "cafes", root)
-    units = [len(workshop.units(tile.cells)) for tile in list(spec.world.tiling)[which]]
+    context = LayerContext.of(spec, "cafes", root)
+    units = [len(context.units(tile.cells)) for tile in list(spec.world.tiling)[which]]
     return len(units) + sum(n + len(FAMILY) for n in units if n > 1)
 
 
@@ -119,14 +119,14 @@ def test_units_with_constraints_change_no_byte(session, tmp_path):
     specs = [street_spec(tmp_path, parents, tile=32, **way) for way in ({}, quadtree)]
     found = []
     for number, spec in enumerate(specs):
-        workshop = Workshop.of(spec, "cafes", tmp_path / str(number))
-        nouns = ("delaunay", "voronoi")
+        context = LayerContext.of(spec, "cafes", tmp_path / str(number))
+        names = ("delaunay", "voronoi")
         before = session.statistics().done
-        with Journal(workshop.layout) as journal:
-            made = make_tiles(session, journal, workshop, nouns, list(spec.world.tiling))
+        with Journal(context.layout) as journal:
+            made = make_tiles(session, journal, context, names, list(spec.world.tiling))
             found.append(contents(list(made)))
-    units = len(workshop.units(Cells(0, 0, 32, 32)))
-    assert session.statistics().done - before == 1 + units + len(nouns) > 4
+    units = len(context.units(Cells(0, 0, 32, 32)))
+    assert session.statistics().done - before == 1 + units + len(names) > 4
     assert found[0] == found[1]
     assert leftovers(tmp_path) == []
 
@@ -151,7 +151,7 @@ def test_a_layer_with_voids_is_the_same_in_units(session, tmp_path):
 def test_a_box_in_units_is_the_same_without_the_engine(tmp_path):
     cells = Cells(-3, 5, 20, 23)
     specs = full_spec(tmp_path), full_spec(tmp_path, decomposition="fixed")
-    split, whole = (Workshop.of(spec, "cafes", tmp_path) for spec in specs)
+    split, whole = (LayerContext.of(spec, "cafes", tmp_path) for spec in specs)
     assert len(split.units(cells)) > 4
     expected = whole.tessellation(cells).rows()
     for name, array in split.tessellation(cells).rows().items():
@@ -161,7 +161,7 @@ def test_a_box_in_units_is_the_same_without_the_engine(tmp_path):
 @pytest.mark.parametrize("cells", [(0, 0, 1, 1), (3, -4, 4, 9), (-5, 2, 8, 3), (0, 0, 7, 5)])
 def test_units_tile_any_rectangle_down_to_single_cells(tmp_path, cells):
     spec = full_spec(tmp_path, density=100_000.0)  # some 4,900 points a cell
-    units = Workshop.of(spec, "cafes", tmp_path).units(Cells(*cells))
+    units = LayerContext.of(spec, "cafes", tmp_path).units(Cells(*cells))
     assert all(unit.area == 1 for unit in units)
     assert len(set(units)) == len(units) == Cells(*cells).area
 
@@ -201,7 +201,7 @@ def test_killed_in_the_middle_of_units_only_the_rest_is_made(session, whole, tmp
     child.wait()
     # the kernel kills the workers with their parent, a moment later
     time.sleep(0.2)
-    with Journal(Workshop.of(spec, "cafes", root).layout) as journal:
+    with Journal(LayerContext.of(spec, "cafes", root).layout) as journal:
         committed = len({receipt.tile for receipt in journal.receipts()})
     there = len(parts(folder))
     assert committed < 2
@@ -230,7 +230,7 @@ def test_a_unit_that_fails_names_itself_and_fails_its_tile_alone(
 ):
     spec, root = full_spec(tmp_path), tmp_path / "data"
     with monkeypatch.context() as patch:
-        patch.setattr(agenda, "make_unit", fail_in_the_corner)
+        patch.setattr(plan, "make_unit", fail_in_the_corner)
         outcomes = make(session, spec, root, EAST)
     (failed,) = (outcome for outcome in outcomes if isinstance(outcome, TileFailed))
     assert len(outcomes) == 2
@@ -241,8 +241,8 @@ def test_a_unit_that_fails_names_itself_and_fails_its_tile_alone(
     assert len(leftovers(root)) > 0  # what is done waits for the next run
     there, before = len(parts(units_folder(spec, root))), session.statistics().done
     again = make(session, spec, root, EAST)
-    workshop = Workshop.of(spec, "cafes", root)
-    units = len(workshop.units(spec.world.tiling.from_key(failed.tile).cells))
+    context = LayerContext.of(spec, "cafes", root)
+    units = len(context.units(spec.world.tiling.from_key(failed.tile).cells))
     assert 0 < there < units
     assert session.statistics().done - before == 1 + units - there + len(FAMILY)
     assert contents(again).items() <= whole.items()
@@ -252,10 +252,10 @@ def test_a_unit_that_fails_names_itself_and_fails_its_tile_alone(
 @pytest.mark.parametrize("damage", ["nothing", "text", "truncated", "one bit"])
 def test_a_damaged_part_is_made_again(session, whole, tmp_path, damage):
     spec, root = full_spec(tmp_path), tmp_path / "data"
-    workshop, folder = Workshop.of(spec, "cafes", root), units_folder(spec, root)
-    unit = workshop.units(Cells(0, 0, 24, 24))[2]
+    context, folder = LayerContext.of(spec, "cafes", root), units_folder(spec, root)
+    unit = context.units(Cells(0, 0, 24, 24))[2]
     folder.mkdir(parents=True)
-    make_unit(workshop.job, unit, str(folder))
+    make_unit(context.job, unit, str(folder))
     path = part_path(folder, unit)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
@@ -285,7 +285,7 @@ def test_a_run_that_finds_everything_committed_sweeps_too(session, tmp_path):
     folder.mkdir()
     (folder / "0_0_24_24.npz").write_bytes(b"left")
     assert all(outcome.kept for outcome in make(session, spec, root, EAST))
-    make(session, spec, root, nouns=("points",))
+    make(session, spec, root, names=("points",))
     assert leftovers(root) != []  # another tile or another product might need it
     assert all(outcome.kept for outcome in make(session, spec, root))
     assert leftovers(root) == []
@@ -293,9 +293,9 @@ def test_a_run_that_finds_everything_committed_sweeps_too(session, tmp_path):
 
 def test_force_makes_units_again(session, tmp_path):
     spec, root = full_spec(tmp_path), tmp_path / "data"
-    workshop, folder = Workshop.of(spec, "cafes", root), units_folder(spec, root)
+    context, folder = LayerContext.of(spec, "cafes", root), units_folder(spec, root)
     folder.mkdir(parents=True)
-    for unit in workshop.units(Cells(0, 0, 24, 24)):
+    for unit in context.units(Cells(0, 0, 24, 24)):
         part_path(folder, unit).write_bytes(b"damaged")
     before = session.statistics().retried
     make(session, spec, root, MIDDLE, force=True)
@@ -304,10 +304,10 @@ def test_force_makes_units_again(session, tmp_path):
 
 def test_a_run_given_up_in_the_middle_of_units_goes_on_later(session, whole, tmp_path):
     spec, root = full_spec(tmp_path), tmp_path / "data"
-    workshop = Workshop.of(spec, "cafes", root)
-    with Journal(workshop.layout) as journal:
+    context = LayerContext.of(spec, "cafes", root)
+    with Journal(context.layout) as journal:
         tiles = list(spec.world.tiling)[EAST]
-        running = make_tiles(session, journal, workshop, FAMILY, tiles)
+        running = make_tiles(session, journal, context, FAMILY, tiles)
         first = next(running)
         running.close()
     assert session.statistics().in_flight == 0
@@ -339,11 +339,11 @@ def test_a_tile_that_will_not_fit_is_refused_before_anything_runs(tmp_path):
 
 def test_units_at_the_rim_of_the_region_come_first(tmp_path):
     spec = full_spec(tmp_path, extent=[0, 0, 72, 24])
-    workshop = Workshop.of(spec, "cafes", tmp_path)
+    context = LayerContext.of(spec, "cafes", tmp_path)
     tiles = list(spec.world.tiling)
-    plan = Agenda(workshop, FAMILY, [tiles[1]], Selection(tiles), tmp_path)
+    plan = Plan(context, FAMILY, [tiles[1]], Selection(tiles), tmp_path)
     (task,) = plan
-    units = workshop.units(tiles[1].cells)
+    units = context.units(tiles[1].cells)
     assert plan.settle(Done(task.key, Split(tuple(units)), 0.0, 1, 1)) is None
     order = [queued.arguments[1] for queued in plan]
     at_rim = [unit.iy0 == 0 or unit.iy1 == 24 for unit in order]
@@ -354,11 +354,11 @@ def test_units_at_the_rim_of_the_region_come_first(tmp_path):
 
 def test_after_a_failure_the_other_units_of_the_tile_are_not_begun(tmp_path):
     spec = full_spec(tmp_path)
-    workshop = Workshop.of(spec, "cafes", tmp_path)
+    context = LayerContext.of(spec, "cafes", tmp_path)
     tile = list(spec.world.tiling)[1]
-    plan = Agenda(workshop, FAMILY, [tile], Selection([tile]), tmp_path)
+    plan = Plan(context, FAMILY, [tile], Selection([tile]), tmp_path)
     (task,) = plan
-    assert plan.settle(Done(task.key, Split(tuple(workshop.units(tile.cells))), 0.0, 1, 1)) is None
+    assert plan.settle(Done(task.key, Split(tuple(context.units(tile.cells))), 0.0, 1, 1)) is None
     first, second = next(plan), next(plan)
     failed = plan.settle(Failed(first.key, GeometryError("crooked"), 1))
     assert isinstance(failed, Failed)

@@ -18,7 +18,7 @@ from synthgrid_assets.inputs.network_store import StoredNetwork
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.delaunay import delaunay_table, verify_delaunay
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import COLOURS
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
@@ -40,20 +40,20 @@ from synthgrid_assets_tests.street_world import (
 from synthgrid_assets_tests.tessellation.patterns import in_circle_sign
 from synthgrid_assets_tests.tessellation.test_constrained import at_once
 
-NOUNS = ("delaunay", "voronoi", "cell_neighbours")
+NAMES = ("delaunay", "voronoi", "cell_neighbours")
 NETWORK = "constraints/roads"
 EXTENT = Cells(0, 0, 32, 32)
 LAYERS = ("trees", "cafes")
 
 
-def make(spec, root, layer, nouns=NOUNS):
-    """Receipts of all tiles by noun, recorded in the journal."""
+def make(spec, root, layer, names=NAMES):
+    """Receipts of all tiles by name, recorded in the journal."""
     make_input(spec, NETWORK, Layout(root))
-    job = Workshop.of(spec, layer, root).job
-    receipts = [r for tile in spec.world.tiling for r in make_tile(job, nouns, tile.key)]
+    job = LayerContext.of(spec, layer, root).job
+    receipts = [r for tile in spec.world.tiling for r in make_tile(job, names, tile.key)]
     with Journal(Layout(root)) as journal:
         journal.record(receipts)
-    return {noun: [r for r in receipts if r.asset == noun] for noun in nouns}
+    return {name: [r for r in receipts if r.asset == name] for name in names}
 
 
 def union_digest(receipts):
@@ -65,8 +65,8 @@ def made(tmp_path_factory):
     """The town at tile 8, both layers with streets."""
     folder = tmp_path_factory.mktemp("town")
     spec = street_spec(folder)
-    nouns = {"trees": NOUNS, "cafes": ("delaunay",)}
-    return spec, folder, {layer: make(spec, folder, layer, nouns[layer]) for layer in LAYERS}
+    names = {"trees": NAMES, "cafes": ("delaunay",)}
+    return spec, folder, {layer: make(spec, folder, layer, names[layer]) for layer in LAYERS}
 
 
 def test_every_tile_passes_its_exact_tests(made):
@@ -96,7 +96,7 @@ def test_the_union_of_the_files_is_the_triangulation_of_everything(made):
     assert len(rows) == len(set(rows)) > 2500
     lines = quanta_lines(town())
     network = constraint_network([line for _, line in lines], [number for number, _ in lines])
-    trees = Workshop.of(spec, "trees", root)._sites
+    trees = LayerContext.of(spec, "trees", root)._sites
     assert set(rows) == at_once(trees, network, Cells(-46, -46, 78, 78), EXTENT)
     assert is_constraint_node(ids).any()
 
@@ -172,7 +172,7 @@ def test_a_quadtree_inside_tiles_changes_no_byte(tmp_path):
     plain = street_spec(tmp_path, dense, tile=32)
     quadtree = {"decomposition": "quadtree", "max_points_per_unit": 1000}
     split = street_spec(tmp_path, dense, tile=32, **quadtree)
-    assert len(Workshop.of(split, "trees", tmp_path).units(EXTENT)) == 16
+    assert len(LayerContext.of(split, "trees", tmp_path).units(EXTENT)) == 16
     files = [
         [(r.sha256, r.digest) for r in make(spec, tmp_path / str(n), "trees")["delaunay"]]
         for n, spec in enumerate((plain, split))
@@ -199,10 +199,10 @@ def test_cells_and_neighbours_know_no_streets(made, tmp_path):
     plain = street_spec(
         tmp_path / "plain", ('neighbours = true\nconstraints = "roads"', "neighbours = true")
     )
-    for noun in ("points", "voronoi", "cell_neighbours", "density"):
-        before, after = (Workshop.of(s, "trees", root).dataset(noun) for s in (plain, spec))
-        assert before == after, noun
-    assert Workshop.of(plain, "trees", root).dataset("delaunay") != Workshop.of(
+    for name in ("points", "voronoi", "cell_neighbours", "density"):
+        before, after = (LayerContext.of(s, "trees", root).dataset(name) for s in (plain, spec))
+        assert before == after, name
+    assert LayerContext.of(plain, "trees", root).dataset("delaunay") != LayerContext.of(
         spec, "trees", root
     ).dataset("delaunay")
     assert not any(
@@ -216,8 +216,8 @@ def test_anchors_stand_where_neither_point_nor_node_is(made):
     spec, root, receipts = made
     ids, _, _ = written(receipts["cafes"]["delaunay"], root)
     anchors = {int(i) for i in np.unique(ids[is_anchor(ids)])}
-    workshop = Workshop.of(spec, "cafes", root)
-    cells = workshop.tessellation(EXTENT)
+    context = LayerContext.of(spec, "cafes", root)
+    cells = context.tessellation(EXTENT)
     assert anchors
     inner = {i for i in anchors if 0 <= (i >> 39 & 0x7FFFFF) - 2**22 < 32}
     inner = {i for i in inner if 0 <= (i >> 16 & 0x7FFFFF) - 2**22 < 32}
@@ -227,7 +227,7 @@ def test_anchors_stand_where_neither_point_nor_node_is(made):
 def test_layers_share_one_network_and_its_nodes(made):
     spec, root, _ = made
     assert spec.made_inputs == (NETWORK,)  # nobody stays within the roads or near them
-    nets = [Workshop.of(spec, layer, root).network(EXTENT) for layer in LAYERS]
+    nets = [LayerContext.of(spec, layer, root).network(EXTENT) for layer in LAYERS]
     np.testing.assert_array_equal(nets[0].node_id, nets[1].node_id)
     files = list((root / "town" / "constraints" / "roads").iterdir())
     assert len(files) == 1
@@ -236,17 +236,17 @@ def test_layers_share_one_network_and_its_nodes(made):
 
 def test_damaged_rows_fail_the_test_that_they_break(made):
     spec, root, _ = made
-    workshop = Workshop.of(spec, "trees", root)
+    context = LayerContext.of(spec, "trees", root)
     tile = list(spec.world.tiling)[5]
-    table = delaunay_table(workshop, workshop.triangles(tile.cells))
-    assert all(verdict.passed for verdict in verify_delaunay(workshop, tile, table))
+    table = delaunay_table(context, context.triangles(tile.cells))
+    assert all(verdict.passed for verdict in verify_delaunay(context, tile, table))
     place = table.column_names.index("constraint_ab")
     nothing = pa.nulls(len(table), pa.int64())
     for damaged, broken in (
         (table.set_column(place, "constraint_ab", nothing), {"constraints_are_edges"}),
         (table.slice(1), {"constraints_are_edges", "triangles_are_delaunay"}),
     ):
-        verdicts = verify_delaunay(workshop, tile, damaged)
+        verdicts = verify_delaunay(context, tile, damaged)
         assert {verdict.test for verdict in verdicts if not verdict.passed} == broken
 
 

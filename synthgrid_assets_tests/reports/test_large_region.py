@@ -8,7 +8,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.materialize.run import PRELOAD
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
@@ -33,24 +33,24 @@ def run_large(folder, columns, rows):
         PeakResident() as peak,
         EngineSession(Settings(workers=2), preload=PRELOAD) as session,
     ):
-        made = [make(session, spec, folder / "large", nouns) for nouns in (POINTS, TESSELLATION)]
+        made = [make(session, spec, folder / "large", names) for names in (POINTS, TESSELLATION)]
         other = large_spec(folder, list(PART), 40, round(DENSITY * 40**2))
-        for nouns in (POINTS, TESSELLATION):
-            make(session, other, folder / "part", nouns)
-    for noun in (*POINTS, *TESSELLATION):
-        assert of_part(spec, folder / "large", noun) == region_digest(
-            other, folder / "part", LAYER, noun
+        for names in (POINTS, TESSELLATION):
+            make(session, other, folder / "part", names)
+    for name in (*POINTS, *TESSELLATION):
+        assert of_part(spec, folder / "large", name) == region_digest(
+            other, folder / "part", LAYER, name
         )
     assert [run.tiles for run in made] == [columns * rows] * 2
     assert made[0].rows == made[1].rows  # a Voronoi cell for each point
     return made[0].rows, peak.bytes
 
 
-def of_part(spec, root, noun):
+def of_part(spec, root, name):
     """Digest of the tiles that make up the part."""
-    workshop = Workshop.of(spec, LAYER, root)
-    with Journal(workshop.layout) as journal:
-        receipts = list(journal.receipts(workshop.dataset(noun)))
+    context = LayerContext.of(spec, LAYER, root)
+    with Journal(context.layout) as journal:
+        receipts = list(journal.receipts(context.dataset(name)))
     inside = [r for r in receipts if PART.intersection(r.cells) == r.cells]
     assert sum(r.cells.area for r in inside) == PART.area
     return digest_hex(add_digests(digest_from_hex(r.digest) for r in inside))

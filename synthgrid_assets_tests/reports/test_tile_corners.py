@@ -10,29 +10,29 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.tile_corners import COLOURS, find_corner, four_tiles_picture
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets_tests.reports.committed_world import commit, workshop_of
+from synthgrid_assets_tests.reports.committed_world import commit, context_of
 from synthgrid_assets_tests.small_world import small_spec
 
-NOUNS = ("points", "delaunay", "voronoi")
+NAMES = ("points", "delaunay", "voronoi")
 
 
-def block(workshop, columns, rows):
-    tiling = workshop.spec.world.tiling
+def block(context, columns, rows):
+    tiling = context.spec.world.tiling
     return [tiling.at(tiling.columns[c], tiling.rows[r]) for r in rows for c in columns]
 
 
-def corner_of(workshop):
-    with Journal(workshop.layout) as journal:
-        return find_corner(journal, workshop)
+def corner_of(context):
+    with Journal(context.layout) as journal:
+        return find_corner(journal, context)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    workshop = workshop_of(tmp_path_factory.mktemp("made"))
-    return commit(workshop, NOUNS, block(workshop, (1, 2, 3), (2, 3)))
+    context = context_of(tmp_path_factory.mktemp("made"))
+    return commit(context, NAMES, block(context, (1, 2, 3), (2, 3)))
 
 
 def test_the_corner_is_where_the_emptiest_of_four_tiles_is_fullest(made):
@@ -46,8 +46,8 @@ def test_the_corner_is_where_the_emptiest_of_four_tiles_is_fullest(made):
         rows += [len(made.tessellation(tile.cells)) for tile in four]
         least[x, y] = min(rows)
     assert (corner.x, corner.y) == max(least, key=lambda place: least[place])
-    for noun in NOUNS:
-        assert [tiling.from_key(r.tile).row for r in corner.tiles[noun]] == [2, 2, 3, 3]
+    for name in NAMES:
+        assert [tiling.from_key(r.tile).row for r in corner.tiles[name]] == [2, 2, 3, 3]
 
 
 def shares(png):
@@ -66,32 +66,32 @@ def test_each_of_the_four_tiles_is_seen(made):
 def test_the_picture_is_drawn_from_the_files(made, tmp_path):
     """A tile's file with another tile's rows: both are drawn in that place, one over the other."""
     shutil.copytree(made.layout.root, tmp_path / "data")
-    workshop = workshop_of(tmp_path)
-    corner = corner_of(workshop)
-    for noun in ("delaunay", "voronoi"):
-        root, (first, *_, last) = workshop.layout.root, corner.tiles[noun]
+    context = context_of(tmp_path)
+    corner = corner_of(context)
+    for name in ("delaunay", "voronoi"):
+        root, (first, *_, last) = context.layout.root, corner.tiles[name]
         shutil.copy(root / first.path, root / last.path)
-    before, after = (shares(four_tiles_picture(w, corner)) for w in (made, workshop))
+    before, after = (shares(four_tiles_picture(w, corner)) for w in (made, context))
     assert after[0] < before[0] / 2
     assert after[3] < before[3] / 2
 
 
 @pytest.mark.parametrize("missing", [None, "column", "tile"])
 def test_where_no_four_tiles_meet_there_is_no_picture(tmp_path, missing):
-    workshop = workshop_of(tmp_path)
-    tiles = block(workshop, (1, 2), (2, 3))
+    context = context_of(tmp_path)
+    tiles = block(context, (1, 2), (2, 3))
     chosen = {None: [], "column": [tiles[0], tiles[2]], "tile": tiles[:3]}[missing]
-    assert corner_of(commit(workshop, NOUNS, chosen)) is None
+    assert corner_of(commit(context, NAMES, chosen)) is None
 
 
 def test_a_layer_without_tessellation_has_no_picture(tmp_path):
-    workshop = Workshop.of(small_spec(tmp_path), "trees", tmp_path / "data")
-    assert corner_of(commit(workshop, ["points"], block(workshop, (1, 2), (2, 3)))) is None
+    context = LayerContext.of(small_spec(tmp_path), "trees", tmp_path / "data")
+    assert corner_of(commit(context, ["points"], block(context, (1, 2), (2, 3)))) is None
 
 
 def test_cells_alone_are_enough(tmp_path):
-    workshop = workshop_of(tmp_path)
-    commit(workshop, ["voronoi"], block(workshop, (1, 2), (2, 3)))
-    corner = corner_of(workshop)
+    context = context_of(tmp_path)
+    commit(context, ["voronoi"], block(context, (1, 2), (2, 3)))
+    corner = corner_of(context)
     assert list(corner.tiles) == ["voronoi"]
-    assert four_tiles_picture(workshop, corner).startswith(b"\x89PNG")
+    assert four_tiles_picture(context, corner).startswith(b"\x89PNG")

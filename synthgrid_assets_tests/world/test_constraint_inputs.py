@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.layout import Layout
@@ -33,7 +33,7 @@ def own_spec(tmp_path):
 
 
 def test_tiles_are_not_made_before_their_streets(own_spec, tmp_path):
-    job = Workshop.of(own_spec, "trees", tmp_path).job
+    job = LayerContext.of(own_spec, "trees", tmp_path).job
     assert missing_inputs(own_spec, Layout(tmp_path), [NETWORK]) == [NETWORK]
     with pytest.raises(StorageError, match="materialise town/constraints/roads first"):
         require_made(dict(job.inputs), "town")
@@ -45,10 +45,10 @@ def test_tiles_are_not_made_before_their_streets(own_spec, tmp_path):
 
 def test_a_network_that_was_removed_is_missed_not_made_anew(own_spec, tmp_path):
     made = make_input(own_spec, NETWORK, Layout(tmp_path))
-    workshop = Workshop.of(own_spec, "trees", tmp_path)
+    context = LayerContext.of(own_spec, "trees", tmp_path)
     made.path.unlink()
     with pytest.raises(StorageError, match="is gone; materialise it again"):
-        workshop.triangles(Cells(0, 0, 4, 4))
+        context.triangles(Cells(0, 0, 4, 4))
 
 
 def test_an_input_can_be_a_network_and_a_place_to_stay_near(tmp_path):
@@ -65,23 +65,23 @@ def test_an_input_can_be_a_network_and_a_place_to_stay_near(tmp_path):
     for name in spec.made_inputs:
         make_input(spec, name, Layout(tmp_path))
     assert not missing_inputs(spec, Layout(tmp_path), spec.made_inputs)
-    found = Workshop.of(spec, "plain", tmp_path)
+    found = LayerContext.of(spec, "plain", tmp_path)
     assert found.sampler.points(EXTENT).x.size > 50
 
 
 def test_a_changed_file_makes_the_triangles_of_its_layers_stale_and_nothing_else(tmp_path):
     spec = street_spec(tmp_path)
     make_input(spec, NETWORK, Layout(tmp_path))
-    nouns = ("points", "density", "delaunay", "voronoi", "cell_neighbours")
+    names = ("points", "density", "delaunay", "voronoi", "cell_neighbours")
     layers = ("trees", "cafes", "plain")
 
     def datasets():
-        workshops = {layer: Workshop.of(spec, layer, tmp_path) for layer in layers}
+        contexts = {layer: LayerContext.of(spec, layer, tmp_path) for layer in layers}
         return {
-            (layer, noun): workshop.dataset(noun)
-            for layer, workshop in workshops.items()
-            for noun in nouns
-            if noun in workshop.products
+            (layer, name): context.dataset(name)
+            for layer, context in contexts.items()
+            for name in names
+            if name in context.products
         }
 
     before, versions = datasets(), stored_versions(spec, Layout(tmp_path))
@@ -110,15 +110,15 @@ def test_a_changed_file_makes_the_triangles_of_its_layers_stale_and_nothing_else
 
 def test_the_product_version_names_the_constraints(tmp_path):
     spec = street_spec(tmp_path)
-    products = Workshop.of(spec, "trees", tmp_path).products
+    products = LayerContext.of(spec, "trees", tmp_path).products
     other = street_spec(
         tmp_path,
         ("[inputs.roads]", '[inputs.lanes]\nvector = "roads.gpkg"\n\n[inputs.roads]'),
         ('neighbours = true\nconstraints = "roads"', 'neighbours = true\nconstraints = "lanes"'),
     )
     changed = {
-        noun
-        for noun, product in products.items()
+        name
+        for name, product in products.items()
         if asset_version(spec, "trees", product) != asset_version(other, "trees", product)
     }
     assert changed == {"delaunay"}
@@ -126,10 +126,10 @@ def test_the_product_version_names_the_constraints(tmp_path):
 
 def test_streets_in_another_crs_are_reprojected(own_spec, tmp_path):
     """Through degrees and back nodes move by less than a quantum before they are rounded."""
-    wanted = Workshop.of(own_spec, "trees", tmp_path).network(EXTENT)
+    wanted = LayerContext.of(own_spec, "trees", tmp_path).network(EXTENT)
     write_lines(tmp_path / "roads.gpkg", town(), "EPSG:4326")
     make_input(own_spec, NETWORK, Layout(tmp_path))
-    found = Workshop.of(own_spec, "trees", tmp_path).network(EXTENT)
+    found = LayerContext.of(own_spec, "trees", tmp_path).network(EXTENT)
     np.testing.assert_array_equal(np.bincount(found.id), np.bincount(wanted.id))
     nodes = [np.stack((network.x, network.y), axis=1) for network in (found, wanted)]
     distance, _ = cKDTree(nodes[0]).query(nodes[1])

@@ -8,7 +8,7 @@ from scipy import stats
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import stream_key
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.points import draw, points_digest
 from synthgrid_assets.products.product import PRODUCTS
 from synthgrid_assets.storage.digest import add_digests
@@ -34,7 +34,7 @@ def drawn(tmp_path):
     """Points and marks of the layer, with texts of the world file replaced."""
 
     def points(*changes):
-        return draw(Workshop.of(marked_spec(tmp_path, *changes), "cafes", tmp_path), CELLS)
+        return draw(LayerContext.of(marked_spec(tmp_path, *changes), "cafes", tmp_path), CELLS)
 
     return points
 
@@ -70,10 +70,10 @@ def test_a_renamed_source_redraws_what_depends_on_it(drawn):
 
 
 def test_any_tiling_gives_the_same_digest_of_points_and_marks(tmp_path):
-    workshop = Workshop.of(marked_spec(tmp_path), "cafes", tmp_path)
+    context = LayerContext.of(marked_spec(tmp_path), "cafes", tmp_path)
     parts = [Cells(x, y, x + 2, min(y + 3, 8)) for x in range(0, 8, 2) for y in range(0, 8, 3)]
-    together = add_digests(points_digest(draw(workshop, cells)) for cells in parts)
-    assert together == points_digest(draw(workshop, CELLS))
+    together = add_digests(points_digest(draw(context, cells)) for cells in parts)
+    assert together == points_digest(draw(context, CELLS))
 
 
 def test_versions_change_where_values_do(tmp_path):
@@ -87,17 +87,17 @@ def test_only_points_read_the_rasters_of_marks(tmp_path):
     """Another raster: other data versions of points and marks, the same tessellation."""
     data = tmp_path / "data"
     spec = marked_spec(tmp_path, made_in=data)
-    before = Workshop.of(spec, "cafes", data)
+    before = LayerContext.of(spec, "cafes", data)
     assert pattern_inputs(spec, "cafes") == ()
     assert input_names(spec, "cafes") == ("people",)
     old = draw(before, Cells(0, 0, 32, 32))
-    nouns = ("points", "delaunay", "voronoi", "density")
-    old_sets = {noun: before.dataset(noun) for noun in nouns}
+    names = ("points", "delaunay", "voronoi", "density")
+    old_sets = {name: before.dataset(name) for name in names}
     release_name = before.pattern_realisation
     write_people(tmp_path / "people.tif", extra=3.0)
     make_input(spec, "people", Layout(data))
-    after = Workshop.of(spec, "cafes", data)
-    changed = {noun for noun in nouns if after.dataset(noun) != old_sets[noun]}
+    after = LayerContext.of(spec, "cafes", data)
+    changed = {name for name in names if after.dataset(name) != old_sets[name]}
     assert changed == {"points"}
     assert after.pattern_realisation == release_name
     assert changed_marks(old, draw(after, Cells(0, 0, 32, 32))) == {"value", "queue", "area"}
@@ -119,21 +119,21 @@ def test_the_original_has_the_keys_it_always_had(tmp_path):
 def copy(tmp_path, number, layer="cafes"):
     line = 'process = "poisson"' if layer == "cafes" else 'process = "thomas"'
     spec = marked_spec(tmp_path, (line, f"{line}\nimplicate = {number}"))
-    return Workshop.of(spec, layer, tmp_path)
+    return LayerContext.of(spec, layer, tmp_path)
 
 
 def test_a_copy_is_another_realisation_of_every_product(tmp_path):
     copies = [copy(tmp_path, number) for number in (0, 1, 2)]
-    for noun in ("points", "delaunay", "voronoi", "density"):
-        assert len({workshop.dataset(noun) for workshop in copies}) == 3
-    keys = [(workshop.mark_keys["kind"], workshop.mark_keys["price"]) for workshop in copies]
+    for name in ("points", "delaunay", "voronoi", "density"):
+        assert len({context.dataset(name) for context in copies}) == 3
+    keys = [(context.mark_keys["kind"], context.mark_keys["price"]) for context in copies]
     assert len({key for pair in keys for key in pair}) == 6
-    assert len({points_digest(draw(workshop, CELLS)) for workshop in copies}) == 3
+    assert len({points_digest(draw(context, CELLS)) for context in copies}) == 3
 
 
-def cell_counts(workshop):
+def cell_counts(context):
     """Points in windows of 4 x 4 cells, 400 of them."""
-    pattern = workshop.sampler.points(Cells(0, 0, 80, 80))
+    pattern = context.sampler.points(Cells(0, 0, 80, 80))
     bins = [np.arange(0, 81, 4) * 2**22] * 2
     return np.histogram2d(pattern.x, pattern.y, bins)[0].ravel()
 

@@ -11,9 +11,13 @@ import dagster as dg
 from synthgrid_assets.dagster.keys import common, input_key, layer_key
 from synthgrid_assets.dagster.metadata import picture_metadata, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import POINTS, products_of
-from synthgrid_assets.products.tile_tests.replicates import TWINS, read_baseline, write_baseline
+from synthgrid_assets.products.tile_tests.replicates import (
+    REPLICATES,
+    read_baseline,
+    write_baseline,
+)
 from synthgrid_assets.reports.region_evidence import RegionEvidence
 from synthgrid_assets.reports.region_maps import (
     counts_map,
@@ -22,7 +26,7 @@ from synthgrid_assets.reports.region_maps import (
     p_value_histogram,
     residuals_map,
 )
-from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_twins
+from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_replicates
 from synthgrid_assets.reports.test_results import SCHEMA, write_moments
 from synthgrid_assets.reports.tile_corners import find_corner, four_tiles_picture
 from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
@@ -41,7 +45,7 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=layer_key(world, layer, "moments"),
-        deps=[layer_key(world, layer, p.noun) for p in products_of(spec.layers[layer])],
+        deps=[layer_key(world, layer, p.name) for p in products_of(spec.layers[layer])],
         description="One row per tile and test: statistic, expectation, standard error, p-value. "
         "The evidence behind every check, for anyone to query.",
         kinds={"python", "parquet"},
@@ -54,7 +58,7 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def moments(data: DataRoot) -> dg.MaterializeResult[None]:
-        path, table = write_moments(Workshop.of(spec, layer, data.path))
+        path, table = write_moments(LayerContext.of(spec, layer, data.path))
         failed = table.num_rows - sum(table["passed"].to_pylist())
         return dg.MaterializeResult(
             metadata={
@@ -73,7 +77,7 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=layer_key(world, layer, "baseline"),
         deps=[input_key(world, name) for name in input_names(spec, layer)],
-        description=f"The same layer in {TWINS} twin worlds, each with keys of its own: points, "
+        description=f"{REPLICATES} replicates of the layer, each with keys of its own: points, "
         "pairs, nearest neighbours and empty space of one window. Made once per version of the "
         "layer; tiles, regions and the quality report are compared with it.",
         kinds={"python", "parquet"},
@@ -81,11 +85,11 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def baseline(data: DataRoot) -> dg.MaterializeResult[None]:
-        path, twins = write_baseline(Workshop.of(spec, layer, data.path))
+        path, replicates = write_baseline(LayerContext.of(spec, layer, data.path))
         return dg.MaterializeResult(
             metadata={
-                "twins": str(twins.twins.points.size),
-                "window": str(list(twins.cells)),
+                "replicates": str(replicates.replicates.points.size),
+                "window": str(list(replicates.cells)),
                 "path": dg.MetadataValue.path(str(path)),
             }
         )
@@ -104,7 +108,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
                 key,
                 deps=[layer_key(world, layer, name) for name in ("points", "baseline", "moments")],
                 description="Pictures of the region's evidence: points and residuals per tile, "
-                "p-values, L, G, F and J among its twins, and a place where four tiles meet.",
+                "p-values, L, G, F and J among its replicates, and a place where four tiles meet.",
                 kinds={"python"},
                 code_version=layer_version(spec, layer, [POINTS]),
                 **common(world, layer),
@@ -114,37 +118,39 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 test,
                 asset=key,
-                description=f"This world's {names} lie among its twins'. A rank can call a world "
-                f"suspicious (one healthy world in {round(1 / ENVELOPE_ALPHA)}), never wrong.",
+                description=f"This world's {names} lie among its replicates'. A rank can call a "
+                f"world suspicious (one healthy one in {round(1 / ENVELOPE_ALPHA)}), never wrong.",
             )
             for names, test in TESTS.items()
         ],
     )
     def quality(data: DataRoot) -> Iterator[Any]:
-        workshop = Workshop.of(spec, layer, data.path)
-        curves = compare_with_twins(workshop, read_baseline(workshop))
-        of_twins = {
-            "l_function": picture_metadata(l_function_picture(curves, workshop), "L among twins"),
-            "neighbours": picture_metadata(neighbours_picture(curves, workshop), "G, F and J"),
+        layer_context = LayerContext.of(spec, layer, data.path)
+        curves = compare_with_replicates(layer_context, read_baseline(layer_context))
+        of_replicates = {
+            "l_function": picture_metadata(
+                l_function_picture(curves, layer_context), "L among replicates"
+            ),
+            "neighbours": picture_metadata(neighbours_picture(curves, layer_context), "G, F and J"),
         }
-        with Journal(workshop.layout) as journal:
-            evidence = RegionEvidence(journal, workshop)
-            corner = find_corner(journal, workshop)
+        with Journal(layer_context.layout) as journal:
+            evidence = RegionEvidence(journal, layer_context)
+            corner = find_corner(journal, layer_context)
         pictures = {
-            "points_per_tile": counts_map(evidence, workshop),
-            "residuals": residuals_map(evidence, workshop),
-            "p_values": p_value_histogram(evidence, workshop),
+            "points_per_tile": counts_map(evidence, layer_context),
+            "residuals": residuals_map(evidence, layer_context),
+            "p_values": p_value_histogram(evidence, layer_context),
         }
         if corner is not None:
-            pictures["four_tiles_meet"] = four_tiles_picture(workshop, corner)
+            pictures["four_tiles_meet"] = four_tiles_picture(layer_context, corner)
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={
                 **{name: picture_metadata(png, name) for name, png in pictures.items()},
-                **of_twins,
+                **of_replicates,
             },
         )
-        for verdict, (name, picture) in zip(curves.verdicts, of_twins.items(), strict=True):
+        for verdict, (name, picture) in zip(curves.verdicts, of_replicates.items(), strict=True):
             yield dg.AssetCheckResult(
                 asset_key=key,
                 check_name=verdict.test,

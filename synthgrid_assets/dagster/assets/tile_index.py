@@ -11,7 +11,7 @@ from synthgrid_assets.dagster.metadata import picture_metadata, rows_table
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.dagster.runs.request import TILE_INDEX
 from synthgrid_assets.lattice.hashing import version_hash
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import products_of
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.region_evidence import RegionEvidence
@@ -27,7 +27,7 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[layer_key(world, layer, p.noun) for p in products_of(spec.layers[layer])],
+        deps=[layer_key(world, layer, p.name) for p in products_of(spec.layers[layer])],
         description="Manifest of the layer's committed tiles: one GeoParquet file per product "
         "with each tile's box, rows, digest, file and hash. Readers need no glob.",
         kinds={"python", "parquet"},
@@ -35,14 +35,15 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:
-        workshop = Workshop.of(spec, layer, data.path)
-        rows = index_rows(workshop)
+        layer_context = LayerContext.of(spec, layer, data.path)
+        rows = index_rows(layer_context)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(int(row["tiles"]) for row in rows),
                 "indexes": rows_table([{**row, "digest": row["digest"][:16]} for row in rows]),
                 "map": picture_metadata(
-                    counts_map(_evidence(workshop), workshop), f"points per tile of {layer}"
+                    counts_map(_evidence(layer_context), layer_context),
+                    f"points per tile of {layer}",
                 ),
             },
             data_version=dg.DataVersion(version_hash([row["digest"] for row in rows])),
@@ -51,6 +52,6 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     return tile_index
 
 
-def _evidence(workshop: Workshop) -> RegionEvidence:
-    with Journal(workshop.layout) as journal:
-        return RegionEvidence(journal, workshop)
+def _evidence(layer_context: LayerContext) -> RegionEvidence:
+    with Journal(layer_context.layout) as journal:
+        return RegionEvidence(journal, layer_context)

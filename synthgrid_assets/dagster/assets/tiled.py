@@ -1,4 +1,4 @@
-"""The tiled assets: one step per layer and family of products, over any set of tiles.
+"""The tiled assets: the steps of each layer, over any set of tiles.
 
 Belongs here: definitions of tiled assets and the loop from engine to events. Not here:
 what a tile holds (`products`), the anatomy of events (`tile_events`).
@@ -18,7 +18,7 @@ from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.dagster.runs.request import step_name
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import (
     Product,
     columns_of,
@@ -41,75 +41,75 @@ class TileStepConfig(dg.Config):
 
 
 def layer_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
-    """One step per family of the layer's products."""
-    families: dict[str, list[Product]] = {}
+    """The layer's products, those of one step together."""
+    steps: dict[str, list[Product]] = {}
     for product in products_of(spec.layers[layer]):
-        families.setdefault(product.family, []).append(product)
-    return [_family_assets(spec, layer, name, group) for name, group in families.items()]
+        steps.setdefault(product.step, []).append(product)
+    return [_step_assets(spec, layer, name, group) for name, group in steps.items()]
 
 
-def _family_assets(
-    spec: WorldSpec, layer: str, family: str, products: list[Product]
+def _step_assets(
+    spec: WorldSpec, layer: str, step: str, products: list[Product]
 ) -> dg.AssetsDefinition:
     world = spec.world.name
     partitions = tile_partitions(spec.world.tiling)
-    keys = {product.noun: layer_key(world, layer, product.noun) for product in products}
+    keys = {product.name: layer_key(world, layer, product.name) for product in products}
 
     @dg.multi_asset(
-        name=step_name(world, layer, family),
+        name=step_name(world, layer, step),
         specs=[_spec(spec, layer, product) for product in products],
         check_specs=[
-            _check(keys[product.noun], tests_of(product, spec.layers[layer]), partitions)
+            _check(keys[product.name], tests_of(product, spec.layers[layer]), partitions)
             for product in products
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=len(products) > 1,
     )
-    def family_step(
+    def tile_step(
         context: dg.AssetExecutionContext, config: TileStepConfig, engine: Engine, data: DataRoot
     ) -> Iterator[Any]:
-        chosen = {noun: key for noun, key in keys.items() if key in context.selected_asset_keys}
-        workshop = Workshop.of(spec, layer, data.path)
-        yield from _make(context, config, engine, workshop, chosen)
+        chosen = {name: key for name, key in keys.items() if key in context.selected_asset_keys}
+        layer_context = LayerContext.of(spec, layer, data.path)
+        yield from _make(context, config, engine, layer_context, chosen)
 
-    return family_step
+    return tile_step
 
 
 def _make(
     context: dg.AssetExecutionContext,
     config: TileStepConfig,
     engine: Engine,
-    workshop: Workshop,
+    layer_context: LayerContext,
     chosen: dict[str, dg.AssetKey],
 ) -> Iterator[Any]:
     """Events of each tile as it is committed; then the step's end or its failure."""
-    read = read_inputs(workshop.spec, workshop.layer, chosen)
-    made = {name: version for name, version in workshop.job.inputs if name in read}
-    require_made(made, workshop.spec.world.name)
-    tiling = workshop.spec.world.tiling
+    read = read_inputs(layer_context.spec, layer_context.layer, chosen)
+    made = {name: version for name, version in layer_context.job.inputs if name in read}
+    require_made(made, layer_context.spec.world.name)
+    tiling = layer_context.spec.world.tiling
     tiles = [tiling.from_key(str(key)) for key in context.partition_keys]
     events = TileEvents(context)
     failed: list[TileFailed] = []
-    with Journal(workshop.layout) as journal:
+    with Journal(layer_context.layout) as journal:
         for outcome in make_tiles(
-            engine.session, journal, workshop, tuple(chosen), tiles, force=config.force
+            engine.session, journal, layer_context, tuple(chosen), tiles, force=config.force
         ):
             if isinstance(outcome, TileFailed):
                 failed.append(outcome)
                 context.log.error(f"tile {outcome.tile}: {outcome.error}")
             else:
-                yield from _tile_events(events, outcome, chosen, workshop)
+                yield from _tile_events(events, outcome, chosen, layer_context)
     if failed:
         raise _failure(failed, len(tiles))
     yield from events.close()
 
 
 def _tile_events(
-    events: TileEvents, made: TileMade, chosen: dict[str, dg.AssetKey], workshop: Workshop
+    events: TileEvents, made: TileMade, chosen: dict[str, dg.AssetKey], layer_context: LayerContext
 ) -> Iterator[Any]:
     for receipt in made.receipts:
-        metadata = receipt_metadata(receipt, workshop.layout.root)
+        metadata = receipt_metadata(receipt, layer_context.layout.root)
         yield from events.tile(
             TileResult(
                 asset=chosen[receipt.asset],
@@ -133,15 +133,15 @@ def _failure(failed: list[TileFailed], tiles: int) -> EngineError:
 
 def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
     world, table = spec.world.name, spec.layers[layer]
-    if product.noun == "points":
+    if product.name == "points":
         inputs = input_names(spec, layer)
         upstream = [tiles_key(world), *(input_key(world, name) for name in inputs)]
     else:
-        networks = network_names(spec, layer, [product.noun])
+        networks = network_names(spec, layer, [product.name])
         points = layer_key(world, layer, "points")
         upstream = [points, *(input_key(world, name) for name in networks)]
     return dg.AssetSpec(
-        layer_key(world, layer, product.noun),
+        layer_key(world, layer, product.name),
         deps=upstream,
         description=description_of(product, table),
         code_version=asset_version(spec, layer, product).code_version,

@@ -174,7 +174,7 @@ def _follow(
     request: RegionRequest,
     progress: Progress,
 ) -> None:
-    tiled = 1 + sum(len(nouns) for nouns in request.products.values())  # and the tiles themselves
+    tiled = 1 + sum(len(names) for names in request.products.values())  # and the tiles themselves
     total = len(request.tiles) * tiled
     done = 0
     for event in events:

@@ -62,15 +62,15 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
     for name in layers:
         if name not in spec.layers:
             raise SpecError(f"no layer {name!r}; layers of this world: {list(spec.layers)}")
-    known = {product.noun for table in spec.layers.values() for product in products_of(table)}
+    known = {product.name for table in spec.layers.values() for product in products_of(table)}
     for name in choice.assets or ():
         if name not in known:
             raise SpecError(f"no asset {name!r}; assets of this world: {sorted(known)}")
     chosen = {
         layer: tuple(
-            product.noun
+            product.name
             for product in products_of(spec.layers[layer])
-            if choice.assets is None or product.noun in choice.assets
+            if choice.assets is None or product.name in choice.assets
         )
         for layer in layers
     }
@@ -80,7 +80,7 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
             if layers and choice.assets
             else "nothing is chosen: the list of layers or assets is empty"
         )
-    return {layer: nouns for layer, nouns in chosen.items() if nouns}
+    return {layer: names for layer, names in chosen.items() if names}
 
 
 def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionRequest:
@@ -90,11 +90,11 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
     """
     world, products = spec.world.name, chosen_products(spec, choice)
     keys = [world_key(world), tiles_key(world)]
-    needed = {name for layer, nouns in products.items() for name in read_inputs(spec, layer, nouns)}
+    needed = {name for layer, names in products.items() for name in read_inputs(spec, layer, names)}
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
     keys += [input_key(world, name) for name in unmade]
-    for layer, nouns in products.items():
-        keys += [layer_key(world, layer, noun) for noun in (*nouns, TILE_INDEX, *_evidence(choice))]
+    for layer, names in products.items():
+        keys += [layer_key(world, layer, name) for name in (*names, TILE_INDEX, *_evidence(choice))]
     return RegionRequest(
         tuple(keys),
         tuple(tiles_in(spec, choice.tiles, choice.bbox)),
@@ -111,10 +111,10 @@ def run_config(
     config: dict[str, Any] = {"resources": {"engine": {"config": {"workers": choice.workers}}}}
     if choice.force:
         steps = {
-            step_name(spec.world.name, layer, product.family)
-            for layer, nouns in products.items()
+            step_name(spec.world.name, layer, product.step)
+            for layer, names in products.items()
             for product in products_of(spec.layers[layer])
-            if product.noun in nouns
+            if product.name in names
         }
         config["ops"] = {step: {"config": {"force": True}} for step in sorted(steps)}
     return config
@@ -125,6 +125,6 @@ def _evidence(choice: RegionChoice) -> tuple[str, ...]:
     return EVIDENCE if choice.assets is None else ()
 
 
-def step_name(world: str, layer: str, family: str) -> str:
-    """Name of the step that makes a family of a layer's products."""
-    return f"{world}__{layer}__{family}"
+def step_name(world: str, layer: str, step: str) -> str:
+    """Name of Dagster's step that makes a layer's products of one step."""
+    return f"{world}__{layer}__{step}"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 
 SIDE = 240  # pixels
 MARGIN = 8  # pixels around the tile, where rows reach beyond its border
@@ -117,29 +117,29 @@ class Canvas:
         return buffer.getvalue()
 
 
-def tile_picture(workshop: Workshop, tile: Tile, noun: str, table: pa.Table) -> bytes:
+def tile_picture(context: LayerContext, tile: Tile, name: str, table: pa.Table) -> bytes:
     """A PNG of a tile's points or boxes inside the tile's frame.
 
     Parameters
     ----------
-    workshop : Workshop
+    context : LayerContext
     tile : Tile
-    noun : str
+    name : str
         Name of the product; it is the picture's caption.
     table : pyarrow.Table
         With a WKB ``geometry`` column.
     """
-    bounds = workshop.lattice.bounds(tile.cells)
+    bounds = context.lattice.bounds(tile.cells)
     canvas = Canvas(bounds)
     geometry = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
     xy, owner = shapely.get_coordinates(geometry, return_index=True)
-    if noun == "points":
+    if name == "points":
         canvas.dots(xy, "ink", radius=0 if len(xy) > 4 * FEW else 1 if len(xy) > FEW else 2)
     else:
         offsets = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=len(geometry)))))
         canvas.shapes(xy, offsets, "line")
     canvas.box(bounds, outline="frame")
-    return canvas.png(f"{noun}: {table.num_rows:,} rows")
+    return canvas.png(f"{name}: {table.num_rows:,} rows")
 
 
 def density_picture(counts: NDArray[np.int64]) -> bytes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import INDEX, Box, Canvas
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
@@ -95,9 +95,9 @@ class Rings:
     high: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Rows, noun: str) -> Rings:
+    def of(cls, rows: Rows, name: str) -> Rings:
         """The rows of a product."""
-        if noun == "voronoi" and isinstance(rows, Tessellation):
+        if name == "voronoi" and isinstance(rows, Tessellation):
             xy, offsets = rows.ring / VERTEX_SCALE, rows.ring_offsets
         else:
             corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
@@ -124,7 +124,7 @@ class Rings:
         return Rings(xy, offsets, self.low[chosen], self.high[chosen])
 
 
-def tessellation_picture(workshop: Workshop, tile: Tile, noun: str) -> bytes:
+def tessellation_picture(context: LayerContext, tile: Tile, name: str) -> bytes:
     """A PNG of a tile's triangles or cells, its border, and the shaded halo around it.
 
     Rows that cross the border have a colour of their own, and so have constraints. Faint,
@@ -133,24 +133,24 @@ def tessellation_picture(workshop: Workshop, tile: Tile, noun: str) -> bytes:
 
     Parameters
     ----------
-    workshop : Workshop
+    context : LayerContext
     tile : Tile
-    noun : str
+    name : str
         ``delaunay`` or ``voronoi``.
     """
-    own = workshop.tessellation(tile.cells)
-    made = _rows(workshop, tile.cells, noun)
+    own = context.tessellation(tile.cells)
+    made = _rows(context, tile.cells, name)
     view, border = view_of(own), _box(own.cells)
     canvas = Canvas(view.box, side=SIDE, margin=0)
     canvas.box(_box(made.loaded), fill="halo")
     canvas.box(border, fill="paper")
-    around = _around(workshop, view, own, noun)
+    around = _around(context, view, own, name)
     if around is not None:
-        rings = Rings.of(around, noun)
-        rings = rings.take(_touching(around, own, noun) & rings.meets(view.box))
+        rings = Rings.of(around, name)
+        rings = rings.take(_touching(around, own, name) & rings.meets(view.box))
         canvas.shapes(rings.xy, rings.offsets, "faint")
         canvas.dots(_sites(around), "faint", radius=1)
-    rings = Rings.of(made, noun)
+    rings = Rings.of(made, name)
     crossing, shown = rings.leaves(border), rings.meets(view.box)
     fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
     rings = rings.take(shown)
@@ -163,24 +163,24 @@ def tessellation_picture(workshop: Workshop, tile: Tile, noun: str) -> bytes:
     return canvas.png(f"{crossing.size:,} rows, {int(crossing.sum()):,} cross the border{part}")
 
 
-def _rows(workshop: Workshop, cells: Cells, noun: str) -> Rows:
+def _rows(context: LayerContext, cells: Cells, name: str) -> Rows:
     """What a product's rows of some cells are made from."""
-    return workshop.triangles(cells) if noun == "delaunay" else workshop.tessellation(cells)
+    return context.triangles(cells) if name == "delaunay" else context.tessellation(cells)
 
 
-def _around(workshop: Workshop, view: View, own: Tessellation, noun: str) -> Rows | None:
+def _around(context: LayerContext, view: View, own: Tessellation, name: str) -> Rows | None:
     """The rows of all that is in view; None where they would cost more than they show."""
     if len(own) * view.cells.area > MOST_AROUND * own.cells.area:
         return None
     try:
-        return _rows(workshop, view.cells, noun)
+        return _rows(context, view.cells, name)
     except GeometryError:  # a void beyond the tile, which itself needs no halo so wide
         return None
 
 
-def _touching(around: Rows, own: Tessellation, noun: str) -> NDArray[np.bool_]:
+def _touching(around: Rows, own: Tessellation, name: str) -> NDArray[np.bool_]:
     """Which rows of other tiles share a border with those of the tile."""
-    if noun == "voronoi" and isinstance(around, Tessellation):
+    if name == "voronoi" and isinstance(around, Tessellation):
         return np.isin(around.site_id, own.neighbour) & ~np.isin(around.site_id, own.site_id)
     mine = np.isin(around.triangles, own.site_id)
     return mine.any(axis=1) & ~mine[:, 0]

@@ -15,7 +15,7 @@ from synthgrid_assets.lattice.seeding import Key, philox_words, stream_key
 from synthgrid_assets.processes.marks.choice import Choice
 from synthgrid_assets.processes.marks.numbers import AtPoints
 from synthgrid_assets.processes.marks.table import drawing_order
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.statistics.tile.marks import (
     TEST,
     labels_follow_their_weights,
@@ -25,16 +25,16 @@ from synthgrid_assets.statistics.tile.marks import (
 from synthgrid_assets.verdict import Verdict
 
 
-def verify_marks(workshop: Workshop, cells: Cells, rows: pa.Table) -> Verdict:
+def verify_marks(context: LayerContext, cells: Cells, rows: pa.Table) -> Verdict:
     """The test of all marks of a tile, on its rows as they were written.
 
     Each value becomes its place in its own law, given what it depends on; places are
     uniform. In a law with steps a place is drawn within the value's step, with a word of
     the test's own. Marks that depend on nothing and are labels are counted instead.
     """
-    marks = workshop.table.marks
+    marks = context.table.marks
     x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
-    given: dict[str, AtPoints] = dict(workshop.mark_rasters(x, y, cells))
+    given: dict[str, AtPoints] = dict(context.mark_rasters(x, y, cells))
     verdicts = []
     for name in drawing_order(marks):
         law = marks[name]
@@ -49,7 +49,7 @@ def verify_marks(workshop: Workshop, cells: Cells, rows: pa.Table) -> Verdict:
             below, up_to = law.distribution(values, given)
             places = below
             if up_to is not below:
-                words = _words(workshop.mark_keys[name], x, y, ids)
+                words = _words(context.mark_keys[name], x, y, ids)
                 places = below + (up_to - below) * (words / 2.0**64)
             verdicts.append(values_follow_their_distribution(name, places, _uniform))
         given[name] = law.at_points(values)

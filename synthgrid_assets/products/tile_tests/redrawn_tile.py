@@ -1,7 +1,7 @@
 """A tile's points among their neighbours: drawn again with a halo, and counted by distance.
 
 Belongs here: the tests of a tile that need points beyond it. Not here: the tests of its own
-rows (`points`), twins (`twins`), the statistics (`statistics.region.neighbours`).
+rows (`points`), replicates (`replicates`), the statistics (`statistics.region.neighbours`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL, CELL_LIMIT, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
-from synthgrid_assets.products.layer_context import Workshop
-from synthgrid_assets.products.tile_tests.replicates import Baseline, curve_window, why_no_twins
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.tile_tests.replicates import (
+    Baseline,
+    curve_window,
+    why_no_replicates,
+)
 from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
@@ -31,25 +35,25 @@ Rows = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 def verify_curves(
-    workshop: Workshop, cells: Cells, rows: Rows, baseline: Baseline | None
+    context: LayerContext, cells: Cells, rows: Rows, baseline: Baseline | None
 ) -> tuple[Verdict, Verdict, Verdict]:
     """The tests of a tile's rows that need the points around it.
 
     Parameters
     ----------
-    workshop : Workshop
+    context : LayerContext
     cells : Cells
         The tile's.
     rows : tuple of ndarray of int64, each of shape (n,)
         Columns x, y and id as they were written; all points lie in the tile.
     baseline : Baseline or None
-        The twins that the tile is compared with; None where it has none.
+        The replicates that the tile is compared with; None where it has none.
 
     Returns
     -------
     tuple of Verdict
         ``points_do_not_depend_on_the_tile`` (exact), ``pairs_follow_the_pcf`` and
-        ``neighbours_follow_the_law``. The latter two are ranks among twins, which never turn
+        ``neighbours_follow_the_law``. The latter two are ranks among replicates, which never turn
         a tile red; a pair within a hard core does.
 
     Notes
@@ -57,19 +61,19 @@ def verify_curves(
     The tile is drawn again with a halo. What lies inside must be the rows, bit for bit; what
     lies outside are the true neighbours of the rows, which no edge correction replaces.
     """
-    law, distances = workshop.sampler.law, _distances(workshop, baseline)
+    law, distances = context.sampler.law, _distances(context, baseline)
     around = cells.grown(distances.halo).intersection(LATTICE)
-    drawn = workshop.sampler.points(around)
+    drawn = context.sampler.points(around)
     inside = _inside(drawn, cells)
     redrawn = drawn.x[inside], drawn.y[inside], drawn.ids()[inside]
     same = points_do_not_depend_on_the_tile(rows, redrawn)
-    reason = why_no_twins(workshop, cells)
+    reason = why_no_replicates(context, cells)
     if around != cells.grown(distances.halo):
         reason, baseline = "at the limit of the lattice: not all neighbours exist", None
     pairs, neighbours = (Verdict.not_judged(test, reason) for test in (PAIRS, NEIGHBOURS))
     if baseline is None and not hard_core(law):
         return same, pairs, neighbours
-    window = cells if baseline is None else curve_window(workshop, cells)
+    window = cells if baseline is None else curve_window(context, cells)
     counts = _counts(rows, drawn.take(~inside), window, distances)
     if baseline is not None:
         pairs, neighbours = baseline.windows.verdicts(counts)
@@ -77,11 +81,11 @@ def verify_curves(
     return same, pairs, nothing_within_the_core(neighbours, counts, distances, law)
 
 
-def _distances(workshop: Workshop, baseline: Baseline | None) -> Distances:
-    """Those of the twins; without any, the hard core, or the nearest halo there is."""
+def _distances(context: LayerContext, baseline: Baseline | None) -> Distances:
+    """Those of the replicates; without any, the hard core, or the nearest halo there is."""
     if baseline is not None:
         return baseline.distances
-    return Distances(np.array([hard_core(workshop.sampler.law) or 1.0]), CELL)
+    return Distances(np.array([hard_core(context.sampler.law) or 1.0]), CELL)
 
 
 def _inside(points: PointPattern, cells: Cells) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
-"""Twin worlds: the same layer under other seeds, the baseline where no law is closed.
+"""Replicates: the same layer under other seeds, the baseline where no law is closed.
 
-Belongs here: the twins' counts, made once per layer version and kept in a file. Not here:
+Belongs here: the replicates' counts, made once per layer version and kept in a file. Not here:
 the counts (`statistics.curves.distance_counts`), comparing with them (`tile_curves`, `quality`).
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.superposition import Sampler
-from synthgrid_assets.products.layer_context import LayerJob, Workshop
+from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.statistics.curves.distance_counts import (
     FEWEST_POINTS,
     DistanceCounts,
@@ -28,77 +28,77 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     typical_intensity,
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
-from synthgrid_assets.statistics.region.neighbours import TwinWindows
+from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
 from synthgrid_assets.storage.geoparquet import FACT_PREFIX, plain_table, serialise
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.storage.local_store import commit_bytes
 from synthgrid_assets.world.samplers import build_sampler
 
-TWINS = 199  # a rank among them is an exact test with p >= 1 / 200
-MOST_POINTS = 2_000.0  # expected in a window: twins of a larger tile are of its middle
+REPLICATES = 199  # a rank among them is an exact test with p >= 1 / 200
+MOST_POINTS = 2_000.0  # expected in a window: replicates of a larger tile are of its middle
 VERSION = 2  # raised when the file's columns change
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """The counts of one window of twin worlds.
+    """The counts of one window of replicates.
 
     Parameters
     ----------
     cells : Cells
         The window.
     distances : Distances
-    twins : DistanceCounts
+    replicates : DistanceCounts
         Of n windows, each of a world of its own.
     """
 
     cells: Cells
     distances: Distances
-    twins: DistanceCounts
+    replicates: DistanceCounts
 
     @cached_property
-    def windows(self) -> TwinWindows:
-        """The twins' curves, ready to rank those of tiles."""
-        return TwinWindows(self.twins, self.cells.area)
+    def windows(self) -> ReplicateWindows:
+        """The replicates' curves, ready to rank those of tiles."""
+        return ReplicateWindows(self.replicates, self.cells.area)
 
 
-def is_stationary(workshop: Workshop) -> bool:
-    """Whether all tiles of a layer are alike, so that they can share twins."""
-    return not workshop.sampler.thinnings
+def is_stationary(context: LayerContext) -> bool:
+    """Whether all tiles of a layer are alike, so that they can share replicates."""
+    return not context.sampler.thinnings
 
 
-def curve_window(workshop: Workshop, cells: Cells) -> Cells:
+def curve_window(context: LayerContext, cells: Cells) -> Cells:
     """The middle of a tile, as far as it is expected to hold `MOST_POINTS` points; mostly all."""
-    intensity = _intensity(workshop, cells)
+    intensity = _intensity(context, cells)
     most = math.inf if not intensity > 0 else math.sqrt(MOST_POINTS / intensity)
     width, height = (min(side, max(int(most), 1)) for side in (cells.width, cells.height))
     x, y = cells.ix0 + (cells.width - width) // 2, cells.iy0 + (cells.height - height) // 2
     return Cells(x, y, x + width, y + height)
 
 
-def why_no_twins(workshop: Workshop, cells: Cells) -> str:
-    """Why a tile cannot be compared with the layer's twins; empty if it can."""
-    side = workshop.spec.world.tile
-    if not is_stationary(workshop):
-        return "thinned by a surface, a mask or another layer: its tiles share no twins"
+def why_no_replicates(context: LayerContext, cells: Cells) -> str:
+    """Why a tile cannot be compared with the layer's replicates; empty if it can."""
+    side = context.spec.world.tile
+    if not is_stationary(context):
+        return "thinned by a surface, a mask or another layer: its tiles share no replicates"
     if (cells.width, cells.height) != (side, side):
-        return "a tile clipped by the extent has no twins"
-    window = curve_window(workshop, cells)
-    expected = _intensity(workshop, cells) * window.area
+        return "a tile clipped by the extent has no replicates"
+    window = curve_window(context, cells)
+    expected = _intensity(context, cells) * window.area
     return "" if expected >= FEWEST_POINTS else f"{expected:.3g} points are too few for a curve"
 
 
-def baseline_window(workshop: Workshop) -> Cells:
-    """The window in which a layer is compared with its twins: of the fullest tile expected."""
-    tiles = list(workshop.spec.world.tiling)
+def baseline_window(context: LayerContext) -> Cells:
+    """The window in which a layer is compared with its replicates: of the fullest tile expected."""
+    tiles = list(context.spec.world.tiling)
     tile = tiles[len(tiles) // 2]
-    if not is_stationary(workshop):
-        tile = max(tiles, key=lambda tile: _intensity(workshop, tile.cells) * tile.cells.area)
+    if not is_stationary(context):
+        tile = max(tiles, key=lambda tile: _intensity(context, tile.cells) * tile.cells.area)
     else:
-        side = workshop.spec.world.tile
+        side = context.spec.world.tile
         whole = (t for t in tiles if (t.cells.width, t.cells.height) == (side, side))
         tile = next(whole, tile) if tile.cells.area < side * side else tile
-    return curve_window(workshop, tile.cells)
+    return curve_window(context, tile.cells)
 
 
 @lru_cache(maxsize=8)
@@ -107,18 +107,18 @@ def baseline_of(job: LayerJob) -> Baseline:
     return write_baseline(job.open())[1]
 
 
-def write_baseline(workshop: Workshop, twins: int = TWINS) -> tuple[Path, Baseline]:
-    """The twins' counts of a layer, made where they are not kept yet, and their file."""
-    path = baseline_path(workshop)
+def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple[Path, Baseline]:
+    """The replicates' counts of a layer, made where they are not kept yet, and their file."""
+    path = baseline_path(context)
     if path.is_file():
-        return path, read_baseline(workshop)
-    baseline = make_baseline(workshop, twins)
-    r, counts = baseline.distances.r, baseline.twins
+        return path, read_baseline(context)
+    baseline = make_baseline(context, replicates)
+    r, counts = baseline.distances.r, baseline.replicates
     columns = {"points": counts.points, "places": counts.places}
     for name, values in (("pairs", counts.pairs), ("near", counts.near), ("empty", counts.empty)):
         columns |= {f"{name}_{distance:.6f}": values[:, i] for i, distance in enumerate(r)}
     facts = {
-        **workshop.facts("points"),
+        **context.facts("points"),
         "asset": "baseline",
         "cells": " ".join(map(str, baseline.cells)),
         "distances": " ".join(map(repr, r.tolist())),
@@ -128,28 +128,28 @@ def write_baseline(workshop: Workshop, twins: int = TWINS) -> tuple[Path, Baseli
     return path, baseline
 
 
-def baseline_path(workshop: Workshop) -> Path:
-    """Where a layer's twins are kept: one file per realisation of its points."""
-    version = workshop.pattern_realisation[:REALISATION_DIGITS]
-    layout, world = workshop.layout, workshop.spec.world
+def baseline_path(context: LayerContext) -> Path:
+    """Where a layer's replicates are kept: one file per realisation of its points."""
+    version = context.pattern_realisation[:REALISATION_DIGITS]
+    layout, world = context.layout, context.spec.world
     name = f"baseline-{version}-w{world.tile}-v{VERSION}"
-    return layout.report(world.name, workshop.layer, name)
+    return layout.report(world.name, context.layer, name)
 
 
-def read_baseline(workshop: Workshop) -> Baseline:
-    """The twins' counts as `write_baseline` kept them.
+def read_baseline(context: LayerContext) -> Baseline:
+    """The replicates' counts as `write_baseline` kept them.
 
     Raises
     ------
     StorageError
         If there are none of the layer as it is declared now.
     """
-    path = baseline_path(workshop)
+    path = baseline_path(context)
     try:
         table = pq.read_table(path)
     except OSError as error:
         raise StorageError(
-            f"no twins in {path}; materialise {workshop.layer}/baseline first"
+            f"no replicates in {path}; materialise {context.layer}/baseline first"
         ) from error
     facts = table.schema.metadata or {}
     cells, r, step = (
@@ -161,32 +161,34 @@ def read_baseline(workshop: Workshop) -> Baseline:
     return Baseline(Cells(*map(int, cells)), distances, DistanceCounts.of_rows(rows))
 
 
-def make_baseline(workshop: Workshop, twins: int = TWINS) -> Baseline:
-    """The counts of the same window of twin worlds.
+def make_baseline(context: LayerContext, replicates: int = REPLICATES) -> Baseline:
+    """The counts of the same window of replicates.
 
     Parameters
     ----------
-    workshop : Workshop
-    twins : int
-        Number of twins. Each has keys of its own, so ranks are exchangeable under the null.
+    context : LayerContext
+    replicates : int
+        Number of replicates. Each has keys of its own, so ranks are exchangeable under the null.
     """
-    cells = baseline_window(workshop)
-    distances = curve_distances(workshop, cells)
-    counts = [window_counts(_twin(workshop, k), cells, distances).as_row() for k in range(twins)]
+    cells = baseline_window(context)
+    distances = curve_distances(context, cells)
+    counts = [
+        window_counts(_replicate(context, k), cells, distances).as_row() for k in range(replicates)
+    ]
     return Baseline(cells, distances, DistanceCounts.of_rows(np.array(counts, np.int64)))
 
 
 def tile_counts_of(baseline: Baseline | None, cells: Cells) -> NDArray[np.int64] | None:
-    """How many points the twins of a tile hold; None where they are of its middle alone."""
+    """How many points the replicates of a tile hold; None where they are of its middle alone."""
     if baseline is None or baseline.cells.area != cells.area:
         return None
-    return baseline.twins.points
+    return baseline.replicates.points
 
 
-def curve_distances(workshop: Workshop, cells: Cells) -> Distances:
+def curve_distances(context: LayerContext, cells: Cells) -> Distances:
     """The distances at which the points of a window are looked at."""
-    core = hard_core(workshop.sampler.law)
-    return Distances.of(_intensity(workshop, cells), workshop.spec.world.tile, core)
+    core = hard_core(context.sampler.law)
+    return Distances.of(_intensity(context, cells), context.spec.world.tile, core)
 
 
 def window_counts(sampler: Sampler, cells: Cells, distances: Distances) -> DistanceCounts:
@@ -195,18 +197,18 @@ def window_counts(sampler: Sampler, cells: Cells, distances: Distances) -> Dista
     return count_distances(HaloedPattern(points.x, points.y, cells, distances.halo), distances)
 
 
-def _twin(workshop: Workshop, number: int) -> Sampler:
-    """The layer's sampler in twin world `number`: the unit separator is in no seed."""
-    world = workshop.spec.world
+def _replicate(context: LayerContext, number: int) -> Sampler:
+    """The layer's sampler in replicate `number`: the unit separator is in no seed."""
+    world = context.spec.world
     seed = f"{world.seed}\x1ftwin/{number}"
-    other = workshop.spec.model_copy(update={"world": world.model_copy(update={"seed": seed})})
-    return build_sampler(other, workshop.layer, workshop.inputs)
+    other = context.spec.model_copy(update={"world": world.model_copy(update={"seed": seed})})
+    return build_sampler(other, context.layer, context.inputs)
 
 
-def _intensity(workshop: Workshop, cells: Cells) -> float:
+def _intensity(context: LayerContext, cells: Cells) -> float:
     """Points per cell that are expected in some cells, roughly where no moments are known."""
-    typical = typical_intensity(workshop.sampler.law)
-    if is_stationary(workshop):
+    typical = typical_intensity(context.sampler.law)
+    if is_stationary(context):
         return typical
-    retention: NDArray[np.float64] = workshop.sampler.retention(cells)
+    retention: NDArray[np.float64] = context.sampler.retention(cells)
     return (1.0 if math.isnan(typical) else typical) * float(retention.mean())

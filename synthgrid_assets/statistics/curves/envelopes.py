@@ -1,7 +1,7 @@
-"""Global envelopes: does a whole curve look like the curves of twin worlds?
+"""Global envelopes: does a whole curve look like the curves of replicates?
 
 Belongs here: the extreme-rank-length test and its envelope. Not here: the curves
-(`estimators`), the twins themselves (`processes` under other keys).
+(`estimators`), the replicates themselves (`processes` under other keys).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.verdict import Verdict
 
-ENVELOPE_ALPHA = 0.01  # twins can call a tile suspicious; 1e-6 would take a million of them
+ENVELOPE_ALPHA = 0.01  # replicates can call a tile suspicious; 1e-6 would take a million of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Envelope:
         Bounds at every place of the curve at once: a curve is outside somewhere exactly
         when its p-value is below the level.
     middle : ndarray of float64, shape (m,)
-        Mean of the twins.
+        Mean of the replicates.
     """
 
     low: NDArray[np.float64]
@@ -36,13 +36,13 @@ class Envelope:
     middle: NDArray[np.float64]
 
 
-def curve_fits_twins(
+def curve_fits_replicates(
     test: str,
     observed: NDArray[np.float64],
-    twins: NDArray[np.float64],
+    replicates: NDArray[np.float64],
     alpha: float = ENVELOPE_ALPHA,
 ) -> tuple[Verdict, Envelope]:
-    """A curve is no more extreme than those of twins, over all its places together.
+    """A curve is no more extreme than those of replicates, over all its places together.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def curve_fits_twins(
         The claim, as ``pairs_follow_the_pcf``.
     observed : ndarray of float64, shape (m,)
         Any statistic as a curve: K, L, G, F ... NaN is not allowed.
-    twins : ndarray of float64, shape (n, m)
+    replicates : ndarray of float64, shape (n, m)
         The same statistic of n independent realisations of the same law, thinned alike,
         each under a key of its own.
     alpha : float
@@ -59,7 +59,7 @@ def curve_fits_twins(
     Returns
     -------
     Verdict
-        Null hypothesis: observed and twins are exchangeable; then the p-value is exact
+        Null hypothesis: observed and replicates are exchangeable; then the p-value is exact
         (conservative with ties). ``observed`` is the number of places at which the
         curve leaves the envelope.
     Envelope
@@ -67,7 +67,7 @@ def curve_fits_twins(
     Raises
     ------
     GeometryError
-        If there are too few twins for `alpha`, or the curves don't match.
+        If there are too few replicates for `alpha`, or the curves don't match.
 
     Notes
     -----
@@ -80,16 +80,16 @@ def curve_fits_twins(
     Examples
     --------
     >>> rng = np.random.default_rng(1)
-    >>> twins = rng.normal(size=(199, 30)).cumsum(axis=1)
-    >>> verdict, _ = curve_fits_twins("a walk", rng.normal(size=30).cumsum(), twins)
+    >>> replicates = rng.normal(size=(199, 30)).cumsum(axis=1)
+    >>> verdict, _ = curve_fits_replicates("a walk", rng.normal(size=30).cumsum(), replicates)
     >>> verdict.passed
     True
-    >>> curve_fits_twins("a walk", np.linspace(0, 60, 30), twins)[0].p_value
+    >>> curve_fits_replicates("a walk", np.linspace(0, 60, 30), replicates)[0].p_value
     0.005
     """
-    _check(observed, twins, alpha)
-    curves = np.vstack([observed, twins])
-    n = len(twins)
+    _check(observed, replicates, alpha)
+    curves = np.vstack([observed, replicates])
+    n = len(replicates)
     order = _extremeness(curves)
     p_value = float(np.count_nonzero(order <= order[0])) / (n + 1)
     envelope = _envelope(curves, order, alpha)
@@ -101,7 +101,7 @@ def curve_fits_twins(
         expected=0.0,
         alpha=alpha,
         detail=(
-            f"rank among {n} twins: p = {p_value:.3g}; outside of the {1 - alpha:.3g} global "
+            f"rank among {n} replicates: p = {p_value:.3g}; outside of the {1 - alpha:.3g} global "
             f"envelope at {int(np.count_nonzero(outside))} of {observed.size} places"
         ),
     )
@@ -109,37 +109,37 @@ def curve_fits_twins(
 
 
 @dataclass(frozen=True, eq=False)
-class RankedTwins:
-    """Curves of twins with their ranks, so that many curves are each compared quickly.
+class RankedReplicates:
+    """Curves of replicates with their ranks, so that many curves are each compared quickly.
 
     Parameters
     ----------
     curves : ndarray of float64, shape (n, m)
     ranks : ndarray of float64, shape (n, m)
-        Of each twin among the twins at each place.
+        Of each replicate among the replicates at each place.
     """
 
     curves: NDArray[np.float64]
     ranks: NDArray[np.float64]
 
     @classmethod
-    def of(cls, curves: NDArray[np.float64]) -> RankedTwins:
-        """The twins' curves, ranked."""
+    def of(cls, curves: NDArray[np.float64]) -> RankedReplicates:
+        """The replicates' curves, ranked."""
         return cls(curves, np.asarray(rankdata(curves, axis=0)))
 
     def verdict(
         self, test: str, observed: NDArray[np.float64], alpha: float = ENVELOPE_ALPHA
     ) -> Verdict:
-        """The verdict of `curve_fits_twins`, p-value and all, without the envelope.
+        """The verdict of `curve_fits_replicates`, p-value and all, without the envelope.
 
         ``observed`` and ``expected`` are the largest distance from the mean curve in
-        standard deviations, and the twins' median of it.
+        standard deviations, and the replicates' median of it.
 
         Examples
         --------
         >>> rng = np.random.default_rng(1)
-        >>> twins = RankedTwins.of(rng.normal(size=(199, 30)).cumsum(axis=1))
-        >>> twins.verdict("a walk", np.linspace(0, 60, 30)).p_value
+        >>> replicates = RankedReplicates.of(rng.normal(size=(199, 30)).cumsum(axis=1))
+        >>> replicates.verdict("a walk", np.linspace(0, 60, 30)).p_value
         0.005
         """
         _check(observed, self.curves, alpha)
@@ -159,23 +159,23 @@ class RankedTwins:
             expected=float(np.median(away[1:])),
             alpha=alpha,
             detail=(
-                f"rank among {n} twins: p = {p_value:.3g}; at most {away[0]:.3g} standard "
+                f"rank among {n} replicates: p = {p_value:.3g}; at most {away[0]:.3g} standard "
                 "deviations from their mean"
             ),
         )
 
 
-def _check(observed: NDArray[np.float64], twins: NDArray[np.float64], alpha: float) -> None:
-    if twins.ndim != 2 or twins.shape[1:] != observed.shape or observed.size == 0:
+def _check(observed: NDArray[np.float64], replicates: NDArray[np.float64], alpha: float) -> None:
+    if replicates.ndim != 2 or replicates.shape[1:] != observed.shape or observed.size == 0:
         raise GeometryError(
-            f"curve of shape {observed.shape} and twins of shape {twins.shape} do not match; "
-            "give shapes (m,) and (n, m)"
+            f"curve of shape {observed.shape} and replicates of shape {replicates.shape} do not "
+            "match; give shapes (m,) and (n, m)"
         )
-    if alpha * (len(twins) + 1) <= 1:
+    if alpha * (len(replicates) + 1) <= 1:
         raise GeometryError(
-            f"{len(twins)} twins cannot reach alpha = {alpha:g}; give {int(1 / alpha)}"
+            f"{len(replicates)} replicates cannot reach alpha = {alpha:g}; give {int(1 / alpha)}"
         )
-    if not (np.isfinite(observed).all() and np.isfinite(twins).all()):
+    if not (np.isfinite(observed).all() and np.isfinite(replicates).all()):
         raise GeometryError("curves hold values that are not finite")
 
 

@@ -1,4 +1,4 @@
-"""Ranks of tiles among twins: tests where no law is closed.
+"""Ranks of tiles among replicates: tests where no law is closed.
 
 Belongs here: two samples of numbers, and one number among others. Not here: curves
 (`envelopes`), what the numbers are.
@@ -13,42 +13,44 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, t
 
 
-def two_sample_p_value(tiles: NDArray[np.float64], twins: NDArray[np.float64]) -> float:
-    """Two-sided p-value of Mann and Whitney's test of tiles against twins.
+def two_sample_p_value(tiles: NDArray[np.float64], replicates: NDArray[np.float64]) -> float:
+    """Two-sided p-value of Mann and Whitney's test of tiles against replicates.
 
     Parameters
     ----------
     tiles : ndarray of float64, shape (n,)
         A statistic of tiles that lie so far apart that they are independent.
-    twins : ndarray of float64, shape (m,)
-        The same statistic of twin tiles, each of a world of its own.
+    replicates : ndarray of float64, shape (m,)
+        The same statistic of replicate tiles, each of a world of its own.
 
     Notes
     -----
     Under the null all n + m are exchangeable: the level is exact, however many tiles share
-    the twins. Ranks of single tiles among shared twins are dependent, and pooling those
+    the replicates. Ranks of single tiles among shared replicates are dependent, and pooling those
     as if they were not rejects healthy regions. The normal approximation with ties and
     continuity is conservative in its tails.
 
     Examples
     --------
     >>> rng = np.random.default_rng(1)
-    >>> tiles, twins = rng.normal(size=40), rng.normal(size=199)
-    >>> two_sample_p_value(tiles, twins) > 0.01, two_sample_p_value(tiles + 2, twins) < 1e-6
-    (True, True)
+    >>> tiles, replicates = rng.normal(size=40), rng.normal(size=199)
+    >>> two_sample_p_value(tiles, replicates) > 0.01
+    True
+    >>> two_sample_p_value(tiles + 2, replicates) < 1e-6
+    True
     """
-    if tiles.size == 0 or np.ptp(np.concatenate([tiles, twins])) == 0:
+    if tiles.size == 0 or np.ptp(np.concatenate([tiles, replicates])) == 0:
         return 1.0
-    return float(mannwhitneyu(tiles, twins, method="asymptotic").pvalue)
+    return float(mannwhitneyu(tiles, replicates, method="asymptotic").pvalue)
 
 
-def predicted_p_value(observed: float, twins: NDArray[np.int64]) -> float:
-    """Two-sided p-value of a count, predicted from the counts of twins.
+def predicted_p_value(observed: float, replicates: NDArray[np.int64]) -> float:
+    """Two-sided p-value of a count, predicted from the counts of replicates.
 
     Parameters
     ----------
     observed : float
-    twins : ndarray of int64, shape (n,), n >= 2
+    replicates : ndarray of int64, shape (n,), n >= 2
 
     Notes
     -----
@@ -59,11 +61,11 @@ def predicted_p_value(observed: float, twins: NDArray[np.int64]) -> float:
 
     Examples
     --------
-    >>> twins = np.random.default_rng(1).poisson(400, 199)
-    >>> predicted_p_value(401, twins) > 0.5, predicted_p_value(600, twins) < 1e-6
+    >>> replicates = np.random.default_rng(1).poisson(400, 199)
+    >>> predicted_p_value(401, replicates) > 0.5, predicted_p_value(600, replicates) < 1e-6
     (True, True)
     """
-    n, mean, sd = twins.size, float(twins.mean()), float(twins.std(ddof=1))
+    n, mean, sd = replicates.size, float(replicates.mean()), float(replicates.std(ddof=1))
     away = max(abs(observed - mean) - 0.5, 0.0)
     if sd == 0:
         return 1.0 if away == 0 else 0.0

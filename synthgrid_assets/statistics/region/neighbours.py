@@ -1,7 +1,7 @@
-"""Nearest neighbours and empty space of tiles: against the law, or against twin tiles.
+"""Nearest neighbours and empty space of tiles: against the law, or against replicate tiles.
 
 Belongs here: the tests of G, F and pairs of single windows, and of all windows of a region.
-Not here: counting (`distance_counts`), where twins come from (`products.tile_tests.replicates`).
+Not here: counting (`distance_counts`), making replicates (`products.tile_tests.replicates`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.processes.distances import DistanceLaw
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts, Distances, hard_core
-from synthgrid_assets.statistics.curves.envelopes import RankedTwins
+from synthgrid_assets.statistics.curves.envelopes import RankedReplicates
 from synthgrid_assets.statistics.curves.rank_tests import two_sample_p_value
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.region.excess import Excess, adjacent, excess
@@ -53,34 +53,36 @@ class TileWindows:
         return np.flatnonzero((grid % self.apart == 0).all(axis=1))
 
 
-class TwinWindows:
-    """The curves of one window in twin worlds, that windows of tiles are ranked among.
+class ReplicateWindows:
+    """The curves of one window in replicates, that windows of tiles are ranked among.
 
     Parameters
     ----------
     counts : DistanceCounts
-        Of n twins.
+        Of n replicates.
     area : int
         Cells in the window.
     """
 
     def __init__(self, counts: DistanceCounts, area: int) -> None:
         self._area = area
-        self._twins = {test: RankedTwins.of(curve) for test, curve in self._curves(counts).items()}
+        self._replicates = {
+            test: RankedReplicates.of(curve) for test, curve in self._curves(counts).items()
+        }
 
     def verdicts(self, counts: DistanceCounts) -> tuple[Verdict, Verdict]:
-        """Ranks of one window's curves among those of the twins: L, then G with F.
+        """Ranks of one window's curves among those of the replicates: L, then G with F.
 
         Returns
         -------
         tuple of Verdict
             ``pairs_follow_the_pcf`` and ``neighbours_follow_the_law``. Neither can fail: a
-            rank among n twins is at least ``1 / (n + 1)``. Below `ENVELOPE_ALPHA` it is
+            rank among n replicates is at least ``1 / (n + 1)``. Below `ENVELOPE_ALPHA` it is
             `suspicious`.
         """
         curves = self._curves(counts)
         pairs, neighbours = (
-            _advisory(self._twins[test].verdict(test, curves[test].ravel()))
+            _advisory(self._replicates[test].verdict(test, curves[test].ravel()))
             for test in (PAIRS, NEIGHBOURS)
         )
         return pairs, neighbours
@@ -124,7 +126,7 @@ def neighbours_follow_the_law(
     tiles: TileWindows,
     distances: Distances,
     law: Law,
-    twins: DistanceCounts | None,
+    replicates: DistanceCounts | None,
     alpha: float = REGION_ALPHA,
 ) -> Verdict:
     """The tiles' nearest neighbours and empty spaces are those of the law.
@@ -135,8 +137,8 @@ def neighbours_follow_the_law(
     distances : Distances
     law : Law
         In cell units; nothing is thinned.
-    twins : DistanceCounts or None
-        Of twin tiles; not needed where F and G are closed forms (`DistanceLaw`).
+    replicates : DistanceCounts or None
+        Of replicate tiles; not needed where F and G are closed forms (`DistanceLaw`).
     alpha : float
         Bound of the probability that a healthy region fails.
 
@@ -146,7 +148,7 @@ def neighbours_follow_the_law(
         Null hypothesis: the process. Where F and G are closed forms: points with a
         neighbour, and places with a point, within some distances, minus their
         expectation, by `excess`. Elsewhere: each of these shares in independent tiles
-        against twin tiles (`rank_tests`). Bonferroni over both at all distances.
+        against replicate tiles (`rank_tests`). Bonferroni over both at all distances.
     """
     if len(tiles.keys) < FEWEST_TILES:
         return _too_few(NEIGHBOURS, len(tiles.keys), alpha)
@@ -156,37 +158,39 @@ def neighbours_follow_the_law(
         return _against_law(tiles, distances.r, chosen, law.intensity, (f, g), alpha)
     shares = [("nearest neighbours", "nearest_neighbour"), ("empty space", "empty_space")]
     curves = {
-        name: (getattr(tiles.counts, share), getattr(twins, share))
+        name: (getattr(tiles.counts, share), getattr(replicates, share))
         for name, share in shares
-        if twins is not None
+        if replicates is not None
     }
-    return _against_twins(NEIGHBOURS, tiles, curves, distances.r, chosen, alpha)
+    return _against_replicates(NEIGHBOURS, tiles, curves, distances.r, chosen, alpha)
 
 
-def pairs_are_those_of_twins(
+def pairs_are_those_of_replicates(
     tiles: TileWindows,
     distances: Distances,
-    twins: DistanceCounts | None,
+    replicates: DistanceCounts | None,
     alpha: float = REGION_ALPHA,
 ) -> Verdict:
-    """The tiles' pairs are those of twin tiles: for laws whose K is not a closed form."""
+    """The tiles' pairs are those of replicate tiles: for laws whose K is not a closed form."""
     chosen = np.arange(EVERY - 1, distances.r.size, EVERY)
     curves = {}
-    if twins is not None:
-        curves["pairs"] = tiles.counts.besag_l(tiles.area), twins.besag_l(tiles.area)
-    return _against_twins(PAIRS, tiles, curves, distances.r, chosen, alpha)
+    if replicates is not None:
+        curves["pairs"] = tiles.counts.besag_l(tiles.area), replicates.besag_l(tiles.area)
+    return _against_replicates(PAIRS, tiles, curves, distances.r, chosen, alpha)
 
 
-def counts_are_those_of_twins(
-    tiles: TileWindows, twins: DistanceCounts | None, alpha: float = REGION_ALPHA
+def counts_are_those_of_replicates(
+    tiles: TileWindows, replicates: DistanceCounts | None, alpha: float = REGION_ALPHA
 ) -> Verdict:
-    """The tiles hold as many points as twin tiles: for laws of which no moments are known."""
+    """The tiles hold as many points as replicate tiles: for laws of which no moments are known."""
     nowhere = np.zeros(1)
     curves = {}
-    if twins is not None:
-        own, others = (windows.points[:, None].astype(float) for windows in (tiles.counts, twins))
+    if replicates is not None:
+        own, others = (
+            windows.points[:, None].astype(float) for windows in (tiles.counts, replicates)
+        )
         curves["points"] = own, others
-    return _against_twins("mean_variance_hold", tiles, curves, nowhere, np.arange(1), alpha)
+    return _against_replicates("mean_variance_hold", tiles, curves, nowhere, np.arange(1), alpha)
 
 
 def _closed_forms(
@@ -237,7 +241,7 @@ def _against_law(
     )
 
 
-def _against_twins(
+def _against_replicates(
     test: str,
     tiles: TileWindows,
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
@@ -245,10 +249,12 @@ def _against_twins(
     chosen: NDArray[np.int64],
     alpha: float,
 ) -> Verdict:
-    """Each curve of independent tiles, at the chosen distances, against that of twins."""
+    """Each curve of independent tiles, at the chosen distances, against that of replicates."""
     used = tiles.independent()
     if not curves:
-        return Verdict.not_judged(test, "no closed form and no twins to compare with", alpha=alpha)
+        return Verdict.not_judged(
+            test, "no closed form and no replicates to compare with", alpha=alpha
+        )
     if used.size < FEWEST_TILES:
         return _too_few(test, used.size, alpha)
     found = [
@@ -267,7 +273,7 @@ def _against_twins(
         alpha=alpha,
         detail=(
             f"{name}{where}: median {np.median(own):.4g} of {used.size} independent tiles, "
-            f"{np.median(others):.4g} of {len(others)} twin tiles"
+            f"{np.median(others):.4g} of {len(others)} replicate tiles"
         ),
     )
 

@@ -23,8 +23,8 @@ from synthgrid_assets.statistics.laws.moments import count_moments, untestable
 from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.verdict import TILE_ALPHA, Verdict
 
-FEWEST_TWINS = 100  # t has heavy tails below
-FEWEST_POINTS = 30.0  # mean count of twins from which on their moments predict the tails
+FEWEST_REPLICATES = 100  # t has heavy tails below
+FEWEST_POINTS = 30.0  # mean count of replicates from which on their moments predict the tails
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def counts_match_the_process(
     law: Law,
     retention: Retention,
     alpha: float = TILE_ALPHA,
-    twins: NDArray[np.int64] | None = None,
+    replicates: NDArray[np.int64] | None = None,
 ) -> Verdict:
     """The tile holds as many points as its law allows.
 
@@ -102,8 +102,8 @@ def counts_match_the_process(
         Over the tile's cells.
     alpha : float
         Bound of the probability that a healthy tile fails.
-    twins : ndarray of int64, shape (n,), optional
-        Counts of twin tiles, thinned alike: what a law without moments is judged by.
+    replicates : ndarray of int64, shape (n,), optional
+        Counts of replicate tiles, thinned alike: what a law without moments is judged by.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def counts_match_the_process(
         Null hypothesis: the count of the thinned process in a rectangle. The p-value is
         twice the smaller tail: exact and conservative for Poisson and cluster laws, an
         approximation for others. Where only bounds of the intensity are known: predicted
-        from the twins (`rank_tests.predicted_p_value`), or without enough of them a bound
+        from the replicates (`rank_tests.predicted_p_value`), or without enough of them a bound
         (`count_distribution`).
 
     Examples
@@ -127,8 +127,8 @@ def counts_match_the_process(
             "counts_match_the_process", 1.0, observed=n, expected=n, alpha=alpha, detail=reason
         )
     distribution = count_distribution(law, retention)
-    if isinstance(distribution, BoundedCounts) and _is_normal(twins):
-        return _predicted(observed, twins, alpha)
+    if isinstance(distribution, BoundedCounts) and _is_normal(replicates):
+        return _predicted(observed, replicates, alpha)
     p_value = float(two_sided(distribution, observed))
     if isinstance(distribution, BoundedCounts):
         low, high = float(distribution.low), float(distribution.high)
@@ -153,19 +153,23 @@ def counts_match_the_process(
     )
 
 
-def _is_normal(twins: NDArray[np.int64] | None) -> TypeGuard[NDArray[np.int64]]:
-    """Whether twins' counts are many and large enough for a prediction from their moments."""
-    return twins is not None and twins.size >= FEWEST_TWINS and twins.mean() >= FEWEST_POINTS
+def _is_normal(replicates: NDArray[np.int64] | None) -> TypeGuard[NDArray[np.int64]]:
+    """Whether replicates' counts are many and large enough for a prediction from their moments."""
+    return (
+        replicates is not None
+        and replicates.size >= FEWEST_REPLICATES
+        and replicates.mean() >= FEWEST_POINTS
+    )
 
 
-def _predicted(observed: int, twins: NDArray[np.int64], alpha: float) -> Verdict:
-    mean, sd = float(twins.mean()), float(twins.std(ddof=1))
+def _predicted(observed: int, replicates: NDArray[np.int64], alpha: float) -> Verdict:
+    mean, sd = float(replicates.mean()), float(replicates.std(ddof=1))
     return Verdict.significance(
         "counts_match_the_process",
-        predicted_p_value(observed, twins),
+        predicted_p_value(observed, replicates),
         observed=float(observed),
         expected=mean,
         standard_error=sd,
         alpha=alpha,
-        detail=f"{observed} points, {mean:.6g} +- {sd:.4g} in {twins.size} twin tiles",
+        detail=f"{observed} points, {mean:.6g} +- {sd:.4g} in {replicates.size} replicate tiles",
     )

@@ -19,9 +19,9 @@ from synthgrid_assets.products.pictures.tessellations import (
     view_of,
 )
 from synthgrid_assets.products.points import make_points
-from synthgrid_assets_tests.reports.committed_world import workshop_of
+from synthgrid_assets_tests.reports.committed_world import context_of
 
-NOUNS = ("delaunay", "voronoi")
+NAMES = ("delaunay", "voronoi")
 
 
 def colours(png: bytes) -> np.ndarray:
@@ -37,17 +37,17 @@ def colours(png: bytes) -> np.ndarray:
 
 
 @pytest.fixture(params=["cafes", "trees"])
-def workshop(request, tmp_path):
-    return workshop_of(tmp_path, request.param)
+def context(request, tmp_path):
+    return context_of(tmp_path, request.param)
 
 
-@pytest.mark.parametrize("noun", NOUNS)
-def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(workshop, noun):
-    for tile in list(workshop.spec.world.tiling)[14:17]:
-        own = workshop.tessellation(tile.cells)
-        names = colours(tessellation_picture(workshop, tile, noun))
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(context, name):
+    for tile in list(context.spec.world.tiling)[14:17]:
+        own = context.tessellation(tile.cells)
+        names = colours(tessellation_picture(context, tile, name))
         x0, y0, x1, y1 = map(float, tile.cells.quanta())
-        crossing = Rings.of(own, noun).leaves((x0, y0, x1, y1))
+        crossing = Rings.of(own, name).leaves((x0, y0, x1, y1))
         assert (names == "inside").any() == (~crossing).any()
         assert (names == "crossing").any() == crossing.any()
         assert (names == "frame").any()
@@ -67,17 +67,17 @@ def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(works
 
 
 @pytest.mark.parametrize("tile", [2, 8, 48])
-@pytest.mark.parametrize("noun", NOUNS)
-def test_a_picture_is_small_however_full_the_tile(tmp_path, noun, tile):
-    workshop = workshop_of(tmp_path, "trees", tile=tile)
-    chosen = next(iter(workshop.spec.world.tiling))
-    assert len(tessellation_picture(workshop, chosen, noun)) < 20_000
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_is_small_however_full_the_tile(tmp_path, name, tile):
+    context = context_of(tmp_path, "trees", tile=tile)
+    chosen = next(iter(context.spec.world.tiling))
+    assert len(tessellation_picture(context, chosen, name)) < 20_000
 
 
 def test_of_a_full_tile_the_fullest_corner_is_shown(tmp_path):
-    workshop = workshop_of(tmp_path, "trees", tile=48)
-    for tile in workshop.spec.world.tiling:
-        own = workshop.tessellation(tile.cells)
+    context = context_of(tmp_path, "trees", tile=48)
+    for tile in context.spec.world.tiling:
+        own = context.tessellation(tile.cells)
         view = view_of(own)
         x, y = own.x, own.y
         held = (x > view.box[0]) & (x < view.box[2]) & (y > view.box[1]) & (y < view.box[3])
@@ -95,37 +95,37 @@ def test_of_a_full_tile_the_fullest_corner_is_shown(tmp_path):
 
 def test_without_surroundings_there_is_still_a_picture(tmp_path, monkeypatch):
     """A void beyond the tile may need a wider halo than any tile is given."""
-    workshop = workshop_of(tmp_path)
-    tile = list(workshop.spec.world.tiling)[14]
-    own, known = workshop.tessellation(tile.cells), workshop.tessellation
+    context = context_of(tmp_path)
+    tile = list(context.spec.world.tiling)[14]
+    own, known = context.tessellation(tile.cells), context.tessellation
 
     def refuses(cells):
         if cells != own.cells:
             raise GeometryError("an empty circle")
         return known(cells)
 
-    monkeypatch.setattr(workshop, "tessellation", refuses)
-    names = colours(tessellation_picture(workshop, tile, "voronoi"))
+    monkeypatch.setattr(context, "tessellation", refuses)
+    names = colours(tessellation_picture(context, tile, "voronoi"))
     assert (names == "inside").any()
     assert not (names == "faint").any()
 
 
 def test_all_points_are_drawn_however_many(tmp_path):
-    workshop = workshop_of(tmp_path, "trees", tile=48)
-    tile = max(workshop.spec.world.tiling, key=lambda tile: tile.cells.area)
-    rows = make_points(workshop, tile).table
+    context = context_of(tmp_path, "trees", tile=48)
+    tile = max(context.spec.world.tiling, key=lambda tile: tile.cells.area)
+    rows = make_points(context, tile).table
     assert rows.num_rows > 1500
-    names = colours(tile_picture(workshop, tile, "points", rows))
-    canvas = Canvas(workshop.lattice.bounds(tile.cells))
-    xy = np.column_stack(workshop.lattice.metres(rows["x_q"].to_numpy(), rows["y_q"].to_numpy()))
+    names = colours(tile_picture(context, tile, "points", rows))
+    canvas = Canvas(context.lattice.bounds(tile.cells))
+    xy = np.column_stack(context.lattice.metres(rows["x_q"].to_numpy(), rows["y_q"].to_numpy()))
     column, row = canvas.pixels(xy).astype(np.int64).T
     assert np.isin(names[row, column], ["ink", "frame"]).all()
     assert (names == "ink").sum() > 0.9 * len(np.unique(row * 1000 + column))
 
 
 def test_rings_beyond_a_box_and_meeting_it_are_told_apart(tmp_path):
-    workshop = workshop_of(tmp_path)
-    own = workshop.tessellation(next(iter(workshop.spec.world.tiling)).cells)
+    context = context_of(tmp_path)
+    own = context.tessellation(next(iter(context.spec.world.tiling)).cells)
     rings = Rings.of(own, "voronoi")
     everything = (*rings.low.min(axis=0), *rings.high.max(axis=0))
     assert not rings.leaves(everything).any()

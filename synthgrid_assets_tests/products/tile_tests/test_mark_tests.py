@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.points import make_points, verify_points
 from synthgrid_assets.products.product import POINTS, columns_of
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
@@ -18,14 +18,14 @@ from synthgrid_assets_tests.products.tile_tests.marked_world import marked_spec
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A workshop, a tile and its rows as they were written."""
+    """A context, a tile and its rows as they were written."""
     folder = tmp_path_factory.mktemp("marked")
     dense = ("points_per_km2 = 1000.0", "points_per_km2 = 4000.0")
     sharp = ("sigma = 0.3", "sigma = 0.1")
-    workshop = Workshop.of(marked_spec(folder, dense, sharp), "cafes", folder)
-    tile = list(workshop.spec.world.tiling)[1]
-    data = serialise(make_points(workshop, tile).table)
-    return workshop, tile, pq.read_table(pa.BufferReader(data))
+    context = LayerContext.of(marked_spec(folder, dense, sharp), "cafes", folder)
+    tile = list(context.spec.world.tiling)[1]
+    data = serialise(make_points(context, tile).table)
+    return context, tile, pq.read_table(pa.BufferReader(data))
 
 
 def with_column(rows, name, column):
@@ -77,26 +77,26 @@ def test_a_healthy_tile_passes_and_is_tested_once(made):
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found(made, damage):
-    workshop, tile, rows = made
+    context, tile, rows = made
     name, damaged = DAMAGE[damage]
-    verdict = verify_marks(workshop, tile.cells, with_column(rows, name, damaged(rows)))
+    verdict = verify_marks(context, tile.cells, with_column(rows, name, damaged(rows)))
     assert not verdict.passed
     named = {"labels of other points": "price"}.get(damage, name)
     assert f"mark {named}" in verdict.detail
 
 
 def test_a_layer_without_marks_has_nothing_to_contradict(tmp_path):
-    workshop = Workshop.of(marked_spec(tmp_path), "trees", tmp_path)
-    tile = next(iter(workshop.spec.world.tiling))
-    verdict = verify_points(workshop, tile, make_points(workshop, tile).table)[-1]
+    context = LayerContext.of(marked_spec(tmp_path), "trees", tmp_path)
+    tile = next(iter(context.spec.world.tiling))
+    verdict = verify_points(context, tile, make_points(context, tile).table)[-1]
     assert (verdict.test, verdict.passed) == ("marks_follow_their_law", True)
 
 
 def test_the_catalogue_names_the_columns_as_they_are_written(made):
-    workshop, _, rows = made
-    columns = columns_of(POINTS, workshop.table)
+    context, _, rows = made
+    columns = columns_of(POINTS, context.table)
     assert [column.name for column in columns] == [n for n in rows.column_names if n != "bbox"]
-    for name in workshop.table.marks:
+    for name in context.table.marks:
         shown = next(column.type for column in columns if column.name == name)
         field = str(rows.schema.field(name).type).replace("tz=", "")
         assert shown == ("dictionary<string>" if field.startswith("dictionary") else field)

@@ -11,7 +11,7 @@ import pytest
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.tile import make_tile
-from synthgrid_assets.products.layer_context import Workshop
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.points import make_points, verify_points
 from synthgrid_assets.products.product import POINTS
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
@@ -21,11 +21,11 @@ from synthgrid_assets.products.tile_tests.replicates import (
     curve_window,
     make_baseline,
     read_baseline,
-    why_no_twins,
+    why_no_replicates,
 )
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.reports.region_maps import l_function_picture, neighbours_picture
-from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_twins
+from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_replicates
 from synthgrid_assets.reports.test_results import SCHEMA, moments_table
 from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS, PAIRS
 from synthgrid_assets.storage.journal import Journal
@@ -67,10 +67,10 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(spec, root):
-    """A workshop of trees, a tile inside and its rows."""
-    workshop = Workshop.of(spec, "trees", root)
+    """A context of trees, a tile inside and its rows."""
+    context = LayerContext.of(spec, "trees", root)
     tile = list(spec.world.tiling)[8]
-    return workshop, tile, make_points(workshop, tile).table
+    return context, tile, make_points(context, tile).table
 
 
 def by_test(verdicts):
@@ -112,27 +112,27 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found_wherever_it_is(made, damage):
-    workshop, tile, rows = made
-    assert all(verdict.passed for verdict in verify_points(workshop, tile, rows))
-    verdict = by_test(verify_points(workshop, tile, DAMAGE[damage](rows)))[SAME]
+    context, tile, rows = made
+    assert all(verdict.passed for verdict in verify_points(context, tile, rows))
+    verdict = by_test(verify_points(context, tile, DAMAGE[damage](rows)))[SAME]
     assert not verdict.passed
     assert (verdict.p_value, verdict.false_alarm_rate) == (None, 0.0)
 
 
 def test_rows_that_were_seeded_by_their_tile_are_found(spec, root, made):
-    workshop, tile, _ = made
+    context, tile, _ = made
     world = spec.world.model_copy(update={"seed": f"{spec.world.seed} {tile.key}"})
-    other = Workshop.of(spec.model_copy(update={"world": world}), "trees", root)
-    verdicts = by_test(verify_points(workshop, tile, make_points(other, tile).table))
+    other = LayerContext.of(spec.model_copy(update={"world": world}), "trees", root)
+    verdicts = by_test(verify_points(context, tile, make_points(other, tile).table))
     assert not verdicts[SAME].passed
     assert verdicts["points_are_canonical"].passed
     assert verdicts["counts_match_the_process"].passed
 
 
-def test_a_tile_is_ranked_among_twins_and_keeps_what_it_counted(made):
-    workshop, tile, rows = made
-    verdicts = by_test(verify_points(workshop, tile, rows))
-    baseline = baseline_of(workshop.job)
+def test_a_tile_is_ranked_among_replicates_and_keeps_what_it_counted(made):
+    context, tile, rows = made
+    verdicts = by_test(verify_points(context, tile, rows))
+    baseline = baseline_of(context.job)
     for test in (PAIRS, NEIGHBOURS):
         assert 1 / 200 <= verdicts[test].p_value <= 1
         assert verdicts[test].false_alarm_rate == 0.0
@@ -141,36 +141,38 @@ def test_a_tile_is_ranked_among_twins_and_keeps_what_it_counted(made):
     assert counts[0] == len(rows)
 
 
-def test_twins_are_made_once_and_are_the_same_again(made):
-    workshop, _, _ = made
-    first, again = baseline_of(workshop.job), make_baseline(workshop, 5)
-    for ours, theirs in zip(vars(first.twins).values(), vars(again.twins).values(), strict=True):
+def test_replicates_are_made_once_and_are_the_same_again(made):
+    context, _, _ = made
+    first, again = baseline_of(context.job), make_baseline(context, 5)
+    for ours, theirs in zip(
+        vars(first.replicates).values(), vars(again.replicates).values(), strict=True
+    ):
         np.testing.assert_array_equal(ours[:5], theirs)
-    kept = read_baseline(workshop)
+    kept = read_baseline(context)
     np.testing.assert_array_equal(kept.distances.r, first.distances.r)
-    np.testing.assert_array_equal(kept.twins.pairs, first.twins.pairs)
-    columns = pq.read_table(baseline_path(workshop)).column_names
+    np.testing.assert_array_equal(kept.replicates.pairs, first.replicates.pairs)
+    columns = pq.read_table(baseline_path(context)).column_names
     assert columns[:2] == ["points", "places"]
 
 
-def test_without_twins_a_file_is_asked_for(spec, tmp_path):
+def test_without_replicates_a_file_is_asked_for(spec, tmp_path):
     with pytest.raises(StorageError, match="materialise trees/baseline"):
-        read_baseline(Workshop.of(spec, "trees", tmp_path))
+        read_baseline(LayerContext.of(spec, "trees", tmp_path))
 
 
-def test_a_clipped_tile_and_a_thinned_layer_say_why_they_have_no_twins(spec, root, tmp_path):
+def test_a_clipped_tile_and_a_thinned_layer_say_why_they_have_no_replicates(spec, root, tmp_path):
     text = WORLD.replace("extent = [-8, 0, 40, 48]", "extent = [-8, 0, 37, 48]")
-    clipped = Workshop.of(load_spec(write_small_world(tmp_path, text)), "trees", root)
+    clipped = LayerContext.of(load_spec(write_small_world(tmp_path, text)), "trees", root)
     narrow = next(t for t in clipped.spec.world.tiling if t.cells.width == 5)
-    shaded = Workshop.of(spec, "shaded", root)
+    shaded = LayerContext.of(spec, "shaded", root)
     inner = list(spec.world.tiling)[8]
-    for workshop, tile, reason in (
+    for context, tile, reason in (
         (clipped, narrow, "clipped"),
         (shaded, inner, "thinned by a surface"),
     ):
-        verdicts = by_test(verify_points(workshop, tile, make_points(workshop, tile).table))
+        verdicts = by_test(verify_points(context, tile, make_points(context, tile).table))
         assert all(verdict.passed for verdict in verdicts.values())
-        assert reason in why_no_twins(workshop, tile.cells)
+        assert reason in why_no_replicates(context, tile.cells)
         for test in (PAIRS, NEIGHBOURS):
             assert (verdicts[test].p_value, verdicts[test].counts) == (1.0, ())
             assert reason in verdicts[test].detail
@@ -178,46 +180,46 @@ def test_a_clipped_tile_and_a_thinned_layer_say_why_they_have_no_twins(spec, roo
 
 def test_a_hard_core_is_kept_under_a_surface_as_well(spec, root):
     """Two points of one cell, brought together: their ids stay their own."""
-    workshop = Workshop.of(spec, "shaded", root)
+    context = LayerContext.of(spec, "shaded", root)
     cells = list(spec.world.tiling)[9].cells
-    points = workshop.sampler.points(cells)
+    points = context.sampler.points(cells)
     rows = points.x.copy(), points.y.copy(), points.ids()
     rows[0][7], rows[1][7] = rows[0][6] + 1, rows[1][6]
-    neighbours = verify_curves(workshop, cells, rows, None)[2]
+    neighbours = verify_curves(context, cells, rows, None)[2]
     assert not neighbours.passed
     assert neighbours.observed >= 2
 
 
 def test_the_middle_of_a_crowded_tile_is_its_window(spec, root, monkeypatch):
-    workshop = Workshop.of(spec, "trees", root)
+    context = LayerContext.of(spec, "trees", root)
     cells = list(spec.world.tiling)[8].cells
-    assert curve_window(workshop, cells) == cells
+    assert curve_window(context, cells) == cells
     monkeypatch.setattr("synthgrid_assets.products.tile_tests.replicates.MOST_POINTS", 30.0)
-    window = curve_window(workshop, cells)
+    window = curve_window(context, cells)
     assert window.width == window.height == 4
     assert window.ix0 - cells.ix0 == cells.ix1 - window.ix1 == 2
 
 
 def test_a_gross_fault_turns_a_tile_without_moments_red(spec, root):
-    workshop = Workshop.of(spec, "gibbs", root)
+    context = LayerContext.of(spec, "gibbs", root)
     tile = list(spec.world.tiling)[8]
-    rows = make_points(workshop, tile).table
-    count = by_test(verify_points(workshop, tile, rows))["counts_match_the_process"]
+    rows = make_points(context, tile).table
+    count = by_test(verify_points(context, tile, rows))["counts_match_the_process"]
     assert count.passed
-    assert "twin tiles" in count.detail
+    assert "replicate tiles" in count.detail
     half = without(rows, np.arange(len(rows)) % 2 == 0)
-    count = by_test(verify_points(workshop, tile, half))["counts_match_the_process"]
+    count = by_test(verify_points(context, tile, half))["counts_match_the_process"]
     assert not count.passed
 
 
 @pytest.fixture(scope="module")
 def region(spec, root):
     """All tiles of trees, committed."""
-    workshop = Workshop.of(spec, "trees", root)
-    receipts = [make_tile(workshop.job, ("points",), t.key)[0] for t in spec.world.tiling]
-    with Journal(workshop.layout) as journal:
+    context = LayerContext.of(spec, "trees", root)
+    receipts = [make_tile(context.job, ("points",), t.key)[0] for t in spec.world.tiling]
+    with Journal(context.layout) as journal:
         journal.record(receipts)
-    return workshop, receipts
+    return context, receipts
 
 
 def test_receipts_keep_the_counts(region):
@@ -226,11 +228,11 @@ def test_receipts_keep_the_counts(region):
 
 
 def test_a_region_is_judged_by_what_its_tiles_counted(region):
-    workshop, receipts = region
-    check = region_checks(workshop, POINTS)[NEIGHBOURS]
+    context, receipts = region
+    check = region_checks(context, POINTS)[NEIGHBOURS]
     assert check.verdict.passed
     assert f"from {len(receipts)} tiles" in check.verdict.detail
-    moments = moments_table(workshop)
+    moments = moments_table(context)
     assert moments.schema == SCHEMA
     assert moments["suspicious"].to_pylist().count(True) == sum(
         verdict.suspicious for receipt in receipts for verdict in receipt.verdicts
@@ -238,7 +240,7 @@ def test_a_region_is_judged_by_what_its_tiles_counted(region):
 
 
 def test_suspicious_tiles_are_listed_and_failing_ones_fail_the_region(region):
-    workshop, receipts = region
+    context, receipts = region
     changed = []
     for receipt, flag in zip(receipts[:2], ("suspicious", "passed"), strict=True):
         verdicts = tuple(
@@ -247,11 +249,11 @@ def test_suspicious_tiles_are_listed_and_failing_ones_fail_the_region(region):
         )
         changed.append(replace(receipt, verdicts=verdicts))
     try:
-        with Journal(workshop.layout) as journal:
+        with Journal(context.layout) as journal:
             journal.record(changed)
-        check = region_checks(workshop, POINTS)[NEIGHBOURS]
+        check = region_checks(context, POINTS)[NEIGHBOURS]
     finally:
-        with Journal(workshop.layout) as journal:
+        with Journal(context.layout) as journal:
             journal.record(receipts)
     assert [tile for tile, _ in check.failing] == [receipts[1].tile]
     assert receipts[0].tile in [tile for tile, _ in check.suspicious]
@@ -259,11 +261,11 @@ def test_suspicious_tiles_are_listed_and_failing_ones_fail_the_region(region):
 
 
 def test_the_quality_report_shows_all_four_functions(region):
-    workshop, _ = region
-    found = compare_with_twins(workshop, baseline_of(workshop.job))
+    context, _ = region
+    found = compare_with_replicates(context, baseline_of(context.job))
     assert found.curves.keys() == {"L", "G", "F", "J"}
     assert tuple(verdict.test for verdict in found.verdicts) == tuple(TESTS.values())
     for curve in found.curves.values():
         assert curve.r.shape == curve.observed.shape == curve.envelope.low.shape
     for picture in (l_function_picture, neighbours_picture):
-        assert picture(found, workshop).startswith(b"\x89PNG")
+        assert picture(found, context).startswith(b"\x89PNG")

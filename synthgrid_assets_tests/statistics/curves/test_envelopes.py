@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.statistics.curves.envelopes import curve_fits_twins
+from synthgrid_assets.statistics.curves.envelopes import curve_fits_replicates
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets_tests.processes.examples import example
 
@@ -17,7 +17,7 @@ def walks(rng, n, places=20):
 
 
 @pytest.mark.parametrize(
-    ("observed", "twins", "message"),
+    ("observed", "replicates", "message"),
     [
         (np.zeros(3), np.zeros((99, 4)), "do not match"),
         (np.zeros(3), np.zeros(3), "do not match"),
@@ -25,9 +25,9 @@ def walks(rng, n, places=20):
         (np.full(3, np.nan), np.zeros((100, 3)), "not finite"),
     ],
 )
-def test_curves_that_cannot_be_compared_are_refused(observed, twins, message):
+def test_curves_that_cannot_be_compared_are_refused(observed, replicates, message):
     with pytest.raises(GeometryError, match=message):
-        curve_fits_twins("claim", observed, twins)
+        curve_fits_replicates("claim", observed, replicates)
 
 
 @settings(max_examples=25)
@@ -45,7 +45,7 @@ def test_the_p_value_is_the_place_in_the_order_by_definition(seed, ties):
     away = (np.abs(curves - curves.mean(axis=0)) / curves.std(axis=0)).max(axis=1)
     keys = [(word, -far) for word, far in zip(words, away.tolist(), strict=True)]
     expected = sum(key <= keys[0] for key in keys) / 40
-    verdict, envelope = curve_fits_twins("claim", curves[0], curves[1:], alpha=0.05)
+    verdict, envelope = curve_fits_replicates("claim", curves[0], curves[1:], alpha=0.05)
     assert verdict.p_value == pytest.approx(expected)
     if not ties:
         outside = (curves[0] < envelope.low) | (curves[0] > envelope.high)
@@ -58,20 +58,22 @@ def test_healthy_curves_fail_at_the_stated_rate():
     failed = 0
     for _ in range(2000):
         curves = walks(rng, 100)
-        failed += not curve_fits_twins("claim", curves[0], curves[1:], alpha=0.05)[0].passed
+        failed += not curve_fits_replicates("claim", curves[0], curves[1:], alpha=0.05)[0].passed
     assert 36 < failed < 124
 
 
-def test_a_thomas_pattern_leaves_the_envelope_of_poisson_twins():
+def test_a_thomas_pattern_leaves_the_envelope_of_poisson_replicates():
     window, r = Cells(0, 0, 12, 12), np.linspace(0.1, 1.0, 10)
 
-    def curve(name, twin):
-        points = example(name, twin).points(window.grown(1))
+    def curve(name, replicate):
+        points = example(name, replicate).points(window.grown(1))
         pattern = HaloedPattern(points.x, points.y, window, 1)
         return pattern.l_function(r, pattern.inner.sum() / window.area)
 
-    twins = np.array([curve("poisson", twin) for twin in range(1, 102)])
-    assert curve_fits_twins("pairs_follow_the_pcf", curve("poisson", 0), twins)[0].passed
-    verdict, envelope = curve_fits_twins("pairs_follow_the_pcf", curve("thomas", 0), twins)
+    replicates = np.array([curve("poisson", replicate) for replicate in range(1, 102)])
+    assert curve_fits_replicates("pairs_follow_the_pcf", curve("poisson", 0), replicates)[0].passed
+    verdict, envelope = curve_fits_replicates(
+        "pairs_follow_the_pcf", curve("thomas", 0), replicates
+    )
     assert not verdict.passed
     assert (curve("thomas", 0) > envelope.high).any()

@@ -72,12 +72,12 @@ def test_coincident_points_are_each_others_neighbours():
 
 @pytest.mark.parametrize("name", ["poisson", "thomas", "matern_cluster", "matern_ii"])
 def test_k_and_the_pair_correlation_are_unbiased(name):
-    """60 twins of a small window, where an edge effect would be large; z below 5.5 on 6 places."""
+    """60 replicates of a small window, where edges would matter; z below 5.5 on 6 places."""
     law, window = example(name).law, Cells(0, 0, 6, 6)
     r = np.array([0.15, 0.4, 0.9, 1.8])
     k, g = [], []
-    for twin in range(60):
-        points = example(name, twin).points(window.grown(2))
+    for replicate in range(60):
+        points = example(name, replicate).points(window.grown(2))
         pattern = HaloedPattern(points.x, points.y, window, 2)
         k.append(pattern.k_function(r, law.intensity))
         g.append(pattern.pair_correlation(r, law.intensity))

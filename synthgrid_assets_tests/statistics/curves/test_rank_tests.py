@@ -1,4 +1,4 @@
-"""Ranks among twins: levels that hold however the twins fall, and tails on the safe side."""
+"""Ranks among replicates: levels that hold however they fall, and tails on the safe side."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ def test_two_samples_of_one_law_differ_at_the_stated_rate(draw):
 
 @pytest.mark.parametrize("tiles", [16, 40])
 def test_far_tails_are_no_smaller_than_the_exact_ones(tiles):
-    """Tiles that are nearly all beyond the twins, where the level of 1e-6 is decided."""
-    twins = np.arange(199.0)
+    """Tiles that are nearly all beyond the replicates, where the level of 1e-6 is decided."""
+    replicates = np.arange(199.0)
     for below in range(3, tiles, 4):
         own = np.r_[np.linspace(1000, 2000, tiles - below), np.linspace(0.5, 190.5, below)]
-        exact = mannwhitneyu(own, twins, method="exact").pvalue
+        exact = mannwhitneyu(own, replicates, method="exact").pvalue
         if exact < 1e-4:
-            assert two_sample_p_value(own, twins) >= 0.9 * exact
+            assert two_sample_p_value(own, replicates) >= 0.9 * exact
 
 
 def test_equal_values_and_no_tiles_say_nothing():
@@ -33,20 +33,20 @@ def test_equal_values_and_no_tiles_say_nothing():
 
 
 def test_predictions_fail_at_their_rate_though_moments_are_estimated():
-    """200,000 counts of a sub-Poisson law, 1,000 for each set of twins."""
+    """200,000 counts of a sub-Poisson law, 1,000 for each set of replicates."""
     rng, level = np.random.default_rng(2), 1e-2
     low = 0
     for _ in range(200):
-        twins, tiles = rng.binomial(400, 0.6, 199), rng.binomial(400, 0.6, 1000)
+        replicates, tiles = rng.binomial(400, 0.6, 199), rng.binomial(400, 0.6, 1000)
         values, times = np.unique(tiles, return_counts=True)
-        found = np.array([predicted_p_value(int(n), twins) for n in values]) < level
+        found = np.array([predicted_p_value(int(n), replicates) for n in values]) < level
         low += int(times[found].sum())
-    # tiles that share twins fail together: the spread is that of the twins' error, 10 % a set
+    # tiles that share replicates fail together: the spread is that of their error, 10 % a set
     assert low <= 200_000 * level * 1.1 + 5 * np.sqrt(200_000 * level)
     assert low >= 200_000 * level * 0.6
 
 
 def test_certain_counts_are_certain():
-    twins = np.full(199, 64)
-    assert predicted_p_value(64, twins) == 1.0
-    assert predicted_p_value(65, twins) == 0.0
+    replicates = np.full(199, 64)
+    assert predicted_p_value(64, replicates) == 1.0
+    assert predicted_p_value(65, replicates) == 0.0

@@ -66,9 +66,11 @@ def test_the_degree_variance_is_an_integral_over_pairs_of_vertices():
     assert second_moment - 36 == pytest.approx(DEGREE_VARIANCE, abs=1e-6)
 
 
-def cells_of(name: str, twin: int, side: int, **parameters: object) -> CellAreas:
+def cells_of(name: str, replicate: int, side: int, **parameters: object) -> CellAreas:
     """The cells of a square region at four sites a cell, in four tiles."""
-    built = REGISTRY[name].build(process(name, parameters), stream_key("areas", name, twin), 64.0)
+    built = REGISTRY[name].build(
+        process(name, parameters), stream_key("areas", name, replicate), 64.0
+    )
 
     def sites(cells: Cells) -> Sites:
         points = built.points(cells)
@@ -83,7 +85,7 @@ def cells_of(name: str, twin: int, side: int, **parameters: object) -> CellAreas
 @cache
 def healthy() -> tuple[CellAreas, ...]:
     parameters = {"points_per_km2": 4 * PER_CELL}
-    return tuple(cells_of("poisson", twin, 24, **parameters) for twin in range(REGIONS))
+    return tuple(cells_of("poisson", replicate, 24, **parameters) for replicate in range(REGIONS))
 
 
 def test_healthy_regions_fail_at_their_rate():

@@ -91,9 +91,9 @@ def test_independent_tiles_are_uncorrelated():
         np.testing.assert_allclose(table, expected, atol=1e-12)
 
 
-def scores_of(name, twin, side, tiles):
+def scores_of(name, replicate, side, tiles):
     law = example(name).law
-    points = example(name, twin).points(Cells(0, 0, side * tiles, side * tiles))
+    points = example(name, replicate).points(Cells(0, 0, side * tiles, side * tiles))
     at = (points.y >> CELL_BITS) // side * tiles + (points.x >> CELL_BITS) // side
     counts = np.bincount(at, minlength=tiles * tiles).reshape(tiles, tiles)
     variance = law.count_variance(side, side)
@@ -108,7 +108,7 @@ def test_healthy_regions_fail_at_their_rate(name):
     correlations = tile_correlations(example(name).law, 3)
     verdicts = [
         tiles_are_correlated_as_declared(scores, correlations, inflation)
-        for scores, inflation in (scores_of(name, twin, 3, 8) for twin in range(150))
+        for scores, inflation in (scores_of(name, replicate, 3, 8) for replicate in range(150))
     ]
     assert sum(verdict.p_value < 0.01 for verdict in verdicts) <= 11
     # the declared value is the mean over regions: five standard errors
@@ -122,7 +122,9 @@ def test_tiles_of_their_own_seeds_are_found():
     side, tiles = 2, 30
     law = example("thomas").law
     _, inflation = scores_of("thomas", 0, side, tiles)
-    counts = [len(example("thomas", twin).points(Cells(0, 0, 2, 2))) for twin in range(900)]
+    counts = [
+        len(example("thomas", replicate).points(Cells(0, 0, 2, 2))) for replicate in range(900)
+    ]
     scores = np.array(counts, float).reshape(30, 30) - law.intensity * 4
     scores /= np.sqrt(law.count_variance(2, 2))
     verdict = tiles_are_correlated_as_declared(scores, tile_correlations(law, 2), inflation)

@@ -17,19 +17,19 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     hard_core,
     typical_intensity,
 )
-from synthgrid_assets.statistics.curves.envelopes import RankedTwins, curve_fits_twins
+from synthgrid_assets.statistics.curves.envelopes import RankedReplicates, curve_fits_replicates
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import (
+    ReplicateWindows,
     TileWindows,
-    TwinWindows,
-    counts_are_those_of_twins,
+    counts_are_those_of_replicates,
     neighbours_follow_the_law,
     nothing_within_the_core,
-    pairs_are_those_of_twins,
+    pairs_are_those_of_replicates,
 )
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PARAMETERS, example
 
-SIDE, TILES, TWINS = 6, 8, 120
+SIDE, TILES, REPLICATES = 6, 8, 120
 KEYS = [(row, column) for row in range(TILES) for column in range(TILES)]
 TILE = Cells(0, 0, SIDE, SIDE)
 
@@ -52,23 +52,23 @@ def region(sampler, distances, apart=1):
     return TileWindows(KEYS, SIDE * SIDE, DistanceCounts.of_rows(np.array(rows)), apart)
 
 
-def twins_of(name, distances):
-    rows = [counted(example(name, 900 + k), TILE, distances) for k in range(TWINS)]
+def replicates_of(name, distances):
+    rows = [counted(example(name, 900 + k), TILE, distances) for k in range(REPLICATES)]
     return DistanceCounts.of_rows(np.array(rows))
 
 
-def verdict_of(name, sampler, twins=None, apart=2):
+def verdict_of(name, sampler, replicates=None, apart=2):
     distances = distances_of(name)
     tiles = region(sampler, distances, apart)
-    return neighbours_follow_the_law(tiles, distances, example(name).law, twins)
+    return neighbours_follow_the_law(tiles, distances, example(name).law, replicates)
 
 
 @pytest.mark.parametrize("name", ["poisson", "thomas", "matern_cluster", "matern_ii"])
 def test_healthy_regions_fail_at_their_rate(name):
     """16 regions of 64 tiles: at 1 %, at most 4 (chance excess below 1e-6)."""
     closed = name != "matern_ii"
-    twins = None if closed else twins_of(name, distances_of(name))
-    low = sum(verdict_of(name, example(name, k), twins).p_value < 0.01 for k in range(16))
+    replicates = None if closed else replicates_of(name, distances_of(name))
+    low = sum(verdict_of(name, example(name, k), replicates).p_value < 0.01 for k in range(16))
     assert low <= 4
 
 
@@ -85,8 +85,8 @@ def test_a_wrong_law_is_found(fault):
     name, family, changed = WRONG[fault]
     parameters = process(family, {**PARAMETERS[family], **changed})
     wrong = REGISTRY[family].build(parameters, stream_key("wrong"), CELL_METRES)
-    twins = twins_of(name, distances_of(name))
-    assert not verdict_of(name, wrong, twins, apart=1).passed
+    replicates = replicates_of(name, distances_of(name))
+    assert not verdict_of(name, wrong, replicates, apart=1).passed
 
 
 def test_distances_at_which_all_have_a_neighbour_say_nothing():
@@ -99,19 +99,22 @@ def test_distances_at_which_all_have_a_neighbour_say_nothing():
     assert neighbours_follow_the_law(tiles, distances, law, None).p_value > 0.5
 
 
-def test_a_law_without_moments_is_compared_with_twins():
+def test_a_law_without_moments_is_compared_with_replicates():
     distances = distances_of("strauss")
-    twins, own = twins_of("strauss", distances), region(example("strauss"), distances, apart=2)
+    replicates, own = (
+        replicates_of("strauss", distances),
+        region(example("strauss"), distances, apart=2),
+    )
     denser = process("strauss", {**PARAMETERS["strauss"], "beta_per_km2": 9e6 / CELL_METRES**2})
     wrong = REGISTRY["strauss"].build(denser, stream_key("denser"), CELL_METRES)
     other = region(wrong, distances, apart=1)
     for test in (
-        counts_are_those_of_twins,
-        lambda tiles, twins: pairs_are_those_of_twins(tiles, distances, twins),
+        counts_are_those_of_replicates,
+        lambda tiles, replicates: pairs_are_those_of_replicates(tiles, distances, replicates),
     ):
-        assert test(own, twins).p_value > 1e-6
-        assert "no twins" in test(own, None).detail
-    assert not counts_are_those_of_twins(other, twins).passed
+        assert test(own, replicates).p_value > 1e-6
+        assert "no replicates" in test(own, None).detail
+    assert not counts_are_those_of_replicates(other, replicates).passed
 
 
 def test_too_few_tiles_are_not_judged():
@@ -131,7 +134,7 @@ def test_independent_tiles_lie_apart():
 def test_one_pair_within_a_hard_core_turns_its_tile_red():
     distances, law = distances_of("matern_ii"), example("matern_ii").law
     x, y, _ = example("matern_ii").points(TILE.grown(distances.halo))
-    among = TwinWindows(twins_of("matern_ii", distances), TILE.area)
+    among = ReplicateWindows(replicates_of("matern_ii", distances), TILE.area)
 
     def verdict(x, y):
         counts = count_distances(HaloedPattern(x, y, TILE, distances.halo), distances)
@@ -146,24 +149,24 @@ def test_one_pair_within_a_hard_core_turns_its_tile_red():
 
 def test_a_rank_calls_a_tile_suspicious_and_never_red():
     distances = distances_of("poisson")
-    among = TwinWindows(twins_of("poisson", distances), TILE.area)
+    among = ReplicateWindows(replicates_of("poisson", distances), TILE.area)
     row = np.array([counted(example("jittered"), TILE, distances)])
     for verdict in among.verdicts(DistanceCounts.of_rows(row).of_window(0)):
         assert verdict.passed
         assert verdict.suspicious
-        assert verdict.p_value == 1 / (TWINS + 1)
+        assert verdict.p_value == 1 / (REPLICATES + 1)
         assert verdict.detail.startswith("suspicious")
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 1000), ties=st.booleans())
-def test_ranked_twins_give_the_p_value_of_the_envelope(seed, ties):
+def test_ranked_replicates_give_the_p_value_of_the_envelope(seed, ties):
     rng = np.random.default_rng(seed)
     curves = rng.normal(size=(120, 6)).cumsum(axis=1)
     if ties:
         curves = curves.round()
-    expected, _ = curve_fits_twins("claim", curves[0], curves[1:])
-    found = RankedTwins.of(curves[1:]).verdict("claim", curves[0])
+    expected, _ = curve_fits_replicates("claim", curves[0], curves[1:])
+    found = RankedReplicates.of(curves[1:]).verdict("claim", curves[0])
     assert found.p_value == pytest.approx(expected.p_value)
     away = np.abs(curves - curves.mean(axis=0)) / np.maximum(curves.std(axis=0), 1e-300)
     assert math.isclose(found.observed, away[0].max(), rel_tol=1e-9)

@@ -86,8 +86,8 @@ def test_healthy_regions_fail_at_their_rate(name):
     law = example(name).law
     distances = pair_distances(law, SIDE)
     low = 0
-    for twin in range(100):
-        x, y, _ = example(name, twin).points(EXTENT)
+    for replicate in range(100):
+        x, y, _ = example(name, replicate).points(EXTENT)
         low += counted(x, y, distances).verdict(law).p_value < 0.01
     assert low <= 9
 

@@ -128,8 +128,8 @@ def test_exposure_is_the_length_of_the_lines_times_the_retention_beside_them():
 def test_healthy_regions_fail_at_their_rate(name, tiles):
     """150 regions: at 1 %, at most 10 (a chance excess has probability 1e-6 or less)."""
     low = 0
-    for twin in range(150):
-        process = example(name, twin)
+    for replicate in range(150):
+        process = example(name, replicate)
         law = process.law
 
         def strips(cells, process=process):

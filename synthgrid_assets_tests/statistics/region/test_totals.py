@@ -47,8 +47,8 @@ def test_healthy_clustered_regions_fail_at_their_rate():
     """600 regions of 6 x 6 tiles with correlated neighbours: at 1 %, at most 21 (1e-6)."""
     law, window, rng = ThomasLaw(0.5, 8.0, 45 / 64), Retention.full(4, 4), np.random.default_rng(1)
     low_moments = low_uniform = 0
-    for twin in range(600):
-        points = example("thomas", twin).points(Cells(0, 0, 24, 24))
+    for replicate in range(600):
+        points = example("thomas", replicate).points(Cells(0, 0, 24, 24))
         at = (points.y >> CELL_BITS) // 4 * 6 + (points.x >> CELL_BITS) // 4
         counts = np.bincount(at, minlength=36).reshape(6, 6)
         tiles, region = region_of(law, counts, window, rng)
@@ -85,8 +85,8 @@ def test_poisson_counts_in_place_of_clustered_ones_are_found():
 def test_counts_with_known_moments_only_are_judged_by_their_spread():
     """Cox counts: 60 healthy regions pass at 1e-4, a wrong spread does not."""
     law, window, rng = example("lgcp").law, Retention.full(6, 6), np.random.default_rng(4)
-    for twin in range(60):
-        points = example("lgcp", twin).points(Cells(0, 0, 36, 36))
+    for replicate in range(60):
+        points = example("lgcp", replicate).points(Cells(0, 0, 36, 36))
         at = (points.y >> CELL_BITS) // 6 * 6 + (points.x >> CELL_BITS) // 6
         tiles, region = region_of(law, np.bincount(at, minlength=36).reshape(6, 6), window, rng)
         assert np.isnan(tiles.randomised).all()

@@ -23,12 +23,12 @@ LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
 EXTENT = Cells(-8, -7, 8, 8)
 
 
-def stored(found: Tessellation, noun: str, lattice: Lattice = LATTICE):
+def stored(found: Tessellation, product: str, lattice: Lattice = LATTICE):
     """The rows of a tile as its file holds them: ids and floats."""
-    if noun == "delaunay":
+    if product == "delaunay":
         xy = np.stack(lattice.metres(*found.triangle_xy.reshape(-1, 2).T), axis=1)
         return [found.triangles, xy.reshape(-1, 3, 2)]
-    if noun == "voronoi":
+    if product == "voronoi":
         xy, offsets = ring_metres(found, lattice)
         sizes = np.where(np.diff(offsets) < 4, 0, np.diff(offsets))  # stored as POLYGON EMPTY
         kept = np.repeat(sizes > 0, np.diff(offsets))
@@ -37,16 +37,16 @@ def stored(found: Tessellation, noun: str, lattice: Lattice = LATTICE):
     return [focal, found.neighbour, found.shared * lattice.quantum]
 
 
-def faults(tiles, rows, tiling, noun, lattice=LATTICE):
+def faults(tiles, rows, tiling, product, lattice=LATTICE):
     """Faults by kind, summed over tiles; `rows` are the tiles' stored rows."""
     coverage = Coverage(tiling, tiles)
     joins = {"delaunay": TriangleJoin, "voronoi": CellJoin, "cell_neighbours": NeighbourJoin}
-    join = joins[noun](coverage, *([lattice] if noun == "voronoi" else []))
+    join = joins[product](coverage, *([lattice] if product == "voronoi" else []))
     for _, row in groupby(range(len(tiles)), lambda number: tiles[number].row):
         numbers = list(row)
         tile = np.repeat(numbers, [len(rows[number][0]) for number in numbers])
         columns = [np.concatenate(parts) for parts in zip(*(rows[n] for n in numbers), strict=True)]
-        if noun == "voronoi":
+        if product == "voronoi":
             site, area, xy, sizes = columns
             join.add(StoredCells(tile, site, area, xy, np.r_[0, np.cumsum(sizes)]))
         else:
@@ -55,16 +55,16 @@ def faults(tiles, rows, tiling, noun, lattice=LATTICE):
     return {kind: int(found.sum()) for kind, found in join.faults.items()}
 
 
-def region(name, tiling, noun, tiles=None, lattice=LATTICE):
+def region(name, tiling, product, tiles=None, lattice=LATTICE):
     tiles = list(tiling) if tiles is None else tiles
     source = name if isinstance(name, World) else pattern(name)
-    return tiles, [stored(tessellate(source, tile.cells), noun, lattice) for tile in tiles]
+    return tiles, [stored(tessellate(source, tile.cells), product, lattice) for tile in tiles]
 
 
-NOUNS = ("delaunay", "voronoi", "cell_neighbours")
+PRODUCTS = ("delaunay", "voronoi", "cell_neighbours")
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("product", PRODUCTS)
 @settings(max_examples=40)
 @given(
     name=st.sampled_from(PATTERNS),
@@ -72,28 +72,28 @@ NOUNS = ("delaunay", "voronoi", "cell_neighbours")
     share=st.sampled_from([0.3, 0.7, 1.0]),
     seed=st.integers(0, 99),
 )
-def test_tiles_of_one_tessellation_join_whichever_are_there(noun, name, side, share, seed):
+def test_tiles_of_one_tessellation_join_whichever_are_there(product, name, side, share, seed):
     tiling = Tiling(Cells(-4, -3, 5, 4), side)
     chosen = np.random.default_rng(seed).random(len(tiling)) < share
     tiles = [tile for tile, there in zip(tiling, chosen, strict=True) if there]
     if tiles:
-        assert not any(faults(*region(name, tiling, noun, tiles), tiling, noun).values())
+        assert not any(faults(*region(name, tiling, product, tiles), tiling, product).values())
 
 
 @pytest.mark.parametrize(
-    ("noun", "cell"), [("delaunay", 0.01), ("voronoi", 0.01), ("voronoi", 0.0005)]
+    ("product", "cell"), [("delaunay", 0.01), ("voronoi", 0.01), ("voronoi", 0.0005)]
 )
-def test_coordinates_that_floats_hardly_tell_apart_are_no_fault(noun, cell):
+def test_coordinates_that_floats_hardly_tell_apart_are_no_fault(product, cell):
     """Tiny cells far from the origin: vertices, or sites too, are less than an ulp apart."""
     tiling, lattice = Tiling(EXTENT, 4), Lattice("EPSG:32633", (500000.0, 5400000.0), cell)
     for name in ("tight", "random", "columns"):
-        tiles, rows = region(name, tiling, noun, lattice=lattice)
-        assert not any(faults(tiles, rows, tiling, noun, lattice).values())
+        tiles, rows = region(name, tiling, product, lattice=lattice)
+        assert not any(faults(tiles, rows, tiling, product, lattice).values())
 
 
-def take(rows, kept, noun):
+def take(rows, kept, product):
     """Some rows of a tile."""
-    if noun != "voronoi":
+    if product != "voronoi":
         return [column[kept] for column in rows]
     site, area, xy, sizes = rows
     ends = np.cumsum(sizes)
@@ -101,65 +101,65 @@ def take(rows, kept, noun):
     return [site[kept], area[kept], xy[np.concatenate(index)], sizes[kept]]
 
 
-def without_a_row(rows, noun, rng):
+def without_a_row(rows, product, rng):
     kept = np.delete(np.arange(len(rows[0])), rng.integers(len(rows[0])))
-    return take(rows, kept, noun)
+    return take(rows, kept, product)
 
 
-def with_a_row_twice(rows, noun, rng):
-    return take(rows, np.sort(np.r_[np.arange(len(rows[0])), rng.integers(len(rows[0]))]), noun)
+def with_a_row_twice(rows, product, rng):
+    return take(rows, np.sort(np.r_[np.arange(len(rows[0])), rng.integers(len(rows[0]))]), product)
 
 
-def without_all_rows(rows, noun, rng):
-    return take(rows, np.arange(1), noun)
+def without_all_rows(rows, product, rng):
+    return take(rows, np.arange(1), product)
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("damage", [without_a_row, with_a_row_twice, without_all_rows])
 @pytest.mark.parametrize("name", ["random", "lattice", "clustered", "void-ridden"])
-def test_a_row_that_is_missing_or_there_twice_is_found(noun, damage, name):
+def test_a_row_that_is_missing_or_there_twice_is_found(product, damage, name):
     tiling = Tiling(EXTENT, 4)
-    tiles, rows = region(name, tiling, noun)
+    tiles, rows = region(name, tiling, product)
     for number in (5, 6, 9, 10):  # at the rim a missing row may be one of a tile not there
         if len(rows[number][0]) > 1:
             broken = [*rows]
-            broken[number] = damage(rows[number], noun, np.random.default_rng(number))
-            assert any(faults(tiles, broken, tiling, noun).values()), number
+            broken[number] = damage(rows[number], product, np.random.default_rng(number))
+            assert any(faults(tiles, broken, tiling, product).values()), number
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("name", ["random", "broken lattice", "clustered"])
-def test_a_tile_of_another_world_is_found_and_named(noun, name):
+def test_a_tile_of_another_world_is_found_and_named(product, name):
     tiling = Tiling(EXTENT, 4)
     other = "random" if name != "random" else "void-ridden"
-    tiles, rows = region(name, tiling, noun)
-    _, others = region(other, tiling, noun)
+    tiles, rows = region(name, tiling, product)
+    _, others = region(other, tiling, product)
     for number in (0, 6):  # in a corner of the region, and amid its tiles
         broken = [*rows]
         broken[number] = others[number]
-        assert any(faults(tiles, broken, tiling, noun).values())
+        assert any(faults(tiles, broken, tiling, product).values())
 
 
-@pytest.mark.parametrize("noun", ["delaunay", "voronoi"])
-def test_a_tile_that_is_shifted_by_a_quantum_is_found(noun):
+@pytest.mark.parametrize("product", ["delaunay", "voronoi"])
+def test_a_tile_that_is_shifted_by_a_quantum_is_found(product):
     """Ids and shapes are right: only coordinates tell."""
     tiling = Tiling(EXTENT, 4)
-    tiles, rows = region("random", tiling, noun)
-    place = 1 if noun == "delaunay" else 2
+    tiles, rows = region("random", tiling, product)
+    place = 1 if product == "delaunay" else 2
     for number in (0, 6):
         broken = [*rows]
         broken[number] = [*rows[number]]
         broken[number][place] = rows[number][place] + [LATTICE.quantum, 0.0]
-        assert any(faults(tiles, broken, tiling, noun).values())
+        assert any(faults(tiles, broken, tiling, product).values())
 
 
-@pytest.mark.parametrize("noun", NOUNS)
-def test_rows_of_another_tile_are_found(noun):
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_rows_of_another_tile_are_found(product):
     """Two files exchanged: every row is sound, and in the wrong place."""
     tiling = Tiling(EXTENT, 4)
-    tiles, rows = region("random", tiling, noun)
+    tiles, rows = region("random", tiling, product)
     rows[5], rows[10] = rows[10], rows[5]
-    found = faults(tiles, rows, tiling, noun)
+    found = faults(tiles, rows, tiling, product)
     assert found["misplaced"] == len(rows[5][0]) + len(rows[10][0])
 
 
