@@ -6,6 +6,7 @@ tiles (`storage`), Dagster (`dagster`); nothing here needs a data root or a run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes.protocol import Law
+from synthgrid_assets.processes.metric_law import MetricLaw
+from synthgrid_assets.products.asked_box import AskedBox, Bbox, box_of
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import CONSTRAINT_COLUMNS, products_of
-from synthgrid_assets.settings import data_root
+from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
 from synthgrid_assets.world.samplers import count_bounds
@@ -27,8 +29,6 @@ from synthgrid_assets.world.validation import load_spec
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-Bbox = tuple[float, float, float, float]
 
 
 class World:
@@ -68,6 +68,7 @@ class World:
         Parameters
         ----------
         path : str or Path
+            A world file, or the name of one in the worlds folder, as ``"riverton"``.
         set : mapping, optional
             Overrides by dotted key, as ``{"world.tile": 8}``.
         data : str or Path, optional
@@ -78,7 +79,8 @@ class World:
         SpecError
             One line per mistake: file, key path, what was found, what is allowed.
         """
-        return cls(load_spec(Path(path), set), None if data is None else Path(data))
+        spec = load_spec(find_world(str(path)), set)
+        return cls(spec, None if data is None else Path(data))
 
     def __repr__(self) -> str:
         return f"World({self.name!r}, layers={list(self.layers)})"
@@ -133,10 +135,11 @@ class World:
             "name": world.name,
             "dataset_id": told_dataset_id(self.spec, Layout(self._data)),
             "crs": world.crs,
-            "bounds": ", ".join(f"{edge:.1f}" for edge in self.bounds),
+            "bounds": list(self.bounds),
             "cell_m": world.cell,
-            "extent_cells": f"{tiling.extent.width} x {tiling.extent.height}",
-            "tiles": f"{len(tiling.columns)} x {len(tiling.rows)} of {world.tile} cells",
+            "extent_cells": [tiling.extent.width, tiling.extent.height],
+            "tiles": [len(tiling.columns), len(tiling.rows)],
+            "tile_cells": world.tile,
             "layers": [self.layer(name).describe() for name in self.layers],
         }
 
@@ -159,17 +162,24 @@ class Layer:
         return f"Layer({self.name!r} of {self.world.name!r})"
 
     @property
-    def law(self) -> Law:
-        """Law of the layer's process before thinning; lengths in cells."""
-        return self._context.sampler.law
+    def law(self) -> MetricLaw:
+        """Law of the layer's process before thinning, in metres: intensity, K, g, F, G."""
+        table = self._context.table
+        parameters = ", ".join(f"{name}={value}" for name, value in table.parameters.items())
+        declared = f"{table.process}({parameters})"
+        return MetricLaw(self._context.sampler.law, self.world.spec.world.cell, declared)
 
-    def points_table(self, bbox: Bbox) -> pa.Table:
+    def _box(self, asked: AskedBox) -> Bbox:
+        return box_of(asked, self.world.spec.world.lattice, self.world.bounds)
+
+    def points_table(self, bbox: AskedBox) -> pa.Table:
         """The points in a half-open box, as a GeoParquet table.
 
         Parameters
         ----------
-        bbox : tuple of four floats
-            ``(xmin, ymin, xmax, ymax)`` in CRS units, anywhere on the plane.
+        bbox : sequence of four floats, shapely geometry, GeoDataFrame or GeoSeries
+            ``(xmin, ymin, xmax, ymax)`` in CRS units, anywhere on the plane, or what has
+            such bounds; a frame is taken to the world's CRS.
 
         Returns
         -------
@@ -179,36 +189,36 @@ class Layer:
         Raises
         ------
         GeometryError
-            If the box is empty, not finite or beyond the lattice's range.
+            If the box is empty, not finite, in degrees or beyond the lattice's range.
         """
-        return points_in(self._context, bbox)
+        return points_in(self._context, self._box(bbox))
 
-    def delaunay_table(self, bbox: Bbox) -> pa.Table:
+    def delaunay_table(self, bbox: AskedBox) -> pa.Table:
         """The Delaunay triangles whose smallest vertex lies in the box.
 
         Parameters and errors as for `points_table`; columns ``a, b, c, geometry``. No triangle
         of a layer with constraints crosses one; ``constraint_ab, constraint_bc,
         constraint_ca`` then name the feature along each edge, or are null.
         """
-        return delaunay_in(self._context, bbox)
+        return delaunay_in(self._context, self._box(bbox))
 
-    def voronoi_table(self, bbox: Bbox) -> pa.Table:
+    def voronoi_table(self, bbox: AskedBox) -> pa.Table:
         """The whole Voronoi cells of the sites in the box.
 
         Parameters and errors as for `points_table`; columns ``site_id, merged_ids,
         area_m2, n_neighbours, anchor, valid, geometry``.
         """
-        return voronoi_in(self._context, bbox)
+        return voronoi_in(self._context, self._box(bbox))
 
-    def points(self, bbox: Bbox) -> gpd.GeoDataFrame:
+    def points(self, bbox: AskedBox) -> gpd.GeoDataFrame:
         """`points_table` as a GeoDataFrame."""
         return _frame(self.points_table(bbox), self.world.crs)
 
-    def delaunay(self, bbox: Bbox) -> gpd.GeoDataFrame:
+    def delaunay(self, bbox: AskedBox) -> gpd.GeoDataFrame:
         """`delaunay_table` as a GeoDataFrame."""
         return _frame(self.delaunay_table(bbox), self.world.crs)
 
-    def voronoi(self, bbox: Bbox) -> gpd.GeoDataFrame:
+    def voronoi(self, bbox: AskedBox) -> gpd.GeoDataFrame:
         """`voronoi_table` as a GeoDataFrame."""
         return _frame(self.voronoi_table(bbox), self.world.crs)
 
@@ -221,16 +231,17 @@ class Layer:
         return {
             "layer": self.name,
             "process": table.process,
-            "thinned by": ", ".join(thinned) or "-",
-            "marks": ", ".join(table.marks) or "-",
-            "products": ", ".join(product.name for product in products_of(table)),
-            "expected points": _whole(*count_bounds(self._context.sampler, extent)),
+            "thinned_by": thinned,
+            "marks": list(table.marks),
+            "products": [product.name for product in products_of(table)],
+            "expected_points": _whole(*count_bounds(self._context.sampler, extent)),
         }
 
 
-def _whole(low: float, high: float) -> int | str:
-    """A number of points as a person reads it; between bounds where only those are known."""
-    return round(low) if round(low) == round(high) else f"{low:,.0f} to {high:,.0f}"
+def _whole(low: float, high: float) -> int | list[int]:
+    """A number of points; two bounds where only those are known."""
+    ends = [math.floor(low), math.ceil(high)]
+    return round(low) if round(low) == round(high) else ends
 
 
 def _frame(table: pa.Table, crs: str) -> gpd.GeoDataFrame:

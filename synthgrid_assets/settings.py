@@ -22,10 +22,25 @@ def project_folder() -> Path:
 
 def _folder_around() -> Path:
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents):
-        if (folder / "dagster.yaml").is_file():
-            return folder
-    return here
+    return _project_around(here) or here
+
+
+def _project_around(place: Path) -> Path | None:
+    folders = (folder for folder in (place, *place.parents) if (folder / "dagster.yaml").is_file())
+    return next(folders, None)
+
+
+def adopt_project_of(world_file: Path) -> None:
+    """Take the project around a world file for the project, where nothing else names one.
+
+    Named are ``DAGSTER_HOME`` and a project around the current folder. The choice is left in
+    the environment, so that worker processes make the same one.
+    """
+    if os.environ.get(HOME_VARIABLE) or _project_around(Path.cwd().resolve()):
+        return
+    around = _project_around(world_file.resolve().parent)
+    if around is not None:
+        os.environ[HOME_VARIABLE] = str(around)
 
 
 def data_root() -> Path:

@@ -91,6 +91,58 @@ def test_a_box_that_is_empty_or_off_the_lattice_is_refused(world, bbox, kind):
         getattr(world.layer("cafes"), kind)(bbox)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "500000,5400000,501000,5401000",
+        b"box",
+        7.0,
+        None,
+        (X, Y, X + 1, "north"),
+        (14.9, 48.7, 15.1, 48.9),  # where the small world lies, in degrees
+        shapely.box(14.9, 48.7, 15.1, 48.9),
+        shapely.Point(),
+        geopandas.GeoSeries([shapely.box(X, Y, X + 9, Y + 9)]),  # of no CRS
+        geopandas.GeoSeries([], crs="EPSG:32633"),
+    ],
+)
+def test_what_is_no_box_or_in_degrees_is_refused(world, asked):
+    with pytest.raises(GeometryError, match=r"bbox|CRS|without geometries"):
+        world.layer("trees").points(asked)
+
+
+def test_a_box_may_be_a_geometry_or_a_frame_in_any_crs(world):
+    layer, box = world.layer("trees"), (X + 40.0, Y + 40.0, X + 700.0, Y + 600.0)
+    asked = layer.points(box)
+    assert len(asked) > 50
+    frame = geopandas.GeoSeries([shapely.box(*box)], crs=world.crs)
+    for same in (list(box), np.array(box), shapely.box(*box), frame, frame.to_frame("geometry")):
+        assert layer.points(same).equals(asked)
+    # longitudes and latitudes of the same corners: a box that holds it, a few metres wider
+    wider = layer.points(frame.to_crs("EPSG:4326"))
+    assert set(asked["id"]) <= set(wider["id"])
+
+
+def test_a_layers_law_counts_in_metres(world):
+    """Thomas with sigma in metres, by its closed form: Illian et al. (2008), section 6.3."""
+    table = world.spec.layers["cafes"].parameters
+    kappa, sigma = table["parents_per_km2"] / 1e6, table["sigma"]
+    law, r = world.layer("cafes").law, np.array([0.0, 50.0, 200.0])
+    assert law.intensity == pytest.approx(kappa * table["mean_offspring"])
+    g = 1 + np.exp(-(r**2) / (4 * sigma**2)) / (4 * np.pi * sigma**2 * kappa)
+    np.testing.assert_allclose(law.pair_correlation(r), g, rtol=1e-12)
+    k = np.pi * r**2 + (1 - np.exp(-(r**2) / (4 * sigma**2))) / kappa
+    np.testing.assert_allclose(law.k_function(r), k, rtol=1e-12)
+    assert f"sigma={sigma}" in repr(law)
+    assert "metres" in repr(law)
+
+
+def test_a_world_is_loaded_by_its_name_as_on_the_command_line(tmp_path, monkeypatch):
+    write_small_world(tmp_path)
+    monkeypatch.setenv("SYNTHGRID_WORLDS", str(tmp_path))
+    assert World.load("small").name == "small"
+
+
 def test_an_unknown_layer_is_refused_with_those_there_are(world):
     with pytest.raises(SpecError, match=r"'small' has no layer 'cafe'.*'trees', 'cafes'"):
         world.layer("cafe")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.settings import find_world, world_files, worlds_folder
+from synthgrid_assets.settings import adopt_project_of, find_world, world_files, worlds_folder
 from synthgrid_assets.world.world_file import parse_override
 
 WorldArgument = Annotated[
@@ -29,7 +29,7 @@ AssetOption = Annotated[
 
 
 def existing(world: str) -> Path:
-    """The world file that a user names.
+    """The world file that a user names; its project is the project, if nothing else names one.
 
     Raises
     ------
@@ -38,6 +38,7 @@ def existing(world: str) -> Path:
     """
     path = find_world(world)
     if path.exists():
+        adopt_project_of(path)
         return path
     known = ", ".join(file.stem for file in world_files()) or "none"
     raise SpecError(f"{world}: no such world file; worlds in {worlds_folder()}: {known}")

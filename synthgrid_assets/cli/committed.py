@@ -79,3 +79,4 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
         print_json(rows)
     else:
         print_rows(spec.world.name, rows)
+        tell(f"data in {data_root()}" + ("" if data_root().is_dir() else ": nothing there yet"))

@@ -24,7 +24,9 @@ def tiles_in(
     Parameters
     ----------
     tiles : str, optional
-        ``X0:X1,Y0:Y1``, half-open, counted from the world's first tile.
+        ``X0:X1,Y0:Y1``, half-open, counted from the world's first tile; or a tile's key as the
+        UI shows it, ``+0000288_24|+0000024_24``; or two keys, ``KEY...KEY``: opposite corners,
+        both included.
     bbox : sequence of four floats, optional
         ``xmin, ymin, xmax, ymax`` in CRS units.
 
@@ -38,7 +40,7 @@ def tiles_in(
     if bbox is not None:
         return _in_bbox(spec, bbox)
     if tiles is not None:
-        return _in_range(spec, tiles)
+        return _between_keys(spec, tiles) if "|" in tiles else _in_range(spec, tiles)
     return list(spec.world.tiling)
 
 
@@ -57,12 +59,30 @@ def _in_bbox(spec: WorldSpec, bbox: Sequence[float]) -> list[Tile]:
     return chosen
 
 
+def _between_keys(spec: WorldSpec, tiles: str) -> list[Tile]:
+    """The rectangle of tiles whose opposite corners are named by key."""
+    tiling = spec.world.tiling
+    corners = [tiling.from_key(key.strip()) for key in tiles.split("...")]
+    if len(corners) > 2:
+        raise SpecError(f"tiles {tiles!r}: expected one key, or two as KEY...KEY")
+    columns = sorted(corner.column for corner in corners)
+    rows = sorted(corner.row for corner in corners)
+    return [
+        tiling.at(column, row)
+        for row in range(rows[0], rows[-1] + 1)
+        for column in range(columns[0], columns[-1] + 1)
+    ]
+
+
 def _in_range(spec: WorldSpec, tiles: str) -> list[Tile]:
     tiling = spec.world.tiling
     columns, rows = tiling.columns, tiling.rows
     matched = _RANGE.match(tiles.replace(" ", ""))
     if matched is None:
-        raise SpecError(f"tiles {tiles!r}: expected X0:X1,Y0:Y1, as 0:4,0:2 (half-open)")
+        raise SpecError(
+            f"tiles {tiles!r}: expected X0:X1,Y0:Y1, as 0:4,0:2 (half-open), or a "
+            f"tile's key, as {tiling.at(columns[0], rows[0]).key}"
+        )
     x0, x1, y0, y1 = map(int, matched.groups())
     if not (0 <= x0 < x1 <= len(columns) and 0 <= y0 < y1 <= len(rows)):
         raise SpecError(
