@@ -219,7 +219,8 @@ def test_the_project_of_a_world_file_is_found_from_elsewhere(made, tmp_path, mon
     (project / "dagster.yaml").touch()
     world = write_small_world(project / "worlds")
     for variable in ("SYNTHGRID_DATA", "SYNTHGRID_WORLDS", "DAGSTER_HOME"):
-        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv(variable, "")  # so that what the command sets is unset again
+        monkeypatch.delenv(variable)
     monkeypatch.chdir(elsewhere)
     told = synthgrid("status", world).stdout
     root = project / ".synthgrid" / "data"

@@ -74,9 +74,10 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
     from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(existing(world), given(overrides))
+    made = data_root().is_dir()
     rows = world_status(spec, data_root())
     if as_json:
         print_json(rows)
     else:
         print_rows(spec.world.name, rows)
-        tell(f"data in {data_root()}" + ("" if data_root().is_dir() else ": nothing there yet"))
+        tell(f"data in {data_root()}" + ("" if made else ": nothing there yet"))
