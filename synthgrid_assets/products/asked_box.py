@@ -49,7 +49,7 @@ def box_of(asked: AskedBox, lattice: Lattice, extent: Bbox) -> Bbox:
     if isinstance(asked, BaseGeometry):
         if asked.is_empty:
             raise GeometryError(f"bbox {asked.wkt}: an empty geometry has no box")
-        box = asked.bounds
+        box = _four_numbers(asked.bounds)
     elif hasattr(asked, "total_bounds"):
         box = _box_of_frame(asked, lattice)
     else:

@@ -244,9 +244,13 @@ def wait_for_tiles(server: Server, layer: str, tiles: int) -> None:
 
 
 def processes_of(server: Server, run: str) -> list[psutil.Process]:
-    """All processes of a run that makes tiles now: itself, the nursery, its workers, more."""
+    """All processes of a run that makes tiles now: itself, the fork server, its workers, more."""
     processes = server.processes_of(run)
-    engine = [process for process in processes if "engine.nursery" in " ".join(process.cmdline())]
+    engine = [
+        process
+        for process in processes
+        if "engine.local.fork_server" in " ".join(process.cmdline())
+    ]
     assert len(engine) >= 2
     return processes
 
