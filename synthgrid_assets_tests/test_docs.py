@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from synthgrid_assets.cli import app
+from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.world import spec
@@ -23,7 +24,7 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 WORLD_FILE = (PROJECT / "docs" / "world-file.md").read_text()
 SECTIONS = {
     "`[world]`": [spec.WorldTable],
-    "`[inputs.NAME]`": [*spec.SURFACE_INPUTS, spec.VectorInput],
+    "`[inputs.NAME]`": [*INPUT_TABLES.values()],
     "`[layers.NAME]`": [spec.LayerTable],
     "`[layers.NAME.tessellation]`": [spec.TessellationTable],
     "`[layers.NAME.release]`": [spec.ReleaseTable],
@@ -109,7 +110,9 @@ def test_every_key_of_any_table_is_told_on_the_pages_of_the_world_file():
         (PROJECT / "docs" / link).read_text() for link in re.findall(r"\]\((\w+\.md)\)", WORLD_FILE)
     )
     words = set(re.findall(r"\w+", " ".join([*in_backticks(pages), *blocks(pages, "toml")])))
-    models = set(models_below(spec.WorldSpec))
+    models = {
+        model for top in (spec.WorldSpec, *INPUT_TABLES.values()) for model in models_below(top)
+    }
     assert len(models) > 20
     for model in models:
         for name, field in model.model_fields.items():

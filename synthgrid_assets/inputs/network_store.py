@@ -1,7 +1,7 @@
 """Networks of constraints on disk: made once for a world, read a window at a time.
 
-Belongs here: storing, finding, reading and picturing them. Not here: how lines are cut
-(`tessellation.constraints`), masks and paths (`vertices`).
+Belongs here: storing, finding and reading them. Not here: how lines are cut
+(`tessellation.constraints`), masks and paths (`vertex_store`).
 
 A network lies in ``<folder>/<code version>.parquet``: a GeoParquet file with a row for each
 edge, along a Hilbert curve over the cells, so that a window lies in few row groups.
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.inputs.surface_store import VERSION_DIGITS, surface_picture
-from synthgrid_assets.inputs.surfaces import ALWAYS
+from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
+from synthgrid_assets.inputs.surface_store import VERSION_DIGITS
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.storage.digest import content_digest, digest_hex
@@ -83,7 +83,9 @@ def store_network(
 
     path = _place(folder, code_version)
     if path.is_file():
-        return network_record(path)
+        if is_sound(path, lambda: _verify(path)):
+            return network_record(path)
+        discard_damaged(path)
     n = network
     facts = {
         "asset": "constraints",
@@ -112,13 +114,23 @@ def store_network(
 def find_network(folder: Path, code_version: str) -> NetworkRecord | None:
     """The record of a stored network, if there is one of this code version."""
     path = _place(folder, code_version)
-    return network_record(path) if path.is_file() else None
+    if not path.is_file() or not is_sound(path, lambda: _verify(path)):
+        return None
+    return network_record(path)
 
 
 def network_with(folder: Path, data_version: str) -> NetworkRecord | None:
-    """The record of a stored network, if there is one with exactly these edges."""
-    records = (network_record(path) for path in sorted(folder.glob("*.parquet")))
-    return next((record for record in records if record.data_version == data_version), None)
+    """The record of a sound stored network, if there is one with exactly these edges."""
+    for path in sorted(folder.glob("*.parquet")):
+        if is_sound(path, lambda path=path: _verify(path)):  # type: ignore[misc]
+            record = network_record(path)
+            if record.data_version == data_version:
+                return record
+    return None
+
+
+def _verify(path: Path) -> bool:
+    return StoredNetwork(path).verify()
 
 
 def network_record(path: Path) -> NetworkRecord:
@@ -179,9 +191,20 @@ class StoredNetwork:
         return self._window(cells)
 
     def verify(self) -> bool:
-        """Whether the file's edges still have the recorded digest; reads all of them."""
-        groups = (self._read_group(group) for group in range(len(self._reach[0])))
-        return network_digest(_network(np.concatenate([*groups]))) == self.record.data_version
+        """Whether the file still holds what was stored; reads all of it.
+
+        The edges have the recorded digest, every page its checksum (also those of the
+        geometry), and what windows are found by agrees with the edges.
+        """
+        groups = [self._read_group(group) for group in range(self._file.num_row_groups)]
+        for group, rows in enumerate(groups):
+            self._file.read_row_group(group, columns=["geometry"])
+            column, row = rows[:, 3] >> CELL_BITS, rows[:, 4] >> CELL_BITS
+            ends = [[f(column), f(row)] for f in (np.min, np.max)]
+            if ends != [side[group].tolist() for side in self._reach]:
+                return False
+        rows = np.concatenate([np.empty((0, len(COLUMNS)), np.int64), *groups])
+        return network_digest(_network(rows)) == self.record.data_version
 
     def _read_window(self, cells: Cells) -> ConstraintNetwork:
         # an edge lies in one closed cell, so its tail is at most a cell off each of its ends
@@ -243,18 +266,6 @@ def network_digest(network: ConstraintNetwork) -> str:
     ends = (n.x[n.tail], n.y[n.tail], n.x[n.head], n.y[n.head])
     ix, iy = ends[0] >> CELL_BITS, ends[1] >> CELL_BITS
     return digest_hex(content_digest("constraints", ix, iy, [*ends, n.id]))
-
-
-def network_picture(network: ConstraintNetwork, cells: Cells) -> bytes:
-    """A grey PNG of the cells that constraints pass through, north up; under 20 kB."""
-    marked = np.zeros((cells.height, cells.width), np.uint32)
-    column, row = (
-        ((values[network.tail] + values[network.head]) // 2 >> CELL_BITS) - first
-        for values, first in ((network.x, cells.ix0), (network.y, cells.iy0))
-    )
-    inside = (column >= 0) & (column < cells.width) & (row >= 0) & (row < cells.height)
-    marked[row[inside], column[inside]] = ALWAYS
-    return surface_picture(marked)
 
 
 def _place(folder: Path, code_version: str) -> Path:

@@ -19,7 +19,6 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.masks import MaskSource
 from synthgrid_assets.inputs.vector_files import VectorFile
 from synthgrid_assets.lattice.cells import Lattice
 from synthgrid_assets.lattice.hashing import version_hash
@@ -119,17 +118,13 @@ class PathSource:
         return frame
 
 
-def vector_source(path: Path, layer: str | None) -> MaskSource | PathSource:
-    """The source of a vector file: of paths if it holds points and lines, else of a mask.
-
-    A file that cannot be read is left to the mask's source, which refuses it in words.
-    """
+def holds_paths(path: Path, layer: str | None) -> bool:
+    """Whether a vector file holds points and lines alone; not if it cannot be read."""
     try:
         stat = path.stat()
-        holds_paths = _holds_paths(path, layer, stat.st_size, stat.st_mtime_ns)
+        return _holds_paths(path, layer, stat.st_size, stat.st_mtime_ns)
     except (OSError, ValueError):  # pyogrio's errors are ValueErrors or RuntimeErrors
-        holds_paths = False
-    return PathSource(path, layer) if holds_paths else MaskSource(path, layer)
+        return False
 
 
 @lru_cache(maxsize=64)

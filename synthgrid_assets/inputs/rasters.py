@@ -6,12 +6,10 @@ and the thresholds made of the values (`surfaces`).
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.files.identity import file_digest
 
 MAX_WINDOW = 1 << 22  # source pixels in memory at a time
 MAX_PIXELS_PER_CELL = 64
@@ -291,15 +290,3 @@ def _quarters(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
         for columns in halves[1]
         if rows.start < rows.stop and columns.start < columns.stop
     ]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hashed again only when its size or time of change differs."""
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

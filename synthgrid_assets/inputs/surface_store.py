@@ -1,7 +1,7 @@
 """Surfaces on disk: made once for a world, complete or absent, never overwritten.
 
-Belongs here: storing, finding, reading and picturing them, and their records. Not here: how
-thresholds come about (`world`), the Zarr blocks (`threshold_blocks`), masks (`vertices`).
+Belongs here: storing, finding and reading them, and their records. Not here: how thresholds
+come about (`surfaces`), the Zarr blocks (`surface_blocks`), masks (`vertex_store`).
 
 A surface's store lies in ``<folder>/<code version>/<west>_<south>_<east>_<north>.zarr`` (the
 cells of its blocks): a changed input, and a grown extent, get a new place.
@@ -9,7 +9,6 @@ cells of its blocks): a changed input, and a grown extent, get a new place.
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.surface_blocks import (
     BlockGrid,
     blocks_digest,
@@ -30,12 +30,11 @@ from synthgrid_assets.inputs.surface_blocks import (
     update_digest,
     write_blocks,
 )
-from synthgrid_assets.inputs.surfaces import BlockSurface, ComputedSurface, retention_of
+from synthgrid_assets.inputs.surfaces import BlockSurface, ComputedSurface
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.local_store import committing
 
 MAX_PIXELS = 1 << 31  # a quarter of an hour of work on one core, 8 GiB uncompressed
-PICTURE_SIDE = 128  # pixels; without compression a picture would hold 16 kB
 VERSION_DIGITS = 12  # hex digits of a code version that stand in paths
 
 
@@ -94,9 +93,11 @@ def store_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> Surfa
     begun = time.perf_counter()
     code_version = surface.code_version
     grid = BlockGrid.covering(cells.check(), surface.pixels_per_cell)
-    path = folder / code_version[:VERSION_DIGITS] / grid.name
+    path = place_of(folder, surface, cells)
     if path.is_dir():
-        return surface_record(path)
+        if is_sound(path, lambda: _verify(path, surface)):
+            return surface_record(path)
+        discard_damaged(path)
     if grid.pixels > MAX_PIXELS:
         raise SpecError(
             f"{surface.label}: {grid.pixels:.3g} pixels to cover {tuple(cells)}, more than "
@@ -121,9 +122,21 @@ def store_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> Surfa
 
 def find_surface(folder: Path, surface: ComputedSurface, cells: Cells) -> SurfaceRecord | None:
     """The record of a surface that `store_surface` would not make again, if there is one."""
+    path = place_of(folder, surface, cells)
+    if not path.is_dir() or not is_sound(path, lambda: _verify(path, surface)):
+        return None
+    return surface_record(path)
+
+
+def place_of(folder: Path, surface: ComputedSurface, cells: Cells) -> Path:
+    """Where a surface's store lies."""
     grid = BlockGrid.covering(cells.check(), surface.pixels_per_cell)
-    path = folder / surface.code_version[:VERSION_DIGITS] / grid.name
-    return surface_record(path) if path.is_dir() else None
+    return folder / surface.code_version[:VERSION_DIGITS] / grid.name
+
+
+def _verify(path: Path, surface: ComputedSurface) -> bool:
+    """Whether a store is that of the surface, and its blocks have the recorded digest."""
+    return StoredSurface(path, surface).verify()
 
 
 def surface_record(path: Path) -> SurfaceRecord:
@@ -189,29 +202,3 @@ class StoredSurface(BlockSurface):
         for column, row in self._grid:
             update_digest(digest, column, row, read_block(array, self._grid, column, row))
         return bool(digest.hexdigest() == self.record.data_version)
-
-
-def surface_picture(thresholds: NDArray[np.uint32]) -> bytes:
-    """A grey PNG of a surface, north up, white where every point is kept; under 20 kB.
-
-    Parameters
-    ----------
-    thresholds : ndarray of uint32, shape (h, w)
-        South to north, as surfaces give them.
-
-    Examples
-    --------
-    >>> surface_picture(np.zeros((300, 200), np.uint32))[1:4]
-    b'PNG'
-    """
-    from PIL import Image
-
-    shade = (retention_of(thresholds[::-1]) * 255).astype(np.float32)
-    height, width = shade.shape
-    scale = PICTURE_SIDE / max(height, width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
-    image = Image.fromarray(shade).resize(size, method).convert("L")
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()

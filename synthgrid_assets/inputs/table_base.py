@@ -5,9 +5,12 @@ Belongs here: what every table model shares. Not here: any table.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+
+Positive = Annotated[float, Field(gt=0)]
+PixelsPerCell = Literal[1, 2, 4, 8, 16, 32, 64]
 
 
 class Model(BaseModel):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError, SpecError
-from synthgrid_assets.inputs.rasters import file_digest
+from synthgrid_assets.inputs.files.identity import file_digest
 from synthgrid_assets.lattice.cells import Lattice
 from synthgrid_assets.lattice.projection import Projection
 

@@ -1,7 +1,7 @@
 """Masks and paths on disk: vertices on the lattice, made once, complete or absent.
 
-Belongs here: storing, finding, reading and picturing them. Not here: how vertices come about
-(`inputs.masks`, `inputs.paths`), surfaces (`surfaces`) and networks of constraints (`networks`).
+Belongs here: storing, finding and reading them. Not here: how vertices come about (`masks`,
+`paths`), surfaces (`surface_store`) and networks of constraints (`network_store`).
 
 A mask lies in ``<folder>/<code version>.parquet``, paths in ``<code version>.paths.parquet``: a
 changed input gets a new place.
@@ -19,17 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.inputs.masks import Mask, MaskLike
+from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
+from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.inputs.paths import Paths
-from synthgrid_assets.inputs.surface_store import VERSION_DIGITS, surface_picture
-from synthgrid_assets.inputs.surfaces import ALWAYS, thresholds_of
-from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
+from synthgrid_assets.inputs.surface_store import VERSION_DIGITS
 from synthgrid_assets.storage.local_store import commit_bytes
 
 MASK, PATHS = "mask", "paths"  # the kinds of stored vertices: keys of their records
 _SUFFIX = {MASK: ".parquet", PATHS: ".paths.parquet"}
 _TAG = {MASK: b"synthgrid.mask", PATHS: b"synthgrid.path"}  # of their digests
-_LONGEST = 1 << 16  # half cells that a pictured segment is followed for
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,11 @@ def store_vertices(folder: Path, found: Mask | Paths, code_version: str) -> Vert
     import pyarrow.parquet as pq
 
     kind = MASK if isinstance(found, Mask) else PATHS
-    path = _place(folder, kind, code_version)
+    path = place_of(folder, kind, code_version)
     if path.is_file():
-        return vertices_record(path)
+        if is_sound(path, lambda: _verify(path)):
+            return vertices_record(path)
+        discard_damaged(path)
     facts = {"data_version": _digest(found), "code_version": code_version, **_counts(found)}
     owners = {"polygon": pa.array(found.polygon_of_ring)} if isinstance(found, Mask) else {}
     offsets = pa.array(_starts(found).astype(np.int32))
@@ -93,8 +93,15 @@ def store_vertices(folder: Path, found: Mask | Paths, code_version: str) -> Vert
 
 def find_vertices(folder: Path, kind: str, code_version: str) -> VerticesRecord | None:
     """The record of a stored mask or of stored paths, if there is one of this code version."""
-    path = _place(folder, kind, code_version)
-    return vertices_record(path) if path.is_file() else None
+    path = place_of(folder, kind, code_version)
+    if not path.is_file() or not is_sound(path, lambda: _verify(path)):
+        return None
+    return vertices_record(path)
+
+
+def _verify(path: Path) -> bool:
+    """Whether the vertices have the recorded digest; refused otherwise."""
+    return load_vertices(path) is not None
 
 
 def vertices_record(path: Path) -> VerticesRecord:
@@ -142,33 +149,12 @@ def load_vertices(path: Path) -> Mask | Paths:
     return found
 
 
-def mask_picture(mask: MaskLike, cells: Cells) -> bytes:
-    """A grey PNG of a mask, north up, white inside; under 20 kB."""
-    return surface_picture(thresholds_of(mask.coverage(cells), 1.0))
-
-
-def paths_picture(paths: Paths, cells: Cells) -> bytes:
-    """A grey PNG of the cells that paths pass through, north up; under 20 kB."""
-    marked = np.zeros((cells.height, cells.width), np.uint32)
-    for x0, y0, x1, y1 in zip(*(ends.tolist() for ends in paths.segments), strict=True):
-        steps = min(1 + 2 * max(abs(x1 - x0), abs(y1 - y0)) // CELL, _LONGEST)
-        share = np.linspace(0.0, 1.0, steps + 1)
-        column, row = _cell(x0, x1, share) - cells.ix0, _cell(y0, y1, share) - cells.iy0
-        inside = (column >= 0) & (column < cells.width) & (row >= 0) & (row < cells.height)
-        marked[row[inside], column[inside]] = ALWAYS
-    return surface_picture(marked)
-
-
-def _cell(start: int, end: int, share: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Cells along one axis at shares of a segment."""
-    return (start + (end - start) * share).astype(np.int64) >> CELL_BITS
-
-
 def _kind(path: Path) -> str:
     return PATHS if path.name.endswith(_SUFFIX[PATHS]) else MASK
 
 
-def _place(folder: Path, kind: str, code_version: str) -> Path:
+def place_of(folder: Path, kind: str, code_version: str) -> Path:
+    """Where vertices of a kind and code version lie."""
     return folder / f"{code_version[:VERSION_DIGITS]}{_SUFFIX[kind]}"
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.rasters import Raster, RasterSource, file_digest
+from synthgrid_assets.inputs.files.identity import file_digest
+from synthgrid_assets.inputs.rasters import Raster, RasterSource
 from synthgrid_assets.lattice.hashing import version_hash
 
 _UNEVEN = 1e-6  # of a pixel, by which coordinates may miss an even grid

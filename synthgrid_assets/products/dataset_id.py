@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.products.product import products_of
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.inputs import UNMADE, asset_path, stored_versions
+from synthgrid_assets.world.inputs import asset_path, stored_versions
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import read_inputs, realisation
 

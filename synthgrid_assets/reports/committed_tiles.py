@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.inputs.network_store import NetworkRecord
+from synthgrid_assets.inputs.kinds.input import Record
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -35,7 +35,7 @@ def open_layer(spec: WorldSpec, root: Path, layer: str, name: str) -> LayerConte
     return context
 
 
-def open_network(spec: WorldSpec, root: Path, name: str) -> NetworkRecord:
+def open_network(spec: WorldSpec, root: Path, name: str) -> Record:
     """The stored network of a world's input, by the input's name.
 
     Raises
@@ -50,7 +50,7 @@ def open_network(spec: WorldSpec, root: Path, name: str) -> NetworkRecord:
     if wanted not in spec.made_inputs:
         raise SpecError(f"no layer has the input {name!r} as constraints; {known}")
     record = find_input(spec, wanted, Layout(root))
-    if not isinstance(record, NetworkRecord):
+    if record is None:
         asset = asset_path(spec.world.name, wanted)
         raise StorageError(f"{asset} is not made in {root}; materialise it first")
     return record

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthgrid_assets.inputs.network_store import NetworkRecord
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import products_of
 from synthgrid_assets.reports.committed_tiles import committed_tiles
@@ -36,7 +35,7 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
     """The row of a network, which is one file: stale if one of an earlier file is there."""
     group, _, named = name.rpartition("/")
     record = find_input(spec, name, Layout(root))
-    made = isinstance(record, NetworkRecord)
+    made = record is not None
     earlier = any(Layout(root).network(spec.world.name, named).glob("*.parquet"))
     return {
         "layer": group,
@@ -45,7 +44,7 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
         "done": int(made),
         "stale": int(earlier and not made),
         "failed": 0,
-        "rows": record.edges if isinstance(record, NetworkRecord) else 0,
+        "rows": record.facts["edges"] if record is not None else 0,
         "MB": round(record.path.stat().st_size / 1e6, 2) if record is not None else 0.0,
     }
 

@@ -1,7 +1,7 @@
 """A world's inputs as its layers read them: stored where made, else from their sources.
 
-Belongs here: from an input's name to a surface, mask, paths or network, and its versions. Not
-here: how they come about (`world`, `tessellation`) and are kept (`storage`).
+Belongs here: from an input's name to what layers read of it, and its versions. Not here: what
+an input is (`inputs.kinds`), and how each kind comes about and is kept (`inputs`).
 
 An input's name is that of its table, or ``constraints/`` and that, where its lines are read as
 a network of constraints (`WorldSpec.made_inputs`).
@@ -14,58 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.inputs.declared_surfaces import DeclaredSurface
-from synthgrid_assets.inputs.lines import LineSource
-from synthgrid_assets.inputs.masks import Mask, MaskSource
-from synthgrid_assets.inputs.network_store import (
-    NetworkRecord,
-    StoredNetwork,
-    find_network,
-    network_picture,
-    network_with,
-    store_network,
-)
-from synthgrid_assets.inputs.paths import Paths, PathSource, vector_source
-from synthgrid_assets.inputs.rasters import RasterSource
-from synthgrid_assets.inputs.surface_store import (
-    StoredSurface,
-    SurfaceRecord,
-    find_surface,
-    store_surface,
-    surface_picture,
-)
-from synthgrid_assets.inputs.surfaces import ComputedSurface, SourceSurface, Surface
-from synthgrid_assets.inputs.tables import ConstantInput, GradientInput, ZarrInput
-from synthgrid_assets.inputs.vertex_store import (
-    MASK,
-    PATHS,
-    VerticesRecord,
-    find_vertices,
-    load_vertices,
-    mask_picture,
-    paths_picture,
-    store_vertices,
-)
-from synthgrid_assets.inputs.zarr_rasters import ZarrSource
-from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells
-from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.inputs.kinds.input import UNMADE, Input, Place, Record
+from synthgrid_assets.inputs.masks import Mask
+from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.inputs.surfaces import Surface
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.tessellation import constraints
-from synthgrid_assets.tessellation.constraints import NetworkSource, planar_network
-from synthgrid_assets.world.spec import NETWORKS, RasterInput, VectorInput, WorldSpec
-
-MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos reach
-EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
-MAX_INSPECTED = 1 << 24  # pixels: seconds of work
-UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
-
-Source = ComputedSurface | MaskSource | PathSource | LineSource
-Record = SurfaceRecord | VerticesRecord | NetworkRecord
+from synthgrid_assets.tessellation.constraints import NetworkSource
+from synthgrid_assets.world.spec import NETWORKS, WorldSpec
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The surfaces, masks, paths and networks that a layer reads.
+    """The surfaces, masks, paths and networks that a layer reads: the rooms of `Input.room`.
 
     Parameters
     ----------
@@ -81,29 +42,8 @@ class Inputs:
     networks: dict[str, NetworkSource] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class InputMade:
-    """An input as it was made for its world.
-
-    Parameters
-    ----------
-    data_version : str
-        Digest of what layers read.
-    path : Path
-    facts : dict
-        Figures for a person.
-    picture : bytes
-        PNG.
-    """
-
-    data_version: str
-    path: Path
-    facts: dict[str, float | int]
-    picture: bytes
-
-
-def source_of(spec: WorldSpec, name: str) -> Source:
-    """The source behind an input.
+def input_of(spec: WorldSpec, name: str) -> Input:
+    """The input of a name in `WorldSpec.made_inputs`, placed on its world.
 
     Raises
     ------
@@ -112,103 +52,41 @@ def source_of(spec: WorldSpec, name: str) -> Source:
         maximum; the message says where and what to do.
     """
     network, _, named = name.rpartition("/")
-    table, lattice = spec.inputs[named], spec.world.lattice
-    if network and isinstance(table, VectorInput):
-        return LineSource(table.vector, table.layer)
-    if isinstance(table, ConstantInput):
-        return DeclaredSurface(lattice, table.field, table.maximum)
-    if isinstance(table, GradientInput):
-        return DeclaredSurface(lattice, table.gradient.field, table.maximum, table.pixels_per_cell)
-    if isinstance(table, RasterInput):
-        source = RasterSource(
-            table.raster, table.band, table.method, table.maximum, table.pixels_per_cell
-        )
-        return SourceSurface(lattice, source)
-    if isinstance(table, ZarrInput):
-        array = ZarrSource(
-            table.zarr,
-            method=table.method,
-            maximum=table.maximum,
-            pixels_per_cell=table.pixels_per_cell,
-            variable=table.variable,
-        )
-        return SourceSurface(lattice, array)
-    return vector_source(table.vector, table.layer)
+    table, place = spec.inputs[named], Place(spec.world.lattice, Cells(*spec.world.extent))
+    return table.as_network(place) if network else table.as_input(place)
 
 
-def inspect_input(spec: WorldSpec, name: str) -> None:
-    """Read what an input holds in the extent, as making it would; nothing is stored.
-
-    A surface of more than `MAX_INSPECTED` pixels is left to be judged when it is made.
-
-    Raises
-    ------
-    SpecError
-        If a value cannot be used, a mask or surface keeps nothing, or a vertex lies nowhere.
-    """
-    source, extent = source_of(spec, name), Cells(*spec.world.extent)
-    if isinstance(source, ComputedSurface):
-        if extent.area * source.pixels_per_cell**2 > MAX_INSPECTED:
-            return
-        if not source.thresholds(extent).any():
-            raise SpecError(
-                f"{source.label}: 0 everywhere in the world's extent, so no point could ever be "
-                "kept; use a source that covers the world, or another extent"
-            )
-    elif isinstance(source, MaskSource):
-        _refuse_empty(source, source.load(spec.world.lattice), spec)
-    else:
-        source.load(spec.world.lattice)
-
-
-def _refuse_empty(source: MaskSource, mask: Mask, spec: WorldSpec) -> None:
-    extent = Cells(*spec.world.extent)
-    if mask.is_empty(extent):
-        box = ", ".join(f"{edge:.1f}" for edge in spec.world.lattice.bounds(extent))
-        raise SpecError(
-            f"{source.path}: no polygon meets the world's extent ({box} in {spec.world.crs}), so "
-            "no point could ever be kept; check the file's CRS, or use another extent"
-        )
+def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
+    """What is wrong with an input: its file, and with `contents` what it holds in the extent."""
+    try:
+        found = input_of(spec, name)
+        mistakes = found.mistakes(contents=contents)
+        if not mistakes:
+            assert found.code_version  # hashes the file, so that it is known to be readable
+    except SpecError as error:
+        return [str(error)]
+    return mistakes
 
 
 def input_version(spec: WorldSpec, name: str) -> str:
     """Code version of an input's asset: what its values are made from."""
-    return _code_version(spec, source_of(spec, name))
+    return input_of(spec, name).code_version
 
 
-def make_input(spec: WorldSpec, name: str, layout: Layout) -> InputMade:
-    """Make an input's surface, mask, paths or network, unless it is there already.
+def make_input(spec: WorldSpec, name: str, layout: Layout) -> Record:
+    """Make what layers read of an input, unless it is there already.
 
     Raises
     ------
     SpecError
         If a value of the source cannot be used, with its place, or nothing would be kept.
     """
-    source, folder = source_of(spec, name), _folder(spec, name, layout)
-    lattice, extent = spec.world.lattice, spec.world.tiling.extent
-    if isinstance(source, ComputedSurface):
-        surface = store_surface(folder, source, _stored_cells(spec))
-        facts = {
-            "pixels": surface.pixels,
-            "least_retention": surface.least,
-            "mean_retention": surface.mean,
-            "largest_retention": surface.largest,
-            "maximum": source.maximum,
-        }
-        thresholds = StoredSurface(surface.path, source).thresholds(extent)
-        return InputMade(surface.data_version, surface.path, facts, surface_picture(thresholds))
-    version = _code_version(spec, source)
-    if isinstance(source, LineSource):
-        network = planar_network(source.load(lattice).segments)
-        made = store_network(folder, network, lattice, version)
-        facts = {"lines": made.lines, "nodes": made.nodes, "edges": made.edges}
-        return InputMade(made.data_version, made.path, facts, network_picture(network, extent))
-    found = source.load(lattice)
-    if isinstance(source, MaskSource) and isinstance(found, Mask):
-        _refuse_empty(source, found, spec)
-    drawn = mask_picture(found, extent) if isinstance(found, Mask) else paths_picture(found, extent)
-    stored = store_vertices(folder, found, version)
-    return InputMade(stored.data_version, stored.path, {**stored.counts}, drawn)
+    return input_of(spec, name).make(_folder(spec, name, layout))
+
+
+def find_input(spec: WorldSpec, name: str, layout: Layout) -> Record | None:
+    """What is stored of an input, if it is there as its source is now."""
+    return input_of(spec, name).find(_folder(spec, name, layout))
 
 
 def stored_versions(spec: WorldSpec, layout: Layout) -> dict[str, str]:
@@ -250,73 +128,21 @@ def open_inputs(
     spec: WorldSpec, names: Iterable[str], layout: Layout, versions: Mapping[str, str]
 ) -> Inputs:
     """The named inputs, read as stored with the given data versions or from their sources."""
-    inputs, lattice = Inputs(), spec.world.lattice
+    inputs = Inputs()
     for name in names:
-        source = source_of(spec, name)
-        if isinstance(source, LineSource):
-            inputs.networks[name] = _open_network(spec, name, layout, versions[name])
-            continue
-        found = _find(spec, name, layout, source)
-        stored = found if found is not None and found.data_version == versions[name] else None
-        if isinstance(source, ComputedSurface):
-            inputs.surfaces[name] = StoredSurface(stored.path, source) if stored else source
-            continue
-        vertices = load_vertices(stored.path) if stored else source.load(lattice)
-        if isinstance(vertices, Mask):
-            inputs.masks[name] = vertices
-        else:
-            inputs.paths[name] = vertices
+        found = input_of(spec, name)
+        opened = found.open(_folder(spec, name, layout), versions[name])
+        getattr(inputs, found.room)[name] = opened
     return inputs
 
 
-def find_input(spec: WorldSpec, name: str, layout: Layout) -> Record | None:
-    """What is stored of an input, if it is there as its source is now."""
-    return _find(spec, name, layout, source_of(spec, name))
-
-
-def _open_network(spec: WorldSpec, name: str, layout: Layout, version: str) -> NetworkSource:
-    """The network with exactly these edges; from its lines if it has not been made yet."""
-    source = source_of(spec, name)
-    if version.startswith(UNMADE) and isinstance(source, LineSource):
-        return planar_network(source.load(spec.world.lattice).segments).within
-    stored = network_with(_folder(spec, name, layout), version)
-    if stored is None:
-        asset = asset_path(spec.world.name, name)
-        raise StorageError(f"the network {version[:12]} of {asset} is gone; materialise it again")
-    return StoredNetwork(stored.path).within
-
-
 def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
-    source = source_of(spec, name)
-    found = _find(spec, name, layout, source)
-    return f"{UNMADE}{_code_version(spec, source)}" if found is None else found.data_version
-
-
-def _code_version(spec: WorldSpec, source: Source) -> str:
-    if isinstance(source, ComputedSurface):
-        return source.code_version
-    if isinstance(source, LineSource):
-        described = source.describe(spec.world.lattice)
-        return version_hash(["constraints", constraints.ALGORITHM_VERSION, described])
-    return source.code_version(spec.world.lattice)
-
-
-def _find(spec: WorldSpec, name: str, layout: Layout, source: Source) -> Record | None:
-    """The stored input, if it is there as its source is now."""
-    folder = _folder(spec, name, layout)
-    if isinstance(source, ComputedSurface):
-        return find_surface(folder, source, _stored_cells(spec))
-    version = _code_version(spec, source)
-    if isinstance(source, LineSource):
-        return find_network(folder, version)
-    return find_vertices(folder, MASK if isinstance(source, MaskSource) else PATHS, version)
+    found = input_of(spec, name)
+    stored = found.find(_folder(spec, name, layout))
+    return f"{UNMADE}{found.code_version}" if stored is None else stored.data_version
 
 
 def _folder(spec: WorldSpec, name: str, layout: Layout) -> Path:
     network, _, named = name.rpartition("/")
     place = layout.network if network else layout.surface
     return place(spec.world.name, named)
-
-
-def _stored_cells(spec: WorldSpec) -> Cells:
-    return spec.world.tiling.extent.grown(MARGIN).intersection(EVERYWHERE)

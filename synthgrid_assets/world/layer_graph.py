@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import quanta
 from synthgrid_assets.processes.superposition import UNION, UnionParameters
-from synthgrid_assets.world.spec import LayerTable, NearTable, VectorInput, WorldSpec
+from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
 from synthgrid_assets.world.world_file import mistakes_of, nearest
 
 
@@ -91,8 +91,8 @@ def has_cycle(spec: WorldSpec) -> bool:
 def _near_mistakes(spec: WorldSpec, near: NearTable) -> Iterator[tuple[str, str]]:
     if near.layer is not None and near.layer not in spec.layers:
         yield ".near.layer", f"{near.layer!r} is no layer{nearest(near.layer, [*spec.layers])}"
-    if near.input is not None and not isinstance(spec.inputs.get(near.input), VectorInput):
-        fitting = [key for key, table in spec.inputs.items() if isinstance(table, VectorInput)]
+    fitting = spec.inputs_for("near")
+    if near.input is not None and near.input not in fitting:
         what = "is not a vector input" if near.input in spec.inputs else "is no input of this world"
         yield ".near.input", f"{near.input!r} {what}; vector inputs: {fitting}"
     for key in ("within", "beyond"):

@@ -6,13 +6,13 @@ the file (`worldfile`) and a process's own parameters (`processes.registry`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from synthgrid_assets.inputs.table_base import Model, one_key_of
-from synthgrid_assets.inputs.tables import ConstantInput, GradientInput, ZarrInput
+from synthgrid_assets.inputs.kinds.input import Use
+from synthgrid_assets.inputs.kinds.registry import AnyInputTable
+from synthgrid_assets.inputs.table_base import Model
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.processes.marks.table import MarkTable
@@ -95,59 +95,6 @@ class WorldTable(Model):
     def tiling(self) -> Tiling:
         """The extent cut into tiles."""
         return Tiling(Cells(*self.extent), self.tile)
-
-
-class RasterInput(Model):
-    """``[inputs.NAME]`` with ``raster = "file.tif"``: a relative intensity surface.
-
-    Parameters
-    ----------
-    raster : Path
-        Any raster that GDAL reads, relative to the world file.
-    band : int
-        Band number, from 1.
-    maximum : float or None
-        The value that keeps every point; None takes the raster's own maximum. A larger
-        value in the raster is refused.
-    method : {"nearest", "bilinear"}
-        How a lattice pixel takes its value from the raster.
-    pixels_per_cell : int
-        Lattice pixels along a cell's side, a power of two.
-    """
-
-    raster: Path
-    band: Annotated[int, Field(strict=True, ge=1)] = 1
-    maximum: Annotated[float, Field(gt=0)] | None = None
-    method: Literal["nearest", "bilinear"] = "nearest"
-    pixels_per_cell: Literal[1, 2, 4, 8, 16, 32, 64] = 1
-
-
-class VectorInput(Model):
-    """``[inputs.NAME]`` with ``vector = "file.geojson"``: features to stay within or near.
-
-    Parameters
-    ----------
-    vector : Path
-        Any file of polygons (for ``within``), of points and lines (for ``near``), or of
-        lines and polygons (for ``constraints``), that pyogrio reads, relative to the world
-        file.
-    layer : str or None
-        Layer of a file with several.
-    """
-
-    vector: Path
-    layer: str | None = None
-
-
-InputTable = Annotated[
-    Annotated[RasterInput, Tag("raster")]
-    | Annotated[VectorInput, Tag("vector")]
-    | Annotated[ConstantInput, Tag("constant")]
-    | Annotated[GradientInput, Tag("gradient")]
-    | Annotated[ZarrInput, Tag("zarr")],
-    one_key_of("raster", "vector", "constant", "gradient", "zarr"),
-]
-SURFACE_INPUTS = (RasterInput, ConstantInput, GradientInput, ZarrInput)
 
 
 class NearTable(Model):
@@ -269,12 +216,13 @@ class WorldSpec(Model):
     Parameters
     ----------
     world : WorldTable
-    inputs : dict of str to RasterInput, VectorInput, ConstantInput, GradientInput or ZarrInput
+    inputs : dict of str to InputTable
+        Of the kinds in `inputs.kinds.registry`.
     layers : dict of str to LayerTable
     """
 
     world: WorldTable
-    inputs: dict[Name, InputTable] = Field(default_factory=dict)
+    inputs: dict[Name, AnyInputTable] = Field(default_factory=dict)
     layers: dict[Name, LayerTable]
 
     @field_validator("layers")
@@ -283,6 +231,10 @@ class WorldSpec(Model):
         if not layers:
             raise ValueError("a world needs at least one layer")
         return layers
+
+    def inputs_for(self, use: Use) -> list[str]:
+        """Names of the inputs that a layer's key `use` may name."""
+        return [name for name, table in self.inputs.items() if use in table.uses]
 
     @property
     def made_inputs(self) -> tuple[str, ...]:

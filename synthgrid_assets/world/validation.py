@@ -13,22 +13,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.lines import LineSource
-from synthgrid_assets.inputs.paths import PathSource
+from synthgrid_assets.inputs.kinds.input import Use
 from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
-from synthgrid_assets.world.inputs import input_version, inspect_input, source_of
+from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.world.partial_spec import sound_part
 from synthgrid_assets.world.samplers import build_process
 from synthgrid_assets.world.spec import (
-    NETWORKS,
     RESERVED_LAYERS,
-    SURFACE_INPUTS,
     LayerTable,
-    VectorInput,
     WorldSpec,
 )
 from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
@@ -109,11 +105,8 @@ def _in_order(tables: Mapping[str, Any], found: Iterable[tuple[str, str]]) -> li
 
 def _with_absolute_inputs(spec: WorldSpec, path: Path) -> WorldSpec:
     """The spec with its inputs' files found from the folder of the world file."""
-    folder, absolute = path.resolve().parent, {}
-    for name, table in spec.inputs.items():
-        files = [key for key in ("raster", "vector", "zarr") if hasattr(table, key)]
-        found = {key: folder / getattr(table, key) for key in files}
-        absolute[name] = table.model_copy(update=found)
+    folder = path.resolve().parent
+    absolute = {name: table.placed(folder) for name, table in spec.inputs.items()}
     return spec.model_copy(update={"inputs": absolute})
 
 
@@ -123,28 +116,13 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
     except SpecError as error:
         yield "world.tile", str(error)
     for name in spec.made_inputs:
-        if name in spec.inputs:
-            try:
-                input_version(spec, name)  # opens the file, and hashes it
-                if contents:
-                    inspect_input(spec, name)
-            except SpecError as error:
-                yield f"inputs.{name}", str(error)
-    yield from _line_mistakes(spec)
+        named = name.rpartition("/")[2]
+        if name == named or (named in spec.inputs and "constraints" in spec.inputs[named].uses):
+            for message in input_mistakes(spec, name, contents=contents):
+                yield f"inputs.{named}", message
     for name, layer in spec.layers.items():
         for key, message in _layer_mistakes(spec, name, layer):
             yield f"layers.{name}{key}", message
-
-
-def _line_mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
-    """What is wrong with the lines of inputs that layers name as constraints."""
-    for name in spec.made_inputs:
-        named = name.removeprefix(f"{NETWORKS}/")
-        if named != name and isinstance(spec.inputs.get(named), VectorInput):
-            source = source_of(spec, name)
-            assert isinstance(source, LineSource)  # the name asks for one
-            for message in source.mistakes(spec.world.lattice):
-                yield f"inputs.{named}", message
 
 
 def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -159,7 +137,7 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     for mark in layer.marks:
         if mark in RESERVED_COLUMNS:
             yield f".marks.{mark}", f"collides with the column {mark}; choose another name"
-    surfaces = [key for key, table in spec.inputs.items() if isinstance(table, SURFACE_INPUTS)]
+    surfaces = spec.inputs_for("intensity")
     others = [key for key in spec.inputs if key not in surfaces]
     for key, message in mark_mistakes(layer.marks, surfaces, others):
         yield f".marks{key}", message
@@ -211,14 +189,15 @@ def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple
 
 
 def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
-    for key, kind, what in (
-        ("within", VectorInput, "vector"),
-        ("intensity", SURFACE_INPUTS, "raster or declared"),
-    ):
+    uses: tuple[tuple[Use, str], ...] = (
+        ("within", "vector"),
+        ("intensity", "raster or declared"),
+    )
+    for key, what in uses:
         name = getattr(layer, key)
         if name is None:
             continue
-        fitting = [known for known, table in spec.inputs.items() if isinstance(table, kind)]
+        fitting = spec.inputs_for(key)
         if name not in spec.inputs:
             yield f".{key}", f"{name!r} is no input of this world; {what} inputs: {fitting}"
         elif name not in fitting:
@@ -228,7 +207,10 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
 
 
 def _holds_paths(spec: WorldSpec, name: str) -> bool:
-    return isinstance(source_of(spec, name), PathSource)
+    try:
+        return input_of(spec, name).room == "paths"
+    except SpecError:  # told as a mistake of the input
+        return False
 
 
 def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
@@ -258,9 +240,9 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
 
 
 def _constraint_mistakes(spec: WorldSpec, name: str | None) -> Iterator[tuple[str, str]]:
-    if name is None or isinstance(spec.inputs.get(name), VectorInput):
+    fitting = spec.inputs_for("constraints")
+    if name is None or name in fitting:
         return
-    fitting = [known for known, table in spec.inputs.items() if isinstance(table, VectorInput)]
     what = "is not a vector input" if name in spec.inputs else "is no input of this world"
     yield (
         ".tessellation.constraints",

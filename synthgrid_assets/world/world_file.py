@@ -16,33 +16,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.tables import (
-    ConstantInput,
-    GradientInput,
-    LinearTable,
-    RadialTable,
-    ZarrInput,
-)
+from synthgrid_assets.inputs.kinds.declared import LinearTable, RadialTable
+from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.processes.marks.numbers import NUMBER_TAGS
 from synthgrid_assets.processes.marks.table import LAW_TABLES, LAWS
 from synthgrid_assets.world.spec import (
     NearTable,
-    RasterInput,
     ReleaseTable,
     TessellationTable,
-    VectorInput,
     WorldSpec,
     WorldTable,
 )
 
-_INPUTS: dict[str, type[BaseModel]] = {
-    "raster": RasterInput,
-    "vector": VectorInput,
-    "constant": ConstantInput,
-    "gradient": GradientInput,
-    "zarr": ZarrInput,
-}
-_TAGS = frozenset({*_INPUTS, *LAWS})
 _KINDS = frozenset({"linear", "radial"})
 _TABLES: dict[str, type[BaseModel]] = {
     "world": WorldTable,
@@ -171,7 +156,7 @@ def _without_tags(location: list[str]) -> list[str]:
     for place, part in enumerate(location):
         in_union = len(kept) == 2 and kept[0] == "inputs"
         in_union |= len(kept) == 4 and kept[0] == "layers" and kept[2] == "marks"
-        if in_union and part in _TAGS and place == len(kept):
+        if in_union and part in (*INPUT_TABLES, *LAWS) and place == len(kept):
             continue
         if part in _KINDS and kept[-1:] == ["gradient"]:
             continue
@@ -199,7 +184,7 @@ def _allowed(parents: list[str]) -> list[str]:
         return list(WorldSpec.model_fields)
     model = _TABLES.get(parents[-1])
     if parents[0] == "inputs" and len(parents) == 3:
-        model = _INPUTS[parents[2]]
+        model = INPUT_TABLES[parents[2]]
     if len(parents) == 6 and parents[2] == "marks":
         model = LAW_TABLES.get(parents[5])
     fields = model.model_fields if model else {}

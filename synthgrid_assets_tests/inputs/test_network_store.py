@@ -16,7 +16,6 @@ from synthgrid_assets.inputs.network_store import (
     StoredNetwork,
     find_network,
     network_digest,
-    network_picture,
     network_with,
     store_network,
 )
@@ -146,10 +145,3 @@ def test_geopandas_reads_the_streets(network, stored):
     for row in frame.sample(50, random_state=1).itertuples():
         assert row.geometry.equals(shapely.LineString([by_id[row.tail], by_id[row.head]]))
     assert len(geopandas.read_parquet(stored.path, bbox=(500000, 5400000, 500300, 5400300))) < 99
-
-
-def test_the_picture_shows_the_cells_with_streets(network):
-    picture = network_picture(network, Cells(-60, -60, 60, 60))
-    assert picture[1:4] == b"PNG"
-    assert len(picture) < 20_000
-    assert picture != network_picture(network, Cells(-50, -60, 70, 60))

@@ -6,8 +6,7 @@ import pytest
 import shapely
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.masks import MaskSource
-from synthgrid_assets.inputs.paths import PathSource, vector_source
+from synthgrid_assets.inputs.paths import PathSource, holds_paths
 from synthgrid_assets.lattice.cells import CELL, Lattice
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
@@ -36,18 +35,18 @@ def test_a_file_without_crs_or_far_away_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shapes", "kind"),
+    ("shapes", "expected"),
     [
-        ([BENT], PathSource),
-        ([DOT, BENT], PathSource),
-        ([shapely.MultiPoint([DOT])], PathSource),
-        ([AREA], MaskSource),
-        ([AREA, BENT], MaskSource),  # refused there, in words
+        ([BENT], True),
+        ([DOT, BENT], True),
+        ([shapely.MultiPoint([DOT])], True),
+        ([AREA], False),
+        ([AREA, BENT], False),  # refused there, in words
     ],
 )
-def test_a_file_is_taken_for_what_it_holds(tmp_path, shapes, kind):
-    assert isinstance(vector_source(written(tmp_path / "f.gpkg", *shapes), None), kind)
-    assert isinstance(vector_source(tmp_path / "gone.gpkg", None), MaskSource)
+def test_a_file_is_taken_for_what_it_holds(tmp_path, shapes, expected):
+    assert holds_paths(written(tmp_path / "f.gpkg", *shapes), None) == expected
+    assert not holds_paths(tmp_path / "gone.gpkg", None)
 
 
 def test_vertices_and_segments_are_those_of_the_file(tmp_path):

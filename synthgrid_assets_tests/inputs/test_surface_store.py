@@ -1,6 +1,5 @@
 """Stored surfaces: complete or absent, equal to their source, readable by others."""
 
-import io
 import multiprocessing
 import os
 import pickle
@@ -13,7 +12,6 @@ import rioxarray  # noqa: F401  (gives datasets their `rio` accessor)
 import xarray
 import zarr
 from affine import Affine
-from PIL import Image
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.inputs.rasters import RasterSource
@@ -21,7 +19,6 @@ from synthgrid_assets.inputs.surface_store import (
     StoredSurface,
     find_surface,
     store_surface,
-    surface_picture,
     surface_record,
 )
 from synthgrid_assets.inputs.surfaces import SourceSurface
@@ -224,15 +221,3 @@ def test_xarray_and_rioxarray_see_the_same_pixels_at_the_same_places(stored):
     found = pixels.sel(x=x, y=y, method="nearest", tolerance=1e-6)
     assert int(found) == source().thresholds(Cells(100, 180, 101, 181))[1, 0]
     np.testing.assert_array_equal(pixels.to_numpy()[::-1], source().thresholds(stored.cells))
-
-
-def test_pictures_are_small_and_show_north_up():
-    rng = np.random.default_rng(7)
-    noise = rng.integers(0, 2**32, (700, 900), np.uint32)
-    assert len(surface_picture(noise)) < 20_000
-    thresholds = np.zeros((40, 20), np.uint32)
-    thresholds[30:, :10] = 2**32 - 1  # the north-west is kept
-    image = np.asarray(Image.open(io.BytesIO(surface_picture(thresholds))))
-    assert image.shape == (128, 64)
-    assert (image[:30, :30] == 255).all()
-    assert (image[34:] == 0).all()

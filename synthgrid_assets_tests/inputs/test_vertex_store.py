@@ -1,12 +1,10 @@
 """Stored masks and paths: vertex for vertex what was made, under the digests they always had."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.inputs.masks import Mask, MaskSource
@@ -16,11 +14,9 @@ from synthgrid_assets.inputs.vertex_store import (
     PATHS,
     find_vertices,
     load_vertices,
-    mask_picture,
-    paths_picture,
     store_vertices,
 )
-from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
+from synthgrid_assets.lattice.cells import Cells, Lattice
 
 OUTLINE = MaskSource(Path(__file__).parents[2] / "worlds" / "bahamas" / "outline.geojson")
 LATTICE = Lattice("EPSG:32617", (750000.0, 2610000.0), 500.0)
@@ -100,12 +96,3 @@ def test_a_stored_mask_covers_what_it_covered(tmp_path):
     mask = OUTLINE.load(LATTICE)
     loaded = load_vertices(store_vertices(tmp_path, mask, VERSION).path)
     np.testing.assert_array_equal(loaded.coverage(EXTENT), mask.coverage(EXTENT))
-    shown = np.asarray(Image.open(io.BytesIO(mask_picture(mask, EXTENT))))
-    assert shown.mean() / 255 == pytest.approx(mask.coverage(EXTENT).mean(), abs=0.01)
-
-
-def test_the_picture_shows_where_lines_pass():
-    line = Paths(np.array([0, 20 * CELL]), np.array([5 * CELL, 5 * CELL]), np.array([0, 2]))
-    picture = paths_picture(line, Cells(0, 0, 20, 20))
-    assert picture[1:4] == b"PNG"
-    assert picture != paths_picture(line, Cells(0, 6, 20, 26))

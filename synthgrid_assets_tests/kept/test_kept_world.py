@@ -15,6 +15,7 @@ import pytest
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.dataset_id import dataset_id
@@ -28,7 +29,7 @@ from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.inputs import UNMADE, stored_versions
+from synthgrid_assets.world.inputs import stored_versions
 from synthgrid_assets.world.validation import load_spec
 
 ARCHIVE = Path(__file__).with_name("world-0.1.tar.xz")

@@ -271,12 +271,12 @@ def test_status_digest_and_export_know_the_network(made, tmp_path):
     row = world_status(spec, root)[0]
     network = find_input(spec, NETWORK, Layout(root))
     assert (row["layer"], row["asset"]) == ("constraints", "roads")
-    assert (row["done"], row["stale"], row["rows"]) == (1, 0, network.edges)
+    assert (row["done"], row["stale"], row["rows"]) == (1, 0, network.facts["edges"])
     assert region_digest(spec, root, "constraints", "roads") == network.data_version
     digest = region_digest(spec, root, "trees", "delaunay")
     assert digest_from_hex(digest) == union_digest(receipts["trees"]["delaunay"])
     made_file = export_asset(spec, root, "constraints", "roads", tmp_path / "roads.gpkg")
-    assert tuple(made_file) == (network.edges, 1, 1)
+    assert tuple(made_file) == (network.facts["edges"], 1, 1)
     rows = export_asset(spec, root, "trees", "delaunay", tmp_path / "trees.parquet").rows
     assert rows == sum(receipt.rows for receipt in receipts["trees"]["delaunay"])
     exported = pq.read_table(tmp_path / "trees.parquet")

@@ -17,6 +17,7 @@ import pytest
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
@@ -27,7 +28,6 @@ from synthgrid_assets.products.points import draw, points_digest
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, content_digest, digest_hex
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.world.spec import SURFACE_INPUTS, VectorInput
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.processes.examples import CELL_METRES, PARAMETERS, PER_CELL
 from synthgrid_assets_tests.without_numba import printed_without_numba
@@ -90,8 +90,8 @@ def test_a_composed_layer_has_one_digest_on_every_tiling(folder, name, corner):
 
 def test_every_kind_of_input_composition_and_mark_takes_part(folder):
     spec = every_spec(folder)
-    assert {type(table) for table in spec.inputs.values()} == {*SURFACE_INPUTS, VectorInput}
-    assert {*SURFACES} == {n for n, t in spec.inputs.items() if not isinstance(t, VectorInput)}
+    assert {type(table) for table in spec.inputs.values()} == {*INPUT_TABLES.values()}
+    assert {*SURFACES} == {*spec.inputs_for("intensity")}
     layers = spec.layers.values()
     for key in ("within", "intensity", "near", "implicate"):
         assert any(getattr(layer, key) for layer in layers), key

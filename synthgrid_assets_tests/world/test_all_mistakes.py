@@ -188,10 +188,13 @@ def test_without_a_lattice_parameters_are_still_judged(written, key):
     assert paths >= {f"world.{key}", "layers.unknown_process.process", "layers.clusters.sgma"}
 
 
-def test_a_mask_that_is_empty_in_the_extent_is_refused_when_it_is_made(tmp_path):
-    spec = every_spec(tmp_path)
-    shift = {"world.extent": [-900, 0, -836, 64]}
-    far = load_spec(tmp_path / "every.toml", {**shift, "world.origin": list(CORNER)})
-    assert make_input(spec, "land", Layout(tmp_path / "data")).facts["polygons"] == 1
-    with pytest.raises(SpecError, match=r"land\.geojson: no polygon meets .* in EPSG:32633"):
-        make_input(far, "land", Layout(tmp_path / "data"))
+def test_a_mask_that_is_empty_in_the_extent_is_refused_also_where_it_is_stored(tmp_path):
+    spec, layout = every_spec(tmp_path), Layout(tmp_path / "data")
+    assert make_input(spec, "land", layout).facts["polygons"] == 1
+    shift = {"extent": (-900, 0, -836, 64), "origin": CORNER}
+    far = spec.model_copy(update={"world": spec.world.model_copy(update=shift)})
+    refused = r"land\.geojson: no polygon meets .* in EPSG:32633"
+    with pytest.raises(SpecError, match=refused):
+        make_input(far, "land", layout)
+    with pytest.raises(SpecError, match=refused):
+        load_spec(tmp_path / "every.toml", {f"world.{k}": list(v) for k, v in shift.items()})

@@ -47,7 +47,7 @@ def test_a_network_that_was_removed_is_missed_not_made_anew(own_spec, tmp_path):
     made = make_input(own_spec, NETWORK, Layout(tmp_path))
     context = LayerContext.of(own_spec, "trees", tmp_path)
     made.path.unlink()
-    with pytest.raises(StorageError, match="is gone; materialise it again"):
+    with pytest.raises(StorageError, match="is gone or damaged; materialise it again"):
         context.triangles(Cells(0, 0, 4, 4))
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from synthgrid_assets.dagster.keys import common, input_key
 from synthgrid_assets.dagster.metadata import picture_metadata
 from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.products.pictures.inputs import input_picture
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import input_version, make_input
 from synthgrid_assets.world.spec import WorldSpec
@@ -47,14 +48,16 @@ def constraints_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
         **common(world),
     )
     def constraints(data: DataRoot) -> dg.MaterializeResult[None]:
-        made = make_input(spec, name, Layout(data.path))
+        layout = Layout(data.path)
+        made = make_input(spec, name, layout)
+        picture = input_picture(spec, name, layout, made.data_version)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.data_version),
             metadata={
                 **made.facts,
                 "dagster/row_count": made.facts["edges"],
                 "path": dg.MetadataValue.path(str(made.path)),
-                "picture": picture_metadata(made.picture, name),
+                "picture": picture_metadata(picture, name),
             },
         )
 

@@ -1,25 +1,28 @@
-"""Tables of the world file's inputs that stand for intensity surfaces without a raster.
+"""Inputs without a file: a constant and gradients, as the world file declares them.
 
-Belongs here: constants, gradients and Zarr arrays as they are declared. Not here: rasters and
-vectors (`spec`), and the surfaces made of these tables (`declared_surfaces`, `zarr_rasters`).
+Belongs here: their tables. Not here: their values (`inputs.declared_surfaces`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from synthgrid_assets.inputs.declared_surfaces import Constant, LinearGradient, RadialGradient
-from synthgrid_assets.inputs.table_base import Model
+from synthgrid_assets.inputs.declared_surfaces import (
+    Constant,
+    DeclaredSurface,
+    LinearGradient,
+    RadialGradient,
+)
+from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place, Use
+from synthgrid_assets.inputs.kinds.surface import SurfaceInput
+from synthgrid_assets.inputs.table_base import Model, PixelsPerCell, Positive
 
 Value = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-PixelsPerCell = Literal[1, 2, 4, 8, 16, 32, 64]
 
 
-class ConstantInput(Model):
+class ConstantTable(InputTable):
     """``[inputs.NAME]`` with ``constant = 0.5``: the same relative intensity everywhere.
 
     Parameters
@@ -29,6 +32,8 @@ class ConstantInput(Model):
         The value that keeps every point.
     """
 
+    uses: ClassVar[frozenset[Use]] = SURFACE_USES
+
     constant: Positive
     maximum: Positive = 1.0
 
@@ -36,6 +41,10 @@ class ConstantInput(Model):
     def field(self) -> Constant:
         """The values that the table declares."""
         return Constant(self.constant)
+
+    def as_input(self, place: Place) -> SurfaceInput:
+        """The surface; refused if the constant is above the maximum."""
+        return SurfaceInput(DeclaredSurface(place.lattice, self.field, self.maximum), place)
 
 
 class LinearTable(Model):
@@ -94,7 +103,7 @@ class RadialTable(Model):
         return RadialGradient(self.centre, self.radius, self.inner, self.outer)
 
 
-class GradientInput(Model):
+class GradientTable(InputTable):
     """``[inputs.NAME]`` with ``gradient = {...}``: a relative intensity that changes evenly.
 
     Parameters
@@ -106,26 +115,13 @@ class GradientInput(Model):
         Lattice pixels along a cell's side; each takes the value at its centre.
     """
 
+    uses: ClassVar[frozenset[Use]] = SURFACE_USES
+
     gradient: Annotated[LinearTable | RadialTable, Field(discriminator="kind")]
     maximum: Positive = 1.0
     pixels_per_cell: PixelsPerCell = 1
 
-
-class ZarrInput(Model):
-    """``[inputs.NAME]`` with ``zarr = "store.zarr"``: an array that another tool made.
-
-    Parameters
-    ----------
-    zarr : Path
-        A Zarr group, relative to the world file.
-    variable : str
-        A two-dimensional array with a CRS and a grid (CF or GeoTransform).
-    maximum, method, pixels_per_cell
-        As for a raster.
-    """
-
-    zarr: Path
-    variable: Annotated[str, Field(min_length=1)]
-    maximum: Positive | None = None
-    method: Literal["nearest", "bilinear"] = "nearest"
-    pixels_per_cell: PixelsPerCell = 1
+    def as_input(self, place: Place) -> SurfaceInput:
+        """The surface; refused if the gradient exceeds the maximum somewhere."""
+        field, fineness = self.gradient.field, self.pixels_per_cell
+        return SurfaceInput(DeclaredSurface(place.lattice, field, self.maximum, fineness), place)

@@ -1,0 +1,52 @@
+"""Inputs ``raster = "file.tif"``: a band of a raster file as a relative intensity.
+
+Belongs here: the table. Not here: reading the file (`inputs.rasters`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place, Use
+from synthgrid_assets.inputs.kinds.surface import SurfaceInput
+from synthgrid_assets.inputs.rasters import RasterSource
+from synthgrid_assets.inputs.surfaces import SourceSurface
+from synthgrid_assets.inputs.table_base import PixelsPerCell, Positive
+
+
+class RasterTable(InputTable):
+    """``[inputs.NAME]`` with ``raster = "file.tif"``: a relative intensity surface.
+
+    Parameters
+    ----------
+    raster : Path
+        Any raster that GDAL reads, relative to the world file.
+    band : int
+        Band number, from 1.
+    maximum : float or None
+        The value that keeps every point; None takes the raster's own maximum. A larger
+        value in the raster is refused.
+    method : {"nearest", "bilinear"}
+        How a lattice pixel takes its value from the raster.
+    pixels_per_cell : int
+        Lattice pixels along a cell's side, a power of two.
+    """
+
+    uses: ClassVar[frozenset[Use]] = SURFACE_USES
+    files: ClassVar[tuple[str, ...]] = ("raster",)
+
+    raster: Path
+    band: Annotated[int, Field(strict=True, ge=1)] = 1
+    maximum: Positive | None = None
+    method: Literal["nearest", "bilinear"] = "nearest"
+    pixels_per_cell: PixelsPerCell = 1
+
+    def as_input(self, place: Place) -> SurfaceInput:
+        """The surface of the band; refused if the file cannot be used."""
+        source = RasterSource(
+            self.raster, self.band, self.method, self.maximum, self.pixels_per_cell
+        )
+        return SurfaceInput(SourceSurface(place.lattice, source), place)
