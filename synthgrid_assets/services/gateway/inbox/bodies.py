@@ -26,6 +26,10 @@ _ORPHANED = 3600.0  # seconds after which a file that no job names has no owner
 _BLOCK = 1 << 20
 
 
+class ExpandedTooFarError(GatewayError):
+    """A compressed body that holds more than may come out."""
+
+
 class BodyFile:
     """A body that is being received.
 
@@ -180,7 +184,7 @@ class Inflater:
             self._fresh = False
             self.size += len(out)
             if self.size > self._most:
-                raise GatewayError(
+                raise ExpandedTooFarError(
                     f"the body passes {self._most} bytes when it is decompressed; send it in parts"
                 )
             if out:

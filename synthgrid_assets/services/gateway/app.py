@@ -1,0 +1,111 @@
+"""The gateway's application: routes, refusals as problem documents, and its life.
+
+Belongs here: which address is whose. Not here: what they do (`endpoints`) and the server
+(`serve`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.services.gateway.endpoints import documents, health, items, jobs
+from synthgrid_assets.services.gateway.log import tell
+from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.services.gateway.receiving.refusals import RefusedError, busy
+from synthgrid_assets.services.gateway.receiving.upload import DisconnectedError
+from synthgrid_assets.services.gateway.runtime import Gateway
+
+_PROBLEM = "application/problem+json"
+
+
+def build_app(options: GatewayOptions) -> Starlette:
+    """The application of one gateway; `app.state.gateway` is its `runtime.Gateway`."""
+    gateway = Gateway(options)
+
+    @contextlib.asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    app = Starlette(routes=routes(), lifespan=life)
+    app.state.gateway = gateway
+    for error in (RefusedError, StorageError, SpecError, DisconnectedError, HTTPException):
+        app.add_exception_handler(error, _refuse)
+    app.add_middleware(HeaderLimit, most=options.limits.header_bytes)
+    return app
+
+
+def routes() -> list[Route]:
+    """Every address."""
+    return [
+        Route("/", documents.landing),
+        Route("/api", documents.openapi),
+        Route("/asyncapi", documents.asyncapi),
+        Route("/conformance", documents.conformance),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+        Route("/metrics", health.metrics),
+        Route("/collections", items.list_collections),
+        Route("/collections/{collection}", items.show_collection),
+        Route("/collections/{collection}/items", items.post_items, methods=["POST"]),
+        Route("/v1/geometries", items.post_items, methods=["POST"]),
+        Route("/jobs/{job}", jobs.show_job),
+        Route("/jobs/{job}/results", jobs.show_results),
+    ]
+
+
+class HeaderLimit:
+    """Refuses requests whose header is whole but too large, before anything reads it.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is behind.
+    most : int
+        Bytes of names, values and the address.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        if scope["type"] == "http":
+            size = len(scope["raw_path"]) + len(scope["query_string"])
+            size += sum(len(name) + len(value) for name, value in scope["headers"])
+            if size > self._most:
+                error = RefusedError(431, f"the header has {size} bytes, {self._most} are taken")
+                await _answer(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Every refusal as a problem document; what went wrong here is worth a line."""
+    if isinstance(error, DisconnectedError):
+        return Response(status_code=408)  # nobody reads it
+    if isinstance(error, HTTPException):
+        error = RefusedError(error.status_code, str(error.detail), dict(error.headers or {}))
+    if not isinstance(error, RefusedError):
+        tell("cannot serve", path=request.url.path, error=str(error))
+        error = busy("the gateway cannot keep deliveries now; nothing was taken in", 5.0)
+    gateway: Gateway = request.app.state.gateway
+    gateway.metrics.count("refused_total", "Refusals by status.", status=str(error.status))
+    return _answer(error)
+
+
+def _answer(error: RefusedError) -> Response:
+    return Response(error.document(), error.status, {"content-type": _PROBLEM, **error.headers})

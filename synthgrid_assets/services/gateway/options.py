@@ -1,0 +1,165 @@
+"""Options of a gateway: addresses, limits and where things lie.
+
+Belongs here: every number that an operator may change, with its reason. Not here: keys
+(`receiving.clients`) and collections (`landing.collections`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthgrid_assets.errors import SpecError
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may be.
+
+    Attributes
+    ----------
+    body : int
+        Bytes of a body as sent; a longer one is refused at its header.
+    expanded : int
+        Bytes of a body after decompression.
+    message : int
+        Bytes of a telemetry message or a geofence question, which are held in memory.
+    inline : int
+        Bytes up to which a body lies in the record, not in a file.
+    uploads : int
+        Bodies received at once.
+    queue : int
+        Jobs that may wait; from 80 % of them geofence answers are cheaper ones.
+    silence : float
+        Seconds without a byte after which an upload is ended.
+    rate : float
+        Bytes a second that an upload must bring on average after its first `silence`.
+    header_seconds : float
+        Seconds that a request's header may take.
+    header_bytes : int
+        Bytes of a request's header, its address too.
+    points : int
+        Points of one geofence question.
+    """
+
+    body: int = 4096 * _MIB
+    expanded: int = 8192 * _MIB
+    message: int = 8 * _MIB
+    inline: int = 64 << 10
+    uploads: int = 64
+    queue: int = 200_000
+    silence: float = 20.0
+    rate: float = 2048.0
+    header_seconds: float = 15.0
+    header_bytes: int = 32 << 10
+    points: int = 10_000
+
+
+@dataclass(frozen=True)
+class WorkerLimits:
+    """What a landing worker may take.
+
+    Attributes
+    ----------
+    memory : int
+        Bytes of data that a worker may have allocated (RLIMIT_DATA), and its resident size.
+    seconds : float
+        Time for one chunk of features; then the worker is ended and the chunk split.
+    lease : float
+        Seconds of a lease; prolonged while there is progress.
+    jobs : int
+        Jobs after which a worker is replaced by a fresh one.
+    """
+
+    memory: int = 768 * _MIB
+    seconds: float = 30.0
+    lease: float = 60.0
+    jobs: int = 10_000
+
+
+@dataclass(frozen=True)
+class GatewayOptions:
+    """One gateway.
+
+    Attributes
+    ----------
+    data : Path
+        Data root; what lands lies below ``landed``.
+    inbox : str
+        File or PostgreSQL address of the inbox; by default a file below the data root.
+    host, port
+        Where to listen.
+    keys : Path or None
+        File of clients; without one nothing need be signed.
+    unsigned : bool
+        Whether that is meant on an address that others reach.
+    collections : Path or None
+        File that declares collections; without one each name lands on the default grid.
+    zones : Path or None
+        Folder of compiled zones; without one there are no geofences.
+    workers : int
+        Landing workers that are started along; 0 if they run elsewhere.
+    grace : float
+        Seconds for requests in work when it is asked to end.
+    """
+
+    data: Path
+    inbox: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8088
+    keys: Path | None = None
+    unsigned: bool = False
+    collections: Path | None = None
+    zones: Path | None = None
+    workers: int = 1
+    grace: float = 10.0
+    limits: Limits = Limits()
+    worker_limits: WorkerLimits = WorkerLimits()
+
+    @property
+    def folder(self) -> Path:
+        """What the gateway keeps for itself."""
+        return self.data / "gateway"
+
+    @property
+    def database(self) -> str:
+        """Address of the inbox."""
+        return self.inbox or str(self.folder / "inbox.sqlite")
+
+    @property
+    def bodies(self) -> Path:
+        """Folder of large bodies."""
+        return self.folder / "bodies"
+
+    def check_binding(self) -> None:
+        """Refuse to listen unsigned where others reach it, unless that is said.
+
+        Raises
+        ------
+        SpecError
+            If nothing need be signed and the address is not this machine's own.
+
+        Examples
+        --------
+        >>> GatewayOptions(Path("data")).check_binding()
+        >>> GatewayOptions(Path("data"), host="0.0.0.0").check_binding()
+        Traceback (most recent call last):
+            ...
+        synthgrid_assets.errors.SpecError: 0.0.0.0 can be reached by others and nothing need be
+        signed; name a file of keys (SYNTHGRID_GATEWAY_KEYS), or say --unsigned if that is meant
+        """
+        if self.keys is None and not self.unsigned and not _is_own(self.host):
+            raise SpecError(
+                f"{self.host} can be reached by others and nothing need be signed; name a file of "
+                "keys (SYNTHGRID_GATEWAY_KEYS), or say --unsigned if that is meant"
+            )
+
+
+def _is_own(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
