@@ -21,7 +21,6 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
     count_distances,
-    hard_core,
     typical_intensity,
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
@@ -106,7 +105,7 @@ class Judge:
         self.strip = np.ones((SIDE, EXTENT.width))
         self.moments: CountMoments = region_moments(self.law, [self.strip] * TILES)
         self.correlations = tile_correlations(self.law, SIDE)
-        self.distances = Distances.of(typical_intensity(self.law), SIDE, hard_core(self.law))
+        self.distances = Distances.of(typical_intensity(self.law), SIDE, self.law.hard_core)
         self.apart = 1 + math.ceil((self.law.correlation_cells + 2 * self.distances.halo) / SIDE)
         self.renew_replicates(name, baseline)
 

@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.poisson import PoissonProcess
 from synthgrid_assets.tessellation.constrained import tessellate_constrained
 from synthgrid_assets.tessellation.constraint_insertion import constrain
-from synthgrid_assets.tessellation.constraints import constraint_network
+from synthgrid_assets.tessellation.constraints import planar_network
 from synthgrid_assets.tessellation.halo import certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles, triangle_xy
 from synthgrid_assets.tessellation.polygons import polygons, ring_metres
@@ -255,9 +256,21 @@ def roads() -> list[list[tuple[int, int]]]:
     return lines
 
 
+def segments_of(lines: list[list[tuple[int, int]]]) -> np.ndarray:
+    """Rows ``ax, ay, bx, by, id`` of polylines, as `planar_network` takes them."""
+    rows = [
+        (*min(step), *max(step), name)
+        for name, line in enumerate(lines)
+        for step in pairwise(line)
+        if step[0] != step[1]
+    ]
+    return np.array(rows, np.int64)
+
+
 def constrained_rates(repeats: int) -> list[str]:
     lines = roads()
-    network = constraint_network(lines, range(len(lines)))
+    segments = segments_of(lines)
+    network = planar_network(segments)
     sites = source(Cells(0, 0, 64, 64))
     joined = np.stack((np.r_[network.x, sites.x], np.r_[network.y, sites.y]), axis=1)
     points, number = np.unique(joined, axis=0, return_inverse=True)
@@ -279,7 +292,7 @@ def constrained_rates(repeats: int) -> list[str]:
     tile = Cells(16, 16, 32, 32)
     once = seconds(
         {
-            "cut": lambda: constraint_network(lines, range(len(lines))),
+            "cut": lambda: planar_network(segments),
             "tile": lambda: tessellate_constrained(source, network.within, tile),
         },
         repeats,

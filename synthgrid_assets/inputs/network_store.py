@@ -256,10 +256,9 @@ def network_digest(network: ConstraintNetwork) -> str:
 
     Examples
     --------
-    >>> from synthgrid_assets.tessellation.constraints import constraint_network
-    >>> one, other = [(0, 0), (8, 8)], [(0, 8), (8, 0)]
-    >>> both = constraint_network([one, other], [7, 9])
-    >>> network_digest(both) == network_digest(constraint_network([other, one[::-1]], [9, 7]))
+    >>> from synthgrid_assets.tessellation.constraints import planar_network
+    >>> both = np.array([[0, 0, 8, 8, 7], [0, 8, 8, 0, 9]])
+    >>> network_digest(planar_network(both)) == network_digest(planar_network(both[::-1]))
     True
     """
     n = network

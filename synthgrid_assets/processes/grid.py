@@ -19,6 +19,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.lattice.seeding import POINT, Key, words
+from synthgrid_assets.processes.count_models import CountModel, MomentsOnly, RegularModel
 from synthgrid_assets.processes.family import Parameters
 
 ALGORITHM_VERSION = 1
@@ -55,6 +56,8 @@ class GridLaw(ABC):
 
     intensity: float
     correlation_cells: int = 0
+    count_model: ClassVar[CountModel] = MomentsOnly()
+    hard_core: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         if self.intensity < 1 or 4 ** _log4(int(self.intensity)) != self.intensity:
@@ -93,6 +96,8 @@ class RegularLaw(GridLaw):
     >>> law.k_function(np.array([0.4, 0.5])).tolist()  # the four nearest neighbours
     [0.0, 1.0]
     """
+
+    count_model: ClassVar[CountModel] = RegularModel()
 
     def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """NaN, shape of `r`: distances are discrete, so they have no density."""

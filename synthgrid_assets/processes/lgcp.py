@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numba import njit
@@ -22,6 +22,7 @@ from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.exact_math import dexp, dlog
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.lattice.seeding import PIXEL, Key, words
+from synthgrid_assets.processes.count_models import CountModel, MomentsOnly
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -98,6 +99,8 @@ class LgcpLaw:
     intensity: float
     scales: tuple[tuple[float, int], ...]
     pixels: int
+    count_model: ClassVar[CountModel] = MomentsOnly()
+    hard_core: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         check_positive("lgcp", intensity=self.intensity)

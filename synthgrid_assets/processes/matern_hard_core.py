@@ -21,6 +21,7 @@ from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.seeding import PRIORITY, Key, words
+from synthgrid_assets.processes.count_models import CountModel, MomentsOnly
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -57,9 +58,15 @@ class MaternHardCoreLaw(IsotropicLaw):
 
     beta: float
     radius: float
+    count_model: ClassVar[CountModel] = MomentsOnly()
 
     def __post_init__(self) -> None:
         check_positive("matern hard core", beta=self.beta, radius=self.radius)
+
+    @property
+    def hard_core(self) -> float:
+        """The radius; thinning only removes points, so a thinned process keeps it."""
+        return self.radius
 
     @property
     def kinks(self) -> tuple[float, ...]:

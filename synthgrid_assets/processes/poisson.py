@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 from numba import njit
@@ -20,6 +21,7 @@ from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.lattice.seeding import POINT, Key, lookup, words
+from synthgrid_assets.processes.count_models import CountModel, PoissonModel
 from synthgrid_assets.processes.family import Parameters, check_density, check_positive, per_cell
 
 ALGORITHM_VERSION = 1
@@ -53,6 +55,8 @@ class PoissonLaw:
 
     intensity: float
     correlation_cells: int = 0
+    count_model: ClassVar[CountModel] = PoissonModel()
+    hard_core: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         check_positive("poisson", intensity=self.intensity)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.pattern import PointPattern
+from synthgrid_assets.processes.count_models import CountModel
 
 
 @runtime_checkable
@@ -51,6 +52,16 @@ class Law(Protocol):
     @property
     def correlation_cells(self) -> int:
         """Lag in cells beyond which `cell_covariance` is negligible (< 1e-9 of its peak)."""
+        ...
+
+    @property
+    def count_model(self) -> CountModel:
+        """How the number of points in a rectangle is distributed, before thinning."""
+        ...
+
+    @property
+    def hard_core(self) -> float:
+        """Distance in cells within which no two points lie; 0 for most laws."""
         ...
 
     def __hash__(self) -> int:

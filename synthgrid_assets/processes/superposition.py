@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from pydantic import Field
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
+from synthgrid_assets.processes.count_models import CountModel, MomentsOnly
 from synthgrid_assets.processes.distances import DistanceLaw
 from synthgrid_assets.processes.family import Parameters
 from synthgrid_assets.processes.protocol import Law
@@ -62,6 +64,8 @@ class SuperpositionLaw:
 
     members: tuple[Law, ...]
     coupling: str = ""
+    count_model: ClassVar[CountModel] = MomentsOnly()  # statistics ask the members
+    hard_core: ClassVar[float] = 0.0
 
     @property
     def intensity(self) -> float:

@@ -1,4 +1,4 @@
-"""Many p-values at once: bounds, false discoveries and uniformity.
+"""Many p-values at once: bounds and uniformity.
 
 Belongs here: what is done with p-values whatever they tested. Not here: any statistic of
 points.
@@ -7,15 +7,12 @@ points.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control, kstest, kstwobign
+from scipy.stats import kstest, kstwobign
 
 from synthgrid_assets.verdict import TILE_ALPHA, Verdict
-
-DISCOVERY_RATE = 0.01  # expected share of healthy tiles among those listed as suspicious
 
 
 def bonferroni(p_values: ArrayLike) -> float:
@@ -28,32 +25,6 @@ def bonferroni(p_values: ArrayLike) -> float:
     """
     p = np.asarray(p_values, float)
     return float(min(1.0, p.size * p.min())) if p.size else 1.0
-
-
-def suspicious(keys: Sequence[str], p_values: ArrayLike, rate: float = DISCOVERY_RATE) -> list[str]:
-    """The tiles that Benjamini and Hochberg's procedure picks, most suspicious first.
-
-    Parameters
-    ----------
-    keys : sequence of str
-        One name for each p-value.
-    p_values : array_like of float64
-        Conservative p-values, independent or positively dependent.
-    rate : float
-        Bound of the expected share of healthy tiles in the list; also the probability
-        that an all-healthy region lists any.
-
-    Examples
-    --------
-    >>> suspicious(["a", "b", "c"], [0.9, 1e-9, 1e-4])
-    ['b', 'c']
-    """
-    p = np.asarray(p_values, float)
-    if p.size == 0:
-        return []
-    adjusted = false_discovery_control(p)
-    order = np.argsort(p, kind="stable")
-    return [keys[i] for i in order if adjusted[i] <= rate]
 
 
 def p_values_are_uniform(

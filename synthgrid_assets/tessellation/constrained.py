@@ -90,13 +90,13 @@ def tessellate_constrained(
 
     Examples
     --------
-    >>> from synthgrid_assets.tessellation.constraints import constraint_network
+    >>> from synthgrid_assets.tessellation.constraints import planar_network
     >>> from synthgrid_assets.tessellation.sites import Sites
     >>> from synthgrid_assets.lattice.cells import CELL
     >>> def corners(cells):  # one site in the corner of every cell
     ...     y, x = np.mgrid[cells.iy0 : cells.iy1, cells.ix0 : cells.ix1]
     ...     return Sites(x.ravel() * CELL, y.ravel() * CELL, (x + 1000 * y).ravel())
-    >>> road = constraint_network([[(0, CELL), (CELL, 0)]], [7])  # against the rule of ties
+    >>> road = planar_network(np.array([[0, CELL, CELL, 0, 7]]))  # against the rule of ties
     >>> found = tessellate_constrained(corners, road.within, Cells(0, 0, 1, 1))
     >>> found.constraint[(found.constraint >= 0).any(axis=1)].tolist()
     [[-1, 7, -1]]

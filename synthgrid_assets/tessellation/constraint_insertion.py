@@ -54,10 +54,10 @@ def constrain(
 
     Examples
     --------
-    >>> from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
+    >>> from synthgrid_assets.tessellation.triangulation import delaunay
     >>> x, y = np.array([0, 4, 0, 4]), np.array([0, 0, 4, 4])
     >>> found, _ = constrain(delaunay(x, y), x, y, np.array([[1, 2]]), np.array([9]))
-    >>> sorted(sorted(triangle) for triangle in finite_triangles(found, 4).tolist())
+    >>> sorted(sorted(triangle) for triangle in found.vertices.tolist() if max(triangle) < 4)
     [[0, 1, 2], [1, 2, 3]]
     """
     changed = Mesh(mesh.vertices.copy(), mesh.neighbours.copy(), mesh.at.copy())
@@ -68,7 +68,7 @@ def constrain(
         raise GeometryError(
             f"the constraint with label {int(labels[crossing])} crosses another between local "
             f"positions ({int(x[u])}, {int(y[u])}) and ({int(x[v])}, {int(y[v])}); make the "
-            "network with `constraint_network`, which cuts constraints where they meet"
+            "network with `planar_network`, which cuts constraints where they meet"
         )
     _restore_delaunay(x, y, changed, fixed)
     return changed, fixed

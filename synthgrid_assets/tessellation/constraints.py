@@ -9,14 +9,13 @@ A network is made once per world, never per tile, so neighbours cannot disagree 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import (
     CELL_BITS,
     MAX_POINTS_PER_CELL,
@@ -49,7 +48,7 @@ class ConstraintNetwork:
 
     Examples
     --------
-    >>> cross = constraint_network([[(0, 0), (8, 8)], [(0, 8), (8, 0)]], [7, 9])
+    >>> cross = planar_network(np.array([[0, 0, 8, 8, 7], [0, 8, 8, 0, 9]]))
     >>> list(zip(cross.x.tolist(), cross.y.tolist()))
     [(0, 0), (0, 8), (4, 4), (8, 0), (8, 8)]
     >>> cross.id.tolist()
@@ -85,34 +84,12 @@ class ConstraintNetwork:
 NetworkSource = Callable[[Cells], ConstraintNetwork]
 
 
-def constraint_network(
-    lines: Sequence[Sequence[tuple[int, int]]], ids: Sequence[int]
-) -> ConstraintNetwork:
-    """The planar network of polylines.
+def planar_network(segments: NDArray[np.int64]) -> ConstraintNetwork:
+    """The planar network of the segments of polylines.
 
     Lines are cut where they cross the borders of atom cells and where they meet one
     another; each cut is rounded once to whole quanta. Lines may cross, touch, overlap,
-    repeat, close and end anywhere. The order of lines and their directions do not matter.
-
-    Parameters
-    ----------
-    lines : sequence of sequences of (x, y)
-        In quanta.
-    ids : sequence of int
-        The constraint that each line belongs to, non-negative; may repeat.
-
-    Raises
-    ------
-    SpecError
-        If a line has no length or an id is negative.
-    GeometryError
-        As for `planar_network`.
-    """
-    return planar_network(_segments(lines, ids))
-
-
-def planar_network(segments: NDArray[np.int64]) -> ConstraintNetwork:
-    """The planar network of the segments of polylines, as for `constraint_network`.
+    repeat, close and end anywhere. The order of segments does not matter.
 
     Parameters
     ----------
@@ -153,22 +130,6 @@ def _check_cuts(segments: NDArray[np.int64]) -> None:
             f"them in one segment of constraint {worst}; at most {MAX_CUTS:,} are cut: clip the "
             "lines to the surroundings of the world, or use larger cells"
         )
-
-
-def _segments(lines: Sequence[Sequence[tuple[int, int]]], ids: Sequence[int]) -> NDArray[np.int64]:
-    """Rows ``ax, ay, bx, by, id`` with a lexicographically before b."""
-    rows = []
-    for line, name in zip(lines, ids, strict=True):
-        if name < 0:
-            raise SpecError(f"constraint id {name} is negative; ids must be 0 or more")
-        long = [(*min(step), *max(step), name) for step in pairwise(line) if step[0] != step[1]]
-        if not long:
-            raise SpecError(
-                f"constraint {name} has no length: its {len(line)} vertices are "
-                f"{sorted(set(line))} quanta; drop it or give it two different vertices"
-            )
-        rows += long
-    return np.array(rows, np.int64).reshape(-1, 5)
 
 
 def _node_ids(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.tessellation.predicates import (
     EXTENT_BITS,
     encroaches,
@@ -125,7 +126,8 @@ def insertion_order(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.in
     """
     extent = max(int(np.ptp(x)), int(np.ptp(y)))
     shift = max(0, extent.bit_length() - _HILBERT_BITS)
-    key = _hilbert_keys((x - x.min()) >> shift, (y - y.min()) >> shift)
+    column, row = (x - x.min()) >> shift, (y - y.min()) >> shift
+    key = hilbert_keys(column, row, _HILBERT_BITS).astype(np.int64)
     if x.size > 2 * _ROUND_SIZE:
         # halves, quarters, ... of the points by a hash of their place in the input
         place = np.arange(x.size, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -138,24 +140,6 @@ def insertion_order(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.in
     spare = max(0, _HILBERT_BITS * 2 + 5 + bits - 63)  # at most 2**5 rounds
     order: NDArray[np.int64] = np.sort((key >> spare) << bits | np.arange(x.size))
     return order & ((1 << bits) - 1)
-
-
-@njit(cache=True)
-def _hilbert_keys(x, y):
-    """Place on the Hilbert curve over a grid of 2**16 x 2**16."""
-    last = (1 << _HILBERT_BITS) - 1
-    keys = np.empty(x.size, np.int64)
-    for i in range(x.size):
-        a, b, key = np.int64(x[i]), np.int64(y[i]), np.int64(0)
-        for level in range(_HILBERT_BITS - 1, -1, -1):
-            right, upper = (a >> level) & 1, (b >> level) & 1
-            key = (key << 2) | ((3 * right) ^ upper)
-            if upper == 0:
-                if right == 1:
-                    a, b = last - a, last - b
-                a, b = b, a
-        keys[i] = key
-    return keys
 
 
 @njit(cache=True)
@@ -345,8 +329,3 @@ def _mesh(vertex, twin, count, n):
             vertices[t, k], neighbours[t, k] = v, twin[4 * t + k] >> 2
             at[v] = t
     return vertices, neighbours, at
-
-
-def finite_triangles(mesh: Mesh, n: int) -> NDArray[Any]:
-    """Vertices of the triangles that are not ghosts, shape (t, 3)."""
-    return mesh.vertices[(mesh.vertices < n).all(axis=1)]

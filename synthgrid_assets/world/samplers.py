@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, stream_key
+from synthgrid_assets.processes.count_models import EXACT, BoundedModel
 from synthgrid_assets.processes.family import quanta
-from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.processes.superposition import Sampler, Superposition
@@ -20,8 +20,6 @@ from synthgrid_assets.processes.thinning.proximity import (
     Targets,
 )
 from synthgrid_assets.processes.thinning.thinned import ByMask, BySurface, ThinnedProcess, Thinning
-from synthgrid_assets.statistics.laws.cluster_counts import DiscClusters, GaussianClusters
-from synthgrid_assets.statistics.laws.moments import BoundedLaw
 from synthgrid_assets.world.inputs import Inputs
 from synthgrid_assets.world.layer_graph import coupling_of, members_of
 from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
@@ -102,9 +100,12 @@ def count_bounds(sampler: Sampler, cells: Cells) -> tuple[float, float]:
     """
     low = high = 0.0
     for leaf in leaves_of(sampler):
-        known, area = leaf.law.intensity, leaf.kept_area(cells)
-        bounds = leaf.law.intensity_bounds if isinstance(leaf.law, BoundedLaw) else (known, known)
-        low, high = low + bounds[0] * area, high + bounds[1] * area
+        model, area = leaf.law.count_model, leaf.kept_area(cells)
+        if isinstance(model, BoundedModel):
+            low, high = low + model.low * area, high + model.high * area
+        else:
+            known = leaf.law.intensity * area
+            low, high = low + known, high + known
     return low, high
 
 
@@ -120,5 +121,5 @@ def is_resolved(sampler: Sampler) -> bool:
     have moments that take the retention of a cell as constant: a bound for a single tile,
     but thousands of tiles together would show the difference.
     """
-    exact = (PoissonLaw, GaussianClusters, DiscClusters)
-    return all(isinstance(leaf.law, exact) for leaf in leaves_of(sampler) if is_near(leaf))
+    laws = [leaf.law for leaf in leaves_of(sampler) if is_near(leaf)]
+    return all(isinstance(law.count_model, EXACT) for law in laws)

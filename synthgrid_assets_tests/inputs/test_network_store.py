@@ -22,9 +22,9 @@ from synthgrid_assets.inputs.network_store import (
 from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
 from synthgrid_assets.tessellation.constraints import (
     ConstraintNetwork,
-    constraint_network,
     is_constraint_node,
 )
+from synthgrid_assets_tests.tessellation.networks import constraint_network
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
 VERSION = "0" * 32

@@ -28,7 +28,6 @@ from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.tessellation.anchors import is_anchor
 from synthgrid_assets.tessellation.constraints import (
-    constraint_network,
     is_constraint_node,
 )
 from synthgrid_assets.world.inputs import find_input, make_input
@@ -37,6 +36,7 @@ from synthgrid_assets_tests.street_world import (
     street_spec,
     town,
 )
+from synthgrid_assets_tests.tessellation.networks import constraint_network
 from synthgrid_assets_tests.tessellation.patterns import in_circle_sign
 from synthgrid_assets_tests.tessellation.test_constrained import at_once
 

@@ -105,7 +105,6 @@ def test_curves_of_a_window_with_its_halo_are_spatstats(family, every, tmp_path)
     r = theirs["r"]
     per_cell = theirs["pairs"] / WINDOW.area
     np.testing.assert_allclose(pattern.k_function(r, 1.0), per_cell, 1e-12)
-    np.testing.assert_allclose(pattern.l_function(r, 1.0), np.sqrt(per_cell / np.pi), 1e-12)
     rings = np.pi * np.diff(r**2)
     np.testing.assert_allclose(
         pattern.pair_correlation(r, 1.0), np.diff(per_cell) / rings, 1e-9, atol=1e-9

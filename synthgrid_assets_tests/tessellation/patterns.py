@@ -9,6 +9,7 @@ import numpy as np
 
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, point_ids
 from synthgrid_assets.tessellation.sites import Sites, canonical_order
+from synthgrid_assets.tessellation.triangulation import Mesh
 
 WORLD = Cells(-40, -40, 40, 40)  # every pattern is known here and asked for nowhere else
 
@@ -151,3 +152,8 @@ def doubled_area(ring) -> int:
         int(a[0]) * int(b[1]) - int(a[1]) * int(b[0])
         for a, b in zip(ring, [*ring[1:], *ring[:1]], strict=True)
     )
+
+
+def finite_triangles(mesh: Mesh, n: int) -> np.ndarray:
+    """Vertices of the triangles that are not ghosts, shape (t, 3)."""
+    return mesh.vertices[(mesh.vertices < n).all(axis=1)]

@@ -22,7 +22,6 @@ from synthgrid_assets.tessellation.constrained import (
 )
 from synthgrid_assets.tessellation.constraint_insertion import constrain
 from synthgrid_assets.tessellation.constraints import (
-    constraint_network,
     is_constraint_node,
     with_nodes,
 )
@@ -30,6 +29,7 @@ from synthgrid_assets.tessellation.proofs.verification import triangle_faults
 from synthgrid_assets.tessellation.sites import Sites, distinct
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.triangulation import delaunay
+from synthgrid_assets_tests.tessellation.networks import constraint_network
 from synthgrid_assets_tests.tessellation.patterns import WORLD, World, pattern
 from synthgrid_assets_tests.tessellation.test_tessellate import few_sites
 

@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.tessellation.constraint_insertion import constrain
-from synthgrid_assets.tessellation.constraints import constraint_network
 from synthgrid_assets.tessellation.predicates import tie_is_inside
-from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
-from synthgrid_assets_tests.tessellation.patterns import cross, doubled_area, hull, in_circle_sign
+from synthgrid_assets.tessellation.triangulation import delaunay
+from synthgrid_assets_tests.tessellation.networks import constraint_network
+from synthgrid_assets_tests.tessellation.patterns import (
+    cross,
+    doubled_area,
+    finite_triangles,
+    hull,
+    in_circle_sign,
+)
 
 
 def constrained(points, edges, labels=None):

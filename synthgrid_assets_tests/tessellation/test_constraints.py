@@ -8,17 +8,17 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.tessellation import noding
 from synthgrid_assets.tessellation.anchors import is_anchor
 from synthgrid_assets.tessellation.constraints import (
     ConstraintNetwork,
-    constraint_network,
     is_constraint_node,
     with_nodes,
 )
 from synthgrid_assets.tessellation.sites import checked, distinct
+from synthgrid_assets_tests.tessellation.networks import constraint_network
 from synthgrid_assets_tests.tessellation.patterns import cross, pattern, world
 
 
@@ -45,17 +45,6 @@ def meet_beyond_ends(one, other) -> bool:
 
     sides = cross(a, b, c) * cross(a, b, d), cross(c, d, a) * cross(c, d, b)
     return max(sides) < 0 or on(c, a, b) or on(d, a, b) or on(a, c, d) or on(b, c, d)
-
-
-@pytest.mark.parametrize("line", [[], [(3, 4)], [(3, 4), (3, 4), (3, 4)]])
-def test_a_line_without_length_is_refused_by_name(line):
-    with pytest.raises(SpecError, match=r"constraint 17 has no length: its \d vertices are"):
-        constraint_network([[(0, 0), (9, 9)], line], [3, 17])
-
-
-def test_a_negative_id_is_refused_because_it_would_mean_no_constraint():
-    with pytest.raises(SpecError, match="constraint id -1 is negative"):
-        constraint_network([[(0, 0), (9, 9)]], [-1])
 
 
 def test_lines_across_more_cells_than_memory_holds_are_refused(monkeypatch):

@@ -12,8 +12,8 @@ from synthgrid_assets.tessellation.halo import certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import MAX_HALO, tessellate
-from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
-from synthgrid_assets_tests.tessellation.patterns import PATTERNS, pattern, world
+from synthgrid_assets.tessellation.triangulation import delaunay
+from synthgrid_assets_tests.tessellation.patterns import PATTERNS, finite_triangles, pattern, world
 
 EVERYWHERE = Cells(-500, -500, 500, 500)
 TILE = Cells(0, 0, 4, 4)

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
+from synthgrid_assets.tessellation.triangulation import delaunay
 from synthgrid_assets_tests.tessellation.patterns import (
     PATTERNS,
     cross,
     doubled_area,
+    finite_triangles,
     hull,
     in_circle_sign,
     pattern,

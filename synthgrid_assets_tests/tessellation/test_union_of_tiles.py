@@ -14,8 +14,8 @@ from synthgrid_assets.tessellation.anchors import anchored, halo_bound
 from synthgrid_assets.tessellation.sites import Sites, distinct
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
-from synthgrid_assets.tessellation.triangulation import delaunay, finite_triangles
-from synthgrid_assets_tests.tessellation.patterns import world
+from synthgrid_assets.tessellation.triangulation import delaunay
+from synthgrid_assets_tests.tessellation.patterns import finite_triangles, world
 
 AREA = Cells(-4, -3, 4, 5)
 SEEN = Cells(-6, -6, 7, 7)  # where drawn sites lie

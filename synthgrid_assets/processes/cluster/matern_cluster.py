@@ -19,32 +19,25 @@ from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside
 from synthgrid_assets.lattice.seeding import OFFSPRING, Key, words
+from synthgrid_assets.processes.cluster.brood import ClusterLaw, ClusterParameters, check_clusters
 from synthgrid_assets.processes.cluster.generating_function import count_pmf
 from synthgrid_assets.processes.cluster.parents import parents_within
+from synthgrid_assets.processes.count_models import DiscClusters
 from synthgrid_assets.processes.distances import cluster_distances, lens_of_two
-from synthgrid_assets.processes.family import (
-    Parameters,
-    check_density,
-    check_positive,
-    exact,
-    per_cell,
-    quanta,
-)
+from synthgrid_assets.processes.family import check_positive, quanta
 from synthgrid_assets.processes.isotropic import IsotropicLaw, lens
 
 ALGORITHM_VERSION = 1
 
 
-class MaternClusterParameters(Parameters):
+class MaternClusterParameters(ClusterParameters):
     """What a world file says of a Matern cluster process."""
 
-    parents_per_km2: float = Field(gt=0, description="cluster centres per square kilometre")
-    mean_offspring: float = Field(gt=0, description="expected points per cluster")
     radius: float = Field(gt=0, description="radius of a cluster's disc, metres")
 
 
 @dataclass(frozen=True)
-class MaternClusterLaw(IsotropicLaw):
+class MaternClusterLaw(ClusterLaw, IsotropicLaw):
     """The law of a stationary Matern cluster process; lengths in any one unit.
 
     Parameters
@@ -67,17 +60,15 @@ class MaternClusterLaw(IsotropicLaw):
     [1.6366, 1.0]
     """
 
-    kappa: float
-    mu: float
     radius: float
 
     def __post_init__(self) -> None:
         check_positive("matern_cluster", kappa=self.kappa, mu=self.mu, radius=self.radius)
 
     @property
-    def intensity(self) -> float:
-        """Expected points per unit area."""
-        return self.kappa * self.mu
+    def count_model(self) -> DiscClusters:
+        """Its own three numbers."""
+        return DiscClusters(self.kappa, self.mu, self.radius)
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -101,14 +92,6 @@ class MaternClusterLaw(IsotropicLaw):
         )
         k: NDArray[np.float64] = math.pi * np.asarray(r, float) ** 2 + siblings / self.kappa
         return k
-
-    def empty_space(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
-        """F(r), shape of `r`: probability of a point within r of a fixed place."""
-        return self._distances(r)[0]
-
-    def nearest_neighbour(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
-        """G(r), shape of `r`: probability of another point within r of a typical point."""
-        return self._distances(r)[1]
 
     def _distances(self, r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """F and G; the share of a brood in a disc is that of the discs' overlap."""
@@ -184,15 +167,11 @@ def build(
     parameters: MaternClusterParameters, key: Key, cell_metres: float
 ) -> MaternClusterProcess:
     """The process that `parameters` describe, on cells of `cell_metres`."""
-    name = "matern_cluster"
-    parents = per_cell(parameters.parents_per_km2, cell_metres)
-    check_density(name, "parents_per_km2", parents)
-    offspring = exact(parameters.mean_offspring)
-    check_density(name, "mean_offspring", offspring)
-    radius = quanta(name, "radius", parameters.radius, cell_metres)
-    spread = MaternClusterLaw(float(parents), float(offspring), radius / CELL).count_variance(1, 1)
-    check_density(name, "parents_per_km2 * mean_offspring", parents * offspring, spread)
-    return MaternClusterProcess(key, parents, offspring, radius)
+    means = parameters.means("matern_cluster", cell_metres)
+    radius = quanta("matern_cluster", "radius", parameters.radius, cell_metres)
+    process = MaternClusterProcess(key, *means, radius)
+    check_clusters("matern_cluster", means, process.law.count_variance(1, 1))
+    return process
 
 
 def _axis_nodes(side: float, radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,17 +21,12 @@ from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside
 from synthgrid_assets.lattice.seeding import OFFSPRING, OFFSPRING_TAIL, Key, words
+from synthgrid_assets.processes.cluster.brood import ClusterLaw, ClusterParameters, check_clusters
 from synthgrid_assets.processes.cluster.generating_function import count_pmf
 from synthgrid_assets.processes.cluster.parents import Parents, parents_within
+from synthgrid_assets.processes.count_models import GaussianClusters
 from synthgrid_assets.processes.distances import cluster_distances
-from synthgrid_assets.processes.family import (
-    Parameters,
-    check_density,
-    check_positive,
-    exact,
-    per_cell,
-    quanta,
-)
+from synthgrid_assets.processes.family import check_positive, quanta
 
 ALGORITHM_VERSION = 1
 CORE = 4.0  # offspring farther than CORE sigma from their parent come from the tail stream
@@ -39,18 +34,16 @@ _FARTHEST = 9.0  # sigma beyond which a displacement is neglected in integrals (
 _NEGLIGIBLE = 1e-9  # of a cell's own covariance: where `correlation_cells` ends
 
 
-class ThomasParameters(Parameters):
+class ThomasParameters(ClusterParameters):
     """What a world file says of a Thomas process."""
 
-    parents_per_km2: float = Field(gt=0, description="cluster centres per square kilometre")
-    mean_offspring: float = Field(gt=0, description="expected points per cluster")
     sigma: float = Field(
         gt=0, description="standard deviation of a point about its centre on each axis, metres"
     )
 
 
 @dataclass(frozen=True)
-class ThomasLaw:
+class ThomasLaw(ClusterLaw):
     """The law of a stationary Thomas process; lengths in any one unit.
 
     Parameters
@@ -76,17 +69,15 @@ class ThomasLaw:
     [1.3248, 1.0]
     """
 
-    kappa: float
-    mu: float
     sigma: float
 
     def __post_init__(self) -> None:
         check_positive("thomas", kappa=self.kappa, mu=self.mu, sigma=self.sigma)
 
     @property
-    def intensity(self) -> float:
-        """Expected points per unit area."""
-        return self.kappa * self.mu
+    def count_model(self) -> GaussianClusters:
+        """Its own three numbers."""
+        return GaussianClusters(self.kappa, self.mu, self.sigma)
 
     def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pair correlation g(r), shape of `r`; 1 for complete spatial randomness."""
@@ -96,14 +87,6 @@ class ThomasLaw:
     def k_function(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ripley's K(r), shape of `r`, in unit area."""
         return math.pi * r**2 - np.expm1(-(r**2) / (4 * self.sigma**2)) / self.kappa
-
-    def empty_space(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
-        """F(r), shape of `r`: probability of a point within r of a fixed place."""
-        return self._distances(r)[0]
-
-    def nearest_neighbour(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
-        """G(r), shape of `r`: probability of another point within r of a typical point."""
-        return self._distances(r)[1]
 
     def count_variance(self, width: float, height: float) -> float:
         """Variance of the number of points in a `width` x `height` rectangle."""
@@ -232,19 +215,11 @@ class ThomasProcess:
 
 def build(parameters: ThomasParameters, key: Key, cell_metres: float) -> ThomasProcess:
     """The process that `parameters` describe, on cells of `cell_metres`."""
-    parents = per_cell(parameters.parents_per_km2, cell_metres)
-    check_density("thomas", "parents_per_km2", parents)
-    offspring = exact(parameters.mean_offspring)
-    check_density("thomas", "mean_offspring", offspring)
+    means = parameters.means("thomas", cell_metres)
     sigma = quanta("thomas", "sigma", parameters.sigma, cell_metres)
-    law = ThomasLaw(float(parents), float(offspring), sigma / CELL)
-    check_density(
-        "thomas",
-        "parents_per_km2 * mean_offspring",
-        parents * offspring,
-        law.count_variance(1, 1),
-    )
-    return ThomasProcess(key, parents, offspring, sigma)
+    process = ThomasProcess(key, *means, sigma)
+    check_clusters("thomas", means, process.law.count_variance(1, 1))
+    return process
 
 
 def _tail_mass() -> tuple[np.uint64, Fraction]:

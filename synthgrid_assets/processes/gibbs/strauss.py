@@ -20,6 +20,7 @@ from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside
 from synthgrid_assets.lattice.seeding import Key
+from synthgrid_assets.processes.count_models import BoundedModel
 from synthgrid_assets.processes.family import (
     Parameters,
     check_density,
@@ -146,6 +147,16 @@ class StraussLaw:
         """
         b = self.branching
         return self.beta / (1 + b), self.beta / (2 - math.exp(-b))
+
+    @property
+    def count_model(self) -> BoundedModel:
+        """The bounds of the intensity: nothing else is known."""
+        return BoundedModel(*self.intensity_bounds)
+
+    @property
+    def hard_core(self) -> float:
+        """The radius of the hard-core process; 0 where pairs are only rarer."""
+        return self.radius if self.gamma == 0 else 0.0
 
     def pair_correlation(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """NaN, shape of `r`, but for the hard core's 0 within its radius."""

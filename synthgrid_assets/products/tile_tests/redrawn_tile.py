@@ -23,7 +23,6 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
     count_distances,
-    hard_core,
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS, PAIRS, nothing_within_the_core
@@ -71,7 +70,7 @@ def verify_curves(
     if around != cells.grown(distances.halo):
         reason, baseline = "at the limit of the lattice: not all neighbours exist", None
     pairs, neighbours = (Verdict.not_judged(test, reason) for test in (PAIRS, NEIGHBOURS))
-    if baseline is None and not hard_core(law):
+    if baseline is None and not law.hard_core:
         return same, pairs, neighbours
     window = cells if baseline is None else curve_window(context, cells)
     counts = _counts(rows, drawn.take(~inside), window, distances)
@@ -85,7 +84,7 @@ def _distances(context: LayerContext, baseline: Baseline | None) -> Distances:
     """Those of the replicates; without any, the hard core, or the nearest halo there is."""
     if baseline is not None:
         return baseline.distances
-    return Distances(np.array([hard_core(context.sampler.law) or 1.0]), CELL)
+    return Distances(np.array([context.sampler.law.hard_core or 1.0]), CELL)
 
 
 def _inside(points: PointPattern, cells: Cells) -> NDArray[np.bool_]:

@@ -24,7 +24,6 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
     count_distances,
-    hard_core,
     typical_intensity,
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
@@ -187,7 +186,7 @@ def tile_counts_of(baseline: Baseline | None, cells: Cells) -> NDArray[np.int64]
 
 def curve_distances(context: LayerContext, cells: Cells) -> Distances:
     """The distances at which the points of a window are looked at."""
-    core = hard_core(context.sampler.law)
+    core = context.sampler.law.hard_core
     return Distances.of(_intensity(context, cells), context.spec.world.tile, core)
 
 

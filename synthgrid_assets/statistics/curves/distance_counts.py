@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.processes.count_models import BoundedModel
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.curves.pairs import bucket, nearest, pair_counts
-from synthgrid_assets.statistics.laws.moments import BoundedLaw
 
 STEPS = 16  # distances of a curve
 FARTHEST = 2.0  # mean spacings between points: the longest of them
@@ -69,24 +69,8 @@ def typical_intensity(law: Law) -> float:
     """Points per cell before thinning; the middle of its bounds where only those are known."""
     if isinstance(law, SuperpositionLaw):
         return math.fsum(typical_intensity(member) for member in law.members)
-    if math.isnan(law.intensity) and isinstance(law, BoundedLaw):
-        return sum(law.intensity_bounds) / 2
-    return law.intensity
-
-
-def hard_core(law: Law) -> float:
-    """Distance in cells within which the law has no pair; 0 for most laws.
-
-    Thinning only removes points, so a thinned process keeps it.
-
-    Examples
-    --------
-    >>> from synthgrid_assets.processes.matern_hard_core import MaternIILaw
-    >>> hard_core(MaternIILaw(beta=8.0, radius=0.15))
-    0.15
-    """
-    radius = getattr(law, "radius", 0.0)
-    return float(radius) if radius and law.pair_correlation(np.array([radius]))[0] == 0 else 0.0
+    model = law.count_model
+    return (model.low + model.high) / 2 if isinstance(model, BoundedModel) else law.intensity
 
 
 @dataclass(frozen=True, eq=False)

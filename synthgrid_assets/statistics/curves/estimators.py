@@ -81,10 +81,6 @@ class HaloedPattern:
         within = np.cumsum(self._pairs(r))
         return np.asarray(within / (intensity**2 * self.cells.area))
 
-    def l_function(self, r: NDArray[np.float64], intensity: float) -> NDArray[np.float64]:
-        """Besag's L, ``sqrt(K / pi)``: r itself for complete spatial randomness."""
-        return np.sqrt(self.k_function(r, intensity) / np.pi)
-
     def pair_correlation(self, edges: NDArray[np.float64], intensity: float) -> NDArray[np.float64]:
         """Pair correlation averaged over rings between consecutive `edges` in cells.
 

@@ -7,7 +7,7 @@ probability generating function. Not here: other laws (`count_distribution`).
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,55 +15,13 @@ from scipy.fft import irfft, next_fast_len
 from scipy.signal import fftconvolve
 from scipy.special import ndtr
 
+from synthgrid_assets.processes.count_models import ClusterModel, GaussianClusters
 from synthgrid_assets.statistics.laws.retention import Retention
 
 TAIL = 1e-17  # probability mass that may lie beyond each end of a tabulated distribution
 REACH = 8.0  # standard deviations after which a Gaussian displacement is cut (1e-15)
 SHARES = 256  # classes of parents by the share of their brood that counts
 FINEST = 512  # most pixels along a side of the parents' grid where retention varies
-
-
-@runtime_checkable
-class GaussianClusters(Protocol):
-    """Poisson parents with Poisson broods, displaced by a symmetric Gaussian (Thomas)."""
-
-    @property
-    def kappa(self) -> float:
-        """Parents per cell."""
-        ...
-
-    @property
-    def mu(self) -> float:
-        """Mean brood."""
-        ...
-
-    @property
-    def sigma(self) -> float:
-        """Standard deviation of a displacement along each axis, in cells."""
-        ...
-
-
-@runtime_checkable
-class DiscClusters(Protocol):
-    """Poisson parents with Poisson broods, uniform in a disc (Matern cluster)."""
-
-    @property
-    def kappa(self) -> float:
-        """Parents per cell."""
-        ...
-
-    @property
-    def mu(self) -> float:
-        """Mean brood."""
-        ...
-
-    @property
-    def radius(self) -> float:
-        """Radius of the disc, in cells."""
-        ...
-
-
-ClusterLaw = GaussianClusters | DiscClusters
 
 
 class Parents(NamedTuple):
@@ -81,13 +39,13 @@ class Parents(NamedTuple):
     area: NDArray[np.float64]
 
 
-def cluster_count_pmf(law: ClusterLaw, retention: Retention) -> tuple[int, NDArray[np.float64]]:
+def cluster_count_pmf(model: ClusterModel, retention: Retention) -> tuple[int, NDArray[np.float64]]:
     """Distribution of the number of points that thinning leaves in a rectangle.
 
     Parameters
     ----------
-    law : GaussianClusters or DiscClusters
-        In cell units.
+    model : GaussianClusters or DiscClusters
+        A law's `count_model`.
     retention : Retention
 
     Returns
@@ -111,26 +69,25 @@ def cluster_count_pmf(law: ClusterLaw, retention: Retention) -> tuple[int, NDArr
 
     Examples
     --------
-    >>> from synthgrid_assets.processes.cluster.thomas import ThomasLaw
-    >>> law = ThomasLaw(kappa=0.5, mu=8.0, sigma=0.7)
-    >>> first, pmf = cluster_count_pmf(law, Retention.full(4, 3))
+    >>> model = GaussianClusters(kappa=0.5, mu=8.0, sigma=0.7)
+    >>> first, pmf = cluster_count_pmf(model, Retention.full(4, 3))
     >>> mean = float(pmf @ (first + np.arange(pmf.size)))
     >>> round(mean, 6), round(float(pmf.sum()), 9)
     (48.0, 1.0)
     """
-    parents = _parents(law, retention)
+    parents = _parents(model, retention)
     if parents.share.size == 0:
         return 0, np.ones(1)
-    first, last = _chernoff_range(parents, law.kappa, law.mu)
-    return first, _invert(parents, law.kappa, law.mu, first, last)
+    first, last = _chernoff_range(parents, model.kappa, model.mu)
+    return first, _invert(parents, model.kappa, model.mu, first, last)
 
 
-def _parents(law: ClusterLaw, retention: Retention) -> Parents:
+def _parents(model: ClusterModel, retention: Retention) -> Parents:
     p = retention.constant
     if p is None:
-        return _parents_of_pixels(law, retention)
-    step = _step(law)
-    mass = _displacement_mass(law, step)
+        return _parents_of_pixels(model, retention)
+    step = _step(model)
+    mass = _displacement_mass(model, step)
     m = mass.shape[0] // 2
     # a window wider than the kernel has a plateau in the middle: one column stands for it
     nx, ny = (min(round(side / step), 2 * m + 1) for side in (retention.width, retention.height))
@@ -143,31 +100,31 @@ def _parents(law: ClusterLaw, retention: Retention) -> Parents:
     return _classes(share, np.outer(*weights))
 
 
-def _parents_of_pixels(law: ClusterLaw, retention: Retention) -> Parents:
+def _parents_of_pixels(model: ClusterModel, retention: Retention) -> Parents:
     finest = 1 << max((FINEST // max(retention.width, retention.height)).bit_length() - 1, 0)
-    step = max(_step(law), 1.0 / finest)
+    step = max(_step(model), 1.0 / finest)
     pixels = retention.resampled(round(1 / step))
-    share = fftconvolve(pixels, _displacement_mass(law, step))
+    share = fftconvolve(pixels, _displacement_mass(model, step))
     return _classes(share, np.full(share.shape, step * step))
 
 
-def _step(law: ClusterLaw) -> float:
+def _step(model: ClusterModel) -> float:
     """Pixel side for parents: the largest power of two that resolves the displacement."""
-    fine = law.sigma / 2 if isinstance(law, GaussianClusters) else law.radius / 16
+    fine = model.sigma / 2 if isinstance(model, GaussianClusters) else model.radius / 16
     return min(2.0 ** math.floor(math.log2(fine)), 1.0)
 
 
-def _displacement_mass(law: ClusterLaw, step: float) -> NDArray[np.float64]:
+def _displacement_mass(model: ClusterModel, step: float) -> NDArray[np.float64]:
     """Probability of each pixel around a parent at a pixel's centre; sums to 1."""
-    if isinstance(law, GaussianClusters):
-        m = math.ceil(REACH * law.sigma / step)
-        edges = (np.arange(2 * m + 2) - m - 0.5) * step / law.sigma
+    if isinstance(model, GaussianClusters):
+        m = math.ceil(REACH * model.sigma / step)
+        edges = (np.arange(2 * m + 2) - m - 0.5) * step / model.sigma
         line = np.diff(ndtr(edges))
         return np.asarray(np.outer(line, line) / line.sum() ** 2)
-    m = math.ceil(law.radius / step)
+    m = math.ceil(model.radius / step)
     fine = 16
     offsets = ((np.arange((2 * m + 1) * fine) + 0.5) / fine - m - 0.5) * step
-    inside = offsets[:, None] ** 2 + offsets[None, :] ** 2 <= law.radius**2
+    inside = offsets[:, None] ** 2 + offsets[None, :] ** 2 <= model.radius**2
     mass = inside.reshape(2 * m + 1, fine, 2 * m + 1, fine).sum(axis=(1, 3))
     return np.asarray(mass / mass.sum(), np.float64)
 

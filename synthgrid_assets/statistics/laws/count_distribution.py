@@ -16,14 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
 from scipy.stats import lognorm, norm, poisson
 
-from synthgrid_assets.processes.poisson import PoissonLaw
+from synthgrid_assets.processes.count_models import DiscClusters, GaussianClusters, PoissonModel
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
-from synthgrid_assets.statistics.laws.cluster_counts import (
-    DiscClusters,
-    GaussianClusters,
-    cluster_count_pmf,
-)
+from synthgrid_assets.statistics.laws.cluster_counts import cluster_count_pmf
 from synthgrid_assets.statistics.laws.moments import (
     CountMoments,
     count_moments,
@@ -225,13 +221,14 @@ class ApproximateCounts:
 def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     """The distribution of the number of points that thinning leaves in a rectangle.
 
-    Exact for a `PoissonLaw` and for cluster processes with Poisson broods
-    (`GaussianClusters`, `DiscClusters`); `BoundedCounts` where `mean_bounds` are all that is known;
-    `ApproximateCounts` for any other law. Windows of equal shape and constant retention
+    By the law's `count_model`: exact for `PoissonModel` and for cluster processes with Poisson
+    broods (`GaussianClusters`, `DiscClusters`); `BoundedCounts` where `mean_bounds` are all that
+    is known; `ApproximateCounts` for any other. Windows of equal shape and constant retention
     share one computation.
 
     Examples
     --------
+    >>> from synthgrid_assets.processes.poisson import PoissonLaw
     >>> law = PoissonLaw(2.0)
     >>> two_sided(count_distribution(law, Retention.full(3, 2)), 12)
     array(1.)
@@ -288,11 +285,13 @@ def _distribution(law: Law, retention: Retention) -> CountDistribution:
     bounds = mean_bounds(law, retention.by_cell)
     if bounds is not None:
         return BoundedCounts(*(float(bound.sum()) for bound in bounds))
-    if isinstance(law, PoissonLaw):
-        return PoissonCounts(count_moments(law, retention).mean)
-    if isinstance(law, GaussianClusters | DiscClusters):
-        return TabulatedCounts.of(*cluster_count_pmf(law, retention))
-    return ApproximateCounts(count_moments(law, retention), SKEW_ALLOWANCE)
+    match law.count_model:
+        case PoissonModel():
+            return PoissonCounts(count_moments(law, retention).mean)
+        case GaussianClusters() | DiscClusters() as model:
+            return TabulatedCounts.of(*cluster_count_pmf(model, retention))
+        case _:
+            return ApproximateCounts(count_moments(law, retention), SKEW_ALLOWANCE)
 
 
 def two_sided(distribution: CountDistribution, observed: ArrayLike) -> NDArray[np.float64]:

@@ -10,13 +10,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from synthgrid_assets.processes.grid import RegularLaw
+from synthgrid_assets.processes.count_models import BoundedModel, RegularModel
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.statistics.laws.retention import Retention, block_mean
@@ -46,16 +45,6 @@ class CountMoments:
         return self.variance / self.mean if self.mean > 0 else 1.0
 
 
-@runtime_checkable
-class BoundedLaw(Protocol):
-    """A law whose moments nobody knows in closed form; its `intensity` is NaN."""
-
-    @property
-    def intensity_bounds(self) -> tuple[float, float]:
-        """Certified lower and upper bound of the intensity, per cell."""
-        ...
-
-
 def mean_bounds(
     law: Law, by_cell: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -71,7 +60,7 @@ def mean_bounds(
     Returns
     -------
     low, high : ndarray of float64, shape of `by_cell`
-        None where moments are known: for all laws but `BoundedLaw`, and a regular grid
+        None where moments are known: for all laws but those of a `BoundedModel`, and a regular grid
         that is thinned unevenly. A mask's edge runs past all of a grid's points or past
         none, so the kept area says too little about them.
 
@@ -81,10 +70,10 @@ def mean_bounds(
     >>> [bound.tolist() for bound in mean_bounds(RegularLaw(4.0), np.array([0.0, 0.7, 1.0]))]
     [[0.0, 0.0, 4.0], [0.0, 4.0, 4.0]]
     """
-    if math.isnan(law.intensity) and isinstance(law, BoundedLaw):
-        low, high = law.intensity_bounds
-        return low * by_cell, high * by_cell
-    if isinstance(law, RegularLaw) and len(_levels(by_cell)) > 1:
+    model = law.count_model
+    if isinstance(model, BoundedModel):
+        return model.low * by_cell, model.high * by_cell
+    if isinstance(model, RegularModel) and len(_levels(by_cell)) > 1:
         whole, touched = (by_cell >= 1.0).astype(float), (by_cell > 0.0).astype(float)
         return law.intensity * whole, law.intensity * touched
     return None
@@ -222,7 +211,7 @@ def region_moments(law: Law, strips: Iterable[NDArray[np.float64]]) -> CountMome
         felt = fftconvolve(np.pad(known, lags), kernel, mode="valid")[lags : lags + len(strip)]
         pairs += float((strip * felt).sum())
         below = known[len(known) - lags :]
-    if isinstance(law, RegularLaw) and len(levels) > 1:
+    if isinstance(law.count_model, RegularModel) and len(levels) > 1:
         return CountMoments(math.nan, math.nan)
     mean = law.intensity * total
     return CountMoments(mean, max(mean + pairs, 0.0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.processes.distances import DistanceLaw
 from synthgrid_assets.processes.protocol import Law
-from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts, Distances, hard_core
+from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts, Distances
 from synthgrid_assets.statistics.curves.envelopes import RankedReplicates
 from synthgrid_assets.statistics.curves.rank_tests import two_sample_p_value
 from synthgrid_assets.statistics.multiple_testing import bonferroni
@@ -101,7 +101,7 @@ def nothing_within_the_core(
 
     That is exact: no healthy window has such a pair, thinned or not.
     """
-    core = hard_core(law)
+    core = law.hard_core
     inside = distances.r <= core
     broken = int(counts.near[inside].max()) if inside.any() else 0
     if not broken:

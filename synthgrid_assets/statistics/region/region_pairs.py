@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.curves.pairs import bucket, pair_counts
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.region.excess import Excess, adjacent, excess
-from synthgrid_assets.statistics.region.strips import Strip
+from synthgrid_assets.statistics.region.strips import RowCounter, Strip
 from synthgrid_assets.statistics.region.totals import REGION_ALPHA
 from synthgrid_assets.verdict import Verdict
 
@@ -66,7 +66,7 @@ class TilePairs:
     pairs: NDArray[np.int64]
 
 
-class PairCounter:
+class PairCounter(RowCounter):
     """Counts close pairs by tile, one row of tiles at a time.
 
     Parameters
@@ -113,41 +113,11 @@ class PairCounter:
                 f"distances {distances.tolist()}; give ascending ones, more than 0 and at most "
                 f"{side} cells"
             )
-        self._side = side
+        super().__init__(side)
         self._distances = distances
         self._depth = math.ceil(distances[-1])
         self.tiles: dict[tuple[int, int], TilePairs] = {}
         self._retained: set[float] = set()
-        self._below: Strip | None = None
-
-    def add(
-        self,
-        cells: Cells,
-        x: NDArray[np.int64],
-        y: NDArray[np.int64],
-        retention: NDArray[np.float64],
-    ) -> None:
-        """Count the pairs of one row of tiles, as far as their neighbourhood is known.
-
-        Parameters
-        ----------
-        cells : Cells
-            The row's rectangle; each call lies to the north of the one before.
-        x, y : ndarray of int64, shape (n,)
-            Its points in quanta, in any order; points elsewhere are ignored.
-        retention : ndarray of float64, shape (height, width)
-            Mean retention of each cell, 0 where no tile is committed.
-
-        Raises
-        ------
-        GeometryError
-            If the rectangle is not within one row of tiles, or not north of the last.
-        """
-        strip = Strip.row_of_tiles(cells, x, y, retention, self._side)
-        band = strip.on_top_of(self._below)
-        self._retained |= set(np.unique(retention[retention > 0])[:2].tolist())
-        self._count(band)
-        self._below = band.northern_rows(2 * self._depth)
 
     def verdict(self, law: Law, alpha: float = REGION_ALPHA) -> Verdict:
         """The region has as many pairs at each distance as the law's K says.
@@ -195,7 +165,14 @@ class PairCounter:
             ),
         )
 
-    def _count(self, band: Strip) -> None:
+    def _count(self, strip: Strip, band: Strip) -> Strip:
+        held = strip.retention[strip.retention > 0]
+        self._retained |= set(np.unique(held)[:2].tolist())
+        self._count_pairs(band)
+        return band.northern_rows(2 * self._depth)
+
+    def _count_pairs(self, band: Strip) -> None:
+        """Count the pairs as far as their neighbourhood is known."""
         side, depth, cells = self._side, self._depth, band.cells
         held = band.retention > 0
         deep = minimum_filter(held, 2 * depth + 1, mode="constant", cval=0)

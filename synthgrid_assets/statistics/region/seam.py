@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.statistics.curves.pairs import bucket, crossings
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.region.line_contrast import compare
-from synthgrid_assets.statistics.region.strips import Strip
+from synthgrid_assets.statistics.region.strips import RowCounter, Strip
 from synthgrid_assets.statistics.region.totals import REGION_ALPHA
 from synthgrid_assets.verdict import Verdict
 
@@ -66,7 +66,7 @@ class LineCounts:
         return cls(np.zeros(side, np.int64), np.zeros(side))
 
 
-class SeamCounter:
+class SeamCounter(RowCounter):
     """Counts close pairs across lines, one row of tiles at a time.
 
     Attributes
@@ -116,43 +116,12 @@ class SeamCounter:
     def __init__(self, side: int, reach: float, correlation: int = 0) -> None:
         if not 0 < reach <= side:
             raise GeometryError(f"reach of {reach!r} cells; give more than 0, at most {side}")
-        self._side = side
+        super().__init__(side)
         self._reach = math.floor(reach * CELL)
         self._depth = math.ceil(reach)
         self._block = max(math.ceil(correlation / 2 / side), 1)
         self.vertical: dict[int, LineCounts] = {}
         self.horizontal: dict[int, LineCounts] = {}
-        self._below: Strip | None = None
-
-    def add(
-        self,
-        cells: Cells,
-        x: NDArray[np.int64],
-        y: NDArray[np.int64],
-        retention: NDArray[np.float64],
-    ) -> None:
-        """Count the pairs of one row of tiles, and across its border with the row below.
-
-        Parameters
-        ----------
-        cells : Cells
-            The row's rectangle; each call lies to the north of the one before.
-        x, y : ndarray of int64, shape (n,)
-            Its points in quanta, in any order; points elsewhere are ignored.
-        retention : ndarray of float64, shape (height, width)
-            Mean retention of each cell, 0 where no tile is committed.
-
-        Raises
-        ------
-        GeometryError
-            If the rectangle is not within one row of tiles, or not north of the last.
-        """
-        strip = Strip.row_of_tiles(cells, x, y, retention, self._side)
-        band = strip.on_top_of(self._below)
-        self._count(self.vertical, strip)
-        self._count(self.horizontal, band.transposed())
-        # the lines nearer to the northern border than to this one are counted with it
-        self._below = strip.northern_rows(self._side // 2 + self._depth)
 
     def verdict(self, alpha: float = REGION_ALPHA) -> Verdict:
         """As many pairs lie across borders as across lines inside tiles.
@@ -202,7 +171,13 @@ class SeamCounter:
         exposure = np.array([block.exposure for block in lines.values()], np.float64)
         return pairs.reshape(-1, self._side), exposure.reshape(-1, self._side)
 
-    def _count(self, lines: dict[int, LineCounts], band: Strip) -> None:
+    def _count(self, strip: Strip, band: Strip) -> Strip:
+        self._count_lines(self.vertical, strip)
+        self._count_lines(self.horizontal, band.transposed())
+        # the lines nearer to the northern border than to this one are counted with it
+        return strip.northern_rows(self._side // 2 + self._depth)
+
+    def _count_lines(self, lines: dict[int, LineCounts], band: Strip) -> None:
         """Add the band's pairs across vertical lines, and the exposure of those lines."""
         side, cells = self._side, band.cells
         usable = _usable(band, side, self._depth)

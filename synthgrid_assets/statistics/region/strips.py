@@ -1,11 +1,12 @@
 """Strips of a region that counters read one after the other, south to north.
 
-Belongs here: a strip's points and retention, and joining it to what lies south. Not
-here: what is counted (`seam`, `region_pairs`).
+Belongs here: a strip's points and retention, joining it to what lies south, and how a
+counter is fed. Not here: what is counted (`seam`, `region_pairs`).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,3 +96,49 @@ class Strip:
         kept = self.y >= cells.iy0 * CELL
         grid = self.retention[cells.iy0 - self.cells.iy0 :]
         return Strip(cells, self.x[kept], self.y[kept], grid)
+
+
+class RowCounter(ABC):
+    """Base of counters that are fed one row of tiles at a time.
+
+    Subclasses count in `_count` and say there how much of the row the next one needs.
+
+    Parameters
+    ----------
+    side : int
+        Cells along a tile's side.
+    """
+
+    def __init__(self, side: int) -> None:
+        self._side = side
+        self._below: Strip | None = None
+
+    def add(
+        self,
+        cells: Cells,
+        x: NDArray[np.int64],
+        y: NDArray[np.int64],
+        retention: NDArray[np.float64],
+    ) -> None:
+        """Count one row of tiles, and across its border with the row below.
+
+        Parameters
+        ----------
+        cells : Cells
+            The row's rectangle; each call lies to the north of the one before.
+        x, y : ndarray of int64, shape (n,)
+            Its points in quanta, in any order; points elsewhere are ignored.
+        retention : ndarray of float64, shape (height, width)
+            Mean retention of each cell, 0 where no tile is committed.
+
+        Raises
+        ------
+        GeometryError
+            If the rectangle is not within one row of tiles, or not north of the last.
+        """
+        strip = Strip.row_of_tiles(cells, x, y, retention, self._side)
+        self._below = self._count(strip, strip.on_top_of(self._below))
+
+    @abstractmethod
+    def _count(self, strip: Strip, band: Strip) -> Strip:
+        """Count in `strip` and in `band` (it and what was kept below); what to keep of them."""

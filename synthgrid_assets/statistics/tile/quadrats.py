@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.processes.count_models import PoissonModel
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.laws.count_distribution import (
@@ -164,7 +165,7 @@ def _p_values(
     expected: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Two-sided p-value of each quadrat; 1 for those that pass the screen."""
-    if isinstance(law, PoissonLaw):
+    if isinstance(law.count_model, PoissonModel):
         return two_sided(PoissonCounts(expected), observed)
     p_values = np.ones_like(observed)
     distance = np.abs(observed - expected)

@@ -1,6 +1,6 @@
 """What must hold of stored Voronoi rows, checked from the rows alone.
 
-Belongs here: counts of broken rings, edges and seams. Not here: triangles
+Belongs here: counts of broken rings and edges. Not here: triangles
 (`verification`), verdicts and where they are shown.
 """
 
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.predicates import AREA_BITS, precedes
-from synthgrid_assets.tessellation.proofs.faults import CellFaults, SeamFaults
+from synthgrid_assets.tessellation.proofs.faults import CellFaults
 from synthgrid_assets.tessellation.proofs.verification import distinct, numbered, pair_key
-from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.tessellation.voronoi import doubled_area_of
 
 _FAR = 1 << 42  # no certified ring reaches farther from its site, in 2**-10 quanta
@@ -189,38 +188,3 @@ def _stray(edges: _Edges, site: NDArray[np.int64], cells: Cells) -> int:
     within = ((mirrored >= (x0, y0)) & (mirrored < (x1, y1))).all(axis=1)
     outer = (edges.beyond == _OUTSIDE) & (tolerance < _DECIDABLE)
     return int((((edges.beyond >= 0) & off_cell) | (outer & (off_lattice | within))).sum())
-
-
-def seam_faults(one: Tessellation, other: Tessellation) -> SeamFaults:
-    """Check that two tessellations agree across the border between them.
-
-    Every pair of neighbours with one site in each rectangle must be known to both, with the
-    same length of Voronoi edge, bit for bit.
-
-    Parameters
-    ----------
-    one, other : Tessellation
-        Of disjoint rectangles of one world.
-
-    Returns
-    -------
-    SeamFaults
-        All zero if there is no seam.
-    """
-    from_one, from_other = _pairs_into(one, other), _pairs_into(other, one)
-    left = np.concatenate((from_one[0], from_other[1]))
-    right = np.concatenate((from_one[1], from_other[0]))
-    length = np.concatenate((from_one[2], from_other[2]))
-    order = np.lexsort((right, left))
-    same = (np.diff(left[order]) == 0) & (np.diff(right[order]) == 0)
-    unequal = same & (np.diff(length[order]) != 0)
-    return SeamFaults(int(left.size - 2 * same.sum()), int(unequal.sum()))
-
-
-def _pairs_into(
-    one: Tessellation, other: Tessellation
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Sites of one, their neighbours in the other, and the lengths of the shared edges."""
-    crossing = np.isin(one.neighbour, other.site_id)
-    focal = np.repeat(one.site_id, np.diff(one.neighbour_offsets))
-    return focal[crossing], one.neighbour[crossing], one.shared[crossing]

@@ -44,8 +44,8 @@ def constraint_faults(
 
     Examples
     --------
-    >>> from synthgrid_assets.tessellation.constraints import constraint_network
-    >>> road = constraint_network([[(0, 0), (4, 4)]], [7])
+    >>> from synthgrid_assets.tessellation.constraints import planar_network
+    >>> road = planar_network(np.array([[0, 0, 4, 4, 7]]))
     >>> square = np.array([[0, 0, 4, 0, 4, 4], [0, 0, 4, 4, 0, 4]])
     >>> constraint_faults(square, np.array([[-1, -1, 7], [7, -1, -1]]), road).total
     0

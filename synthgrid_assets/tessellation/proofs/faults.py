@@ -20,8 +20,8 @@ class _Faults:
 
         Examples
         --------
-        >>> SeamFaults(one_sided=2, unequal=0).describe()
-        '2 one_sided'
+        >>> CellFaults(0, wrong_area=2, overlapping=0, stray=0, unbalanced=1).describe()
+        '2 wrong_area, 1 unbalanced'
         """
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return ", ".join(f"{count} {name}" for name, count in found.items() if count) or "none"
@@ -108,19 +108,3 @@ class CellFaults(_Faults):
     overlapping: int
     stray: int
     unbalanced: int
-
-
-@dataclass(frozen=True)
-class SeamFaults(_Faults):
-    """Where two tessellations disagree across their common border.
-
-    Parameters
-    ----------
-    one_sided : int
-        Neighbour pairs that only one of the two knows.
-    unequal : int
-        Pairs whose shared Voronoi edge has two lengths.
-    """
-
-    one_sided: int
-    unequal: int

@@ -12,7 +12,6 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
     count_distances,
-    hard_core,
     typical_intensity,
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
@@ -24,12 +23,13 @@ WINDOW = Cells(-4, 8, 8, 18)
 @pytest.mark.parametrize("name", ["thomas", "matern_ii", "grid"])
 def test_the_curves_are_those_of_the_estimators(name):
     law = example(name).law
-    distances = Distances.of(law.intensity, 12, hard_core(law))
+    distances = Distances.of(law.intensity, 12, law.hard_core)
     x, y, _ = example(name).points(WINDOW.grown(distances.halo))
     pattern = HaloedPattern(x, y, WINDOW, distances.halo)
     counts, r = count_distances(pattern, distances), distances.r
     intensity = int(pattern.inner.sum()) / WINDOW.area
-    np.testing.assert_allclose(counts.besag_l(WINDOW.area), pattern.l_function(r, intensity))
+    besag_l = np.sqrt(pattern.k_function(r, intensity) / np.pi)
+    np.testing.assert_allclose(counts.besag_l(WINDOW.area), besag_l)
     np.testing.assert_allclose(counts.nearest_neighbour, pattern.nearest_neighbour(r))
     per_cell = CELL // distances.step
     np.testing.assert_allclose(counts.empty_space, pattern.empty_space(r, per_cell))
@@ -40,7 +40,7 @@ def test_the_curves_are_those_of_the_estimators(name):
 
 @pytest.mark.parametrize("name", sorted(REGISTRY.keys() - {"union"}))
 def test_only_hard_cores_have_one_and_no_pattern_breaks_it(name):
-    core = hard_core(example(name).law)
+    core = example(name).law.hard_core
     assert (core > 0) == (name in ("matern_i", "matern_ii", "hard_core"))
     x, y, _ = example(name).points(WINDOW.grown(1))
     pattern = HaloedPattern(x, y, WINDOW, 1)

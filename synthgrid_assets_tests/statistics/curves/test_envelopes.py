@@ -68,7 +68,7 @@ def test_a_thomas_pattern_leaves_the_envelope_of_poisson_replicates():
     def curve(name, replicate):
         points = example(name, replicate).points(window.grown(1))
         pattern = HaloedPattern(points.x, points.y, window, 1)
-        return pattern.l_function(r, pattern.inner.sum() / window.area)
+        return np.sqrt(pattern.k_function(r, pattern.inner.sum() / window.area) / np.pi)
 
     replicates = np.array([curve("poisson", replicate) for replicate in range(1, 102)])
     assert curve_fits_replicates("pairs_follow_the_pcf", curve("poisson", 0), replicates)[0].passed

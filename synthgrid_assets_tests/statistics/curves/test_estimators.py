@@ -95,7 +95,7 @@ def test_l_is_r_and_g_and_f_agree_for_independent_points():
     points = example("poisson", 3).points(window.grown(1))
     pattern = HaloedPattern(points.x, points.y, window, 1)
     r = np.linspace(0.05, 0.5, 10)
-    np.testing.assert_allclose(pattern.l_function(r, 8.0), r, rtol=0.15)
+    np.testing.assert_allclose(np.sqrt(pattern.k_function(r, 8.0) / np.pi), r, rtol=0.15)
     closed = 1 - np.exp(-8.0 * np.pi * r**2)
     bound = 5 * np.sqrt(closed * (1 - closed) / 1600) + 1e-3
     assert (np.abs(pattern.nearest_neighbour(r) - closed) < bound).all()

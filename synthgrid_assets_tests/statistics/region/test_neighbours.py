@@ -14,7 +14,6 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     DistanceCounts,
     Distances,
     count_distances,
-    hard_core,
     typical_intensity,
 )
 from synthgrid_assets.statistics.curves.envelopes import RankedReplicates, curve_fits_replicates
@@ -36,7 +35,7 @@ TILE = Cells(0, 0, SIDE, SIDE)
 
 def distances_of(name):
     law = example(name).law
-    return Distances.of(typical_intensity(law), SIDE, hard_core(law))
+    return Distances.of(typical_intensity(law), SIDE, law.hard_core)
 
 
 def counted(sampler, cells, distances):

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.tessellation.constrained import tessellate_constrained
-from synthgrid_assets.tessellation.constraints import constraint_network
 from synthgrid_assets.tessellation.proofs.constraint_verification import constraint_faults
 from synthgrid_assets.tessellation.tessellate import tessellate
+from synthgrid_assets_tests.tessellation.networks import constraint_network
 from synthgrid_assets_tests.tessellation.patterns import pattern
 from synthgrid_assets_tests.tessellation.test_constrained import NAMES, roads
 
