@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.processes.metric_law import MetricLaw
-from synthgrid_assets.products.asked_box import AskedBox, Bbox, box_of
+from synthgrid_assets.products.asked_box import AskedBox, box_of
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
 from synthgrid_assets.products.layer_context import LayerContext
@@ -96,7 +97,7 @@ class World:
         return self.spec.world.crs
 
     @property
-    def bounds(self) -> Bbox:
+    def bounds(self) -> Box:
         """``(xmin, ymin, xmax, ymax)`` of the extent, in CRS units."""
         return self.spec.world.lattice.bounds(self.spec.world.tiling.extent)
 
@@ -169,7 +170,7 @@ class Layer:
         declared = f"{table.process}({parameters})"
         return MetricLaw(self._context.sampler.law, self.world.spec.world.cell, declared)
 
-    def _box(self, asked: AskedBox) -> Bbox:
+    def _box(self, asked: AskedBox) -> Box:
         return box_of(asked, self.world.spec.world.lattice, self.world.bounds)
 
     def points_table(self, bbox: AskedBox) -> pa.Table:

@@ -6,6 +6,7 @@ lies at a coordinate (`processes`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.box import Box
 
 CELL_BITS = 22
 CELL = 1 << CELL_BITS  # quanta along one side of an atom cell
@@ -146,7 +148,7 @@ class Lattice:
                 )
         return scaled[0].astype(np.int64), scaled[1].astype(np.int64)
 
-    def cells_of(self, bbox: tuple[float, float, float, float]) -> Cells:
+    def cells_of(self, bbox: Sequence[float]) -> Cells:
         """The smallest rectangle of cells with all lattice positions in `bbox` (CRS units).
 
         Raises
@@ -159,7 +161,8 @@ class Lattice:
         xmin, ymin, xmax, ymax = bbox
         if not (xmin < xmax and ymin < ymax):
             raise GeometryError(
-                f"bbox {bbox} is empty or not finite; give xmin < xmax and ymin < ymax in CRS units"
+                f"bbox {tuple(bbox)} is empty or not finite; give xmin < xmax and ymin < ymax "
+                "in CRS units"
             )
         x, y = self.quanta(np.array([xmin, xmax]), np.array([ymin, ymax]))
         east, north = self.metres(x, y)
@@ -178,11 +181,11 @@ class Lattice:
         )
         return widened.check()
 
-    def bounds(self, cells: Cells) -> tuple[float, float, float, float]:
-        """``(xmin, ymin, xmax, ymax)`` of a rectangle of cells, in CRS units."""
+    def bounds(self, cells: Cells) -> Box:
+        """The box of a rectangle of cells, in CRS units."""
         x0, y0, x1, y1 = cells.quanta()
         (left, right), (bottom, top) = self.metres(np.array([x0, x1]), np.array([y0, y1]))
-        return float(left), float(bottom), float(right), float(top)
+        return Box(float(left), float(bottom), float(right), float(top))
 
 
 def point_ids(

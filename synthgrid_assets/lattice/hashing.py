@@ -1,4 +1,4 @@
-"""Version hashes: what a component, an asset and a realisation are made of.
+"""Canonical JSON and version hashes: what a component, an asset, a realisation are made of.
 
 Belongs here: canonical hashing and the rule of what enters which hash. Not here: data
 digests (`storage.digest`) and stream keys (`seeding`).
@@ -15,6 +15,30 @@ from typing import Any
 HASH_BYTES = 16
 
 
+def canonical_json(value: Any) -> str:
+    """The one spelling of a JSON value, in ASCII: equal values give equal text.
+
+    Whatever is hashed, chained or stored as metadata is written by this function.
+
+    Parameters
+    ----------
+    value : JSON value
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinities, which are not JSON.
+
+    Examples
+    --------
+    >>> canonical_json({"b": 1, "a": [0.1, "x"]})
+    '{"a":[0.1,"x"],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
 def version_hash(content: Any) -> str:
     """BLAKE2b-128 over canonical JSON, in hex.
 
@@ -28,10 +52,8 @@ def version_hash(content: Any) -> str:
     >>> version_hash({"a": 1, "b": 2}) == version_hash({"b": 2, "a": 1})
     True
     """
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(
-        text.encode(), digest_size=HASH_BYTES, person=b"synthgrid.ver"
-    ).hexdigest()
+    text = canonical_json(content).encode()
+    return hashlib.blake2b(text, digest_size=HASH_BYTES, person=b"synthgrid.ver").hexdigest()
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.digest import digest_hex
 from synthgrid_assets.storage.local_store import FileFacts, commit_bytes
 from synthgrid_assets.storage.receipt import Fact, Receipt
 from synthgrid_assets.verdict import Verdict
-
-Bbox = tuple[float, float, float, float]
 
 
 class Stopwatch:
@@ -43,14 +42,14 @@ class Contents:
     rows : int
     digest : int
         Content digest.
-    bbox : tuple of four floats or None
+    bbox : Box or None
     expected : float or None
     facts : tuple of (str, value)
     """
 
     rows: int
     digest: int
-    bbox: Bbox | None
+    bbox: Box | None
     expected: float | None = None
     facts: tuple[Fact, ...] = field(default_factory=tuple)
 

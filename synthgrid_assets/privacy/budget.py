@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from synthgrid_assets.errors import AuditError, BudgetExhaustedError, PrivacyError, SpecError
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.privacy.mechanism import PICO
-from synthgrid_assets.records.hash_chain import Draft, Entry, append, canonical_json
+from synthgrid_assets.records.hash_chain import Draft, Entry, append
 
 MAX_CAPACITY = 1000
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import AuditError, PrivacyError, SpecError
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.privacy import snapshot_guard
 from synthgrid_assets.privacy.blocks import BLOCK_SIDE, Block
 from synthgrid_assets.privacy.budget import Sums, admit
@@ -30,7 +31,6 @@ from synthgrid_assets.records.hash_chain import (
     Draft,
     Entry,
     append,
-    canonical_json,
     find,
     last,
     sha256,

@@ -13,16 +13,16 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Lattice
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-Bbox = tuple[float, float, float, float]
 AskedBox: TypeAlias = "Sequence[float] | BaseGeometry | gpd.GeoDataFrame | gpd.GeoSeries"
 
 
-def box_of(asked: AskedBox, lattice: Lattice, extent: Bbox) -> Bbox:
+def box_of(asked: AskedBox, lattice: Lattice, extent: Box) -> Box:
     """The box that is meant, in CRS units of the world.
 
     Parameters
@@ -32,7 +32,7 @@ def box_of(asked: AskedBox, lattice: Lattice, extent: Bbox) -> Bbox:
         its CRS, the box of what it holds, in the world's CRS.
     lattice : Lattice
         Of the world.
-    extent : tuple of four floats
+    extent : Box
         The world's extent in CRS units; only tells degrees from metres.
 
     Raises
@@ -43,8 +43,8 @@ def box_of(asked: AskedBox, lattice: Lattice, extent: Bbox) -> Bbox:
     Examples
     --------
     >>> lattice = Lattice("EPSG:32633", (0.0, 0.0), 64.0)
-    >>> box_of(shapely.box(0, 0, 640, 64), lattice, (0, 0, 6400, 6400))
-    (0.0, 0.0, 640.0, 64.0)
+    >>> box_of(shapely.box(0, 0, 640, 64), lattice, Box(0, 0, 6400, 6400))
+    Box(xmin=0.0, ymin=0.0, xmax=640.0, ymax=64.0)
     """
     if isinstance(asked, BaseGeometry):
         if asked.is_empty:
@@ -58,7 +58,7 @@ def box_of(asked: AskedBox, lattice: Lattice, extent: Bbox) -> Bbox:
     return box
 
 
-def _four_numbers(asked: Any) -> Bbox:
+def _four_numbers(asked: Any) -> Box:
     expected = "give (xmin, ymin, xmax, ymax) in CRS units, a shapely geometry or a GeoDataFrame"
     if isinstance(asked, str | bytes):
         raise GeometryError(f"bbox {asked!r}: a text is no box; {expected}")
@@ -68,11 +68,10 @@ def _four_numbers(asked: Any) -> Bbox:
         raise GeometryError(f"bbox {asked!r}: not numbers; {expected}") from error
     if len(numbers) != 4:
         raise GeometryError(f"bbox {asked!r}: {len(numbers)} numbers; {expected}")
-    xmin, ymin, xmax, ymax = numbers
-    return xmin, ymin, xmax, ymax
+    return Box(*numbers)
 
 
-def _box_of_frame(frame: gpd.GeoDataFrame | gpd.GeoSeries, lattice: Lattice) -> Bbox:
+def _box_of_frame(frame: gpd.GeoDataFrame | gpd.GeoSeries, lattice: Lattice) -> Box:
     if frame.crs is None:
         raise GeometryError(
             f"a {type(frame).__name__} without a CRS: set it, or give its bounds in {lattice.crs}"
@@ -80,16 +79,16 @@ def _box_of_frame(frame: gpd.GeoDataFrame | gpd.GeoSeries, lattice: Lattice) -> 
     xmin, ymin, xmax, ymax = frame.to_crs(lattice.crs).total_bounds.tolist()
     if not xmin <= xmax:  # NaN of a frame that holds no geometry
         raise GeometryError(f"a {type(frame).__name__} without geometries has no box")
-    return xmin, ymin, xmax, ymax
+    return Box(xmin, ymin, xmax, ymax)
 
 
-def _refuse_degrees(box: Bbox, lattice: Lattice, extent: Bbox) -> None:
+def _refuse_degrees(box: Box, lattice: Lattice, extent: Box) -> None:
     """Refuse what lies within the ranges of longitudes and latitudes, and far from the world."""
     degrees = shapely.box(-360.0, -90.0, 360.0, 90.0)
     if not degrees.contains(shapely.box(*box)) or degrees.intersects(shapely.box(*extent)):
         return
     raise GeometryError(
-        f"bbox {box}: these look like degrees, but the world counts metres of {lattice.crs}, from "
+        f"bbox {tuple(box)}: these look like degrees, but the world counts metres of {lattice.crs}, from "
         f"{extent[:2]} to {extent[2:]}; for longitudes and latitudes give a GeoSeries with "
         'crs="EPSG:4326"'
     )

@@ -9,21 +9,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.delaunay import delaunay_table, voronoi_table
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.points import draw, points_table
 
-Bbox = tuple[float, float, float, float]
 
-
-def points_in(context: LayerContext, bbox: Bbox) -> pa.Table:
+def points_in(context: LayerContext, bbox: Box) -> pa.Table:
     """The points in a half-open box."""
     points = draw(context, context.lattice.cells_of(bbox))
     inside = _inside(context, bbox, points.pattern.x, points.pattern.y)
     return points_table(context, points.take(inside))
 
 
-def delaunay_in(context: LayerContext, bbox: Bbox) -> pa.Table:
+def delaunay_in(context: LayerContext, bbox: Box) -> pa.Table:
     """The Delaunay triangles whose smallest vertex lies in a half-open box."""
     found = context.triangles(context.lattice.cells_of(bbox))
     x, y = found.triangle_xy[:, 0], found.triangle_xy[:, 1]
@@ -31,7 +30,7 @@ def delaunay_in(context: LayerContext, bbox: Bbox) -> pa.Table:
     return table.filter(pa.array(_inside(context, bbox, x, y)))
 
 
-def voronoi_in(context: LayerContext, bbox: Bbox) -> pa.Table:
+def voronoi_in(context: LayerContext, bbox: Box) -> pa.Table:
     """The whole Voronoi cells of the sites in a half-open box."""
     tessellation = context.tessellation(context.lattice.cells_of(bbox))
     table = voronoi_table(context, tessellation)
@@ -39,7 +38,7 @@ def voronoi_in(context: LayerContext, bbox: Bbox) -> pa.Table:
 
 
 def _inside(
-    context: LayerContext, bbox: Bbox, x_q: NDArray[np.int64], y_q: NDArray[np.int64]
+    context: LayerContext, bbox: Box, x_q: NDArray[np.int64], y_q: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which lattice positions lie in a half-open box of CRS coordinates."""
     x, y = context.lattice.metres(x_q, y_q)

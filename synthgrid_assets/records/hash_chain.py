@@ -15,9 +15,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from synthgrid_assets.errors import AuditError, StorageError
+from synthgrid_assets.lattice.hashing import canonical_json
 
 GENESIS = "0" * 64  # what the first entry names as its predecessor
 WAIT_SECONDS = 120.0  # for another process's write; a charge of 4096 blocks takes under one
@@ -157,19 +158,6 @@ class Entry:
                 "content; restore the record from a backup that verifies"
             )
         return self
-
-
-def canonical_json(value: Any) -> str:
-    """The one spelling of a JSON value that is hashed.
-
-    Examples
-    --------
-    >>> canonical_json({"b": 1, "a": [0.1, "x"]})
-    '{"a":[0.1,"x"],"b":1}'
-    """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
 
 
 def sha256(text: str) -> str:

@@ -30,8 +30,6 @@ BORDER: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4
 NO_AXES: dict[str, Any] = {"xticks": [], "yticks": [], "xlabel": "", "ylabel": ""}
 TITLES = {"voronoi": "Voronoi cells", "delaunay": "Delaunay triangles"}
 
-Box = tuple[float, float, float, float]
-
 
 @dataclass(frozen=True)
 class Corner:
@@ -148,13 +146,13 @@ def _view(corner: Corner, frames: list[list[gpd.GeoDataFrame]]) -> Box:
         distances = [np.sort(_distances(corner, frame)) for frame in four]
         near = [np.sort(np.concatenate(distances))[:FROM_ALL], *(d[:FROM_EACH] for d in distances)]
         reach = max(reach, *(float(np.max(distance, initial=0.0)) for distance in near))
-    return corner.x - reach, corner.y - reach, corner.x + reach, corner.y + reach
+    return Box(corner.x - reach, corner.y - reach, corner.x + reach, corner.y + reach)
 
 
 def _meeting(frame: gpd.GeoDataFrame, view: Box) -> gpd.GeoDataFrame:
     """The rows whose bounds meet the view."""
     west, south, east, north = frame.bounds.to_numpy().T
-    within = (west < view[2]) & (east > view[0]) & (south < view[3]) & (north > view[1])
+    within = (west < view.xmax) & (east > view.xmin) & (south < view.ymax) & (north > view.ymin)
     return frame[within]
 
 

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.storage.geoparquet import ROW_GROUP, canonical_json, open_stream
+from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.storage.geoparquet import ROW_GROUP, open_stream
 from synthgrid_assets.storage.hilbert_order import in_curve_order
 from synthgrid_assets.storage.local_store import committing
 from synthgrid_assets.storage.tile_index import (
@@ -86,7 +87,7 @@ def export_tiles(root: Path, index: Path, target: Path) -> int:
     schema = tile_schema(root, index)
     tables, along_curve = partial(iter_tiles, root, index), partial(in_curve_order, root, index)
     if "geometry" in schema.names:
-        geo = canonical_json(_with_bounds(json.loads(schema.metadata[b"geo"]), index))
+        geo = canonical_json(_with_bounds(json.loads(schema.metadata[b"geo"]), index)).encode()
         schema = schema.with_metadata({**schema.metadata, b"geo": geo})
     else:
         along_curve = tables

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.lattice.hashing import canonical_json
 
-Bbox = tuple[float, float, float, float]
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
 ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
@@ -65,7 +66,7 @@ def point_table(
     >>> x = np.array([1.0, 2.0])
     >>> table = point_table({"id": np.arange(2)}, x, x, crs="EPSG:32633", facts={"layer": "cafes"})
     >>> table.column_names, table_bbox(table)
-    (['id', 'geometry', 'bbox'], (1.0, 1.0, 2.0, 2.0))
+    (['id', 'geometry', 'bbox'], Box(xmin=1.0, ymin=1.0, xmax=2.0, ymax=2.0))
     """
     xy = np.column_stack((x, y)).astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
     _check_finite(xy)
@@ -101,7 +102,7 @@ def segment_table(
     --------
     >>> a, b = np.array([[1.0, 4.0]]), np.array([[3.0, 2.0]])
     >>> table_bbox(segment_table({}, a, b, crs="EPSG:32633", facts={}))
-    (1.0, 2.0, 3.0, 4.0)
+    Box(xmin=1.0, ymin=2.0, xmax=3.0, ymax=4.0)
     """
     ends = np.stack((start, end), axis=1).astype(np.float64) + 0.0
     _check_finite(ends.reshape(-1, 2))
@@ -213,14 +214,14 @@ def open_stream(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, bare, store_schema=False, **write_options(schema))
 
 
-def table_bbox(table: pa.Table) -> Bbox | None:
-    """``(xmin, ymin, xmax, ymax)`` of a table's geometry, exactly; None without geometry."""
+def table_bbox(table: pa.Table) -> Box | None:
+    """The box of a table's geometry, exactly; None without geometry."""
     geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
     box = geo.get("columns", {}).get("geometry", {}).get("bbox")
-    return None if box is None else (box[0], box[1], box[2], box[3])
+    return None if box is None else Box(*box)
 
 
-def geo_metadata(crs: str, geometry_type: str, bbox: Bbox | None) -> dict[str, Any]:
+def geo_metadata(crs: str, geometry_type: str, bbox: Box | None) -> dict[str, Any]:
     """The ``geo`` entry of GeoParquet 1.1 for a ``geometry`` column with a ``bbox`` covering."""
     column: dict[str, Any] = {
         "encoding": "WKB",
@@ -232,11 +233,6 @@ def geo_metadata(crs: str, geometry_type: str, bbox: Bbox | None) -> dict[str, A
     if bbox is not None:
         column["bbox"] = list(bbox)
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-
-
-def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def column_array(values: Any) -> pa.Array:
@@ -341,7 +337,7 @@ def _table(
             )
     bbox = None
     if len(geometry) and (empty is None or not empty.all()):
-        bbox = (*np.nanmin(low, axis=0).tolist(), *np.nanmax(high, axis=0).tolist())
-    geo = canonical_json(geo_metadata(crs, geometry_type, bbox))
+        bbox = Box(*np.nanmin(low, axis=0).tolist(), *np.nanmax(high, axis=0).tolist())
+    geo = canonical_json(geo_metadata(crs, geometry_type, bbox)).encode()
     table = pa.table({**arrays, "geometry": geometry, "bbox": bbox_column(low, high)})
     return table.replace_schema_metadata({"geo": geo, **_fact_metadata(facts)})

@@ -19,9 +19,10 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.hilbert import hilbert_keys
-from synthgrid_assets.storage.geoparquet import SIDES, Bbox
+from synthgrid_assets.storage.geoparquet import SIDES
 from synthgrid_assets.storage.tile_index import (
     index_facts,
     is_point_table,
@@ -90,12 +91,12 @@ class _Grid:
         fine = np.floor((xy - self.origin) / self.cell * 2**FINE_BITS)
         return np.asarray(fine.astype(np.int64) + 2 ** (_BITS - 1), np.int64)
 
-    def bounds(self, block: tuple[int, int], level: int) -> Bbox:
+    def bounds(self, block: tuple[int, int], level: int) -> Box:
         """A little more than the CRS bounds of a block, for a read that is refined later."""
         corners = np.array([block, block]) * 2**level + [[-1], [2**level + 1]]
         fine = corners - 2 ** (_BITS - 1)
         (xmin, ymin), (xmax, ymax) = fine * (self.cell / 2**FINE_BITS) + self.origin
-        return float(xmin), float(ymin), float(xmax), float(ymax)
+        return Box(float(xmin), float(ymin), float(xmax), float(ymax))
 
     def block_level(self, tiles: pa.Table, side: int) -> int:
         """Bits of a block's width: no less than a tile's, and room for `_BLOCK_ROWS`.

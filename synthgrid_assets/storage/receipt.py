@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.layout import Dataset
 from synthgrid_assets.verdict import Verdict
@@ -36,7 +37,7 @@ class Receipt:
         The file, relative to the data root, with forward slashes.
     rows : int
         Rows in the file (cells in a raster).
-    bbox : tuple of four floats or None
+    bbox : Box or None
         ``(xmin, ymin, xmax, ymax)`` of the rows' geometry in CRS units; it may pass the
         tile's border. None when there is no geometry.
     digest : str
@@ -77,7 +78,7 @@ class Receipt:
     cells: Cells
     path: str
     rows: int
-    bbox: tuple[float, float, float, float] | None
+    bbox: Box | None
     digest: str
     sha256: str
     size: int
@@ -116,7 +117,7 @@ class Receipt:
             **{
                 **values,
                 "cells": Cells(*values["cells"]),
-                "bbox": None if bbox is None else tuple(bbox),
+                "bbox": None if bbox is None else Box(*bbox),
                 "verdicts": tuple(_verdict(verdict) for verdict in values["verdicts"]),
                 "seconds": tuple((stage, seconds) for stage, seconds in values["seconds"]),
                 "facts": tuple((name, value) for name, value in values["facts"]),

@@ -20,15 +20,15 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells, Lattice
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.geoparquet import (
     FACT_PREFIX,
     POINT_WKB,
     SIDES,
-    Bbox,
     bbox_column,
-    canonical_json,
     geo_metadata,
     open_stream,
 )
@@ -113,7 +113,7 @@ def write_tile_index(
     """
     path = path or journal.layout.tile_index(dataset.world, dataset.layer, dataset.asset)
     tiles = rows = digest = 0
-    bounds: list[Bbox] = []
+    bounds: Box | None = None
     wanted = (r for r in journal.receipts(dataset) if r.cells == _clipped(r, extent))
     with committing(path) as file, open_stream(file, _SCHEMA) as writer:
         while group := list(itertools.islice(wanted, _BATCH)):
@@ -122,14 +122,16 @@ def write_tile_index(
             made = [r for r, state in zip(group, states, strict=True) if state == "committed"]
             tiles, rows = tiles + len(made), rows + sum(r.rows for r in made)
             digest = add_digests([digest, *(digest_from_hex(r.digest) for r in made)])
-            bounds = [_union([*bounds, *(lattice.bounds(r.cells) for r in group)])]
+            for receipt in group:
+                box = lattice.bounds(receipt.cells)
+                bounds = box if bounds is None else bounds.union(box)
         facts = {"digest": digest_hex(digest), "rows": str(rows), "tiles": str(tiles)}
         facts |= more or {}
         writer.add_key_value_metadata(_metadata(dataset, lattice, bounds, facts))
     return IndexFacts(tiles, rows, digest_hex(digest), file_facts(path))
 
 
-def read_tiles(root: Path, index: Path, bbox: Bbox | None = None) -> pa.Table:
+def read_tiles(root: Path, index: Path, bbox: Box | None = None) -> pa.Table:
     """Rows of the committed tiles in an index, optionally those in a box.
 
     Parameters
@@ -158,7 +160,7 @@ def read_tiles(root: Path, index: Path, bbox: Bbox | None = None) -> pa.Table:
     return pa.concat_tables(tables).replace_schema_metadata(tile_schema(root, index).metadata)
 
 
-def iter_tiles(root: Path, index: Path, bbox: Bbox | None = None) -> Iterator[pa.Table]:
+def iter_tiles(root: Path, index: Path, bbox: Box | None = None) -> Iterator[pa.Table]:
     """The tables of `read_tiles`, one tile at a time."""
     for file in tile_files(index, bbox):
         table = read_tile(root / file, bbox)
@@ -167,7 +169,7 @@ def iter_tiles(root: Path, index: Path, bbox: Bbox | None = None) -> Iterator[pa
         yield table
 
 
-def tile_files(index: Path, bbox: Bbox | None = None) -> list[str]:
+def tile_files(index: Path, bbox: Box | None = None) -> list[str]:
     """Files of the committed tiles whose rows may lie in a box, relative to the data root."""
     committed = pc.field("state") == "committed"
     overlap = committed if bbox is None else committed & _overlaps(bbox, pc.field)
@@ -188,7 +190,7 @@ def read_index(index: Path, columns: list[str], wanted: pc.Expression) -> pa.Tab
         raise StorageError(f"cannot read tile index {index}: {error}; write it first") from error
 
 
-def read_tile(path: Path, bbox: Bbox | None = None) -> pa.Table:
+def read_tile(path: Path, bbox: Box | None = None) -> pa.Table:
     """One tile; with a box, at least the rows that meet it (bounds are float32).
 
     Raises
@@ -223,7 +225,7 @@ def tile_schema(root: Path, index: Path) -> pa.Schema:
     if b"geo" in metadata:
         geo = json.loads(metadata[b"geo"])
         geo["columns"]["geometry"].pop("bbox", None)
-        metadata[b"geo"] = canonical_json(geo)
+        metadata[b"geo"] = canonical_json(geo).encode()
     return schema.with_metadata(metadata)
 
 
@@ -273,7 +275,7 @@ def _index_table(
 
 
 def _metadata(
-    dataset: Dataset, lattice: Lattice, bounds: list[Bbox], facts: dict[str, str]
+    dataset: Dataset, lattice: Lattice, bounds: Box | None, facts: dict[str, str]
 ) -> dict[str, str]:
     facts = {
         **facts,
@@ -281,20 +283,15 @@ def _metadata(
         "layer": dataset.layer,
         "asset": dataset.asset,
         "realisation": dataset.realisation,
-        "lattice": canonical_json({"origin": lattice.origin, "cell": lattice.cell}).decode(),
+        "lattice": canonical_json({"origin": lattice.origin, "cell": lattice.cell}),
         "side": str(dataset.side),
     }
-    geo = geo_metadata(lattice.crs, "Polygon", bounds[0] if bounds else None)
+    geo = geo_metadata(lattice.crs, "Polygon", bounds)
     named = {f"{FACT_PREFIX}{name}": facts[name] for name in sorted(facts)}
-    return {"geo": canonical_json(geo).decode(), **named}
+    return {"geo": canonical_json(geo), **named}
 
 
-def _union(boxes: list[Bbox]) -> Bbox:
-    low, high = np.array(boxes)[:, :2].min(axis=0), np.array(boxes)[:, 2:].max(axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def _overlaps(bbox: Bbox, side: Any) -> pc.Expression:
+def _overlaps(bbox: Box, side: Any) -> pc.Expression:
     xmin, ymin, xmax, ymax = bbox
     return (
         (side("xmin") <= xmax)
@@ -304,7 +301,7 @@ def _overlaps(bbox: Bbox, side: Any) -> pc.Expression:
     )
 
 
-def _meets(table: pa.Table, bbox: Bbox) -> NDArray[np.bool_]:
+def _meets(table: pa.Table, bbox: Box) -> NDArray[np.bool_]:
     """Which rows lie in the box, from their exact geometry."""
     if "geometry" not in table.column_names:
         raise StorageError("these tiles have no geometry; read them without a bbox")

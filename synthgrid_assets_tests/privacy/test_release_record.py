@@ -12,11 +12,12 @@ import pytest
 
 from synthgrid_assets.errors import AuditError, PrivacyError, SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.privacy.blocks import Block, blocks_owned_by
 from synthgrid_assets.privacy.counts_release import counts_table
 from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseRequest
-from synthgrid_assets.records.hash_chain import Anchor, Entry, canonical_json, sha256
+from synthgrid_assets.records.hash_chain import Anchor, Entry, sha256
 
 ROW = tuple(Block(i, 0) for i in range(8))
 COLUMNS = [field.name for field in dataclasses.fields(Entry)]

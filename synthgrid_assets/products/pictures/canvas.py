@@ -16,6 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 
@@ -36,16 +37,14 @@ COLOURS = {
 }
 INDEX = {name: number for number, name in enumerate(COLOURS)}
 
-Box = tuple[float, float, float, float]
-
 
 class Canvas:
     """A square of pixels that shows a box of the plane, north up, with a caption below.
 
     Parameters
     ----------
-    bounds : tuple of four floats
-        ``xmin, ymin, xmax, ymax`` of what is shown, in any unit.
+    bounds : Box
+        What is shown, in any unit.
     side, margin : int
         Pixels along a side, and pixels left free around the box.
     """

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.pictures.canvas import INDEX, Box, Canvas
+from synthgrid_assets.products.pictures.canvas import INDEX, Canvas
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
@@ -58,7 +59,7 @@ def view_of(tessellation: Tessellation) -> View:
         side = max(x1 - x0, y1 - y0)
         reach = side / 2 + min(tessellation.halo * CELL, AROUND * side)
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        return View((x - reach, y - reach, x + reach, y + reach))
+        return View(Box(x - reach, y - reach, x + reach, y + reach))
     reaches = {
         (x, y): int(np.partition(_distance(tessellation, x, y), ENLARGED)[ENLARGED])
         for y in (y0, y1)
@@ -70,7 +71,7 @@ def view_of(tessellation: Tessellation) -> View:
     west, east = (outer, inner) if x == x0 else (inner, outer)
     south, north = (outer, inner) if y == y0 else (inner, outer)
     name = f"{'S' if y == y0 else 'N'}{'W' if x == x0 else 'E'} corner"
-    return View((x - west, y - south, x + east, y + north), name)
+    return View(Box(x - west, y - south, x + east, y + north), name)
 
 
 def _distance(tessellation: Tessellation, x: int, y: int) -> NDArray[np.int64]:
@@ -194,8 +195,7 @@ def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:
 
 
 def _box(cells: Cells) -> Box:
-    west, south, east, north = map(float, cells.quanta())
-    return west, south, east, north
+    return Box(*map(float, cells.quanta()))
 
 
 def _sites(rows: Rows) -> NDArray[np.float64]:

@@ -96,6 +96,7 @@ class PairCounter(RowCounter):
     --------
     >>> from synthgrid_assets.processes.poisson import PoissonLaw
     >>> rng = np.random.default_rng(1)
+    >>> from synthgrid_assets.lattice.cells import Cells
     >>> counter = PairCounter(side=8, distances=np.array([0.5]))
     >>> for row in range(6):
     ...     strip = Cells(0, 8 * row, 48, 8 * row + 8)

@@ -103,6 +103,7 @@ class SeamCounter(RowCounter):
     Examples
     --------
     >>> rng = np.random.default_rng(1)
+    >>> from synthgrid_assets.lattice.cells import Cells
     >>> counter = SeamCounter(side=24, reach=0.5)
     >>> for row in range(2):
     ...     strip = Cells(0, 24 * row, 72, 24 * row + 24)

@@ -1,7 +1,7 @@
 """Count distributions: other algorithms, exact identities of thinning, and simulation."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from scipy import stats
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.processes.cluster.matern_cluster import MaternClusterLaw
 from synthgrid_assets.processes.cluster.thomas import ThomasLaw
+from synthgrid_assets.processes.count_models import CountModel, MomentsOnly
 from synthgrid_assets.processes.grid import RegularLaw
 from synthgrid_assets.processes.matern_hard_core import MaternIILaw
 from synthgrid_assets.processes.poisson import PoissonLaw
@@ -47,7 +48,7 @@ def moments_of(first, pmf):
 @pytest.mark.parametrize("shape", [(8, 8), (24, 5), (1, 1)])
 def test_the_distribution_of_a_rectangle_is_that_of_the_laws_own_quadrature(law, shape):
     """Oracle: the process's module, by Gauss quadrature and a full transform."""
-    first, ours = cluster_count_pmf(law, Retention.full(*shape))
+    first, ours = cluster_count_pmf(law.count_model, Retention.full(*shape))
     theirs = law.count_pmf(*shape)
     wanted = np.zeros(first + ours.size)
     wanted[: min(theirs.size, wanted.size)] = theirs[: wanted.size]
@@ -60,9 +61,9 @@ def test_the_distribution_of_a_rectangle_is_that_of_the_laws_own_quadrature(law,
 @pytest.mark.parametrize("law", CLUSTERS, ids=repr)
 def test_equal_thinning_only_shrinks_the_broods(law):
     """Thinning by a constant p gives the same process with mu * p in place of mu."""
-    thinned = cluster_count_pmf(law, Retention(np.full((6, 10), 0.35)))
+    thinned = cluster_count_pmf(law.count_model, Retention(np.full((6, 10), 0.35)))
     small = replace(law, mu=law.mu * 0.35)
-    first, pmf = cluster_count_pmf(small, Retention.full(10, 6))
+    first, pmf = cluster_count_pmf(small.count_model, Retention.full(10, 6))
     assert thinned[0] == first
     np.testing.assert_allclose(thinned[1], pmf, atol=1e-12)
 
@@ -72,8 +73,8 @@ def test_the_pixel_sum_agrees_with_the_plateau_formula(law):
     """A retention that is constant but for a hair takes the general way."""
     p = np.full((48, 32), 0.5)
     p[0, 0] = 0.5 + 1e-12
-    first, pmf = cluster_count_pmf(law, Retention(p, 4))
-    plain_first, plain = cluster_count_pmf(law, Retention(np.full((12, 8), 0.5)))
+    first, pmf = cluster_count_pmf(law.count_model, Retention(p, 4))
+    plain_first, plain = cluster_count_pmf(law.count_model, Retention(np.full((12, 8), 0.5)))
     assert abs(first - plain_first) <= 1
     both = slice(max(first, plain_first), first + min(pmf.size, plain.size) - 2)
     np.testing.assert_allclose(
@@ -87,7 +88,7 @@ def test_thinned_by_a_surface_the_moments_are_the_formulas():
     law, pixels = ThomasLaw(0.5, 8.0, 0.7), 8
     rows, columns = np.indices((12 * pixels, 10 * pixels)) / pixels
     p = 0.5 + 0.4 * np.sin(rows / 3) * np.cos(columns / 2)
-    mean, variance = moments_of(*cluster_count_pmf(law, Retention(p, pixels)))
+    mean, variance = moments_of(*cluster_count_pmf(law.count_model, Retention(p, pixels)))
     moments = count_moments(law, Retention(p, pixels))
     assert mean == pytest.approx(moments.mean, rel=1e-9)
     assert variance == pytest.approx(moments.variance, rel=5e-3)  # p by cell in `moments`
@@ -112,7 +113,7 @@ def test_a_masked_thomas_count_follows_its_distribution():
 
 def test_few_large_clusters_leave_the_empty_window_its_mass():
     law = ThomasLaw(0.001, 2000.0, 0.5)
-    first, pmf = cluster_count_pmf(law, Retention.full(10, 10))
+    first, pmf = cluster_count_pmf(law.count_model, Retention.full(10, 10))
     assert first == 0
     # empty without parents within 5 sigma, and surely not with one well inside
     assert math.exp(-law.kappa * 15**2) < pmf[0] < math.exp(-law.kappa * 9**2)
@@ -188,3 +189,29 @@ def test_bounds_of_the_mean_cover_every_mean_between_them():
     for mean in (40.0, 47.0, 60.0):
         for bound, exact in zip(bounded, PoissonCounts(mean).tails(n), strict=True):
             assert (bound >= exact - 1e-12).all()
+
+
+@dataclass(frozen=True)
+class CauchyLaw(ThomasLaw):
+    """Clusters with the attributes of a Thomas cluster and Cauchy displacements.
+
+    The variance is that of the wider displacements, so that their counts differ.
+    """
+
+    @property
+    def count_model(self) -> CountModel:
+        return MomentsOnly()
+
+    def count_variance(self, width: float, height: float) -> float:
+        return ThomasLaw(self.kappa, self.mu, 3 * self.sigma).count_variance(width, height)
+
+
+def test_a_law_is_judged_by_the_model_it_states_and_never_by_its_attributes():
+    """A Cauchy cluster has kappa, mu and sigma, and yet no Thomas cluster's table."""
+    cauchy, thomas = CauchyLaw(0.5, 8.0, 0.7), ThomasLaw(0.5, 8.0, 0.7)
+    for retention in (Retention.full(6, 6), Retention(np.linspace(0, 1, 36).reshape(6, 6))):
+        found = count_distribution(cauchy, retention)
+        assert found == ApproximateCounts(count_moments(cauchy, retention), found.allowance)
+        assert type(count_distribution(thomas, retention)) is not ApproximateCounts
+    tails = two_sided(count_distribution(cauchy, Retention.full(6, 6)), 60)
+    assert tails != two_sided(count_distribution(thomas, Retention.full(6, 6)), 60)

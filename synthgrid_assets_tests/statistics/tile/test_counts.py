@@ -8,6 +8,7 @@ from scipy import stats
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.cluster.thomas import ThomasLaw
+from synthgrid_assets.processes.count_models import BoundedModel
 from synthgrid_assets.processes.grid import JitteredLaw, RegularLaw
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.registry import REGISTRY
@@ -23,7 +24,7 @@ class GibbsLaw:
     """Only bounds of the intensity are known, as for a Strauss process."""
 
     intensity = math.nan
-    intensity_bounds = (2.0, 3.0)
+    count_model = BoundedModel(2.0, 3.0)
     correlation_cells = 1
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.processes.cluster.thomas import ThomasLaw
+from synthgrid_assets.processes.count_models import BoundedModel
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.statistics.laws.count_distribution import count_distribution, two_sided
@@ -95,7 +96,7 @@ def test_p_values_are_conservative():
 def test_without_a_known_law_the_bounds_of_its_intensity_decide():
     class GibbsLaw:
         intensity = math.nan
-        intensity_bounds = (3.0, 4.0)
+        count_model = BoundedModel(3.0, 4.0)
 
     window = Retention.full(12, 12)
     counts = np.full((12, 12), 3)
