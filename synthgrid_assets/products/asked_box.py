@@ -88,7 +88,7 @@ def _refuse_degrees(box: Box, lattice: Lattice, extent: Box) -> None:
     if not degrees.contains(shapely.box(*box)) or degrees.intersects(shapely.box(*extent)):
         return
     raise GeometryError(
-        f"bbox {tuple(box)}: these look like degrees, but the world counts metres of {lattice.crs}, from "
-        f"{extent[:2]} to {extent[2:]}; for longitudes and latitudes give a GeoSeries with "
-        'crs="EPSG:4326"'
+        f"bbox {tuple(box)}: these look like degrees, but the world counts metres of "
+        f"{lattice.crs}, from {extent[:2]} to {extent[2:]}; for longitudes and latitudes give "
+        'a GeoSeries with crs="EPSG:4326"'
     )

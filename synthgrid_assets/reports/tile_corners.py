@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.reports.region_maps import png
