@@ -56,6 +56,12 @@ class StorageError(SynthGridError):
     retryable = True
 
 
+class DamageError(StorageError):
+    """A file that is missing, or does not hold what was recorded of it."""
+
+    retryable = False  # it stays as it is until somebody makes it again
+
+
 class AuditError(SynthGridError):
     """A record that does not match what it claims to record."""
 

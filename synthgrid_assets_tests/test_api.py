@@ -27,7 +27,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
-from synthgrid_assets.products.density import store_path
+from synthgrid_assets.products.density import array_key
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -254,6 +254,10 @@ def test_coordinates_are_the_lattice_positions_in_canonical_order(world):
     np.testing.assert_array_equal(order, np.arange(len(points)))
 
 
+def path_of(context, kind, tile):
+    return context.layout.root / context.layout.tile(context.dataset(kind), tile)
+
+
 def plain(table):
     """The table with labels as text: a dictionary's order is the writer's business."""
     marks = {field.name for field in table.schema if pa.types.is_dictionary(field.type)}
@@ -266,7 +270,7 @@ def test_a_box_of_a_tile_gives_the_rows_that_its_file_holds(committed, kind):
     """Ids, coordinates, marks, areas and geometries, in the same order."""
     world, context = committed
     for tile in world.spec.world.tiling:
-        stored = pq.read_table(context.layout.tile(context.dataset(kind), tile))
+        stored = pq.read_table(path_of(context, kind, tile))
         asked = getattr(world.layer("cafes"), f"{kind}_table")(
             world.spec.world.lattice.bounds(tile.cells)
         )
@@ -279,8 +283,7 @@ def test_a_box_of_a_tile_gives_the_rows_that_its_file_holds(committed, kind):
 )
 def test_a_box_across_tiles_gives_the_rows_of_all_of_them(committed, kind, key):
     world, context = committed
-    dataset = context.dataset(kind)
-    files = [context.layout.tile(dataset, tile) for tile in world.spec.world.tiling]
+    files = [path_of(context, kind, tile) for tile in world.spec.world.tiling]
     stored = pa.concat_tables(plain(pq.read_table(file)) for file in files)
     asked = plain(getattr(world.layer("cafes"), f"{kind}_table")(world.bounds))
     assert asked.take(np.argsort(asked[key].to_pylist())).equals(
@@ -316,7 +319,9 @@ def test_geopandas_reads_the_committed_tiles(committed, kind):
 
 def test_xarray_reads_the_density_of_the_points(committed):
     world, context = committed
-    data = xarray.open_zarr(store_path(context), decode_coords="all", chunks=None)
+    data = xarray.open_zarr(
+        context.layout.root / array_key(context), decode_coords="all", chunks=None
+    )
     counts = data["density"]
     points = world.layer("cafes").points(world.bounds)
     assert counts.rio.crs.to_epsg() == 32633

@@ -6,16 +6,18 @@ Belongs here: the translation. Not here: which events carry it (`tile_events`).
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from synthgrid_assets.errors import DamageError
 from synthgrid_assets.products.product import Column
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.store import Store
 from synthgrid_assets.verdict import Verdict
 
 _TESTS = dg.TableSchema(
@@ -32,7 +34,7 @@ _TESTS = dg.TableSchema(
 )
 
 
-def receipt_metadata(receipt: Receipt, root: Path) -> dict[str, Any]:
+def receipt_metadata(receipt: Receipt, store: Store) -> dict[str, Any]:
     """What one tile's materialisation shows.
 
     Numbers are text: the UI would draw them as a curve through unrelated tiles.
@@ -41,13 +43,14 @@ def receipt_metadata(receipt: Receipt, root: Path) -> dict[str, Any]:
     if receipt.expected_rows is not None:
         shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
     if receipt.picture is not None:
-        shown["picture"] = picture_metadata((root / receipt.picture).read_bytes(), receipt.tile)
+        with contextlib.suppress(DamageError):  # without its picture a tile is as good
+            shown["picture"] = picture_metadata(store.get(receipt.picture), receipt.tile)
     if receipt.bbox is not None:
         shown["bounds"] = ", ".join(f"{edge:.3f}" for edge in receipt.bbox)
     return {
         **shown,
         "cells": str(list(receipt.cells)),
-        "path": dg.MetadataValue.path(str(root / receipt.path)),
+        "path": dg.MetadataValue.path(store.address(receipt.path)),
         "size_bytes": str(receipt.size),
         "seconds": f"{receipt.total_seconds:.4f}",
         "digest": receipt.digest,

@@ -32,7 +32,7 @@ from synthgrid_assets.inputs.surface_blocks import (
 )
 from synthgrid_assets.inputs.surfaces import BlockSurface, ComputedSurface
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.storage.local_store import committing
+from synthgrid_assets.storage.commit import committing
 
 MAX_PIXELS = 1 << 31  # a quarter of an hour of work on one core, 8 GiB uncompressed
 VERSION_DIGITS = 12  # hex digits of a code version that stand in paths

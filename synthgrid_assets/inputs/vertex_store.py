@@ -23,7 +23,7 @@ from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.inputs.surface_store import VERSION_DIGITS
-from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.commit import commit_bytes
 
 MASK, PATHS = "mask", "paths"  # the kinds of stored vertices: keys of their records
 _SUFFIX = {MASK: ".parquet", PATHS: ".paths.parquet"}

@@ -8,14 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.digest import digest_hex
-from synthgrid_assets.storage.local_store import FileFacts, commit_bytes
 from synthgrid_assets.storage.receipt import Fact, Receipt
+from synthgrid_assets.storage.store import FileFacts
 from synthgrid_assets.verdict import Verdict
 
 
@@ -59,7 +58,7 @@ def sign(
     tile: Tile,
     name: str,
     contents: Contents,
-    committed: tuple[Path, FileFacts],
+    committed: tuple[str, FileFacts],
     test: Callable[[], tuple[Verdict, ...]],
     draw: Callable[[], bytes | None],
     watch: Stopwatch,
@@ -73,8 +72,8 @@ def sign(
     name : str
         Name of the product.
     contents : Contents
-    committed : tuple of Path and FileFacts
-        The tile's file.
+    committed : tuple of str and FileFacts
+        Key and facts of the tile's file.
     test : callable
         Verdicts on what was written.
     draw : callable
@@ -82,13 +81,13 @@ def sign(
     watch : Stopwatch
         Has measured the stages so far.
     """
-    dataset, (path, file) = context.dataset(name), committed
+    dataset, (key, file) = context.dataset(name), committed
     verdicts = test()
     watch.lap("test")
     picture = context.layout.picture(dataset, tile)
     png = draw()
     if png is not None:
-        commit_bytes(picture, png, durability="batch")
+        context.layout.store.put(picture, png, durability="batch")
     watch.lap("draw")
     return Receipt(
         world=dataset.world,
@@ -98,7 +97,7 @@ def sign(
         side=dataset.side,
         tile=tile.key,
         cells=tile.cells,
-        path=context.layout.relative(path),
+        path=key,
         rows=contents.rows,
         bbox=contents.bbox,
         digest=digest_hex(contents.digest),
@@ -109,5 +108,5 @@ def sign(
         verdicts=verdicts,
         seconds=watch.stages,
         facts=contents.facts,
-        picture=None if png is None else context.layout.relative(picture),
+        picture=None if png is None else picture,
     )

@@ -17,10 +17,10 @@ from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import are_split, units_version
+from synthgrid_assets.products.density import ensure_array
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.tile_tests.replicates import baseline_of, why_no_replicates
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.local_store import sweep_partials
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import claimed, discard
 
@@ -82,27 +82,26 @@ def make_tiles(
         Products of one step.
     tiles : iterable of Tile
     force : bool
-        Make committed tiles again.
+        Make sound tiles again as well.
 
     Yields
     ------
     TileMade or TileFailed
-        Tiles that were committed before come first, at no cost; then those at the region's
-        rim, then those inside.
+        Tiles that were committed before, are whole and pass their tests come first, at no
+        cost; then those at the region's rim, then those inside.
     """
-    chosen, missing = list(tiles), []
-    for tile in chosen:
-        receipts = None if force else _committed(journal, context, names, tile)
-        if receipts is None:
-            missing.append(tile)
-        else:
-            yield TileMade(tile.key, receipts, kept=True)
-    failed = False
+    chosen = list(tiles)
+    if "density" in names:
+        ensure_array(context)
+    kept = {} if force else _kept(journal, context, names, chosen)
+    for key, receipts in kept.items():
+        yield TileMade(key, receipts, kept=True)
+    missing, failed = [tile for tile in chosen if tile.key not in kept], False
     if missing:  # otherwise the session need not start any worker
         if "points" in names and not all(why_no_replicates(context, t.cells) for t in missing):
             baseline_of(context.job)  # once, not in every worker
         for name in names:  # what killed writers left; live ones are not disturbed
-            sweep_partials(context.layout.folder(context.dataset(name)))
+            context.layout.store.sweep(context.layout.folder(context.dataset(name)))
         region, folder = Selection(chosen), _units_folder(context, names)
         cap = session.settings.memory_cap
         tiles = region.rim_first(missing)
@@ -134,17 +133,18 @@ def _units_folder(context: LayerContext, names: tuple[str, ...]) -> Path | None:
     return context.layout.units(world, context.layer, version)
 
 
-def _committed(
-    journal: Journal, context: LayerContext, names: tuple[str, ...], tile: Tile
-) -> tuple[Receipt, ...] | None:
-    """The tile's receipts if each of the products is committed."""
-    receipts = []
-    for name in names:
-        receipt = journal.find(context.dataset(name), tile.cells)
-        if receipt is None or not journal.has_file(receipt):
-            return None
-        receipts.append(receipt)
-    return tuple(receipts)
+def _kept(
+    journal: Journal, context: LayerContext, names: tuple[str, ...], tiles: list[Tile]
+) -> dict[str, tuple[Receipt, ...]]:
+    """Receipts, by key, of the tiles all of whose products are whole and pass their tests."""
+    cells = [tile.cells for tile in tiles]
+    found = [journal.find_all(context.dataset(name), cells) for name in names]
+    receipts = {tile.key: [of.get(tile.cells) for of in found] for tile in tiles}
+    sound = {
+        key: tuple(r for r in of_tile if r and r.passed and not journal.problem(r))
+        for key, of_tile in receipts.items()
+    }
+    return {key: whole for key, whole in sound.items() if len(whole) == len(names)}
 
 
 def _record(journal: Journal, group: list[Outcome]) -> list[TileMade | TileFailed]:

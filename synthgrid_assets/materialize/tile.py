@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.receipts import Contents, Stopwatch, sign
@@ -27,8 +26,7 @@ from synthgrid_assets.products.pictures.canvas import tile_picture
 from synthgrid_assets.products.pictures.tessellations import tessellation_picture
 from synthgrid_assets.products.points import make_points, verify_points
 from synthgrid_assets.products.tile_rows import TileRows
-from synthgrid_assets.storage.geoparquet import serialise, table_bbox
-from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.geoparquet import read_bytes, serialise, table_bbox
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.verdict import Verdict
 
@@ -75,8 +73,8 @@ def _make_table(context: LayerContext, tile: Tile, name: str) -> Receipt:
     rows = make(context, tile)
     watch.lap("make")
     data = serialise(rows.table)
-    path = context.layout.tile(context.dataset(name), tile)
-    file = commit_bytes(path, data, durability="batch")
+    key = context.layout.tile(context.dataset(name), tile)
+    file = context.layout.store.put(key, data, durability="batch")
     watch.lap("write")
     bbox = table_bbox(rows.table)
     return sign(
@@ -84,8 +82,8 @@ def _make_table(context: LayerContext, tile: Tile, name: str) -> Receipt:
         tile,
         name,
         Contents(rows.table.num_rows, rows.digest, bbox, rows.expected, rows.facts),
-        (path, file),
-        test=lambda: verify(context, tile, pq.read_table(pa.BufferReader(data))),
+        (key, file),
+        test=lambda: verify(context, tile, read_bytes(data)),
         draw=lambda: _draw(context, tile, name, rows.table) if bbox else None,
         watch=watch,
     )

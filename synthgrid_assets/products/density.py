@@ -5,20 +5,19 @@ Belongs here: counting and signing for a chunk. Not here: the store (`storage.co
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.receipts import Contents, Stopwatch, sign
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import density_picture
 from synthgrid_assets.products.points import counts_per_cell
 from synthgrid_assets.storage.count_rasters import (
-    chunk_path,
+    chunk_key,
     create_density,
+    metadata_faults,
     read_density,
     write_density,
 )
@@ -27,15 +26,26 @@ from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.verdict import Verdict
 
 
-def store_path(context: LayerContext) -> Path:
-    """The layer's density store; it is made where it is missing."""
-    dataset = context.dataset("density")
-    extent = context.spec.world.tiling.extent
-    path = context.layout.density(dataset, extent)
-    if not path.is_dir():
-        facts = context.facts("density")
-        create_density(path, context.lattice, extent, dataset.side, facts)
-    return path
+def array_key(context: LayerContext) -> str:
+    """Prefix of the layer's array."""
+    return context.layout.density(context.dataset("density"), context.spec.world.tiling.extent)
+
+
+def ensure_array(context: LayerContext) -> str:
+    """Make the layer's array, or what is missing or damaged of its metadata; its prefix."""
+    key = array_key(context)
+    create_density(context.layout.store, key, *_array_of(context))
+    return key
+
+
+def array_faults(context: LayerContext) -> list[str]:
+    """Keys of the array's metadata that are missing or damaged."""
+    return metadata_faults(context.layout.store, array_key(context), *_array_of(context))
+
+
+def _array_of(context: LayerContext) -> tuple[Lattice, Cells, int, dict[str, str]]:
+    world = context.spec.world
+    return context.lattice, world.tiling.extent, world.tile, context.facts("density")
 
 
 def make_density(context: LayerContext, tile: Tile) -> Receipt:
@@ -44,8 +54,10 @@ def make_density(context: LayerContext, tile: Tile) -> Receipt:
     points = context.sampler.points(tile.cells)
     counts = counts_per_cell(points.x, points.y, tile.cells)
     watch.lap("make")
-    path = store_path(context)
-    file = write_density(path, tile, counts.astype(np.int32), durability="batch")
+    store, key = context.layout.store, array_key(context)
+    if store.stat(f"{key}/zarr.json") is None:
+        ensure_array(context)
+    file = write_density(store, key, tile, counts.astype(np.int32), durability="batch")
     watch.lap("write")
     facts = (("points", int(counts.sum())), ("largest_count", int(counts.max(initial=0))))
     bbox = context.lattice.bounds(tile.cells)
@@ -54,8 +66,8 @@ def make_density(context: LayerContext, tile: Tile) -> Receipt:
         tile,
         "density",
         Contents(counts.size, _digest(counts, tile.cells), bbox, float(counts.size), facts),
-        (chunk_path(path, tile), file),
-        test=lambda: (_counts_match_the_points(read_density(path, tile.cells), counts),),
+        (chunk_key(store, key, tile), file),
+        test=lambda: (_counts_match_the_points(read_density(store, key, tile.cells), counts),),
         draw=lambda: density_picture(counts),
         watch=watch,
     )

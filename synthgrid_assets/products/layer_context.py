@@ -255,9 +255,13 @@ class LayerContext:
 
     @property
     def facts_of_layer(self) -> dict[str, str]:
-        """What every file of the layer says of itself: world, layer and, if known, dataset id."""
-        facts = {"world": self.spec.world.name, "layer": self.layer}
-        return facts | ({"dataset_id": self.job.dataset_id} if self.job.dataset_id else {})
+        """What every file of the layer says of itself: nothing that another tile may change."""
+        return {"world": self.spec.world.name, "layer": self.layer}
+
+    @property
+    def citation(self) -> dict[str, str]:
+        """What a manifest says beside it: the dataset id, if it is known."""
+        return {"dataset_id": self.job.dataset_id} if self.job.dataset_id else {}
 
     def version(self, name: str) -> AssetVersion:
         """What a product of the layer is made of."""

@@ -13,7 +13,9 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.reports.committed_tiles import open_layer, open_network
 from synthgrid_assets.storage.export import export_file, export_tiles
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.tile_index import write_tile_index
+from synthgrid_assets.storage.manifest import write_tile_index
+from synthgrid_assets.storage.store import open_store
+from synthgrid_assets.storage.tile_index import TileIndex
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
 
 
@@ -51,11 +53,12 @@ def export_asset(spec: WorldSpec, root: Path, layer: str, name: str, target: Pat
         raise SpecError("density is a Zarr array: read it with xarray, or export points")
     # an index of its own: the published one may be of another tiling
     with TemporaryDirectory() as folder, Journal(context.layout) as journal:
-        index, extent = Path(folder) / "index.parquet", spec.world.tiling.extent
+        extent, store = spec.world.tiling.extent, context.layout.store
+        index = TileIndex(store, "index.parquet", place=open_store(folder))
         dataset = context.dataset(name)
         facts = write_tile_index(journal, dataset, context.lattice, extent, index)
         if facts.tiles == 0:
             raise StorageError(
                 f"no tile of {layer}/{name} is committed in {root}; materialise some first"
             )
-        return Exported(export_tiles(root, index, target), facts.tiles, len(spec.world.tiling))
+        return Exported(export_tiles(index, target), facts.tiles, len(spec.world.tiling))

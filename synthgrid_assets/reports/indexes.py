@@ -9,7 +9,7 @@ from typing import Any
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.tile_index import write_tile_index
+from synthgrid_assets.storage.manifest import write_tile_index
 
 
 def index_rows(context: LayerContext) -> list[dict[str, Any]]:
@@ -18,16 +18,15 @@ def index_rows(context: LayerContext) -> list[dict[str, Any]]:
     extent = context.spec.world.tiling.extent
     with Journal(context.layout) as journal:
         for name in context.products:
-            dataset, more = context.dataset(name), context.facts(name)
+            dataset, more = context.dataset(name), context.facts(name) | context.citation
             facts = write_tile_index(journal, dataset, context.lattice, extent, more=more)
-            path = journal.layout.tile_index(context.spec.world.name, context.layer, name)
             rows.append(
                 {
                     "asset": name,
                     "tiles": facts.tiles,
                     "rows": facts.rows,
                     "digest": facts.digest,
-                    "file": str(path),
+                    "file": facts.manifest.address,
                 }
             )
     return rows

@@ -13,7 +13,6 @@ from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Cells
@@ -33,6 +32,7 @@ from synthgrid_assets.statistics.region.totals import TileCounts
 from synthgrid_assets.statistics.tile.counts import TileCount
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.tile_files import TileFile, TileReader
 from synthgrid_assets.world.samplers import is_near, leaves_of
 
 
@@ -133,8 +133,8 @@ class RegionEvidence:
 
     def coordinates(self, row: TileRow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The points of a row of tiles, in quanta, as their files hold them."""
-        root = self._context.layout.root
-        tables = [pq.read_table(root / r.path, columns=["x_q", "y_q"]) for r in row.receipts]
+        reader = TileReader(self._context.layout.store)
+        tables = [reader.read(TileFile.of(r), ["x_q", "y_q"]) for r in row.receipts]
         if not tables:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         together = pa.concat_tables(tables)

@@ -6,7 +6,6 @@ Belongs here: one row per tile and test, from the journal. Not here: the tests t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -14,7 +13,6 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.storage.geoparquet import FACT_PREFIX, serialise
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.local_store import commit_bytes
 from synthgrid_assets.storage.receipt import Receipt
 
 SCHEMA = pa.schema(
@@ -56,13 +54,14 @@ def moments_table(context: LayerContext) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def write_moments(context: LayerContext) -> tuple[Path, pa.Table]:
-    """Write the table beside the layer's products; returns its path and itself."""
-    path = context.layout.report(context.spec.world.name, context.layer, "moments")
-    named = {f"{FACT_PREFIX}{name}": fact for name, fact in context.facts_of_layer.items()}
+def write_moments(context: LayerContext) -> tuple[str, pa.Table]:
+    """Write the table beside the layer's products; returns its address and itself."""
+    key = context.layout.report(context.spec.world.name, context.layer, "moments")
+    facts = context.facts_of_layer | context.citation
+    named = {f"{FACT_PREFIX}{name}": fact for name, fact in facts.items()}
     table = moments_table(context).replace_schema_metadata(named)
-    commit_bytes(path, serialise(table))
-    return path, table
+    context.layout.store.put(key, serialise(table))
+    return context.layout.store.address(key), table
 
 
 def _rows(receipt: Receipt) -> Iterator[dict[str, object]]:

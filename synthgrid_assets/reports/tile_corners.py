@@ -12,7 +12,6 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.tile_files import TileFile, TileReader
 
 COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
 INK = "#22303c"
@@ -130,8 +130,8 @@ def draw_tiles(
 
 def read_tiles(context: LayerContext, tiles: Sequence[Receipt]) -> list[gpd.GeoDataFrame]:
     """The geometry of each tile's rows, from its file."""
-    root, crs = context.layout.root, context.lattice.crs
-    tables = [pq.read_table(root / receipt.path, columns=["geometry"]) for receipt in tiles]
+    reader, crs = TileReader(context.layout.store), context.lattice.crs
+    tables = [reader.read(TileFile.of(receipt), ["geometry"]) for receipt in tiles]
     return [
         gpd.GeoDataFrame(
             geometry=shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False)), crs=crs

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
@@ -22,6 +20,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.tile_files import TileFile, TileReader
 from synthgrid_assets.tessellation.proofs.cell_join import CellJoin, StoredCells
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin, TriangleJoin
@@ -111,17 +110,11 @@ def _rows_of_tiles(
     context: LayerContext, receipts: list[Receipt], columns: list[str]
 ) -> Iterator[tuple[list[int], list[pa.Table]]]:
     """Numbers and tables of the tiles of each row of tiles, south to north."""
-    root, side = context.layout.root, context.spec.world.tile
+    reader, side = TileReader(context.layout.store), context.spec.world.tile
     numbered = enumerate(receipts)
     for _, row in groupby(numbered, lambda item: item[1].cells.iy0 // side):
         numbers, in_row = zip(*row, strict=True)
-        yield list(numbers), [_read(root / receipt.path, columns) for receipt in in_row]
-
-
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    """Columns of one file, without the search for datasets that costs more than they do."""
-    with pq.ParquetFile(path) as file:
-        return file.read(columns=columns)
+        yield list(numbers), [reader.read(TileFile.of(receipt), columns) for receipt in in_row]
 
 
 def _adds_triangles(join: TriangleJoin) -> Add:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.tiling import Tile, Tiling
 from synthgrid_assets.storage.georeference import add_georeference
-from synthgrid_assets.storage.local_store import Durability, FileFacts, commit_bytes, commit_folder
+from synthgrid_assets.storage.store import Durability, FileFacts, Store
 
 ARRAY = "density"
 NOT_MADE = -1  # fill value: no count is known
@@ -32,18 +31,27 @@ _METADATA = "zarr.json"
 
 
 def create_density(
-    path: Path, lattice: Lattice, extent: Cells, side: int, attributes: Mapping[str, str]
+    store: Store,
+    key: str,
+    lattice: Lattice,
+    extent: Cells,
+    side: int,
+    attributes: Mapping[str, str],
 ) -> None:
-    """Make an empty store, at once; of processes that race for it, one makes it.
+    """Make an empty array, or again what is missing or damaged of its metadata.
+
+    The group's metadata come last, so that readers see all of it or none. Of processes that
+    race for it each writes the same.
 
     Parameters
     ----------
-    path : Path
-        The store's folder, as `Layout.density` names it.
+    store : Store
+    key : str
+        Prefix of the array's files, as `Layout.density` names it.
     lattice : Lattice
         Gives the coordinates and the CRS (CF ``spatial_ref`` with GDAL's GeoTransform).
     extent : Cells
-        What the store covers.
+        What the array covers.
     side : int
         Cells along a tile's side.
     attributes : mapping of str to str
@@ -52,55 +60,71 @@ def create_density(
     Raises
     ------
     StorageError
-        If the folder holds a store of another shape or of other attributes.
+        If they cannot be written.
 
     Examples
     --------
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "0_0_50_24.zarr"
+    >>> from synthgrid_assets.storage.store import open_store
+    >>> store, key = open_store(tempfile.mkdtemp()), "0_0_50_24.zarr"
     >>> extent, lattice = Cells(0, 0, 50, 24), Lattice("EPSG:32633", (5e5, 54e5), 64.0)
-    >>> create_density(path, lattice, extent, 24, {"layer": "cafes"})
+    >>> create_density(store, key, lattice, extent, 24, {"layer": "cafes"})
     >>> tile = Tiling(extent, 24).at(0, 0)
-    >>> facts = write_density(path, tile, np.ones((24, 24), np.int32))
-    >>> read_density(path, Cells(22, 0, 26, 1)).tolist()
+    >>> facts = write_density(store, key, tile, np.ones((24, 24), np.int32))
+    >>> read_density(store, key, Cells(22, 0, 26, 1)).tolist()
     [[1, 1, -1, -1]]
     """
     wanted = _metadata_files(lattice, extent, side, attributes)
-    if path.is_dir() or not commit_folder(path, wanted):
-        found = _essentials(
-            (path / _METADATA).read_bytes(), (path / ARRAY / _METADATA).read_bytes()
-        )
-        if found != _essentials(wanted[_METADATA], wanted[f"{ARRAY}/{_METADATA}"]):
-            raise StorageError(
-                f"{path} is a store of another extent, tile side or dataset ({found}); "
-                "remove it or use another data root"
-            )
+    for name in sorted(_damaged(store, key, wanted), key=lambda name: (name == _METADATA, name)):
+        store.put(f"{key}/{name}", wanted[name])
+
+
+def metadata_faults(
+    store: Store,
+    key: str,
+    lattice: Lattice,
+    extent: Cells,
+    side: int,
+    attributes: Mapping[str, str],
+) -> list[str]:
+    """Keys of metadata that are missing or not what `create_density` writes.
+
+    Parameters as for `create_density`.
+    """
+    wanted = _metadata_files(lattice, extent, side, attributes)
+    return [f"{key}/{name}" for name in sorted(_damaged(store, key, wanted))]
 
 
 def write_density(
-    path: Path, tile: Tile, counts: NDArray[np.int32], *, durability: Durability = "tile"
+    store: Store,
+    key: str,
+    tile: Tile,
+    counts: NDArray[np.int32],
+    *,
+    durability: Durability = "tile",
 ) -> FileFacts:
     """Commit one tile's counts: readers see the tile before or after, never a mixture.
 
     Parameters
     ----------
-    path : Path
-        A store that `create_density` made.
+    store : Store
+    key : str
+        An array that `create_density` made.
     tile : Tile
-        A tile of the store's own tiling.
+        A tile of the array's own tiling.
     counts : ndarray of int32, shape (height, width)
         ``counts[j, i]`` belongs to cell ``(ix0 + i, iy0 + j)`` of the tile's cells; >= 0.
     durability : {"tile", "batch"}
-        As for `commit_bytes`.
+        As for `Store.put`.
 
     Raises
     ------
     SpecError
-        If the tile is not one of the store's, or the counts don't fit it.
+        If the tile is not one of the array's, or the counts don't fit it.
     StorageError
-        If the store is missing or cannot be written.
+        If the array is missing or cannot be written.
     """
-    metadata, tiling = _open(path)
+    metadata, tiling = _open(store, key)
     place = _chunk(tiling, tile)
     cells, side = tile.cells, tile.side
     if counts.shape != (cells.height, cells.width) or counts.dtype != np.int32:
@@ -114,10 +138,10 @@ def write_density(
     top, left = (tile.row + 1) * side - cells.iy1, cells.ix0 - tile.column * side
     chunk[top : top + cells.height, left : left + cells.width] = counts[::-1]
     data = _encode(metadata, place, chunk)
-    return commit_bytes(chunk_path(path, tile), data, durability=durability)
+    return store.put(_chunk_key(key, place), data, durability=durability)
 
 
-def read_density(path: Path, cells: Cells | None = None) -> NDArray[np.int32]:
+def read_density(store: Store, key: str, cells: Cells | None = None) -> NDArray[np.int32]:
     """Counts of a rectangle of cells, by default the extent; south to north.
 
     Returns
@@ -128,46 +152,72 @@ def read_density(path: Path, cells: Cells | None = None) -> NDArray[np.int32]:
     Raises
     ------
     StorageError
-        If the store is missing or a chunk is damaged.
+        If the array is missing or a chunk is damaged.
     """
-    import zarr
-
-    _, tiling = _open(path)
+    metadata, tiling = _open(store, key)
     wanted = tiling.extent if cells is None else cells
     inside = wanted.intersection(tiling.extent)
     counts = np.full((wanted.height, wanted.width), NOT_MADE, np.int32)
     if inside.area:
         west, north = _corner(tiling)
         rows = slice(north - inside.iy1, north - inside.iy0)
+        columns = slice(inside.ix0 - west, inside.ix1 - west)
+        chunks = {
+            (row, column): store.get(_chunk_key(key, (row, column)))
+            for row in range(rows.start // tiling.side, -(-rows.stop // tiling.side))
+            for column in range(columns.start // tiling.side, -(-columns.stop // tiling.side))
+            if store.stat(_chunk_key(key, (row, column))) is not None
+        }
         try:
-            array = zarr.open_array(path / ARRAY, mode="r")
-            found = np.asarray(array[rows, inside.ix0 - west : inside.ix1 - west])
-        except (OSError, RuntimeError, ValueError) as error:
-            raise StorageError(f"cannot read {path}: {error}") from error
+            found = np.asarray(_array(metadata, chunks)[rows, columns])
+        except (RuntimeError, ValueError) as error:
+            raise StorageError(f"cannot read {store.address(key)}: {error}") from error
         j, i = inside.iy0 - wanted.iy0, inside.ix0 - wanted.ix0
         counts[j : j + inside.height, i : i + inside.width] = found[::-1]
     return counts
 
 
-def chunk_path(path: Path, tile: Tile) -> Path:
-    """The one file that holds a tile's counts.
+def chunk_key(store: Store, key: str, tile: Tile) -> str:
+    """Key of the one file that holds a tile's counts.
 
     Raises
     ------
     SpecError
-        If the tile is not one of the store's.
+        If the tile is not one of the array's.
     """
-    row, column = _chunk(_open(path)[1], tile)
-    return path / ARRAY / "c" / str(row) / str(column)
+    return _chunk_key(key, _chunk(_open(store, key)[1], tile))
 
 
-def _open(path: Path) -> tuple[bytes, Tiling]:
+def _chunk_key(key: str, place: tuple[int, int]) -> str:
+    return f"{key}/{ARRAY}/c/{place[0]}/{place[1]}"
+
+
+def _open(store: Store, key: str) -> tuple[bytes, Tiling]:
     try:
-        metadata = (path / ARRAY / _METADATA).read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path} is not a density store: {error}; create it first") from error
-    attributes = json.loads(metadata)["attributes"]
-    return metadata, Tiling(Cells(*attributes["extent"]), attributes["tile"])
+        metadata = store.get(f"{key}/{ARRAY}/{_METADATA}")
+        attributes = json.loads(metadata)["attributes"]
+        return metadata, Tiling(Cells(*attributes["extent"]), attributes["tile"])
+    except (StorageError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"{store.address(key)} is not a density array: {error}; materialise it again"
+        ) from error
+
+
+def _damaged(store: Store, key: str, wanted: Mapping[str, bytes]) -> set[str]:
+    """Names of metadata that cannot be read, or say something else than they should.
+
+    JSON is compared by its values; another version of zarr may order and space it otherwise.
+    """
+    damaged = set()
+    for name, data in wanted.items():
+        try:
+            found = store.get(f"{key}/{name}")
+            same = _values(found) == _values(data) if name.endswith(_METADATA) else found == data
+        except (StorageError, ValueError):
+            same = False
+        if not same:
+            damaged.add(name)
+    return damaged
 
 
 def _corner(tiling: Tiling) -> tuple[int, int]:
@@ -190,17 +240,29 @@ def _chunk(tiling: Tiling, tile: Tile) -> tuple[int, int]:
 
 def _encode(metadata: bytes, place: tuple[int, int], chunk: NDArray[np.int32]) -> bytes:
     """The chunk as zarr itself writes it, in memory."""
-    import zarr
-    from zarr.core.buffer import default_buffer_prototype
-
-    memory: dict[str, Any] = {_METADATA: default_buffer_prototype().buffer.from_bytes(metadata)}
-    array = zarr.open_array(zarr.storage.MemoryStore(memory), mode="r+")
+    memory: dict[str, Any] = {}
+    array = _array(metadata, {}, memory)
     height, width = (
         min(side, size - at * side)
         for side, size, at in zip(array.chunks, array.shape, place, strict=True)
     )
     array.set_block_selection(place, chunk[:height, :width])
     return bytes(memory[f"c/{place[0]}/{place[1]}"].to_bytes())
+
+
+def _array(
+    metadata: bytes, chunks: Mapping[tuple[int, int], bytes], memory: dict[str, Any] | None = None
+) -> Any:
+    """An array in memory of some chunks' files."""
+    import zarr
+    from zarr.core.buffer import default_buffer_prototype
+
+    memory = {} if memory is None else memory
+    buffer = default_buffer_prototype().buffer
+    memory[_METADATA] = buffer.from_bytes(metadata)
+    for (row, column), data in chunks.items():
+        memory[f"c/{row}/{column}"] = buffer.from_bytes(data)
+    return zarr.open_array(zarr.storage.MemoryStore(memory), mode="r+")
 
 
 def _metadata_files(
@@ -241,14 +303,8 @@ def _metadata_files(
     return {name: bytes(buffer.to_bytes()) for name, buffer in memory.items()}
 
 
-def _essentials(group: bytes, array: bytes) -> dict[str, Any]:
-    """What two stores must share to be one: not how a version of zarr spells it."""
-    outer, inner = json.loads(group), json.loads(array)
-    # worlds that differ elsewhere share the store of a layer that is the same in both
-    attributes = {k: v for k, v in outer["attributes"].items() if k != "dataset_id"}
-    return {
-        "attributes": attributes,
-        "shape": inner["shape"],
-        "chunks": inner["chunk_grid"]["configuration"]["chunk_shape"],
-        "extent": inner["attributes"]["extent"],
-    }
+def _values(metadata: bytes) -> dict[str, Any]:
+    """What a file of metadata says, but for the dataset id that earlier versions wrote."""
+    values: dict[str, Any] = json.loads(metadata)
+    values.get("attributes", {}).pop("dataset_id", None)
+    return values

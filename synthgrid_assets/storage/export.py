@@ -22,14 +22,15 @@ import shapely
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.storage.geoparquet import ROW_GROUP, open_stream
+from synthgrid_assets.storage.commit import committing
+from synthgrid_assets.storage.geoparquet import ROW_GROUP, SIDES, open_stream
 from synthgrid_assets.storage.hilbert_order import in_curve_order
-from synthgrid_assets.storage.local_store import committing
 from synthgrid_assets.storage.tile_index import (
+    COMMITTED,
+    TileIndex,
     is_point_table,
     iter_tiles,
     point_coordinates,
-    tile_schema,
 )
 
 
@@ -56,14 +57,12 @@ class _Rows:
 Write = Callable[[Path, _Rows], int]
 
 
-def export_tiles(root: Path, index: Path, target: Path) -> int:
+def export_tiles(index: TileIndex, target: Path) -> int:
     """Merge a dataset's committed tiles into one file, which appears when it is complete.
 
     Parameters
     ----------
-    root : Path
-        The data root.
-    index : Path
+    index : TileIndex
         The dataset's tile index (`write_tile_index`).
     target : Path
         The extension chooses the format: ``.parquet`` (GeoParquet, Hilbert order),
@@ -84,15 +83,15 @@ def export_tiles(root: Path, index: Path, target: Path) -> int:
         If the index holds no tile, or a file cannot be read or written.
     """
     write = _writer(target)
-    schema = tile_schema(root, index)
-    tables, along_curve = partial(iter_tiles, root, index), partial(in_curve_order, root, index)
+    schema = index.schema()
+    tables, along_curve = partial(iter_tiles, index), partial(in_curve_order, index)
     if "geometry" in schema.names:
         geo = canonical_json(_with_bounds(json.loads(schema.metadata[b"geo"]), index)).encode()
         schema = schema.with_metadata({**schema.metadata, b"geo": geo})
     else:
         along_curve = tables
     with committing(target) as file:
-        return write(file, _Rows(str(index), schema, tables, along_curve))
+        return write(file, _Rows(index.address, schema, tables, along_curve))
 
 
 def export_file(source: Path, target: Path) -> int:
@@ -251,11 +250,10 @@ def _regrouped(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def _with_bounds(
-    geo: dict[str, dict[str, dict[str, list[float]]]], index: Path
+    geo: dict[str, dict[str, dict[str, list[float]]]], index: TileIndex
 ) -> dict[str, object]:
     """The ``geo`` entry with the bounds of all tiles' rows."""
-    sides = pq.read_table(index, columns=["xmin", "ymin", "xmax", "ymax", "state"])
-    sides = sides.filter(pc.field("state") == "committed")
+    sides = index.read(list(SIDES), COMMITTED)
     low = [pc.min(sides[side]).as_py() for side in ("xmin", "ymin")]
     high = [pc.max(sides[side]).as_py() for side in ("xmax", "ymax")]
     if None not in low:

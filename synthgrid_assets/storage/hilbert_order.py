@@ -10,7 +10,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,20 +22,21 @@ from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.storage.geoparquet import SIDES
+from synthgrid_assets.storage.tile_files import TileFile, TileReader
 from synthgrid_assets.storage.tile_index import (
-    index_facts,
+    COMMITTED,
+    TileIndex,
     is_point_table,
     point_coordinates,
-    read_index,
-    read_tile,
 )
 
 FINE_BITS = 8  # positions in a cell's width that the curve tells apart: 2**FINE_BITS
 _BITS = CELL_BITS + 1 + FINE_BITS + 1  # cells within +-2**22, geometry a cell's range beyond
+_COLUMNS = [*TileFile._fields, "rows", *SIDES]
 _BLOCK_ROWS = 1 << 16  # rows that the fullest block should hold: the memory of an export
 
 
-def in_curve_order(root: Path, index: Path) -> Iterator[pa.Table]:
+def in_curve_order(index: TileIndex) -> Iterator[pa.Table]:
     """Rows of the committed tiles, ordered along the Hilbert curve of the lattice.
 
     A row's place is that of its point, or of the centre of its bounds, to 2**-8 of a cell;
@@ -44,33 +44,34 @@ def in_curve_order(root: Path, index: Path) -> Iterator[pa.Table]:
     come last, by the integer columns. The order depends on no tiling.
 
     Memory is that of one block (65,536 rows in the densest place, or one tile's), of one
-    tile, and of all rows without a place, which are rare; a tile is read once for each block
-    that it meets, only its row groups there.
+    tile, and of all rows without a place, which are rare; a tile is read whole once
+    and then for each further block that it meets, only its row groups there.
 
     Raises
     ------
     StorageError
         If a tile cannot be read, or holds other rows than the index says.
     """
-    tiles = read_index(index, ["file", "rows", *SIDES], pc.field("state") == "committed")
-    grid = _Grid.of(index)
-    level = grid.block_level(tiles, int(index_facts(index)["side"]))
+    tiles, reader = index.read(_COLUMNS, COMMITTED), TileReader(index.store)
+    facts = index.facts()
+    grid = _Grid.of(facts)
+    level = grid.block_level(tiles, int(facts["side"]))
     expected, written = int(pc.sum(tiles["rows"]).as_py()), 0
     for block, files in grid.blocks(tiles, level):
         box = grid.bounds(block, level)
-        parts = [_rows_in_block(read_tile(root / file, box), grid, block, level) for file in files]
+        parts = [_rows_in_block(reader.within(file, box), grid, block, level) for file in files]
         table = pa.concat_tables([table for _, table in parts])
         written += len(table)
         yield _sorted(table, np.concatenate([keys for keys, _ in parts]))
     if written < expected:
-        every = (read_tile(root / file) for file in tiles["file"].to_pylist())
+        every = (reader.read(file) for file in _files(tiles))
         table = pa.concat_tables([table.filter(pc.is_null(table["bbox"])) for table in every])
         written += len(table)
         yield _sorted(table, np.zeros(len(table), np.uint64))
     if written != expected:
         raise StorageError(
-            f"{index} counts {expected} rows, its files hold {written}; verify the data root "
-            "and write the index again"
+            f"{index.address} counts {expected} rows, its files hold {written}; verify the data "
+            "root and write the index again"
         )
 
 
@@ -82,8 +83,8 @@ class _Grid:
     cell: float
 
     @classmethod
-    def of(cls, index: Path) -> _Grid:
-        lattice = json.loads(index_facts(index)["lattice"])
+    def of(cls, facts: dict[str, str]) -> _Grid:
+        lattice = json.loads(facts["lattice"])
         return cls(tuple(lattice["origin"]), lattice["cell"])
 
     def positions(self, xy: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -107,11 +108,13 @@ class _Grid:
         cells = side * side * max(_BLOCK_ROWS / densest, 1.0)
         return min(int(np.ceil(np.log2(cells) / 2)) + FINE_BITS, _BITS)
 
-    def blocks(self, tiles: pa.Table, level: int) -> Iterator[tuple[tuple[int, int], list[str]]]:
+    def blocks(
+        self, tiles: pa.Table, level: int
+    ) -> Iterator[tuple[tuple[int, int], list[TileFile]]]:
         """Blocks in the curve's order, each with the files whose rows may lie in it."""
-        files: dict[tuple[int, int], list[str]] = defaultdict(list)
+        files: dict[tuple[int, int], list[TileFile]] = defaultdict(list)
         boxes = np.column_stack([tiles[side].to_numpy() for side in SIDES])
-        named = zip(tiles["file"].to_pylist(), boxes, strict=True)
+        named = zip(_files(tiles), boxes, strict=True)
         for file, box in named:
             if not np.isnan(box).any():
                 (left, bottom), (right, top) = (self.positions(box.reshape(2, 2)) >> level).tolist()
@@ -122,6 +125,10 @@ class _Grid:
         for at in np.argsort(hilbert_keys(places[:, 0], places[:, 1], _BITS - level)):
             place = (int(places[at, 0]), int(places[at, 1]))
             yield place, files[place]
+
+
+def _files(tiles: pa.Table) -> list[TileFile]:
+    return [TileFile(**row) for row in tiles.select(TileFile._fields).to_pylist()]
 
 
 def _rows_in_block(

@@ -1,28 +1,29 @@
 """The journal: which tiles of a data root are committed.
 
-Belongs here: the SQLite file of receipts and the questions asked of it. Not here: how
-files are written (`commit`) and the manifest that readers see (`manifest`).
+Belongs here: the table of receipts, the questions asked of it, and whether a file is still
+what its receipt says. Not here: how files are written (`store`) and the manifest that
+readers see (`tile_index`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from synthgrid_assets.errors import StorageError
+import sqlalchemy as sa
+
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.records.database import Database
+from synthgrid_assets.records.schema import Schema, statements
+from synthgrid_assets.storage.known_files import KnownFiles
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.storage.local_store import aside, file_facts, sync_folders
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.store import FileFacts
 
-SCHEMA_VERSION = 1
-BUSY_SECONDS = 60.0  # how long a process waits for another one's transaction
+REPAIR = "run `synthgrid storage repair WORLD`, which makes a new one and loses no tile"
 _SCHEMA = """
 CREATE TABLE receipts (
     path TEXT PRIMARY KEY,
@@ -34,8 +35,27 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_by_tile
     ON receipts (world, layer, asset, realisation, side, iy0, ix0, iy1, ix1);
 """
-_OF_DATASET = "world = ? AND layer = ? AND asset = ? AND realisation = ? AND side = ?"
-_OF_TILE = f"{_OF_DATASET} AND ix0 = ? AND iy0 = ? AND ix1 = ? AND iy1 = ?"
+_DATASET = ("world", "layer", "asset", "realisation", "side")
+_COLUMNS = ("path", *_DATASET, *Cells._fields, "receipt")
+_PLACES = ", ".join(f":{name}" for name in _COLUMNS)
+_RECORD = sa.text(
+    f"INSERT INTO receipts ({', '.join(_COLUMNS)}) VALUES ({_PLACES}) ON CONFLICT (path) DO "
+    f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
+_OF_ASSET = "world = :world AND layer = :layer AND asset = :asset"
+_OF_DATASET = f"{_OF_ASSET} AND realisation = :realisation AND side = :side"
+_OF_TILE = f"{_OF_DATASET} AND ix0 = :ix0 AND iy0 = :iy0 AND ix1 = :ix1 AND iy1 = :iy1"
+_FEW = 64  # tiles that are asked for one by one; for more the dataset is streamed
+_BATCH = 500
+_READERS = 4  # files that `verify` hashes at a time
+
+
+def _first(connection: sa.Connection) -> None:
+    for statement in statements(_SCHEMA):
+        connection.exec_driver_sql(statement)
+
+
+SCHEMA = Schema("journal", (_first,), ("receipts",), REPAIR)
 
 
 class Damage(NamedTuple):
@@ -54,7 +74,7 @@ class Damage(NamedTuple):
 
 
 class Journal:
-    """Receipts of committed tiles, one SQLite file per data root, safe for many processes.
+    """Receipts of committed tiles, one table per data root, safe for many processes.
 
     Parameters
     ----------
@@ -64,16 +84,18 @@ class Journal:
     Raises
     ------
     StorageError
-        If the file is not a journal of this version.
+        If it is damaged, or not a journal of this version.
 
     Notes
     -----
-    A tile is committed when a record names its cells and the record's file exists with
-    the recorded size; `verify` also hashes the content. Each process opens its own.
+    A tile is committed when a record names its cells and the record's file holds the bytes
+    that were recorded. A file is hashed once and again when somebody has written to it
+    (`known_files`); `verify` reads all of them. Each process opens its own.
 
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> points = Dataset("riverton", "cafes", "points", "0123456789ab", 24)
     >>> with Journal(Layout(Path(tempfile.mkdtemp()))) as journal:
     ...     journal.is_committed(points, Cells(0, 0, 24, 24))
@@ -82,12 +104,8 @@ class Journal:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        with _explained(layout.journal):
-            if not layout.journal.exists():
-                _create(layout.journal)
-            self._connection = _connect(layout.journal)
-        self._lock = threading.Lock()
-        self._check_version()
+        self.database = Database(layout.journal, SCHEMA)
+        self._known = KnownFiles(layout.store, layout.known_files)
 
     def __enter__(self) -> Self:
         return self
@@ -102,52 +120,78 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; records are durable since `record` returned."""
-        self._connection.close()
+        self._known.flush()
+        self.database.close()
 
     def record(self, receipts: Iterable[Receipt]) -> None:
         """Record a group of tiles in one durable transaction: all of them or none.
 
-        The folders of their files are synced first, once each, so that a record never
-        outlives its file. A record for a path replaces the one before.
+        Their files are synced first, so that a record never outlives its file. A record for
+        a path replaces the one before.
 
         Raises
         ------
         StorageError
-            If a folder is missing or the journal cannot be written.
+            If a file cannot be synced or the journal cannot be written.
         """
         group = list(receipts)
         if not group:
             return
-        files = {file for receipt in group for file in (receipt.path, receipt.picture) if file}
-        sync_folders((self.layout.root / file).parent for file in files)
+        self.layout.store.sync(
+            file for receipt in group for file in (receipt.path, receipt.picture) if file
+        )
         rows = [
-            (receipt.path, *_key(receipt.dataset), *receipt.cells, receipt.to_json())
+            {
+                "path": receipt.path,
+                **_key(receipt.dataset),
+                **receipt.cells._asdict(),
+                "receipt": receipt.to_json(),
+            }
             for receipt in group
         ]
-        with self._lock, _explained(self.layout.journal), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(
-                f"INSERT OR REPLACE INTO receipts VALUES ({','.join('?' * 11)})", rows
-            )
+        with self.database.writing(exclusive=False) as connection:
+            connection.execute(_RECORD, rows)
+
+    def forget(self, receipts: Iterable[Receipt]) -> None:
+        """Take records back, in one transaction; their files are the caller's."""
+        paths = [{"path": receipt.path} for receipt in receipts]
+        if paths:
+            with self.database.writing(exclusive=False) as connection:
+                connection.execute(sa.text("DELETE FROM receipts WHERE path = :path"), paths)
 
     def find(self, dataset: Dataset, cells: Cells) -> Receipt | None:
         """The record of the tile that covers exactly `cells`, or None."""
-        query = f"SELECT receipt FROM receipts WHERE {_OF_TILE}"
-        with self._lock, _explained(self.layout.journal):
-            row = self._connection.execute(query, (*_key(dataset), *cells)).fetchone()
-        return None if row is None else Receipt.from_json(row[0])
+        return self.find_all(dataset, [cells]).get(cells)
+
+    def find_all(self, dataset: Dataset, cells: Collection[Cells]) -> dict[Cells, Receipt]:
+        """The records of those tiles that have one, by the tiles' cells."""
+        if len(cells) > _FEW:
+            wanted = set(cells)
+            return {r.cells: r for r in self.receipts(dataset) if r.cells in wanted}
+        query = sa.text(f"SELECT receipt FROM receipts WHERE {_OF_TILE}")
+        key = _key(dataset)
+        with self.database.reading() as connection:
+            texts = [connection.execute(query, {**key, **one._asdict()}).scalar() for one in cells]
+        found = (Receipt.from_json(text) for text in texts if text is not None)
+        return {receipt.cells: receipt for receipt in found}
 
     def is_committed(self, dataset: Dataset, cells: Cells) -> bool:
-        """Whether the tile that covers exactly `cells` needs no work."""
+        """Whether the tile that covers exactly `cells` is recorded and its file whole."""
         receipt = self.find(dataset, cells)
-        return receipt is not None and self.has_file(receipt)
+        return receipt is not None and not self.problem(receipt)
 
-    def has_file(self, receipt: Receipt) -> bool:
-        """Whether a record's file exists with the recorded size."""
-        try:
-            return (self.layout.root / receipt.path).stat().st_size == receipt.size
-        except OSError:
-            return False
+    def problem(self, receipt: Receipt) -> str:
+        """What is wrong with a record's file; empty if it holds what was recorded.
+
+        Raises
+        ------
+        StorageError
+            If the file is there and cannot be read.
+        """
+        found = self.layout.store.stat(receipt.path)
+        if found is not None and found.size != receipt.size:  # no need to read it
+            return self._difference(receipt, f"has {found.size} bytes, recorded are {receipt.size}")
+        return self._judged(receipt, self._known.facts(receipt.path))
 
     def receipts(self, dataset: Dataset | None = None) -> Iterator[Receipt]:
         """Stream the records of a dataset, south to north and west to east, or all records.
@@ -155,82 +199,67 @@ class Journal:
         One snapshot in constant memory; writers are not held up meanwhile.
         """
         if dataset is None:
-            return self._stream("1 ORDER BY path", ())
+            return self._stream("1 = 1 ORDER BY path", {})
         return self._stream(f"{_OF_DATASET} ORDER BY iy0, ix0, path", _key(dataset))
 
     def of_asset(self, world: str, layer: str, asset: str) -> Iterator[Receipt]:
         """Stream the records of an asset in every realisation and tile side, as `receipts`."""
-        wanted = "world = ? AND layer = ? AND asset = ? ORDER BY realisation, side, iy0, ix0, path"
-        return self._stream(wanted, (world, layer, asset))
+        wanted = f"{_OF_ASSET} ORDER BY realisation, side, iy0, ix0, path"
+        return self._stream(wanted, {"world": world, "layer": layer, "asset": asset})
+
+    def of_world(self, world: str) -> Iterator[Receipt]:
+        """Stream every record of a world."""
+        return self._stream("world = :world ORDER BY path", {"world": world})
 
     def lookup(self, dataset: Dataset) -> Iterator[Receipt]:
         """Stream the committed tiles of a dataset, south to north and west to east."""
-        return (receipt for receipt in self.receipts(dataset) if self.has_file(receipt))
+        return (receipt for receipt in self.receipts(dataset) if not self.problem(receipt))
 
-    def verify(self, dataset: Dataset | None = None) -> Iterator[Damage]:
-        """Hash every recorded file, of one dataset or of all, and report those that differ."""
+    def damaged(self, dataset: Dataset) -> Iterator[Damage]:
+        """Stream the records of a dataset that `lookup` leaves out, and why."""
         for receipt in self.receipts(dataset):
-            path = self.layout.root / receipt.path
-            if not path.is_file():
-                yield Damage(receipt, f"{path} is missing; materialise tile {receipt.tile} again")
-                continue
-            found = file_facts(path)
-            if found != (receipt.sha256, receipt.size):
-                yield Damage(
-                    receipt,
-                    f"{path} has {found.size} bytes with SHA-256 {found.sha256}, recorded are "
-                    f"{receipt.size} with {receipt.sha256}; materialise tile {receipt.tile} again",
-                )
+            if problem := self.problem(receipt):
+                yield Damage(receipt, problem)
 
-    def _stream(self, wanted: str, key: tuple[str | int, ...]) -> Iterator[Receipt]:
-        path = self.layout.journal
-        with _explained(path), contextlib.closing(_connect(path)) as connection:
-            for (text,) in connection.execute(f"SELECT receipt FROM receipts WHERE {wanted}", key):
+    def verify(self, receipts: Iterable[Receipt] | None = None) -> Iterator[Damage]:
+        """Read and hash every recorded file, some at a time, and report those that differ.
+
+        Parameters
+        ----------
+        receipts : iterable of Receipt, optional
+            The records to verify; by default all.
+        """
+        rest = iter(self.receipts() if receipts is None else receipts)
+        with ThreadPoolExecutor(_READERS) as readers:  # hashing lets go of the interpreter
+            while group := list(islice(rest, _BATCH)):
+                measured = readers.map(self._known.measure, (r.path for r in group))
+                for receipt, found in zip(group, measured, strict=True):
+                    self._known.remember(receipt.path, found)
+                    if problem := self._judged(receipt, found[1] if found else None):
+                        yield Damage(receipt, problem)
+
+    def _judged(self, receipt: Receipt, found: FileFacts | None) -> str:
+        if found is None:
+            return self._difference(receipt, "is missing")
+        if found == (receipt.sha256, receipt.size):
+            return ""
+        return self._difference(
+            receipt,
+            f"has {found.size} bytes with SHA-256 {found.sha256}, recorded are {receipt.size} "
+            f"with {receipt.sha256}",
+        )
+
+    def _difference(self, receipt: Receipt, what: str) -> str:
+        address = self.layout.store.address(receipt.path)
+        return f"tile {receipt.tile}: {address} {what}; materialise the tile again"
+
+    def _stream(self, wanted: str, key: dict[str, Any]) -> Iterator[Receipt]:
+        query = sa.text(f"SELECT receipt FROM receipts WHERE {wanted}")
+        with self.database.reading() as connection:
+            streamed = connection.execution_options(yield_per=_BATCH).execute(query, key)
+            for text in streamed.scalars():
                 yield Receipt.from_json(text)
 
-    def _check_version(self) -> None:
-        with _explained(self.layout.journal):
-            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if found != SCHEMA_VERSION:
-            self.close()
-            raise StorageError(
-                f"{self.layout.journal} has schema version {found}, this program reads "
-                f"{SCHEMA_VERSION}; use the version that wrote it or another data root"
-            )
 
-
-def _key(dataset: Dataset) -> tuple[str, str, str, str, int]:
-    return dataset.world, dataset.layer, dataset.asset, dataset.realisation, dataset.side
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # one journal object may be used from several threads; `Journal` holds a lock for that
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
-
-
-def _create(path: Path) -> None:
-    """Make an empty journal aside and link it in: racing processes see all of it or none.
-
-    WAL mode is set here, once, because switching a file that others have open can fail
-    with "database is locked" whatever the timeout.
-    """
-    with aside(path) as folder:
-        empty = folder / path.name
-        with contextlib.closing(_connect(empty)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
-        with contextlib.suppress(FileExistsError):
-            os.link(empty, path)
-    sync_folders([path.parent])
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"journal {path}: {error}") from error
+def _key(dataset: Dataset) -> dict[str, str | int]:
+    return {name: getattr(dataset, name) for name in _DATASET}

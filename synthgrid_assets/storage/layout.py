@@ -1,7 +1,7 @@
-"""Where everything lies under a data root: one fixed path for every kind of file.
+"""Where everything lies under a data root: one fixed key for every kind of file.
 
-Belongs here: paths, and the refusal of names that could leave the root. Not here:
-reading, writing or creating anything.
+Belongs here: keys of a store, paths of what needs a disk, and the refusal of names that
+could leave the root. Not here: reading, writing or creating anything.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.storage.store import Store, open_store
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 UNITS = ".units-"  # and a version: folder of a layer's work units
@@ -70,68 +72,80 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths under one data root.
+    """Keys of committed files in a store, and paths of what needs a disk of this machine.
 
     Parameters
     ----------
     root : Path
-        Folder that holds every world's data and the journal.
+        Folder of the journal, of inputs as they were made, and of work units.
+    url : str
+        The store of tiles, tables and rasters; by default the folder itself.
 
     Examples
     --------
     >>> layout = Layout(Path("data"))
     >>> points = Dataset("riverton", "cafes", "points", "0123456789abcdef", 24)
-    >>> tile = Tile(row=0, column=-1, cells=Cells(-24, 0, 0, 24), side=24)
-    >>> layout.relative(layout.tile(points, tile))
+    >>> layout.tile(points, Tile(row=0, column=-1, cells=Cells(-24, 0, 0, 24), side=24))
     'riverton/cafes/points-0123456789ab/w24/-24_0.parquet'
     """
 
     root: Path
+    url: str = ""
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the keys are found."""
+        return open_store(self.url or self.root)
 
     @property
     def journal(self) -> Path:
         """The data root's one journal of committed tiles."""
         return self.root / "journal.sqlite"
 
-    def folder(self, dataset: Dataset) -> Path:
-        """Folder of a dataset's tiles."""
+    @property
+    def known_files(self) -> Path:
+        """What is remembered of files that were hashed; may be removed at any time."""
+        return self.root / "known_files.sqlite"
+
+    def folder(self, dataset: Dataset) -> str:
+        """Prefix of a dataset's tiles, without the slash at its end."""
         name = f"{dataset.asset}-{dataset.realisation[:REALISATION_DIGITS]}"
-        return self._layer(dataset.world, dataset.layer) / name / f"w{dataset.side}"
+        return f"{self._layer(dataset.world, dataset.layer)}/{name}/w{dataset.side}"
 
-    def tile(self, dataset: Dataset, tile: Tile) -> Path:
+    def tile(self, dataset: Dataset, tile: Tile) -> str:
         """A tile's GeoParquet file."""
-        return self.folder(dataset) / f"{tile.stem}.parquet"
+        return f"{self.folder(dataset)}/{tile.stem}.parquet"
 
-    def picture(self, dataset: Dataset, tile: Tile) -> Path:
+    def picture(self, dataset: Dataset, tile: Tile) -> str:
         """The small picture beside a tile's file."""
-        return self.folder(dataset) / f"{tile.stem}.png"
+        return f"{self.folder(dataset)}/{tile.stem}.png"
 
-    def tile_index(self, world: str, layer: str, asset: str) -> Path:
+    def tile_index(self, world: str, layer: str, asset: str) -> str:
         """The manifest of an asset's current realisation: one stable address for readers."""
         check_name("asset", asset)
-        return self._layer(world, layer) / f"{asset}-tile_index.parquet"
+        return f"{self._layer(world, layer)}/{asset}-tile_index.parquet"
 
-    def report(self, world: str, layer: str, name: str) -> Path:
+    def report(self, world: str, layer: str, name: str) -> str:
         """A table about a layer's tiles, as ``moments``."""
         check_name("report", name)
-        return self._layer(world, layer) / f"{name}.parquet"
+        return f"{self._layer(world, layer)}/{name}.parquet"
 
-    def density(self, dataset: Dataset, extent: Cells) -> Path:
-        """The Zarr store of a raster dataset.
+    def density(self, dataset: Dataset, extent: Cells) -> str:
+        """Prefix of the Zarr store of a raster dataset.
 
-        The extent stands in the path: an array's shape and its chunks' numbers follow
-        from it, so a world that grows gets a new store and no reader's array is resized.
+        The extent stands in it: an array's shape and its chunks' numbers follow from it, so
+        a world that grows gets a new store and no reader's array is resized.
         """
         west, south, east, north = extent
-        return self.folder(dataset) / f"{west}_{south}_{east}_{north}.zarr"
+        return f"{self.folder(dataset)}/{west}_{south}_{east}_{north}.zarr"
 
     def units(self, world: str, layer: str, version: str) -> Path:
         """Folder of the work units of tiles that are being made; hidden from globs."""
-        return self._layer(world, layer) / f"{UNITS}{version}"
+        return self.root / self._layer(world, layer) / f"{UNITS}{version}"
 
     def all_units(self, world: str, layer: str) -> Iterator[Path]:
         """Those of every version of a layer that exist now."""
-        return self._layer(world, layer).glob(f"{UNITS}*")
+        return (self.root / self._layer(world, layer)).glob(f"{UNITS}*")
 
     def surface(self, world: str, name: str) -> Path:
         """Folder of one surface or mask of a world."""
@@ -145,14 +159,10 @@ class Layout:
         check_name("input", name)
         return self.root / world / NETWORKS / name
 
-    def relative(self, path: Path) -> str:
-        """`path` as the journal keeps it: relative to the root, with forward slashes."""
-        return path.relative_to(self.root).as_posix()
-
-    def _layer(self, world: str, layer: str) -> Path:
+    def _layer(self, world: str, layer: str) -> str:
         check_name("world", world)
         check_name("layer", layer)
-        return self.root / world / layer
+        return f"{world}/{layer}"
 
 
 def check_name(what: str, name: str) -> None:

@@ -1,281 +1,168 @@
-"""Atomic commit: a file is absent, old or complete and new, never anything between.
+"""The store on a disk of this machine: POSIX files, committed as `commit` does.
 
-Belongs here: temporary file, fsync, rename, and the sweep of what killed writers leave.
-Not here: which files exist (`journal`) and what is in them.
-
-The order of system calls is the guarantee: ``os.write``, ``os.fsync`` (file), ``os.replace``,
-``os.fsync`` (folder). Each is looked up in `os` when it is made, so that a test can stop the
-process there.
+Belongs here: keys as paths below one folder. Not here: the order of system calls that
+makes a commit (`commit`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
+import io
 import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from synthgrid_assets.errors import StorageError
-
-Durability = Literal["tile", "batch"]
-PARTIAL = ".partial"  # suffix of everything that is not yet committed
-_BLOCK = 1 << 20
-
-
-class FileFacts(NamedTuple):
-    """What identifies a committed file's bytes.
-
-    Attributes
-    ----------
-    sha256 : str
-        64 hex digits.
-    size : int
-        Bytes.
-    """
-
-    sha256: str
-    size: int
+from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.storage.commit import (
+    PARTIAL,
+    commit_bytes,
+    commit_if_absent,
+    committing,
+    sweep_partials,
+    sync_folders,
+)
+from synthgrid_assets.storage.store import Durability, FileFacts, Stat, checked_key, missing
 
 
-def commit_bytes(path: Path, data: bytes, *, durability: Durability = "tile") -> FileFacts:
-    """Make `path` hold exactly `data`, at once and for good.
+class LocalStore:
+    """Files below a folder.
 
     Parameters
     ----------
-    path : Path
-        The file; its folder is made when it is missing.
-    data : bytes
-        The whole content.
-    durability : {"tile", "batch"}
-        "tile" also makes the rename survive a power cut before returning. "batch" leaves
-        that to `sync_folders`, which `Journal.record` calls once per group, so that a
-        record never outlives its file. The content is on disk before the rename in both.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written; nothing of it is left then.
+    root : Path
+        Made by the first file.
 
     Examples
     --------
     >>> import tempfile
-    >>> commit_bytes(Path(tempfile.mkdtemp()) / "tile", b"").size
-    0
+    >>> store = LocalStore(Path(tempfile.mkdtemp()))
+    >>> store.put("riverton/notes.txt", b"hello").size
+    5
+    >>> store.get("riverton/notes.txt", start=1, length=3), list(store.list("riverton/"))
+    (b'ell', ['riverton/notes.txt'])
     """
-    partial = _partial(path)
-    try:
-        _make_folder(path.parent)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # says "in use" until this process ends
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-            partial.replace(path)
-        finally:
-            os.close(descriptor)
-        if durability == "tile":
-            sync_folders([path.parent])
-    except OSError as error:
-        with contextlib.suppress(OSError):  # the folder itself may be at fault
-            partial.unlink()
-        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
-    return FileFacts(hashlib.sha256(data).hexdigest(), len(data))
 
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).absolute()
 
-@contextlib.contextmanager
-def committing(path: Path, *, sync: bool = True) -> Iterator[Path]:
-    """A path to write a file of any size to; it becomes `path` when the block succeeds.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LocalStore) and other.root == self.root
 
-    Parameters
-    ----------
-    path : Path
-        The file; its folder is made when it is missing.
-    sync : bool
-        Whether the file is on disk when the block ends. Without it a power cut may leave
-        any content: for files that show damage when they are read and can be made again.
+    def __hash__(self) -> int:
+        return hash(self.root)
 
-    Yields
-    ------
-    Path
-        A file of the same name in a folder beside `path`; format writers may put
-        temporary files next to it.
+    def __repr__(self) -> str:
+        return f"LocalStore({str(self.root)!r})"
 
-    Raises
-    ------
-    StorageError
-        If the file cannot be written or was not written.
+    @property
+    def url(self) -> str:
+        """The folder as a URL."""
+        return self.root.as_uri()
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "merged.csv"
-    >>> with committing(target) as file:
-    ...     _ = file.write_text("x,y\\n")
-    >>> target.exists(), len(list(target.parent.iterdir()))
-    (True, 1)
-    """
-    try:
-        with aside(path) as folder:
-            yield folder / path.name
-            if sync:
-                _sync(folder / path.name)
-            (folder / path.name).replace(path)
-        if sync:
-            sync_folders([path.parent])
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
+    def path(self, key: str) -> Path:
+        """The file of a key."""
+        return self.root / checked_key(key)
 
+    def address(self, key: str) -> str:
+        """The file's path."""
+        return str(self.path(key))
 
-def commit_folder(path: Path, files: dict[str, bytes]) -> bool:
-    """Make a folder with all of `files` appear at once, if there is none yet.
+    def put(self, key: str, data: bytes, *, durability: Durability = "tile") -> FileFacts:
+        """Write beside, sync, rename: see `commit_bytes`."""
+        return commit_bytes(self.path(key), data, durability=durability)
 
-    Parameters
-    ----------
-    path : Path
-        The folder; of several processes that race for it one wins.
-    files : dict
-        Content by relative path.
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Write beside, sync, link: see `commit_if_absent`."""
+        return commit_if_absent(self.path(key), data)
 
-    Returns
-    -------
-    bool
-        Whether this call made the folder.
+    @contextlib.contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """A file beside the key's own: see `committing`."""
+        with committing(self.path(key)) as file:
+            yield file
 
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
-    try:
-        with aside(path) as folder:
-            for name, data in files.items():
-                commit_bytes(folder / name, data)
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of a file."""
+        with self.open(key) as file:
             try:
-                folder.rename(path)
-            except OSError:
-                if not path.is_dir():  # an existing folder with content cannot be replaced
-                    raise
-                return False
-        sync_folders([path.parent])
-    except OSError as error:
-        raise StorageError(f"cannot make {path}: {error}; check space and rights") from error
-    return True
+                file.seek(start)
+                return file.read() if length is None else file.read(length)
+            except OSError as error:
+                raise StorageError(f"cannot read {self.address(key)}: {error}") from error
 
-
-@contextlib.contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """A new folder beside `path` to prepare it in; `sweep_partials` spares it meanwhile.
-
-    Whatever is still in it at the end of the block is removed.
-    """
-    _make_folder(path.parent)
-    folder = _partial(path)
-    folder.mkdir()
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def sync_folders(folders: Iterable[Path]) -> None:
-    """Make renames in `folders` survive a power cut; each folder is synced once.
-
-    Raises
-    ------
-    StorageError
-        If a folder is missing or cannot be synced.
-    """
-    for folder in sorted(set(folders)):
+    def open(self, key: str) -> io.BufferedIOBase:
+        """The file, open for reading."""
+        path = self.path(key)
         try:
-            _sync(folder)
+            return path.open("rb")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise missing(str(path)) from error
         except OSError as error:
-            raise StorageError(f"cannot sync folder {folder}: {error}") from error
+            raise StorageError(f"cannot read {path}: {error}") from error
+
+    def stat(self, key: str) -> Stat | None:
+        """Size and a stamp of inode and change time, which no write leaves as it was."""
+        path = self.path(key)
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot look at {path}: {error}") from error
+        if not path.is_file():
+            return None
+        stamp = f"{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+        return Stat(found.st_size, stamp, found.st_mtime)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Files below the folder, without those being written."""
+        folder = self.root / prefix.rpartition("/")[0]
+        return iter(sorted(key for key in self._below(folder) if key.startswith(prefix)))
+
+    def _below(self, folder: Path) -> Iterator[str]:
+        for parent, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.endswith(PARTIAL)]
+            below = Path(parent).relative_to(self.root).as_posix()
+            start = "" if below == "." else f"{below}/"
+            yield from (f"{start}{name}" for name in files if not name.endswith(PARTIAL))
+
+    def delete(self, key: str) -> bool:
+        """Unlink the file and sync its folder."""
+        path = self.path(key)
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise StorageError(f"cannot remove {path}: {error}; check rights") from error
+        sync_folders([path.parent])
+        return True
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Sync the files' folders, each once."""
+        sync_folders(self.path(key).parent for key in keys)
+
+    def sweep(self, prefix: str = "") -> int:
+        """Remove temporary files that no live process holds a lock on."""
+        folder = self.root / prefix
+        if not folder.is_dir():
+            folder = folder.parent
+        try:
+            return sweep_partials(folder)
+        except OSError as error:
+            raise StorageError(f"cannot sweep {folder}: {error}; check rights") from error
 
 
-def file_facts(path: Path) -> FileFacts:
-    """Hash a file as it lies on disk, in constant memory.
+def open_local(url: str) -> LocalStore:
+    """The store of ``file:///folder``.
 
     Raises
     ------
-    StorageError
-        If it cannot be read.
+    SpecError
+        If the address names another machine.
     """
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-            return FileFacts(digest.hexdigest(), file.tell())
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
-
-
-def sweep_partials(folder: Path) -> int:
-    """Remove what killed writers left under `folder`; live writers are not disturbed.
-
-    A writer holds a lock on its temporary file until it ends in whatever way, so what
-    can be locked here has no owner any more.
-
-    Returns
-    -------
-    int
-        Number of leftovers removed.
-    """
-    removed = 0
-    for parent, folders, files in os.walk(folder):
-        for name in [name for name in [*folders, *files] if name.endswith(PARTIAL)]:
-            removed += remove_if_abandoned(Path(parent, name))
-        folders[:] = [name for name in folders if not name.endswith(PARTIAL)]
-    return removed
-
-
-def _partial(path: Path) -> Path:
-    return path.parent / f".{path.name}.{uuid.uuid4().hex}{PARTIAL}"
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents so that they survive a power cut."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest[:_BLOCK]) :]
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def remove_if_abandoned(partial: Path) -> bool:
-    """Remove a file or folder unless a live process holds a lock on it."""
-    try:
-        descriptor = os.open(partial, os.O_RDONLY)
-    except OSError:  # renamed or swept by another process meanwhile
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise SpecError(f"{url} names the machine {parts.netloc!r}; write file:///folder")
+    return LocalStore(Path(unquote(parts.path)))

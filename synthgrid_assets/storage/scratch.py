@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.storage.local_store import committing, remove_if_abandoned, sweep_partials
+from synthgrid_assets.storage.commit import committing, remove_if_abandoned, sweep_partials
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from synthgrid_assets.inputs.surface_store import (
 )
 from synthgrid_assets.inputs.surfaces import SourceSurface
 from synthgrid_assets.lattice.cells import Cells, Lattice
-from synthgrid_assets.storage.local_store import sweep_partials
+from synthgrid_assets.storage.commit import sweep_partials
 
 BAHAMAS = Path(__file__).parents[2] / "worlds" / "bahamas"
 LATTICE = Lattice("EPSG:32617", (750000.0, 2610000.0), 500.0)

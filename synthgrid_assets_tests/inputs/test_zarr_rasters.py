@@ -13,6 +13,7 @@ from synthgrid_assets.inputs.zarr_rasters import ZarrRaster, ZarrSource
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.storage.count_rasters import create_density, read_density, write_density
+from synthgrid_assets.storage.local_store import LocalStore
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
 VALUES = np.random.default_rng(3).integers(0, 200, (30, 40)).astype("float32")
@@ -114,15 +115,16 @@ def test_missing_values_count_as_0_and_scale_applies(tmp_path):
 def test_a_density_that_a_world_made_is_an_input_of_another(tmp_path):
     tiling = Tiling(Cells(0, 0, 16, 8), 8)
     path = tmp_path / "density.zarr"
-    create_density(path, LATTICE, tiling.extent, 8, {"world": "w", "layer": "l"})
+    at = LocalStore(tmp_path), path.name
+    create_density(*at, LATTICE, tiling.extent, 8, {"world": "w", "layer": "l"})
     tile = next(iter(tiling))
     counts = np.arange(64, dtype=np.int32).reshape(8, 8)
-    write_density(path, tile, counts, durability="batch")
+    write_density(*at, tile, counts, durability="batch")
     variable = next(
         name for name, array in zarr.open_group(path, mode="r").arrays() if array.ndim == 2
     )
     surface = SourceSurface(LATTICE, ZarrSource(path, variable=variable, maximum=63.0))
-    np.testing.assert_array_equal(read_density(path, tile.cells), counts)
+    np.testing.assert_array_equal(read_density(*at, tile.cells), counts)
     np.testing.assert_allclose(surface.retention(tile.cells), counts / 63.0, atol=1e-9)
     assert (surface.retention(Cells(8, 0, 16, 8)) == 0).all()  # not made yet: no data
 

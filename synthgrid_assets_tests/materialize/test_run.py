@@ -105,7 +105,7 @@ def test_a_failing_tile_fails_alone(session, tmp_path):
     spec, root = small_spec(tmp_path), tmp_path / "data"
     context = LayerContext.of(spec, "cafes", root)
     blocked = list(spec.world.tiling)[3]
-    path = context.layout.tile(context.dataset("points"), blocked)
+    path = root / context.layout.tile(context.dataset("points"), blocked)
     (path / "in the way").mkdir(parents=True)
     outcomes = make(session, spec, root, steps=(("points",),))
     failed = [o for o in outcomes if isinstance(o, TileFailed)]

@@ -12,7 +12,6 @@ from synthgrid_assets.materialize.run import PRELOAD, make_tiles
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
-from synthgrid_assets.storage.count_rasters import create_density
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
@@ -83,7 +82,7 @@ def test_numbers_written_otherwise_are_the_same_world(tmp_path):
     assert dataset_id(tmp_path, change) == dataset_id(tmp_path)
 
 
-def test_workers_write_it_into_their_files(tmp_path):
+def test_manifests_name_it_and_tiles_name_what_alone_decides_their_bytes(tmp_path):
     data = tmp_path / "data"
     spec = marked_spec(tmp_path, made_in=data)
     wanted = World(spec, data).dataset_id
@@ -97,19 +96,13 @@ def test_workers_write_it_into_their_files(tmp_path):
             (made,) = make_tiles(session, journal, context, names, [tile])
             for receipt in made.receipts:
                 metadata = pq.read_schema(data / receipt.path).metadata
-                assert metadata[b"synthgrid:dataset_id"].decode() == wanted
+                assert b"synthgrid:dataset_id" not in metadata
+                assert metadata[b"synthgrid:realisation"].decode() == receipt.realisation
     reports = [write_moments(context)[0], *(row["file"] for row in index_rows(context))]
     assert len(reports) == 1 + len(context.products)
     for path in reports:
         metadata = pq.read_schema(path).metadata
         assert metadata[b"synthgrid:dataset_id"].decode() == wanted
-
-
-def test_worlds_that_differ_elsewhere_share_a_density_store(tmp_path):
-    spec = marked_spec(tmp_path)
-    extent, path = spec.world.tiling.extent, tmp_path / "d.zarr"
-    for number in ("a", "b"):
-        create_density(path, spec.world.lattice, extent, 16, {"dataset_id": number})
 
 
 def test_data_versions_of_unread_inputs_are_no_part_of_it(tmp_path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from synthgrid_assets.errors import DamageError
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.reports.tile_corners import COLOURS, find_corner, four_tiles_picture
 from synthgrid_assets.storage.journal import Journal
@@ -69,9 +72,14 @@ def test_the_picture_is_drawn_from_the_files(made, tmp_path):
     context = context_of(tmp_path)
     corner = corner_of(context)
     for name in ("delaunay", "voronoi"):
-        root, (first, *_, last) = context.layout.root, corner.tiles[name]
+        root, (first, *others, last) = context.layout.root, corner.tiles[name]
         shutil.copy(root / first.path, root / last.path)
-    before, after = (shares(four_tiles_picture(w, corner)) for w in (made, context))
+        with pytest.raises(DamageError, match=re.escape(f"tile {last.tile}")):
+            four_tiles_picture(context, corner)
+        signed = replace(last, size=first.size, sha256=first.sha256)
+        corner.tiles[name] = (first, *others, signed)
+    before = shares(four_tiles_picture(made, corner_of(made)))
+    after = shares(four_tiles_picture(context, corner))
     assert after[0] < before[0] / 2
     assert after[3] < before[3] / 2
 

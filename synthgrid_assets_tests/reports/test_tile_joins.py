@@ -16,7 +16,7 @@ from synthgrid_assets.reports.region_checks import check_names, region_checks
 from synthgrid_assets.reports.tile_joins import JOIN_TESTS
 from synthgrid_assets.statistics.region.cell_areas import DEGREE_VARIANCE, SQUARE_AREA, TEST
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.local_store import file_facts
+from synthgrid_assets.storage.store import file_facts
 from synthgrid_assets_tests.reports.committed_world import commit, context_of
 
 PRODUCTS_JOINED = tuple(JOIN_TESTS)
@@ -42,7 +42,7 @@ def copy(made, tmp_path):
 def path_of(context, name, column=2, row=3):
     tiling = context.spec.world.tiling
     tile = tiling.at(tiling.columns[column], tiling.rows[row])
-    return tile.key, context.layout.tile(context.dataset(name), tile)
+    return tile.key, context.layout.root / context.layout.tile(context.dataset(name), tile)
 
 
 def check(context, name):
@@ -87,7 +87,7 @@ def signed(context, name, key):
     with Journal(context.layout) as journal:
         (receipt,) = (r for r in journal.of_asset("small", context.layer, name) if r.tile == key)
         path = context.layout.root / receipt.path
-        facts = file_facts(path)
+        facts = file_facts(context.layout.store, receipt.path)
         rows = pq.read_metadata(path).num_rows
         journal.record([replace(receipt, rows=rows, size=facts.size, sha256=facts.sha256)])
     return key

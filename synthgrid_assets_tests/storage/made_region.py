@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
 import pyarrow as pa
 import shapely
+from sqlalchemy import event
 
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, Lattice
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
@@ -22,9 +26,9 @@ from synthgrid_assets.storage.geoparquet import (
 )
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.manifest import write_tile_index
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_index import write_tile_index
+from synthgrid_assets.storage.tile_index import TileIndex
 from synthgrid_assets.verdict import Verdict
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
@@ -50,12 +54,22 @@ def receipt(data: Dataset, tile: Tile, path: str, **changes: object) -> Receipt:
         "rows": 0,
         "bbox": None,
         "digest": "0" * 64,
-        "sha256": "0" * 64,
+        "sha256": hashlib.sha256(b"").hexdigest(),
         "size": 0,
         "code_version": "1",
         **changes,
     }
     return Receipt(**values)
+
+
+def watched(journal: Journal, watch: Callable[[str], object]) -> None:
+    """Have a journal's SQL statements seen as SQLite runs them."""
+    engine = journal.database._engine()
+    engine.dispose()
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, record: Any) -> None:
+        connection.set_trace_callback(watch)
 
 
 def pattern(extent: Cells = EXTENT, per_cell: float = 4.0, seed: int = 7) -> PointPattern:
@@ -69,12 +83,12 @@ def pattern(extent: Cells = EXTENT, per_cell: float = 4.0, seed: int = 7) -> Poi
     return canonical(x, y, rng.integers(0, 2**63, n).astype(np.uint64), extent)
 
 
-def commit_points(root: Path, side: int, extent: Cells = EXTENT, **options: float) -> Path:
-    """Commit a pattern tile by tile; returns the path of its tile index."""
+def commit_points(root: Path, side: int, extent: Cells = EXTENT, **options: float) -> TileIndex:
+    """Commit a pattern tile by tile; returns its tile index."""
     return _commit(root, dataset(side), extent, _point_tile, **options)
 
 
-def commit_squares(root: Path, side: int, extent: Cells = EXTENT, **options: float) -> Path:
+def commit_squares(root: Path, side: int, extent: Cells = EXTENT, **options: float) -> TileIndex:
     """A square of up to half a cell's side round each point: some pass their tile's border."""
     return _commit(root, dataset(side, "squares"), extent, _square_tile, **options)
 
@@ -94,14 +108,14 @@ def _commit(root, data, extent, make, **options):
             west, south, east, north = tile.cells
             mine = np.flatnonzero((ix >= west) & (ix < east) & (iy >= south) & (iy < north))
             table = make(ids[mine], points.take(mine))
-            facts = commit_bytes(layout.tile(data, tile), serialise(table), durability="batch")
+            facts = layout.store.put(layout.tile(data, tile), serialise(table), durability="batch")
             digest = content_digest(
                 data.asset, ix[mine], iy[mine], [ids[mine], points.x[mine], points.y[mine]]
             )
             signed = receipt(
                 data,
                 tile,
-                layout.relative(layout.tile(data, tile)),
+                layout.tile(data, tile),
                 rows=len(table),
                 bbox=table_bbox(table),
                 digest=digest_hex(digest),
@@ -111,8 +125,7 @@ def _commit(root, data, extent, make, **options):
                 seconds=(("make", 0.25), ("write", 0.5)),
             )
             journal.record([signed])
-        write_tile_index(journal, data, LATTICE, extent)
-    return layout.tile_index(data.world, data.layer, data.asset)
+        return write_tile_index(journal, data, LATTICE, extent).manifest
 
 
 def _point_tile(ids, points):

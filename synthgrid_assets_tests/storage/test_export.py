@@ -18,8 +18,8 @@ from synthgrid_assets.storage.export import export_tiles
 from synthgrid_assets.storage.geoparquet import plain_table, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.local_store import commit_bytes
-from synthgrid_assets.storage.tile_index import read_tiles, tile_files, write_tile_index
+from synthgrid_assets.storage.manifest import write_tile_index
+from synthgrid_assets.storage.tile_index import read_tiles
 from synthgrid_assets_tests.storage.made_region import (
     EXTENT,
     LATTICE,
@@ -40,22 +40,22 @@ def region(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["cafes.shp", "cafes", "cafes.json"])
 def test_an_extension_that_is_not_known_is_refused_with_those_that_are(region, name, tmp_path):
-    root, points, _ = region
+    points = region[1]
     with pytest.raises(SpecError, match=r"allowed are \.csv, \.geojsonl, .*\.parquet"):
-        export_tiles(root, points, tmp_path / name)
+        export_tiles(points, tmp_path / name)
 
 
 def test_an_export_that_fails_leaves_the_earlier_one(tmp_path):
     index = commit_points(tmp_path, 8)
     for suffix in ("parquet", "gpkg", "geojsons", "csv"):
         target = tmp_path / "out" / f"merged.{suffix}"
-        export_tiles(tmp_path, index, target)
+        export_tiles(index, target)
         before = target.read_bytes()
-        lost = tmp_path / tile_files(index)[5]
+        lost = tmp_path / index.files()[5].file
         kept = lost.read_bytes()
         lost.unlink()
-        with pytest.raises(StorageError, match="cannot read tile"):
-            export_tiles(tmp_path, index, target)
+        with pytest.raises(StorageError, match=r"tile .* is missing"):
+            export_tiles(index, target)
         lost.write_bytes(kept)
         assert target.read_bytes() == before
     assert len(list((tmp_path / "out").iterdir())) == 4
@@ -68,12 +68,12 @@ def test_the_merged_geoparquet_is_the_same_file_for_any_tiling(tmp_path, asset):
     for side in (5, 8, 40):
         root = tmp_path / str(side)
         index = commit(root, side)
-        rows = export_tiles(root, index, root / "merged.parquet")
+        rows = export_tiles(index, root / "merged.parquet")
         assert rows == len(pattern())
         files.append((root / "merged.parquet").read_bytes())
     assert files[0] == files[1] == files[2]
     frame = geopandas.read_parquet(root / "merged.parquet")
-    whole = read_tiles(root, index)
+    whole = read_tiles(index)
     name = whole.column_names[0]
     assert frame.crs == pyproj.CRS(LATTICE.crs)
     assert sorted(frame[name]) == sorted(whole[name].to_pylist())
@@ -85,7 +85,7 @@ def test_row_groups_of_the_merged_file_are_compact(tmp_path):
     """Hilbert order: four row groups of an even pattern cover little more than the region."""
     extent = Cells(-32, -32, 32, 32)
     index = commit_points(tmp_path, 16, extent, per_cell=16.0)
-    export_tiles(tmp_path, index, tmp_path / "merged.parquet")
+    export_tiles(index, tmp_path / "merged.parquet")
     file = pq.ParquetFile(tmp_path / "merged.parquet")
     area = 0.0
     for group in range(file.num_row_groups):
@@ -101,12 +101,11 @@ def test_row_groups_of_the_merged_file_are_compact(tmp_path):
 @pytest.mark.parametrize("suffix", ["gpkg", "geojsons", "geojsonl"])
 @pytest.mark.parametrize("asset", ["points", "squares"])
 def test_gdal_reads_every_row_at_its_place(region, tmp_path, suffix, asset):
-    root = region[0]
     index = region[1] if asset == "points" else region[2]
     target = tmp_path / f"merged.{suffix}"
-    assert export_tiles(root, index, target) == len(pattern())
+    assert export_tiles(index, target) == len(pattern())
     frame = pyogrio.read_dataframe(target)
-    whole = frame_of(read_tiles(root, index))
+    whole = frame_of(read_tiles(index))
     name = whole.columns[0]
     assert frame[name].tolist() == whole[name].tolist()
     assert "bbox" not in frame
@@ -122,9 +121,9 @@ def test_gdal_reads_every_row_at_its_place(region, tmp_path, suffix, asset):
 
 
 def test_a_geojson_text_sequence_is_framed_as_rfc_8142_says(region, tmp_path):
-    root, points, _ = region
-    export_tiles(root, points, tmp_path / "merged.geojsons")
-    export_tiles(root, points, tmp_path / "merged.geojsonl")
+    points = region[1]
+    export_tiles(points, tmp_path / "merged.geojsons")
+    export_tiles(points, tmp_path / "merged.geojsonl")
     records = (tmp_path / "merged.geojsons").read_text().split("\x1e")
     assert records[0] == ""
     assert all(record.endswith("\n") for record in records[1:])
@@ -136,15 +135,15 @@ def test_a_geojson_text_sequence_is_framed_as_rfc_8142_says(region, tmp_path):
 
 
 def test_csv_holds_coordinates_to_the_last_digit(region, tmp_path):
-    root, points, squares = region
-    export_tiles(root, points, tmp_path / "points.csv")
+    points, squares = region[1:]
+    export_tiles(points, tmp_path / "points.csv")
     frame = pandas.read_csv(tmp_path / "points.csv", float_precision="round_trip")
     assert list(frame) == ["id", "x_q", "y_q", "kind", "x", "y"]
     x, y = LATTICE.metres(frame.x_q.to_numpy(), frame.y_q.to_numpy())
     np.testing.assert_array_equal(frame[["x", "y"]], np.c_[x, y])
-    export_tiles(root, squares, tmp_path / "squares.csv")
+    export_tiles(squares, tmp_path / "squares.csv")
     frame = pandas.read_csv(tmp_path / "squares.csv")
-    whole = read_tiles(root, squares)
+    whole = read_tiles(squares)
     assert list(shapely.from_wkt(frame.wkt)) == list(
         shapely.from_wkb(whole["geometry"].to_numpy(zero_copy_only=False))
     )
@@ -160,15 +159,14 @@ def test_lists_become_text_and_tables_without_geometry_stay_tables(tmp_path):
             lists = pa.array([[1, 2], [], [3]], pa.list_(pa.int64()))
             path = layout.tile(data, tile)
             table = plain_table({"site_id": ids, "merged_ids": lists}, {"layer": "cafes"})
-            facts = commit_bytes(path, serialise(table))
-            journal.record([receipt(data, tile, layout.relative(path), rows=3, size=facts.size)])
-        write_tile_index(journal, data, LATTICE, EXTENT)
-    index = layout.tile_index("riverton", "cafes", "cell_neighbours")
+            facts = layout.store.put(path, serialise(table))
+            journal.record([receipt(data, tile, path, rows=3, **facts._asdict())])
+        index = write_tile_index(journal, data, LATTICE, EXTENT).manifest
     rows = 3 * len(tiling)
-    assert export_tiles(tmp_path, index, tmp_path / "n.csv") == rows
+    assert export_tiles(index, tmp_path / "n.csv") == rows
     frame = pandas.read_csv(tmp_path / "n.csv", keep_default_na=False)
     assert frame.merged_ids.tolist() == ["1 2", "", "3"] * len(tiling)
-    assert export_tiles(tmp_path, index, tmp_path / "n.parquet") == rows
+    assert export_tiles(index, tmp_path / "n.parquet") == rows
     assert pq.read_table(tmp_path / "n.parquet")["merged_ids"].to_pylist()[:3] == [[1, 2], [], [3]]
     with pytest.raises(StorageError, match="no geometry"):
-        export_tiles(tmp_path, index, tmp_path / "n.gpkg")
+        export_tiles(index, tmp_path / "n.gpkg")

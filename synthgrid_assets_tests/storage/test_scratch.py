@@ -79,7 +79,7 @@ def test_a_claim_ends_with_its_process_and_half_written_parts_are_swept(tmp_path
     program = f"""
 import os, signal
 from pathlib import Path
-from synthgrid_assets.storage.local_store import committing
+from synthgrid_assets.storage.commit import committing
 from synthgrid_assets.storage.scratch import claimed
 with claimed(Path({str(folder)!r})), committing(Path({str(folder / "a.npz")!r})) as file:
     file.write_bytes(b"half")

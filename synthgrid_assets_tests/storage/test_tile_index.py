@@ -14,8 +14,9 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.local_store import file_facts
-from synthgrid_assets.storage.tile_index import read_tiles, tile_files, write_tile_index
+from synthgrid_assets.storage.manifest import write_tile_index
+from synthgrid_assets.storage.store import file_facts
+from synthgrid_assets.storage.tile_index import TileIndex, read_tiles
 from synthgrid_assets_tests.storage.made_region import (
     EXTENT,
     LATTICE,
@@ -37,23 +38,23 @@ BOXES = [
 
 def test_missing_indexes_tiles_and_rows_are_named(tmp_path):
     with pytest.raises(StorageError, match="cannot read tile index"):
-        read_tiles(tmp_path, tmp_path / "none.parquet")
+        read_tiles(TileIndex(Layout(tmp_path).store, "none.parquet"))
     with Journal(Layout(tmp_path)) as journal:
         facts = write_tile_index(journal, dataset(8), LATTICE, EXTENT)
-        index = journal.layout.tile_index("riverton", "cafes", "points")
+    index = facts.manifest
     assert facts[:3] == (0, 0, "0" * 64)
-    assert len(geopandas.read_parquet(index)) == 0
+    assert len(geopandas.read_parquet(index.address)) == 0
     with pytest.raises(StorageError, match="lists no committed tile"):
-        read_tiles(tmp_path, index)
+        read_tiles(index)
     index = commit_points(tmp_path, 8)
-    damaged = tmp_path / tile_files(index)[2]
+    damaged = tmp_path / index.files()[2].file
     damaged.write_bytes(damaged.read_bytes()[:-20])
-    with pytest.raises(StorageError, match=f"cannot read tile {damaged}"):
-        read_tiles(tmp_path, index)
+    with pytest.raises(StorageError, match=f"{damaged} has .* bytes with SHA-256"):
+        read_tiles(index)
 
 
 def test_geopandas_reads_the_index_as_a_map_of_tiles(tmp_path):
-    frame = geopandas.read_parquet(commit_points(tmp_path, 8))
+    frame = geopandas.read_parquet(commit_points(tmp_path, 8).address)
     tiling = Tiling(EXTENT, 8)
     assert frame.crs == pyproj.CRS(LATTICE.crs)
     assert list(frame.tile) == [tile.key for tile in tiling]
@@ -63,9 +64,14 @@ def test_geopandas_reads_the_index_as_a_map_of_tiles(tmp_path):
     assert list(frame.passed) == [tile.row != 0 for tile in tiling]
     assert set(frame.failed_checks) == {"", "points_are_canonical"}
     assert (frame.seconds == 0.75).all()
+    store = Layout(tmp_path).store
     for file, size, sha256 in zip(frame.file, frame["size"], frame.sha256, strict=True):
-        assert file_facts(tmp_path / file) == (sha256, size)
-    assert 0 < len(geopandas.read_parquet(commit_points(tmp_path, 8), bbox=BOXES[1])) < len(frame)
+        assert file_facts(store, file) == (sha256, size)
+    assert (
+        0
+        < len(geopandas.read_parquet(commit_points(tmp_path, 8).address, bbox=BOXES[1]))
+        < len(frame)
+    )
 
 
 def test_rows_and_digest_of_the_index_are_the_same_on_any_tiling(tmp_path):
@@ -88,7 +94,7 @@ def test_a_box_gives_exactly_its_points_on_any_tiling(tmp_path, bbox):
     inside = (x >= bbox[0]) & (x < bbox[2]) & (y >= bbox[1]) & (y < bbox[3])
     for side in (3, 8):
         root = tmp_path / str(side)
-        table = read_tiles(root, commit_points(root, side), bbox)
+        table = read_tiles(commit_points(root, side), bbox)
         assert sorted(table["id"].to_pylist()) == sorted(points.ids()[inside].tolist())
 
 
@@ -98,16 +104,16 @@ def test_boxes_that_divide_the_region_divide_its_points(tmp_path):
     middle = LATTICE.metres(pattern().x[100:101], pattern().y[100:101])
     x, y = float(middle[0][0]), float(middle[1][0])  # a border that a point lies on
     boxes = [(a, c, b, d) for a, b in ((west, x), (x, east)) for c, d in ((south, y), (y, north))]
-    parts = [read_tiles(tmp_path, index, box)["id"].to_pylist() for box in boxes]
+    parts = [read_tiles(index, box)["id"].to_pylist() for box in boxes]
     assert sorted(itertools.chain(*parts)) == sorted(pattern().ids().tolist())
 
 
 @pytest.mark.parametrize("bbox", BOXES)
 def test_a_box_gives_every_polygon_that_meets_it_also_from_tiles_beside_it(tmp_path, bbox):
     index = commit_squares(tmp_path, 8)
-    whole = frame_of(read_tiles(tmp_path, index))
+    whole = frame_of(read_tiles(index))
     meets = shapely.intersects(whole.geometry.to_numpy(), shapely.box(*bbox))
-    found = read_tiles(tmp_path, index, bbox)
+    found = read_tiles(index, bbox)
     assert found["site_id"].to_pylist() == whole.site_id[meets].tolist()
     assert bbox != BOUNDS or len(found) == int(whole.valid.sum())
 
@@ -116,7 +122,7 @@ def test_duckdb_reads_a_box_through_the_file_list(tmp_path):
     index = commit_points(tmp_path, 8)
     xmin, ymin, xmax, ymax = BOXES[1]
     ((files,),) = duckdb.sql(
-        f"SELECT list('{tmp_path}/' || file) FROM '{index}' WHERE state = 'committed' "
+        f"SELECT list('{tmp_path}/' || file) FROM '{index.address}' WHERE state = 'committed' "
         f"AND xmin <= {xmax} AND xmax >= {xmin} AND ymin <= {ymax} AND ymax >= {ymin}"
     ).fetchall()
     assert 0 < len(files) < len(Tiling(EXTENT, 8))
@@ -127,9 +133,7 @@ def test_duckdb_reads_a_box_through_the_file_list(tmp_path):
         "AND ? + y_q * ? BETWEEN ? AND ?",
         [files, origin[0], quantum, xmin, xmax, origin[1], quantum, ymin, ymax],
     ).fetchall()
-    assert sorted(row[0] for row in rows) == sorted(
-        read_tiles(tmp_path, index, BOXES[1])["id"].to_pylist()
-    )
+    assert sorted(row[0] for row in rows) == sorted(read_tiles(index, BOXES[1])["id"].to_pylist())
 
 
 def test_tiles_of_another_extent_and_lost_tiles_are_not_counted(tmp_path):
@@ -137,14 +141,14 @@ def test_tiles_of_another_extent_and_lost_tiles_are_not_counted(tmp_path):
     smaller = Cells(-8, 8, 20, 24)  # the tiles at its east are clipped otherwise
     with Journal(Layout(tmp_path)) as journal:
         facts = write_tile_index(journal, dataset(8), LATTICE, smaller)
-        index = journal.layout.tile_index("riverton", "cafes", "points")
+        index = facts.manifest
         assert facts.tiles == 3 * 2
-        files = tile_files(index)
-        (tmp_path / files[0]).unlink()
+        files = index.files()
+        (tmp_path / files[0].file).unlink()
         lost = write_tile_index(journal, dataset(8), LATTICE, smaller)
-    frame = geopandas.read_parquet(index)
+    frame = geopandas.read_parquet(index.address)
     assert list(frame.state) == ["missing"] + ["committed"] * 5
     assert lost.tiles == 5
     assert lost.rows == facts.rows - frame.rows[0]
-    assert tile_files(index) == files[1:]
+    assert index.files() == files[1:]
     assert np.isin(frame.ix1, [0, 8, 16]).all()

@@ -109,7 +109,7 @@ def _tile_events(
     events: TileEvents, made: TileMade, chosen: dict[str, dg.AssetKey], layer_context: LayerContext
 ) -> Iterator[Any]:
     for receipt in made.receipts:
-        metadata = receipt_metadata(receipt, layer_context.layout.root)
+        metadata = receipt_metadata(receipt, layer_context.layout.store)
         yield from events.tile(
             TileResult(
                 asset=chosen[receipt.asset],

@@ -16,7 +16,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.dagster_run import DagsterRunStatus, RunsFilter
 
 from synthgrid_assets.settings import HOME_VARIABLE, project_folder
-from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.commit import commit_bytes
 
 PROCESS_TAG = "synthgrid/process"  # host and process id of a run on the command line
 

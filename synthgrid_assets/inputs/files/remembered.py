@@ -18,7 +18,7 @@ from typing import TypeVar
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.settings import data_root
-from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.commit import commit_bytes
 
 FOLDER = ".inputs"  # under the data root
 _KEPT = 4096  # memories of this process

@@ -16,7 +16,7 @@ from pathlib import Path
 from synthgrid_assets.errors import StorageError, SynthGridWarning
 from synthgrid_assets.inputs.files.identity import LARGE, size_of, state_of
 from synthgrid_assets.inputs.files.remembered import remembered
-from synthgrid_assets.storage.local_store import PARTIAL
+from synthgrid_assets.storage.commit import PARTIAL
 
 
 def is_sound(path: Path, verify: Callable[[], bool]) -> bool:

@@ -6,16 +6,16 @@ the counts (`statistics.curves.distance_counts`), comparing with them (`tile_cur
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from synthgrid_assets.errors import StorageError
+from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.superposition import Sampler
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
@@ -28,9 +28,8 @@ from synthgrid_assets.statistics.curves.distance_counts import (
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
-from synthgrid_assets.storage.geoparquet import FACT_PREFIX, plain_table, serialise
+from synthgrid_assets.storage.geoparquet import FACT_PREFIX, plain_table, read_bytes, serialise
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
-from synthgrid_assets.storage.local_store import commit_bytes
 from synthgrid_assets.world.samplers import build_sampler
 
 REPLICATES = 199  # a rank among them is an exact test with p >= 1 / 200
@@ -106,11 +105,11 @@ def baseline_of(job: LayerJob) -> Baseline:
     return write_baseline(job.open())[1]
 
 
-def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple[Path, Baseline]:
+def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple[str, Baseline]:
     """The replicates' counts of a layer, made where they are not kept yet, and their file."""
-    path = baseline_path(context)
-    if path.is_file():
-        return path, read_baseline(context)
+    store, key = context.layout.store, baseline_key(context)
+    with contextlib.suppress(StorageError):  # none yet, or a damaged one: made again
+        return store.address(key), read_baseline(context)
     baseline = make_baseline(context, replicates)
     r, counts = baseline.distances.r, baseline.replicates
     columns = {"points": counts.points, "places": counts.places}
@@ -123,11 +122,11 @@ def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple
         "distances": " ".join(map(repr, r.tolist())),
         "step": str(baseline.distances.step),
     }
-    commit_bytes(path, serialise(plain_table(columns, facts)))
-    return path, baseline
+    store.put(key, serialise(plain_table(columns, facts)))
+    return store.address(key), baseline
 
 
-def baseline_path(context: LayerContext) -> Path:
+def baseline_key(context: LayerContext) -> str:
     """Where a layer's replicates are kept: one file per realisation of its points."""
     version = context.pattern_realisation[:REALISATION_DIGITS]
     layout, world = context.layout, context.spec.world
@@ -143,12 +142,12 @@ def read_baseline(context: LayerContext) -> Baseline:
     StorageError
         If there are none of the layer as it is declared now.
     """
-    path = baseline_path(context)
+    store, key = context.layout.store, baseline_key(context)
     try:
-        table = pq.read_table(path)
-    except OSError as error:
+        table = read_bytes(store.get(key))
+    except (OSError, pa.ArrowInvalid, DamageError) as error:
         raise StorageError(
-            f"no replicates in {path}; materialise {context.layer}/baseline first"
+            f"no replicates in {store.address(key)} ({error}); materialise {context.layer}/baseline"
         ) from error
     facts = table.schema.metadata or {}
     cells, r, step = (

@@ -16,8 +16,8 @@ from synthgrid_assets.products.points import make_points, verify_points
 from synthgrid_assets.products.product import POINTS
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
 from synthgrid_assets.products.tile_tests.replicates import (
+    baseline_key,
     baseline_of,
-    baseline_path,
     curve_window,
     make_baseline,
     read_baseline,
@@ -150,8 +150,8 @@ def test_replicates_are_made_once_and_are_the_same_again(made):
         np.testing.assert_array_equal(ours[:5], theirs)
     kept = read_baseline(context)
     np.testing.assert_array_equal(kept.distances.r, first.distances.r)
-    np.testing.assert_array_equal(kept.replicates.pairs, first.replicates.pairs)
-    columns = pq.read_table(baseline_path(context)).column_names
+    np.testing.assert_array_equal(kept.twins.pairs, first.twins.pairs)
+    columns = pq.read_table(context.layout.root / baseline_key(context)).column_names
     assert columns[:2] == ["points", "places"]
 
 

@@ -29,7 +29,7 @@ from synthgrid_assets.services.gateway.receiving.signatures import (
     is_signed,
     secret_bytes,
 )
-from synthgrid_assets.storage.local_store import commit_bytes
+from synthgrid_assets.storage.commit import commit_bytes
 
 KEYS_VARIABLE = "SYNTHGRID_GATEWAY_KEYS"
 CLIENT_HEADER = b"x-synthgrid-client"

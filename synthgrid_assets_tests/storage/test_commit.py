@@ -7,22 +7,23 @@ import stat
 
 import pytest
 
-from synthgrid_assets.errors import StorageError
+from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.tiling import Tiling
-from synthgrid_assets.storage import local_store as commit
-from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.local_store import (
+from synthgrid_assets.storage import commit
+from synthgrid_assets.storage.commit import (
     commit_bytes,
-    commit_folder,
+    commit_if_absent,
     committing,
-    file_facts,
     sweep_partials,
 )
-from synthgrid_assets_tests.storage.made_region import EXTENT, dataset, receipt
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.local_store import LocalStore
+from synthgrid_assets.storage.store import file_facts
+from synthgrid_assets_tests.storage.made_region import EXTENT, dataset, receipt, watched
 
 FORK = multiprocessing.get_context("fork")
-CALLS = ("open", "write", "fsync", "replace", "rename", "close", "mkdir")
+CALLS = ("open", "write", "fsync", "replace", "link", "unlink", "close", "mkdir")
 OLD, NEW = b"old" * 1000, b"new and longer" * 1000
 DATASET, TILE = dataset(8), Tiling(EXTENT, 8).at(0, 1)
 
@@ -81,12 +82,10 @@ def write_and_record(root, step, half_write):
     commit._BLOCK = 5000  # several writes
     kill_at(step, half_write=half_write)
     layout = Layout(root)
-    path = layout.tile(DATASET, TILE)
+    path = root / layout.tile(DATASET, TILE)
     facts = commit_bytes(path, NEW, durability="batch" if step % 2 else "tile")
     with Journal(layout) as journal:
-        journal.record(
-            [receipt(DATASET, TILE, layout.relative(path), size=len(NEW), sha256=facts.sha256)]
-        )
+        journal.record([receipt(DATASET, TILE, layout.tile(DATASET, TILE), **facts._asdict())])
 
 
 @pytest.mark.parametrize("half_write", [False, True])
@@ -98,7 +97,7 @@ def test_a_writer_killed_at_any_system_call_leaves_the_old_tile_or_the_new_one(
     for step in range(1, 100):
         root = tmp_path / str(step)
         layout = Layout(root)
-        path = layout.tile(DATASET, TILE)
+        path = root / layout.tile(DATASET, TILE)
         if old is not None:
             commit_bytes(path, old)
         code = run(write_and_record, root, step, half_write)
@@ -112,7 +111,9 @@ def test_a_writer_killed_at_any_system_call_leaves_the_old_tile_or_the_new_one(
             assert committed == journal.is_committed(DATASET, TILE.cells)
             if not committed:  # the resume
                 facts = commit_bytes(path, NEW)
-                journal.record([receipt(DATASET, TILE, layout.relative(path), size=facts.size)])
+                journal.record(
+                    [receipt(DATASET, TILE, layout.tile(DATASET, TILE), **facts._asdict())]
+                )
             assert journal.is_committed(DATASET, TILE.cells)
         if code == 0:
             break
@@ -122,20 +123,19 @@ def test_a_writer_killed_at_any_system_call_leaves_the_old_tile_or_the_new_one(
     assert killed >= 10, "the steps of the protocol were not stopped at"
 
 
-def make_folder(path, step):
+def put_if_absent(path, step):
     kill_at(step)
-    commit_folder(path, {"a": OLD, "deep/b": NEW})
+    commit_if_absent(path, NEW)
 
 
-def test_a_folder_appears_with_all_its_files_or_not_at_all(tmp_path):
+def test_a_file_that_is_put_once_appears_whole_and_stays(tmp_path):
     for step in range(1, 100):
-        path = tmp_path / str(step) / "store"
-        code = run(make_folder, path, step)
+        path = tmp_path / str(step) / "file"
+        code = run(put_if_absent, path, step)
         made = path.exists()
         sweep_partials(tmp_path)
-        assert commit_folder(path, {"a": OLD, "deep/b": NEW}) is not made
-        assert (path / "a").read_bytes() == OLD
-        assert (path / "deep/b").read_bytes() == NEW
+        assert commit_if_absent(path, OLD) is not made
+        assert path.read_bytes() == (NEW if made else OLD)
         assert len(list(path.parent.iterdir())) == 1
         if code == 0:
             assert made
@@ -163,10 +163,11 @@ def test_the_sweep_spares_live_writers_and_takes_what_dead_ones_left(tmp_path):
 
 
 def test_facts_are_those_of_the_bytes_on_disk(tmp_path):
+    store = LocalStore(tmp_path)
     for data in (b"", b"x", OLD * 1000):
-        assert commit_bytes(tmp_path / "tile", data) == file_facts(tmp_path / "tile")
-    with pytest.raises(StorageError, match="cannot read"):
-        file_facts(tmp_path / "none")
+        assert commit_bytes(tmp_path / "tile", data) == file_facts(store, "tile")
+    with pytest.raises(DamageError, match="none is missing"):
+        file_facts(store, "none")
 
 
 @pytest.mark.parametrize("durability", ["tile", "batch"])
@@ -175,9 +176,11 @@ def test_content_is_on_disk_before_the_rename_and_the_rename_before_the_record(
 ):
     """A power cut cannot be tested; the order of system calls that outlives one can."""
     layout, calls = Layout(tmp_path), []
-    path = layout.tile(DATASET, TILE)
+    key = layout.tile(DATASET, TILE)
+    path = tmp_path / key
     path.parent.mkdir(parents=True)
     journal = Journal(layout)
+    watched(journal, lambda statement: calls.append(("sql", statement[:5])))
 
     def noted(name, real):
         def call(*args):
@@ -194,8 +197,7 @@ def test_content_is_on_disk_before_the_rename_and_the_rename_before_the_record(
     if durability == "tile":
         committed.append(("fsync", "folder"))
     assert calls == committed
-    journal._connection.set_trace_callback(lambda statement: calls.append(("sql", statement[:5])))
-    journal.record([receipt(DATASET, TILE, layout.relative(path), size=facts.size)])
+    journal.record([receipt(DATASET, TILE, key, **facts._asdict())])
     journal.close()
     recorded = calls[len(committed) :]
     assert recorded[:2] == [("fsync", "folder"), ("sql", "BEGIN")]

@@ -1,0 +1,273 @@
+"""Writing a dataset's manifest, the tile index, from the journal.
+
+Belongs here: its rows, its place and the refusal to lose tiles. Not here: reading it
+(`tile_index`).
+
+The stable address of an asset's index belongs to one tiling: the one that covers most of
+the current realisation. Another tiling's index stands beside it under the tiles' side.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.lattice.cells import Cells, Lattice
+from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
+from synthgrid_assets.storage.geoparquet import (
+    FACT_PREFIX,
+    SIDES,
+    bbox_column,
+    geo_metadata,
+    open_stream,
+)
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Dataset
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.store import FileFacts
+from synthgrid_assets.storage.tile_index import COMMITTED, TileIndex
+
+_BATCH = 1024  # tiles held in memory at a time
+_SCHEMA = pa.schema(
+    [
+        ("tile", pa.string()),
+        *((name, pa.int32()) for name in Cells._fields),
+        ("rows", pa.int64()),
+        ("expected_rows", pa.float64()),
+        ("state", pa.string()),
+        ("passed", pa.bool_()),
+        ("failed_checks", pa.string()),
+        ("digest", pa.string()),
+        ("file", pa.string()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+        ("picture", pa.string()),
+        ("seconds", pa.float64()),
+        ("code_version", pa.string()),
+        *((side, pa.float64()) for side in SIDES),
+        ("geometry", pa.binary()),
+        ("bbox", pa.struct([pa.field(side, pa.float32()) for side in SIDES])),
+    ]
+)
+
+
+class IndexFacts(NamedTuple):
+    """What a tile index covers.
+
+    Attributes
+    ----------
+    tiles, rows : int
+        Committed tiles and their rows.
+    digest : str
+        Content digest of all of them, 64 hex digits.
+    file : FileFacts
+        Of the index itself.
+    manifest : TileIndex
+        To read it.
+    """
+
+    tiles: int
+    rows: int
+    digest: str
+    file: FileFacts
+    manifest: TileIndex
+
+
+def write_tile_index(
+    journal: Journal,
+    dataset: Dataset,
+    lattice: Lattice,
+    extent: Cells,
+    into: TileIndex | None = None,
+    more: Mapping[str, str] | None = None,
+) -> IndexFacts:
+    """Write the manifest of a dataset's tiles within `extent`, atomically, from the journal.
+
+    Parameters
+    ----------
+    journal : Journal
+        Read as a stream: memory does not grow with the number of tiles.
+    dataset : Dataset
+        Its tiles' geometry is their cells; columns ``xmin`` to ``ymax`` bound their rows'
+        geometry, which may pass the tile's border. ``file`` is relative to the data root.
+    lattice : Lattice
+        Gives coordinates and CRS.
+    extent : Cells
+        Records of tiles that a world of another extent has clipped differently are left out.
+    into : TileIndex, optional
+        Where to; by default where readers look for the asset's index, or beside it if that
+        covers more of the same realisation in another tiling.
+    more : mapping of str to str, optional
+        Further facts for the file's metadata, as the dataset id.
+
+    Raises
+    ------
+    StorageError
+        If the index cannot be written, or would lose tiles that it lists now.
+    """
+    wanted = (r for r in journal.receipts(dataset) if r.cells == _clipped(r, extent))
+    with TemporaryDirectory() as folder:
+        made = _write(
+            Path(folder, "index.parquet"), journal, wanted, (dataset, lattice, more or {})
+        )
+        data = Path(folder, "index.parquet").read_bytes()
+    index = into or _place(journal, dataset, extent, made)
+    file = (index.place or index.store).put(index.key, data)
+    return IndexFacts(made.tiles, made.rows, digest_hex(made.digest), file, index)
+
+
+class _Made(NamedTuple):
+    """What was written: numbers of the committed tiles, and the cells of all tiles."""
+
+    tiles: int
+    rows: int
+    digest: int
+    area: int
+    listed: set[Cells]
+
+
+def _write(
+    path: Path,
+    journal: Journal,
+    wanted: Iterator[Receipt],
+    facts: tuple[Dataset, Lattice, Mapping[str, str]],
+) -> _Made:
+    dataset, lattice, more = facts
+    tiles = rows = digest = area = 0
+    listed: set[Cells] = set()
+    bounds: Box | None = None
+    with open_stream(path, _SCHEMA) as writer:
+        while group := list(itertools.islice(wanted, _BATCH)):
+            table, states = _index_table(journal, group, lattice)
+            writer.write_table(table)
+            made = [r for r, state in zip(group, states, strict=True) if state == "committed"]
+            tiles, rows = tiles + len(made), rows + sum(r.rows for r in made)
+            area += sum(r.cells.area for r in made)
+            digest = add_digests([digest, *(digest_from_hex(r.digest) for r in made)])
+            for receipt in group:
+                box = lattice.bounds(receipt.cells)
+                bounds = box if bounds is None else bounds.union(box)
+            listed.update(r.cells for r in group)
+        told = {"digest": digest_hex(digest), "rows": str(rows), "tiles": str(tiles), **more}
+        writer.add_key_value_metadata(_metadata(dataset, lattice, bounds, told))
+    return _Made(tiles, rows, digest, area, listed)
+
+
+def _place(journal: Journal, dataset: Dataset, extent: Cells, made: _Made) -> TileIndex:
+    """The stable address, unless an index there knows more than this one."""
+    layout = journal.layout
+    world, layer, asset = dataset.world, dataset.layer, dataset.asset
+    stable = TileIndex(layout.store, layout.tile_index(world, layer, asset))
+    other = TileIndex(layout.store, layout.tile_index(world, layer, f"{asset}-w{dataset.side}"))
+    if _known_elsewhere(stable, dataset, extent) > made.area:
+        stable = other
+    lost = _listed(stable, dataset, extent) - made.listed
+    if lost:
+        raise StorageError(
+            f"{stable.address} lists {len(lost)} tiles that the journal {layout.journal} does not "
+            "know; the index is left as it is. Run `synthgrid storage repair WORLD`, or "
+            "materialise these tiles again"
+        )
+    return stable
+
+
+def _known_elsewhere(index: TileIndex, dataset: Dataset, extent: Cells) -> int:
+    """Cells that an index lists as committed, if it is of the same rows in another tiling."""
+    facts = _facts(index)
+    if facts.get("realisation") != dataset.realisation or facts["side"] == str(dataset.side):
+        return 0
+    cells = _cells(index.read(list(Cells._fields), COMMITTED))
+    return sum(tile.intersection(extent).area for tile in cells)
+
+
+def _listed(index: TileIndex, dataset: Dataset, extent: Cells) -> set[Cells]:
+    """The tiles of this tiling and extent that an index of the same dataset lists."""
+    facts = _facts(index)
+    if facts.get("realisation") != dataset.realisation or facts["side"] != str(dataset.side):
+        return set()
+    cells = _cells(index.read(list(Cells._fields)))
+    return {tile for tile in cells if tile == _whole(tile, dataset.side).intersection(extent)}
+
+
+def _facts(index: TileIndex) -> dict[str, str]:
+    """The facts of an index; none if there is none that can be read, which is then replaced."""
+    try:
+        return index.facts()
+    except StorageError:
+        return {}
+
+
+def _cells(table: pa.Table) -> list[Cells]:
+    return [Cells(*row) for row in zip(*(table[n].to_pylist() for n in Cells._fields), strict=True)]
+
+
+def _clipped(receipt: Receipt, extent: Cells) -> Cells:
+    """The cells that the receipt's tile has in a world of `extent`."""
+    return _whole(receipt.cells, receipt.side).intersection(extent)
+
+
+def _whole(cells: Cells, side: int) -> Cells:
+    """The whole tile that some cells are clipped from."""
+    west, south = cells.ix0 // side * side, cells.iy0 // side * side
+    return Cells(west, south, west + side, south + side)
+
+
+def _state(journal: Journal, receipt: Receipt) -> str:
+    if not journal.problem(receipt):
+        return "committed"
+    return "missing" if journal.layout.store.stat(receipt.path) is None else "damaged"
+
+
+def _index_table(
+    journal: Journal, group: list[Receipt], lattice: Lattice
+) -> tuple[pa.Table, list[str]]:
+    states = [_state(journal, receipt) for receipt in group]
+    boxes = np.array([lattice.bounds(receipt.cells) for receipt in group])
+    columns: list[Any] = [
+        [receipt.tile for receipt in group],
+        *zip(*(receipt.cells for receipt in group), strict=True),
+        [receipt.rows for receipt in group],
+        [receipt.expected_rows for receipt in group],
+        states,
+        [receipt.passed for receipt in group],
+        [", ".join(v.test for v in receipt.verdicts if not v.passed) for receipt in group],
+        [receipt.digest for receipt in group],
+        [receipt.path for receipt in group],
+        [receipt.size for receipt in group],
+        [receipt.sha256 for receipt in group],
+        [receipt.picture for receipt in group],
+        [receipt.total_seconds for receipt in group],
+        [receipt.code_version for receipt in group],
+        *zip(*(receipt.bbox or (None,) * 4 for receipt in group), strict=True),
+        shapely.to_wkb(shapely.box(*boxes.T)),
+        bbox_column(boxes[:, :2], boxes[:, 2:]),
+    ]
+    arrays = [pa.array(v, field.type) for v, field in zip(columns, _SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=_SCHEMA), states
+
+
+def _metadata(
+    dataset: Dataset, lattice: Lattice, bounds: Box | None, facts: dict[str, str]
+) -> dict[str, str]:
+    facts = {
+        **facts,
+        "world": dataset.world,
+        "layer": dataset.layer,
+        "asset": dataset.asset,
+        "realisation": dataset.realisation,
+        "lattice": canonical_json({"origin": lattice.origin, "cell": lattice.cell}),
+        "side": str(dataset.side),
+    }
+    geo = geo_metadata(lattice.crs, "Polygon", bounds)
+    named = {f"{FACT_PREFIX}{name}": facts[name] for name in sorted(facts)}
+    return {"geo": canonical_json(geo), **named}

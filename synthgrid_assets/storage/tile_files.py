@@ -1,0 +1,127 @@
+"""Tiles as they lie in a store, read only if they are what was recorded.
+
+Belongs here: one tile's file, its hash compared and its rows read. Not here: many tiles
+(`tile_index`), and whether a tile is committed (`journal`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synthgrid_assets.errors import DamageError
+from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.storage.geoparquet import read_bytes
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.store import Store
+
+
+class TileFile(NamedTuple):
+    """What is recorded of a tile's file.
+
+    Attributes
+    ----------
+    tile : str
+        The tile's key.
+    file : str
+        The file's key in its store.
+    size : int
+        Bytes.
+    sha256 : str
+        64 hex digits.
+    """
+
+    tile: str
+    file: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> TileFile:
+        """The file of a receipt."""
+        return cls(receipt.tile, receipt.path, receipt.size, receipt.sha256)
+
+
+class TileReader:
+    """Reads tiles' rows; each file's hash is compared when it is read first.
+
+    Parameters
+    ----------
+    store : Store
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._seen: dict[str, str] = {}  # stamps of the files whose hash was compared
+
+    def read(self, tile: TileFile, columns: list[str] | None = None) -> pa.Table:
+        """All rows of a tile.
+
+        Raises
+        ------
+        DamageError
+            If the file is missing or not the recorded one; names the tile and the file.
+        """
+        try:
+            return read_bytes(self._bytes(tile), columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damage(self.store, tile, f"cannot be read ({error})") from error
+
+    def within(self, tile: TileFile, bbox: Box) -> pa.Table:
+        """At least the rows of a tile that meet a box (bounds are float32); raises as `read`.
+
+        Only row groups near the box are read of a file whose hash was compared before.
+        """
+        wanted = overlaps(bbox, lambda side: pc.field("bbox", side))
+        try:
+            seen = self._is_seen(tile)
+            with (
+                self.store.open(tile.file) if seen else pa.BufferReader(self._bytes(tile)) as source
+            ):
+                return pq.read_table(
+                    source, filters=wanted, partitioning=None, page_checksum_verification=True
+                )
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damage(self.store, tile, f"cannot be read ({error})") from error
+
+    def _is_seen(self, tile: TileFile) -> bool:
+        found = self.store.stat(tile.file)
+        return found is not None and self._seen.get(tile.file) == found.stamp
+
+    def _bytes(self, tile: TileFile) -> bytes:
+        before = self.store.stat(tile.file)
+        if before is None:
+            raise damage(self.store, tile, "is missing")
+        data = self.store.get(tile.file)
+        found = hashlib.sha256(data).hexdigest()
+        if found != tile.sha256:
+            raise damage(
+                self.store,
+                tile,
+                f"has {len(data)} bytes with SHA-256 {found}, recorded are {tile.size} with "
+                f"{tile.sha256}",
+            )
+        self._seen[tile.file] = before.stamp
+        return data
+
+
+def damage(store: Store, tile: TileFile, what: str) -> DamageError:
+    """The error of a tile whose file is not what was recorded."""
+    return DamageError(
+        f"tile {tile.tile}: {store.address(tile.file)} {what}; materialise the tile again"
+    )
+
+
+def overlaps(bbox: Box, side: Any) -> pc.Expression:
+    """Which rows' bounds overlap a box; `side` gives the expression of a side by its name."""
+    xmin, ymin, xmax, ymax = bbox
+    return (
+        (side("xmin") <= xmax)
+        & (side("xmax") >= xmin)
+        & (side("ymin") <= ymax)
+        & (side("ymax") >= ymin)
+    )
