@@ -86,5 +86,45 @@ class GatewayError(SynthGridError):
     """A delivery or a telemetry message that was refused."""
 
 
+class FeatureError(GatewayError):
+    """A feature, or a record of telemetry, that was refused.
+
+    Parameters
+    ----------
+    reason : str
+        Stable name of what is wrong.
+    detail : str
+    at : int, optional
+        The byte at which it was seen, from the feature's first.
+    """
+
+    def __init__(self, reason: str, detail: str, at: int = 0) -> None:
+        super().__init__(reason, detail, at)
+        self.reason = reason
+        self.detail = detail
+        self.at = at
+
+    def __str__(self) -> str:
+        return f"{self.reason} at byte {self.at}: {self.detail}"
+
+
+class CrsAfterFeaturesError(GatewayError):
+    """A collection that names its reference system only behind its features.
+
+    Parameters
+    ----------
+    message : str
+    crs : str
+        What it names: read the body again with this `crs`.
+    """
+
+    def __init__(self, message: str, crs: str) -> None:
+        super().__init__(message, crs)
+        self.crs = crs
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class SynthGridWarning(UserWarning):
     """A degraded but correct mode, said loudly: a slower fallback, a skipped extra."""
