@@ -7,9 +7,10 @@ run's assets (`tiled`), what a choice means (`region`).
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum
+from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from pydantic import Field
 
 from synthgrid_assets.dagster.runs.launch import submit
@@ -23,16 +24,19 @@ JOB_NAME = "materialize_region"
 # Such a run holds a slot of the queue while another run works for it. `dagster.yaml` limits
 # how many may: if they held all slots, each would wait for a run that can never start.
 WAITING_TAG = "synthgrid/waits_for_a_run"
+# on a run that this job submitted: the run of the job. (Dagster's own tag for parents would
+# call it a re-execution, which it is not.)
+SUBMITTED_BY_TAG = "synthgrid/submitted_by"
 
 
 class RegionConfig(dg.Config):
     """What ``materialize_region`` materialises."""
 
-    world: str = Field(description="Name of the world, as riverton.")
+    world: Any = Field(description="Name of the world, as riverton.")
     tiles: str | None = Field(
         default=None,
-        description="Half-open range of tiles X0:X1,Y0:Y1, counted from the first tile; "
-        "all tiles without tiles and bbox.",
+        description="Half-open range of tiles X0:X1,Y0:Y1, counted from the first tile, or a "
+        "tile's key, or two keys as KEY...KEY; all tiles without tiles and bbox.",
     )
     bbox: list[float] | None = Field(
         default=None, description="Box xmin, ymin, xmax, ymax in CRS units, instead of tiles."
@@ -57,18 +61,24 @@ class RegionConfig(dg.Config):
 
 
 def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
-    """The job over the given worlds."""
+    """The job over the given worlds, whose names its config enumerates."""
+    name = Enum("WorldName", {name: name for name in sorted(worlds)}) if worlds else str  # type: ignore[misc]
+
+    class Region(RegionConfig):
+        """What to materialise; the launchpad tells a name that is no world's."""
+
+        world: name = Field(description="Name of the world, as riverton.")  # type: ignore[valid-type]
 
     @dg.op(
         description="Submits one run over the chosen rectangle of tiles, follows it to its end "
         "and passes a cancel on."
     )
-    def submit_region_run(context: dg.OpExecutionContext, config: RegionConfig) -> None:
-        if config.world not in worlds:
-            raise SpecError(f"no world {config.world!r}; valid worlds: {sorted(worlds)}")
-        request = region_request(worlds[config.world], config.choice(), data_root())
-        family = {PARENT_RUN_ID_TAG: context.run_id, ROOT_RUN_ID_TAG: context.run_id}
-        tagged = replace(request, tags={**request.tags, **family})
+    def submit_region_run(context: dg.OpExecutionContext, config: Region) -> None:
+        world = getattr(config.world, "value", config.world)
+        if world not in worlds:
+            raise SpecError(f"no world {world!r}; valid worlds: {sorted(worlds)}")
+        request = region_request(worlds[world], config.choice(), data_root())
+        tagged = replace(request, tags={**request.tags, SUBMITTED_BY_TAG: context.run_id})
         run_id = submit(context.instance, context.repository_def, tagged, context.run)
         context.log.info(f"submitted run {run_id} over {len(request.tiles)} tiles")
         _follow(context, run_id)

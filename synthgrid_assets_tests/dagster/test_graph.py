@@ -12,6 +12,7 @@ from dagster._core.loader import LoadingContextForTest
 
 from synthgrid_assets.dagster.build import build_definitions
 from synthgrid_assets.dagster.events.tile_events import TILE_CHECK
+from synthgrid_assets.dagster.jobs import JOB_NAME
 from synthgrid_assets.dagster.keys import layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
@@ -277,3 +278,30 @@ def test_a_range_of_tiles_is_tagged_by_its_corners(made):
     tags = request.all_tags
     assert tags["dagster/asset_partition_range_start"] == "+0000000_8|+0000016_8"
     assert tags["dagster/asset_partition_range_end"] == "+0000008_8|+0000032_8"
+
+
+def test_the_world_file_is_the_root_that_everything_grows_from(made):
+    graph = build_definitions([made[0] / "small.toml"]).get_repository_def().asset_graph
+    root = world_key("small")
+    for key in graph.get_all_asset_keys() - {root}:
+        assert root in graph.get_ancestor_asset_keys(key), key
+
+
+def test_the_launchpad_refuses_a_name_that_is_no_worlds(made):
+    job = build_definitions([made[0] / "small.toml"]).get_repository_def().get_job(JOB_NAME)
+    config = {"ops": {"submit_region_run": {"config": {"world": "small"}}}}
+    assert dg.validate_run_config(job, config)
+    for wrong in ("smal", 7, None):
+        config["ops"]["submit_region_run"]["config"]["world"] = wrong
+        with pytest.raises(dg.DagsterInvalidConfigError, match="small"):
+            dg.validate_run_config(job, config)
+
+
+def test_a_run_says_which_layers_and_tiles_it_was_asked_for(made):
+    spec = load_spec(made[0] / "small.toml")
+    choice = RegionChoice(tiles="1:3,2:5", layers=("cafes",), assets=("points",))
+    tags = region_request(spec, choice, data_root()).all_tags
+    told = {name: tags[f"synthgrid/{name}"] for name in ("world", "layers", "tiles", "assets")}
+    assert told == {"world": "small", "layers": "cafes", "tiles": "1:3,2:5", "assets": "points"}
+    everything = region_request(spec, RegionChoice(), data_root()).all_tags
+    assert everything["synthgrid/tiles"] == "all"

@@ -117,7 +117,7 @@ def region_run(server, launched) -> str:
 
 
 def children_of(server, run):
-    return server.runs_tagged("dagster/parent_run_id", run)
+    return server.runs_tagged("synthgrid/submitted_by", run)
 
 
 def test_a_wrong_world_is_one_asset_whose_check_says_what_is_wrong(server, launched):

@@ -6,7 +6,7 @@ kept (`inputs.network_store`), the triangles that keep to them (`tiled`).
 
 import dagster as dg
 
-from synthgrid_assets.dagster.keys import common, input_key
+from synthgrid_assets.dagster.keys import common, input_key, world_key
 from synthgrid_assets.dagster.metadata import picture_metadata
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.pictures.inputs import input_picture
@@ -40,6 +40,7 @@ def constraints_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=input_key(world, name),
+        deps=[world_key(world)],
         description="Lines that triangles must not cross, as one planar network: snapped to the "
         "lattice and cut where they meet and at borders of cells, once for all layers and tiles.",
         code_version=input_version(spec, name),

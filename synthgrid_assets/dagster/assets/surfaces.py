@@ -6,7 +6,7 @@ are kept (`inputs.surface_store`).
 
 import dagster as dg
 
-from synthgrid_assets.dagster.keys import common, input_key
+from synthgrid_assets.dagster.keys import common, input_key, world_key
 from synthgrid_assets.dagster.metadata import picture_metadata
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.pictures.inputs import input_picture
@@ -21,6 +21,7 @@ def surface_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=input_key(world, name),
+        deps=[world_key(world)],
         description="The relative intensity as integer thresholds on a pixel grid, made once."
         if found.room == "surfaces"
         else "The features as integer vertices on the lattice, made once.",

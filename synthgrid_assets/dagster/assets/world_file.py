@@ -14,6 +14,7 @@ from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.products.dataset_id import told_dataset_id
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.validation import check_world, load_spec
+from synthgrid_assets.world.versions import tiles_version
 from synthgrid_assets.world.world_file import Problem
 
 CHECK = "world_is_valid"
@@ -49,7 +50,9 @@ def world_asset(name: str, path: Path, problems: list[Problem]) -> dg.AssetsDefi
             for layer, table in spec.layers.items()
         ]
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(version_hash(spec.model_dump(mode="json"))),
+            # what all below share; all else in the file enters the code versions of what it
+            # changes, so that an edited key makes nothing stale that does not depend on it
+            data_version=dg.DataVersion(tiles_version(spec)),
             metadata={
                 "path": dg.MetadataValue.path(str(path)),
                 "dataset_id": told_dataset_id(spec, Layout(data.path)),

@@ -1,4 +1,4 @@
-"""The asset ``tiles``: a world's tiles, their cells and bounds, the root of its graph.
+"""The asset ``tiles``: a world's tiles, their cells and bounds; all layers grow from them.
 
 Belongs here: this one asset. Not here: the layers' products (`tiled`).
 """
@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult, tile_check
-from synthgrid_assets.dagster.keys import common, tiles_key
+from synthgrid_assets.dagster.keys import common, tiles_key, world_key
 from synthgrid_assets.dagster.metadata import tests_table
 from synthgrid_assets.dagster.partitions import tile_partitions
 from synthgrid_assets.lattice.hashing import version_hash
@@ -29,6 +29,7 @@ def tiles_asset(spec: WorldSpec) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 key,
+                deps=[world_key(world.name)],
                 description="The world's tiles: which cells and which ground each covers. A "
                 "tile is only a way to compute; it is never a source of randomness.",
                 code_version=version,

@@ -6,6 +6,7 @@ is executed (`runs`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from synthgrid_assets.world.versions import read_inputs
 
 TILE_INDEX = "tile_index"
 EVIDENCE = ("baseline", "moments", "quality")
+MAX_TOLD = 8  # layers that the tag of a run names
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,21 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
         tuple(tiles_in(spec, choice.tiles, choice.bbox)),
         products,
         run_config=run_config(spec, products, choice),
-        tags={"synthgrid/world": world},
+        tags=_tags(spec, choice, products),
     )
+
+
+def _tags(
+    spec: WorldSpec, choice: RegionChoice, products: Mapping[str, tuple[str, ...]]
+) -> dict[str, str]:
+    """What the list of runs shows of the choice."""
+    layers = ", ".join(products) if len(products) <= MAX_TOLD else f"{len(products)} layers"
+    bbox = None if choice.bbox is None else ", ".join(f"{edge:g}" for edge in choice.bbox)
+    tags = {"synthgrid/world": spec.world.name, "synthgrid/layers": layers}
+    tags["synthgrid/tiles"] = choice.tiles or "all"
+    if choice.assets is not None:
+        tags["synthgrid/assets"] = ", ".join(choice.assets)
+    return tags if bbox is None else {**tags, "synthgrid/tiles": f"in {bbox}"}
 
 
 def run_config(
