@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from synthgrid_assets.dagster.keys import common, input_key, layer_key
+from synthgrid_assets.dagster.keys import common, input_key, layer_key, world_key
 from synthgrid_assets.dagster.metadata import picture_metadata, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.layer_context import LayerContext
@@ -76,7 +76,7 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=layer_key(world, layer, "baseline"),
-        deps=[input_key(world, name) for name in input_names(spec, layer)],
+        deps=[world_key(world), *(input_key(world, name) for name in input_names(spec, layer))],
         description=f"{REPLICATES} replicates of the layer, each with keys of its own: points, "
         "pairs, nearest neighbours and empty space of one window. Made once per version of the "
         "layer; tiles, regions and the quality report are compared with it.",
