@@ -293,7 +293,7 @@ def test_the_launchpad_refuses_a_name_that_is_no_worlds(made):
     assert dg.validate_run_config(job, config)
     for wrong in ("smal", 7, None):
         config["ops"]["submit_region_run"]["config"]["world"] = wrong
-        with pytest.raises(dg.DagsterInvalidConfigError, match="small"):
+        with pytest.raises(dg.DagsterInvalidConfigError, match="WorldName"):
             dg.validate_run_config(job, config)
 
 
