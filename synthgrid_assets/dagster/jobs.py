@@ -62,7 +62,7 @@ class RegionConfig(dg.Config):
 
 def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
     """The job over the given worlds, whose names its config enumerates."""
-    name = Enum("WorldName", {name: name for name in sorted(worlds)}) if worlds else str  # type: ignore[misc]
+    name = Enum("WorldName", {name: name for name in sorted(worlds)}) if worlds else str
 
     class Region(RegionConfig):
         """What to materialise; the launchpad tells a name that is no world's."""
@@ -74,7 +74,7 @@ def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         "and passes a cancel on."
     )
     def submit_region_run(context: dg.OpExecutionContext, config: Region) -> None:
-        world = getattr(config.world, "value", config.world)
+        world = str(getattr(config.world, "value", config.world))
         if world not in worlds:
             raise SpecError(f"no world {world!r}; valid worlds: {sorted(worlds)}")
         request = region_request(worlds[world], config.choice(), data_root())
