@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synthgrid_assets.cli import committed, region, worlds
+from synthgrid_assets.cli import committed, region, storage, worlds
 from synthgrid_assets.cli.printing import out
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(worlds.app, name="world")
+app.add_typer(storage.app, name="storage")
 app.command()(region.materialize)
 app.command()(committed.digest)
 app.command()(committed.export)

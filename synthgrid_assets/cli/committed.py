@@ -24,6 +24,7 @@ from synthgrid_assets.cli.printing import (
     print_json,
     print_rows,
     tell,
+    warn,
 )
 from synthgrid_assets.settings import data_root
 
@@ -70,7 +71,7 @@ def export(
 @explained
 def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Show tiles done, stale and failed, and the disk they take, per asset."""
-    from synthgrid_assets.reports.status import world_status
+    from synthgrid_assets.reports.status import status_faults, world_status
     from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(existing(world), given(overrides))
@@ -80,4 +81,7 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
         print_json(rows)
     else:
         print_rows(spec.world.name, rows)
+        if any(row["damaged"] for row in rows):
+            for fault in status_faults(spec, data_root()):
+                warn(fault.problem)
         tell(f"data in {data_root()}" + ("" if made else ": nothing there yet"))

@@ -46,6 +46,7 @@ CLAIMS = {
     "points do. Judged for homogeneous Poisson layers without anchors.",
     "counts_match_the_points": "Stored counts are the points of each cell. Exact.",
     "release_is_recorded": "Published rows are the recorded draws, byte for byte. Exact.",
+    "files_are_whole": "Every recorded file holds the recorded bytes; no other file lies there.",
     "suppressed_below_k": "No count below its threshold is shown. Exact.",
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.foreign_files import set_aside_foreign
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import are_split, units_version
@@ -91,6 +92,8 @@ def make_tiles(
         cost; then those at the region's rim, then those inside.
     """
     chosen = list(tiles)
+    for name in names:
+        set_aside_foreign(journal, context, name)
     if "density" in names:
         ensure_array(context)
     kept = {} if force else _kept(journal, context, names, chosen)

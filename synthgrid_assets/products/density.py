@@ -66,7 +66,7 @@ def make_density(context: LayerContext, tile: Tile) -> Receipt:
         tile,
         "density",
         Contents(counts.size, _digest(counts, tile.cells), bbox, float(counts.size), facts),
-        (chunk_key(store, key, tile), file),
+        (chunk_key(key, context.spec.world.tiling, tile), file),
         test=lambda: (_counts_match_the_points(read_density(store, key, tile.cells), counts),),
         draw=lambda: density_picture(counts),
         watch=watch,

@@ -40,6 +40,12 @@ def create_file(path: Path, schema: Schema, *, private: bool) -> None:
                 f"cut off; {schema.remedy}, or remove it if it never held anything"
             )
         return
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StorageError(
+            f"the {schema.name} {path} is missing, but its log {log.name} is there: a new one "
+            f"would be damaged from birth; {schema.remedy}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with _aside(path) as made:
         os.close(os.open(made, os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644))

@@ -61,10 +61,16 @@ def committed_tiles(journal: Journal, context: LayerContext, name: str) -> Itera
 
     Tiles that an earlier extent clipped otherwise, or that now lie outside, are left out.
     """
+    records = recorded_tiles(journal, context, name)
+    return (receipt for receipt in records if not journal.problem(receipt))
+
+
+def recorded_tiles(journal: Journal, context: LayerContext, name: str) -> Iterator[Receipt]:
+    """The same whatever has become of their files."""
     tiling = context.spec.world.tiling
     return (
         receipt
-        for receipt in journal.lookup(context.dataset(name))
+        for receipt in journal.receipts(context.dataset(name))
         if receipt.cells.intersection(tiling.extent) == receipt.cells
         and tiling.from_key(receipt.tile).cells == receipt.cells
     )

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthgrid_assets.errors import StorageError
-from synthgrid_assets.reports.committed_tiles import committed_tiles, open_layer, open_network
+from synthgrid_assets.errors import DamageError, StorageError
+from synthgrid_assets.reports.committed_tiles import open_layer, open_network, recorded_tiles
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
 
+MAX_NAMED = 5  # damaged tiles that an error names
+
 
 def region_digest(spec: WorldSpec, root: Path, layer: str, name: str) -> str:
     """Content digest of all tiles of an asset, or of a network; the same for any tiling.
+
+    Every file is read: the digest is that of what lies there, not of what was recorded.
 
     Parameters
     ----------
@@ -27,6 +31,8 @@ def region_digest(spec: WorldSpec, root: Path, layer: str, name: str) -> str:
 
     Raises
     ------
+    DamageError
+        If files are not what was recorded of them; names the first of them.
     StorageError
         If tiles are missing; a digest of a part would compare with nothing.
     """
@@ -35,10 +41,17 @@ def region_digest(spec: WorldSpec, root: Path, layer: str, name: str) -> str:
     context = open_layer(spec, root, layer, name)
     tiles = len(spec.world.tiling)
     with Journal(context.layout) as journal:
-        digests = [digest_from_hex(r.digest) for r in committed_tiles(journal, context, name)]
-    if len(digests) < tiles:
+        records = list(recorded_tiles(journal, context, name))
+        damaged = [problem for _, problem in journal.verify(records)]
+    if damaged:
+        named = "\n".join(damaged[:MAX_NAMED])
+        raise DamageError(
+            f"{len(damaged)} of {tiles} tiles of {layer}/{name} are damaged; materialise them "
+            f"again\n{named}"
+        )
+    if len(records) < tiles:
         raise StorageError(
-            f"{len(digests)} of {tiles} tiles of {layer}/{name} are committed in {root}; "
+            f"{len(records)} of {tiles} tiles of {layer}/{name} are committed in {root}; "
             "materialise the rest first"
         )
-    return digest_hex(add_digests(digests))
+    return digest_hex(add_digests(digest_from_hex(record.digest) for record in records))

@@ -15,7 +15,8 @@ from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product, tests_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_of, is_stationary
-from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.reports.committed_tiles import committed_tiles, recorded_tiles
+from synthgrid_assets.reports.files import FILES_TEST, file_faults, files_are_whole
 from synthgrid_assets.reports.region_evidence import RegionEvidence
 from synthgrid_assets.reports.tile_joins import JOIN_TESTS, join_tiles
 from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
@@ -94,7 +95,7 @@ def check_names(product: Product, layer: LayerTable) -> tuple[str, ...]:
     names = dict.fromkeys((*tests_of(product, layer), *REGION_TESTS.get(product.name, ())))
     if not _has_poisson_cells(layer):
         names.pop(cell_areas.TEST, None)
-    return tuple(names)
+    return (*names, FILES_TEST)
 
 
 def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCheck]:
@@ -103,7 +104,7 @@ def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCh
     A run over a single tile therefore gives the region's verdict, not the tile's.
     """
     with Journal(context.layout) as journal:
-        checks = _tile_tests(journal, context, product)
+        checks = _tile_tests(journal, context, product) | _of_files(journal, context, product)
         if product.name in JOIN_TESTS:
             checks |= _of_joins(journal, context, product.name)
         elif product.name in REGION_TESTS:
@@ -117,6 +118,17 @@ def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCh
                 alone = RegionCheck(verdict, len(evidence.receipts))
                 checks[test] = checks[test].with_region(verdict) if test in checks else alone
     return checks
+
+
+def _of_files(journal: Journal, context: LayerContext, product: Product) -> dict[str, RegionCheck]:
+    """Whether every recorded file is what was recorded of it, and no other lies there."""
+    tiles = sum(1 for _ in recorded_tiles(journal, context, product.name))
+    faults = list(file_faults(journal, context, product.name))
+    failing = tuple(
+        (fault.tile or fault.file, Verdict.exact(FILES_TEST, 1, fault.problem))
+        for fault in faults[:MAX_FAILING]
+    )
+    return {FILES_TEST: RegionCheck(files_are_whole(tiles, faults), tiles, failing)}
 
 
 def _tile_tests(

@@ -10,7 +10,8 @@ from typing import Any
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import products_of
-from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.reports.committed_tiles import recorded_tiles
+from synthgrid_assets.reports.files import FileFault, file_faults
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import find_input
@@ -21,7 +22,8 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
     """One row per network and per asset: tiles done, stale and failed, rows and disk.
 
     A tile is stale when an earlier realisation of it is committed and the current one is
-    not; it has failed when a check on it fails.
+    not; it has failed when a check on it fails. Files that are not what was recorded, and
+    files of nobody, count as damaged (`status_faults` names them) and not as done.
     """
     networks = [_network_status(spec, root, name) for name in spec.made_inputs if "/" in name]
     return networks + [
@@ -29,6 +31,17 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
         for layer, table in spec.layers.items()
         for product in products_of(table)
     ]
+
+
+def status_faults(spec: WorldSpec, root: Path) -> list[FileFault]:
+    """The faults that `world_status` counts."""
+    found: list[FileFault] = []
+    for layer, table in spec.layers.items():
+        context = LayerContext.of(spec, layer, root)
+        with Journal(context.layout) as journal:
+            for product in products_of(table):
+                found += file_faults(journal, context, product.name)
+    return found
 
 
 def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
@@ -44,6 +57,7 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
         "done": int(made),
         "stale": int(earlier and not made),
         "failed": 0,
+        "damaged": 0,
         "rows": record.facts["edges"] if record is not None else 0,
         "MB": round(record.path.stat().st_size / 1e6, 2) if record is not None else 0.0,
     }
@@ -55,8 +69,12 @@ def _asset_status(context: LayerContext, name: str) -> dict[str, Any]:
     done = failed = rows = size = 0
     current: set[str] = set()
     with Journal(context.layout) as journal:
-        for receipt in committed_tiles(journal, context, name):
+        faults = list(file_faults(journal, context, name))
+        damaged = {fault.file for fault in faults}
+        for receipt in recorded_tiles(journal, context, name):
             current.add(receipt.tile)
+            if receipt.path in damaged:
+                continue
             done += 1
             failed += not receipt.passed
             rows += receipt.rows
@@ -73,6 +91,7 @@ def _asset_status(context: LayerContext, name: str) -> dict[str, Any]:
         "done": done,
         "stale": len(earlier - current),
         "failed": failed,
+        "damaged": len(faults),
         "rows": rows,
         "MB": round(size / 1e6, 2),
     }

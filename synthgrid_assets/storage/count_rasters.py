@@ -177,15 +177,15 @@ def read_density(store: Store, key: str, cells: Cells | None = None) -> NDArray[
     return counts
 
 
-def chunk_key(store: Store, key: str, tile: Tile) -> str:
+def chunk_key(key: str, tiling: Tiling, tile: Tile) -> str:
     """Key of the one file that holds a tile's counts.
 
     Raises
     ------
     SpecError
-        If the tile is not one of the array's.
+        If the tile is not one of the array's tiling.
     """
-    return _chunk_key(key, _chunk(_open(store, key)[1], tile))
+    return _chunk_key(key, _chunk(tiling, tile))
 
 
 def _chunk_key(key: str, place: tuple[int, int]) -> str:

@@ -127,7 +127,7 @@ def _geoparquet(file: Path, exported: _Rows) -> int:
     rows = 0
     metadata = exported.schema.metadata or {}
     with open_stream(file, exported.schema) as writer:
-        for table in _regrouped(exported.along_curve(), ROW_GROUP):
+        for table in regrouped(exported.along_curve(), ROW_GROUP):
             writer.write_table(table.replace_schema_metadata(None))
             rows += table.num_rows
         writer.add_key_value_metadata({k.decode(): v.decode() for k, v in metadata.items()})
@@ -232,7 +232,7 @@ def _joined_lists(table: pa.Table) -> pa.Table:
     return table
 
 
-def _regrouped(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+def regrouped(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
     """The same rows in tables of `rows` rows, the last one shorter."""
     waiting: list[pa.Table] = []
     count = 0

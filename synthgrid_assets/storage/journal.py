@@ -211,13 +211,19 @@ class Journal:
         """Stream every record of a world."""
         return self._stream("world = :world ORDER BY path", {"world": world})
 
+    def files(self, dataset: Dataset) -> set[str]:
+        """Keys of the tiles' files that are recorded of a dataset."""
+        query = sa.text(f"SELECT path FROM receipts WHERE {_OF_DATASET}")
+        with self.database.reading() as connection:
+            return set(connection.execute(query, _key(dataset)).scalars())
+
     def lookup(self, dataset: Dataset) -> Iterator[Receipt]:
         """Stream the committed tiles of a dataset, south to north and west to east."""
         return (receipt for receipt in self.receipts(dataset) if not self.problem(receipt))
 
-    def damaged(self, dataset: Dataset) -> Iterator[Damage]:
-        """Stream the records of a dataset that `lookup` leaves out, and why."""
-        for receipt in self.receipts(dataset):
+    def damaged(self, receipts: Iterable[Receipt]) -> Iterator[Damage]:
+        """Those of some records whose files are not what was recorded, and why."""
+        for receipt in receipts:
             if problem := self.problem(receipt):
                 yield Damage(receipt, problem)
 

@@ -19,6 +19,7 @@ from synthgrid_assets.storage.store import Store, open_store
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 UNITS = ".units-"  # and a version: folder of a layer's work units
+PICTURES = "_pictures"  # folder beside tiles; pyarrow and its users skip names with "_"
 NETWORKS = "constraints"  # folder of its networks of constraints
 SURFACES = "surface"  # folder of a world's surfaces, named as their asset keys are
 _NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -117,13 +118,23 @@ class Layout:
         return f"{self.folder(dataset)}/{tile.stem}.parquet"
 
     def picture(self, dataset: Dataset, tile: Tile) -> str:
-        """The small picture beside a tile's file."""
-        return f"{self.folder(dataset)}/{tile.stem}.png"
+        """A tile's small picture, in a folder that readers of whole folders skip."""
+        return f"{self.folder(dataset)}/{PICTURES}/{tile.stem}.png"
 
     def tile_index(self, world: str, layer: str, asset: str) -> str:
         """The manifest of an asset's current realisation: one stable address for readers."""
         check_name("asset", asset)
         return f"{self._layer(world, layer)}/{asset}-tile_index.parquet"
+
+    def compacted(self, dataset: Dataset, digest: str) -> str:
+        """Prefix of the large files that hold all of a dataset's rows, by their digest."""
+        whole = self.folder(dataset).rpartition("/")[0]
+        return f"{whole}/compact-{digest[:REALISATION_DIGITS]}"
+
+    def compact_index(self, world: str, layer: str, asset: str) -> str:
+        """The list of the large files of an asset."""
+        check_name("asset", asset)
+        return f"{self._layer(world, layer)}/{asset}-compact_index.parquet"
 
     def report(self, world: str, layer: str, name: str) -> str:
         """A table about a layer's tiles, as ``moments``."""

@@ -1,0 +1,82 @@
+"""The files of a world against what was recorded of them: each fault is named.
+
+Belongs here: faults of assets' files. Not here: mending them (`upkeep`), a record's own
+file (`storage.journal`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from synthgrid_assets.materialize.foreign_files import foreign_files
+from synthgrid_assets.products.density import array_faults
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.reports.committed_tiles import recorded_tiles
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.verdict import Verdict
+
+FILES_TEST = "files_are_whole"
+
+
+@dataclass(frozen=True)
+class FileFault:
+    """A file that is missing, damaged or foreign.
+
+    Parameters
+    ----------
+    layer, asset : str
+    tile : str
+        Key of the tile; empty for a file of no tile.
+    file : str
+        Its key in the store.
+    problem : str
+        What was found, where, and what to do.
+    """
+
+    layer: str
+    asset: str
+    tile: str
+    file: str
+    problem: str
+
+
+def file_faults(
+    journal: Journal, context: LayerContext, name: str, *, read_all: bool = False
+) -> Iterator[FileFault]:
+    """Faults of a product's files in the world as it is declared now.
+
+    Parameters
+    ----------
+    journal : Journal
+    context : LayerContext
+    name : str
+        Name of the product.
+    read_all : bool
+        Read and hash every file; otherwise those that somebody has written to since they
+        were read.
+    """
+    records = recorded_tiles(journal, context, name)
+    damaged = journal.verify(records) if read_all else journal.damaged(records)
+    for receipt, problem in damaged:
+        yield FileFault(context.layer, name, receipt.tile, receipt.path, problem)
+    store = context.layout.store
+    if name == "density" and any(True for _ in recorded_tiles(journal, context, name)):
+        for key in array_faults(context):
+            problem = f"{store.address(key)} is missing or damaged; materialise density again"
+            yield FileFault(context.layer, name, "", key, problem)
+    for key in foreign_files(journal, context.dataset(name)):
+        problem = (
+            f"{store.address(key)} is no file of {context.layer}/{name}; move it away, or run "
+            "the asset again, which sets it aside"
+        )
+        yield FileFault(context.layer, name, "", key, problem)
+
+
+def files_are_whole(tiles: int, faults: list[FileFault]) -> Verdict:
+    """The check of a product's files: every one is what was recorded, none is foreign."""
+    detail = f"{tiles} recorded tiles, faults: "
+    detail += "; ".join(fault.problem for fault in faults[:3]) or "none"
+    if len(faults) > 3:
+        detail += f"; and {len(faults) - 3} more"
+    return Verdict.exact(FILES_TEST, len(faults), detail)

@@ -1,0 +1,155 @@
+"""Repair: exactly what is damaged is made again, and a journal that is lost anew.
+
+Belongs here: which tiles of which products, and what is written again after them. Not here:
+finding faults (`reports.files`), making tiles (`materialize`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.foreign_files import set_aside_foreign
+from synthgrid_assets.materialize.run import TileFailed, make_tiles
+from synthgrid_assets.products.density import array_faults, array_key, ensure_array
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import products_of
+from synthgrid_assets.reports.committed_tiles import recorded_tiles
+from synthgrid_assets.reports.files import FileFault, file_faults
+from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.test_results import write_moments
+from synthgrid_assets.storage.count_rasters import chunk_key
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.journal_rescue import rescue_journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import require_made
+from synthgrid_assets.world.spec import WorldSpec
+
+
+@dataclass
+class Repaired:
+    """What a repair did.
+
+    Attributes
+    ----------
+    faults : list of FileFault
+        What was found.
+    journal : Path or None
+        Where the old journal lies, if it could not be used.
+    made : int
+        Tiles of products that were made again.
+    failed : list of str
+        Tiles that could not be made, and why.
+    """
+
+    faults: list[FileFault] = field(default_factory=list)
+    journal: Path | None = None
+    made: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def find_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
+    """Read every file of a world and tell what is missing, damaged or foreign."""
+    for layer, table in spec.layers.items():
+        context = LayerContext.of(spec, layer, root)
+        with Journal(context.layout) as journal:
+            for product in products_of(table):
+                yield from file_faults(journal, context, product.name, read_all=True)
+
+
+def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaired:
+    """Mend the data root of a world; no run may be going on there.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    root : Path
+    session : EngineSession
+        Makes the tiles.
+
+    Raises
+    ------
+    StorageError
+        If an input that a damaged tile needs has not been made, or files cannot be moved.
+    """
+    layout = Layout(root)
+    done = Repaired(journal=rescue_journal(layout))
+    layout.store.sweep()
+    for layer in spec.layers:
+        context = LayerContext.of(spec, layer, root)
+        before = len(done.faults), done.made
+        with Journal(context.layout) as journal:
+            _repair_layer(journal, context, session, done)
+        if before != (len(done.faults), done.made) or done.journal:
+            _write_reports(context)
+    return done
+
+
+def _repair_layer(
+    journal: Journal, context: LayerContext, session: EngineSession, done: Repaired
+) -> None:
+    for _, group in groupby(context.products.values(), key=lambda product: product.step):
+        names = tuple(product.name for product in group)
+        damaged: set[str] = set()
+        for name in names:
+            faults = list(file_faults(journal, context, name, read_all=True))
+            done.faults += faults
+            damaged |= {fault.tile for fault in faults if fault.tile}
+            damaged |= _unrecorded(journal, context, name)
+            set_aside_foreign(journal, context, name)
+            if name == "density" and array_faults(context) and _is_there(context):
+                ensure_array(context)
+        if damaged:
+            _make(journal, context, names, damaged, session, done)
+
+
+def _make(
+    journal: Journal,
+    context: LayerContext,
+    names: tuple[str, ...],
+    keys: Iterable[str],
+    session: EngineSession,
+    done: Repaired,
+) -> None:
+    require_made(dict(context.job.inputs), context.spec.world.name)
+    tiles = [context.spec.world.tiling.from_key(key) for key in sorted(keys)]
+    for outcome in make_tiles(session, journal, context, names, tiles):
+        if isinstance(outcome, TileFailed):
+            done.failed.append(f"{context.layer} {outcome.tile}: {outcome.error}")
+        else:
+            done.made += not outcome.kept
+
+
+def _unrecorded(journal: Journal, context: LayerContext, name: str) -> set[str]:
+    """Tiles whose file is there and stands in no record, as after the loss of a journal."""
+    recorded = {receipt.tile for receipt in recorded_tiles(journal, context, name)}
+    present = set(context.layout.store.list(context.layout.folder(context.dataset(name)) + "/"))
+    return {
+        tile.key
+        for tile in context.spec.world.tiling
+        if tile.key not in recorded and _file_of(context, name, tile) in present
+    }
+
+
+def _file_of(context: LayerContext, name: str, tile: Tile) -> str:
+    if name == "density":
+        return chunk_key(array_key(context), context.spec.world.tiling, tile)
+    return context.layout.tile(context.dataset(name), tile)
+
+
+def _is_there(context: LayerContext) -> bool:
+    folder = context.layout.folder(context.dataset("density"))
+    return any(True for _ in context.layout.store.list(folder + "/"))
+
+
+def _write_reports(context: LayerContext) -> None:
+    """Write manifests and the table of tests again, where there are some."""
+    store, layout, world = context.layout.store, context.layout, context.spec.world.name
+    if store.stat(layout.tile_index(world, context.layer, "points")) is not None:
+        index_rows(context)
+    if store.stat(layout.report(world, context.layer, "moments")) is not None:
+        write_moments(context)

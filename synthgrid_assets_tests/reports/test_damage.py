@@ -1,0 +1,262 @@
+"""Damage is seen, named with tile and file, and made again by the next run: same digest."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import time
+
+import pytest
+
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.errors import DamageError, StorageError, SynthGridWarning
+from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.exports import export_asset
+from synthgrid_assets.reports.files import FILES_TEST, file_faults
+from synthgrid_assets.reports.region_checks import region_checks
+from synthgrid_assets.reports.status import status_faults, world_status
+from synthgrid_assets.storage import known_files
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets_tests.reports.committed_world import commit
+from synthgrid_assets_tests.small_world import small_spec
+
+NAMES = ("points", "delaunay", "voronoi", "cell_neighbours", "density", "counts_release")
+KINDS = ("flip", "truncate", "delete", "replace", "swap", "empty")
+
+
+@pytest.fixture(scope="module")
+def session():
+    with EngineSession(Settings(workers=1), preload=PRELOAD) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Twelve tiles of every product, and their digests; tests damage copies."""
+    folder = tmp_path_factory.mktemp("whole")
+    spec = small_spec(folder, tile=16)
+    context = commit(LayerContext.of(spec, "cafes", folder / "data"), NAMES)
+    return context, {name: region_digest(spec, folder / "data", "cafes", name) for name in NAMES}
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """A damaged copy's context, and the digests of the whole."""
+    context, digests = whole
+    shutil.copytree(context.layout.root, tmp_path / "data")
+    return LayerContext.of(context.spec, "cafes", tmp_path / "data"), digests
+
+
+def damage(path, other, kind, rng):
+    """Do one kind of damage to a file."""
+    data = bytearray(path.read_bytes())
+    if kind == "delete":
+        path.unlink()
+    elif kind == "flip":
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+    elif kind == "truncate":
+        path.write_bytes(data[: rng.randrange(len(data))])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "replace":
+        path.write_bytes(rng.randbytes(len(data)))
+    else:
+        path.write_bytes(other.read_bytes())
+
+
+def faults_of(context, name, read_all=False):
+    with Journal(context.layout) as journal:
+        return list(file_faults(journal, context, name, read_all=read_all))
+
+
+def records_of(context, name):
+    with Journal(context.layout) as journal:
+        return list(journal.receipts(context.dataset(name)))
+
+
+def run_again(session, context, name):
+    """The next run: the tiles that it made, by key."""
+    with Journal(context.layout) as journal:
+        tiles = list(context.spec.world.tiling)
+        outcomes = list(make_tiles(session, journal, context, (name,), tiles))
+    return [outcome.tile for outcome in outcomes if not outcome.kept]
+
+
+def hurt_and_mend(copy, session, name, kind, rng):
+    context, digests = copy
+    receipt, other = rng.sample(records_of(context, name), 2)
+    if receipt.sha256 == other.sha256:
+        kind = "flip" if kind == "swap" else kind
+    path = context.layout.root / receipt.path
+    damage(path, context.layout.root / other.path, kind, rng)
+    for read_all in (False, True):
+        (fault,) = faults_of(context, name, read_all)
+        assert (fault.tile, fault.file) == (receipt.tile, receipt.path)
+        assert str(path) in fault.problem
+    with pytest.raises(DamageError, match=re.escape(f"tile {receipt.tile}: {path}")):
+        region_digest(context.spec, context.layout.root, "cafes", name)
+    assert run_again(session, context, name) == [receipt.tile]
+    assert faults_of(context, name, read_all=True) == []
+    assert region_digest(context.spec, context.layout.root, "cafes", name) == digests[name]
+    return receipt
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damage_is_named_and_made_again(copy, session, name):
+    rng = random.Random(name)
+    for kind in KINDS[:3] if name != "points" else KINDS:
+        hurt_and_mend(copy, session, name, kind, rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_two_hundred_random_damages_are_named_and_made_again(copy, session, name):
+    rng = random.Random(f"200 {name}")
+    for _ in range(200):
+        hurt_and_mend(copy, session, name, rng.choice(KINDS), rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_three_hundred_flipped_bits_are_seen(copy, name):
+    context, rng = copy[0], random.Random(f"300 {name}")
+    records = records_of(context, name)
+    for _ in range(300):
+        receipt = rng.choice(records)
+        path = context.layout.root / receipt.path
+        kept = path.read_bytes()
+        damage(path, path, "flip", rng)
+        assert [fault.tile for fault in faults_of(context, name)] == [receipt.tile]
+        path.write_bytes(kept)
+    assert faults_of(context, name) == []
+
+
+def test_checks_status_and_export_name_the_damage(copy, tmp_path):
+    context, _ = copy
+    spec, root = context.spec, context.layout.root
+    lost, flipped = records_of(context, "points")[2:4]
+    (root / lost.path).unlink()
+    damage(root / flipped.path, root, "flip", random.Random(5))
+    check = region_checks(context, PRODUCTS["points"])[FILES_TEST]
+    assert not check.verdict.passed
+    assert [tile for tile, _ in check.failing] == [lost.tile, flipped.tile]
+    assert str(root / lost.path) in check.verdict.detail
+    row = next(
+        r for r in world_status(spec, root) if (r["layer"], r["asset"]) == ("cafes", "points")
+    )
+    assert (row["done"], row["damaged"]) == (10, 2)
+    assert [fault.tile for fault in status_faults(spec, root)] == [lost.tile, flipped.tile]
+    exported = export_asset(spec, root, "cafes", "points", tmp_path / "out.csv")
+    assert (exported.tiles, exported.all_tiles) == (10, 12)
+
+
+def test_a_whole_folder_that_is_gone_is_no_green_check(copy):
+    context, _ = copy
+    shutil.rmtree(context.layout.root / context.layout.folder(context.dataset("voronoi")))
+    check = region_checks(context, PRODUCTS["voronoi"])[FILES_TEST]
+    assert not check.verdict.passed
+    assert check.verdict.observed == 12
+
+
+@pytest.mark.parametrize("name", ["points", "density"])
+def test_a_foreign_file_is_named_and_set_aside_by_the_next_run(copy, session, name):
+    context, digests = copy
+    folder = context.layout.root / context.layout.folder(context.dataset(name))
+    foreign, unrecorded = folder / "copy of a tile.parquet", folder / "1600_1600.parquet"
+    for path in (foreign, unrecorded):
+        path.write_bytes(b"PAR1 or something else")
+    key = foreign.relative_to(context.layout.root).as_posix()
+    assert [fault.file for fault in faults_of(context, name)] == [key]  # the other may be in flight
+    os.utime(unrecorded, (time.time() - 7200, time.time() - 7200))
+    assert len(faults_of(context, name)) == 2
+    assert not region_checks(context, PRODUCTS[name])[FILES_TEST].verdict.passed
+    with pytest.warns(SynthGridWarning, match="set_aside"):
+        assert run_again(session, context, name) == []
+    assert (context.layout.root / ".set_aside" / key).read_bytes() == b"PAR1 or something else"
+    assert faults_of(context, name) == []
+    assert region_digest(context.spec, context.layout.root, "cafes", name) == digests[name]
+
+
+@pytest.mark.parametrize("lost", ["zarr.json", "density/zarr.json", "x/zarr.json", "y/c/0"])
+@pytest.mark.parametrize("kind", ["delete", "flip"])
+def test_metadata_of_density_are_named_and_made_again(copy, session, lost, kind):
+    context, _ = copy
+    array = context.layout.density(context.dataset("density"), context.spec.world.tiling.extent)
+    path = context.layout.root / array / lost
+    before = path.read_bytes()
+    damage(path, path, kind, random.Random(lost))
+    assert [fault.file for fault in faults_of(context, "density")] == [f"{array}/{lost}"]
+    assert run_again(session, context, "density") == []
+    assert path.read_bytes() == before
+    assert faults_of(context, "density") == []
+
+
+def test_a_tile_that_fails_its_tests_is_made_again(copy, session):
+    """A faulty version of the code signed for it; the next run is right."""
+    from dataclasses import replace
+
+    context, digests = copy
+    receipt = records_of(context, "points")[4]
+    verdicts = tuple(replace(verdict, passed=False) for verdict in receipt.verdicts)
+    with Journal(context.layout) as journal:
+        journal.record([replace(receipt, verdicts=verdicts)])
+    assert run_again(session, context, "points") == [receipt.tile]
+    assert run_again(session, context, "points") == []
+    root = context.layout.root
+    assert region_digest(context.spec, root, "cafes", "points") == digests["points"]
+
+
+def test_kept_tiles_are_hashed_once_and_again_when_somebody_wrote(copy, session, monkeypatch):
+    context, _ = copy
+    read = []
+
+    def counted(store, key):
+        read.append(key)
+        return hashed(store, key)
+
+    hashed = known_files.file_facts
+    monkeypatch.setattr(known_files, "file_facts", counted)
+    assert run_again(session, context, "points") == []
+    assert len(read) == 12
+    assert run_again(session, context, "points") == []
+    assert len(read) == 12
+    touched = records_of(context, "points")[0].path
+    (context.layout.root / touched).touch()
+    assert run_again(session, context, "points") == []
+    assert read[12:] == [touched]
+    (context.layout.known_files).write_bytes(b"a memory that a power cut took")
+    assert run_again(session, context, "points") == []
+    assert len(read) == 25
+
+
+def test_a_damaged_file_is_never_read_as_a_tile(copy, tmp_path):
+    """Also where it is damaged between the look at it and the reading."""
+    context, _ = copy
+    receipt = records_of(context, "points")[0]
+    with pytest.raises(DamageError, match=re.escape(receipt.path)):
+        _read_after_damage(context, receipt)
+
+
+def _read_after_damage(context, receipt):
+    from synthgrid_assets.storage.tile_files import TileFile, TileReader
+
+    reader = TileReader(context.layout.store)
+    reader.read(TileFile.of(receipt))
+    damage(context.layout.root / receipt.path, None, "flip", random.Random(3))
+    assert receipt.bbox is not None
+    reader.within(TileFile.of(receipt), receipt.bbox)
+
+
+def test_a_digest_needs_every_tile(copy):
+    context, _ = copy
+    with Journal(context.layout) as journal:
+        journal.forget([records_of(context, "points")[0]])
+    with pytest.raises(StorageError, match="11 of 12 tiles"):
+        region_digest(context.spec, context.layout.root, "cafes", "points")
