@@ -36,6 +36,8 @@ class Reason(StrEnum):
     COLLECTION_IN_SEQUENCE = "collection_in_sequence"
     FEATURE_TOO_LARGE = "feature_too_large"
     SHELL_TOO_LARGE = "shell_too_large"
+    ENCRYPTED = "encrypted"
+    BAD_TIME = "bad_time"
     # the coordinates
     BAD_POSITION = "bad_position"
     LINE_TOO_SHORT = "line_too_short"

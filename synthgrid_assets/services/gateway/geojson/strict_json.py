@@ -179,11 +179,38 @@ def members(text: Text) -> tuple[dict[str, Member], int]:
         if characters[p : p + 1] == "}":
             break
         p = _expect(text, p, ",")
-    lone = _lone_surrogate(characters)
+    _no_lone_surrogate(text)
+    return found, p + 1
+
+
+def loads(data: bytes, depth: int) -> Any:
+    """The value of a JSON text with nothing behind it.
+
+    Raises
+    ------
+    FeatureError
+        As `members`.
+
+    Examples
+    --------
+    >>> loads(b" [1, null]", 4)
+    [1, None]
+    """
+    text = decode(data, depth)
+    value, end = _value(text, _space(text.characters, 0))
+    end = _space(text.characters, end)
+    if end < len(text.characters):
+        detail = "text follows the end of the value"
+        raise FeatureError(Reason.TRAILING_DATA, detail, text.byte(end))
+    _no_lone_surrogate(text)
+    return value
+
+
+def _no_lone_surrogate(text: Text) -> None:
+    lone = _lone_surrogate(text.characters)
     if lone >= 0:
         detail = "half of a surrogate pair stands alone"
         raise FeatureError(Reason.LONE_SURROGATE, detail, text.byte(lone))
-    return found, p + 1
 
 
 def _lone_surrogate(text: str) -> int:

@@ -84,7 +84,8 @@ def check_collection(r: random.Random, count: int) -> None:
     place = len(head)
     for k, text in enumerate(features):
         if k == victim:
-            whole = assert_same_or_refused(by_offset.get(place), text)
+            space = len(text) - len(text.lstrip(b" \t\n\r"))
+            whole = assert_same_or_refused(by_offset.get(place + space), text)
             assert whole or rejections, body
         else:
             assert place in by_offset, (body[place:], victim, k, rejections)
