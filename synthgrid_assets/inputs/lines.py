@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.inputs.vector_files import VectorFile
-from synthgrid_assets.lattice.cells import Lattice
-from synthgrid_assets.lattice.projection import Projection
+from synthgrid_assets.lattice.cells import Cells, Lattice
 
 MAX_TOLD = 20  # mistakes of one file that are told one by one
 _KINDS = ("LineString", "LinearRing", "MultiLineString", "Polygon", "MultiPolygon")
@@ -82,11 +81,11 @@ class LineSource:
     path: Path
     layer: str | None = None
 
-    def describe(self, lattice: Lattice) -> dict[str, Any]:
+    def describe(self, lattice: Lattice, extent: Cells | None = None) -> dict[str, Any]:
         """Everything that decides the lines, as JSON values."""
-        return self._file.describe(lattice, self._file.crs())
+        return self.file.describe(lattice, extent)
 
-    def load(self, lattice: Lattice) -> Lines:
+    def load(self, lattice: Lattice, extent: Cells | None = None) -> Lines:
         """The lines on a lattice.
 
         Raises
@@ -94,29 +93,30 @@ class LineSource:
         SpecError
             With all that `mistakes` finds.
         """
-        lines, found = self._read(lattice)
+        lines, found = self._read(lattice, extent)
         if found or lines is None:
             raise SpecError("\n".join(found))
         return lines
 
-    def mistakes(self, lattice: Lattice) -> list[str]:
+    def mistakes(self, lattice: Lattice, extent: Cells | None = None) -> list[str]:
         """What is wrong with the file: each names the file, the feature and what is allowed.
 
         A file that cannot be read, or has no CRS or no feature; features that are neither
         lines nor polygons; vertices that are not finite or outside the lattice's range;
         lines without length on the lattice.
         """
-        return self._read(lattice)[1]
+        return self._read(lattice, extent)[1]
 
     @property
-    def _file(self) -> VectorFile:
+    def file(self) -> VectorFile:
+        """The file that is read."""
         return VectorFile(self.path, self.layer)
 
-    def _read(self, lattice: Lattice) -> tuple[Lines | None, list[str]]:
+    def _read(self, lattice: Lattice, extent: Cells | None) -> tuple[Lines | None, list[str]]:
         """The lines, where all are sound, and the mistakes."""
         try:
-            frame = self._file.read()
-            to_world = Projection(frame.crs.to_wkt(), lattice.crs)
+            frame = self.file.read()
+            to_world = self.file.projection(lattice, extent)
         except SpecError as error:
             return None, [str(error)]
         shapes = frame.geometry.to_numpy()

@@ -185,16 +185,15 @@ class MaskSource:
     path: Path
     layer: str | None = None
 
-    def describe(self, lattice: Lattice) -> dict[str, Any]:
+    def describe(self, lattice: Lattice, extent: Cells | None = None) -> dict[str, Any]:
         """Everything that decides the mask, as JSON values."""
-        crs = self._read().crs.to_wkt()
-        return {"algorithm": ALGORITHM_VERSION, **self._file.describe(lattice, crs)}
+        return {"algorithm": ALGORITHM_VERSION, **self.file.describe(lattice, extent)}
 
-    def code_version(self, lattice: Lattice) -> str:
+    def code_version(self, lattice: Lattice, extent: Cells | None = None) -> str:
         """Hash of `describe`: equal versions have equal masks."""
-        return version_hash(["mask", self.describe(lattice)])
+        return version_hash(["mask", self.describe(lattice, extent)])
 
-    def load(self, lattice: Lattice) -> Mask:
+    def load(self, lattice: Lattice, extent: Cells | None = None) -> Mask:
         """The mask on a lattice.
 
         Raises
@@ -207,17 +206,18 @@ class MaskSource:
         parts = shapely.get_parts(frame.geometry.to_numpy())
         rings, polygon = shapely.get_rings(parts, return_index=True)
         coordinates, ring = shapely.get_coordinates(rings, return_index=True)
-        x, y = self._file.on_lattice(coordinates, frame.crs, lattice)
+        x, y = self.file.on_lattice(coordinates, lattice, extent)
         starts = np.searchsorted(ring, np.arange(rings.size + 1)).astype(np.int64)
         return Mask(x, y, starts, polygon.astype(np.int64))
 
     @property
-    def _file(self) -> VectorFile:
+    def file(self) -> VectorFile:
+        """The file that is read."""
         return VectorFile(self.path, self.layer)
 
     def _read(self) -> Any:
         """The features, all of them valid polygons."""
-        frame = self._file.read()
+        frame = self.file.read()
         self._check(frame.geometry.to_numpy())
         return frame
 
@@ -230,7 +230,8 @@ class MaskSource:
             if shape.geom_type not in _POLYGONS:
                 raise SpecError(
                     f"{self.path}: feature {number} is a {shape.geom_type}; a mask takes polygons "
-                    "only, so buffer lines and points first"
+                    "only, and `near` either polygons or points and lines: keep them in files "
+                    "or layers of their own"
                 )
             if not shape.is_valid:
                 raise SpecError(

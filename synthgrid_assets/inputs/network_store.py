@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
+from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.surface_store import VERSION_DIGITS
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.hilbert import hilbert_keys

@@ -10,7 +10,6 @@ straight between lattice points.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.sources.vector_layers import layer_facts, read_features
 from synthgrid_assets.inputs.vector_files import VectorFile
-from synthgrid_assets.lattice.cells import Lattice
+from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.hashing import version_hash
 
 ALGORITHM_VERSION = 1
@@ -76,13 +76,13 @@ class PathSource:
     path: Path
     layer: str | None = None
 
-    def code_version(self, lattice: Lattice) -> str:
+    def code_version(self, lattice: Lattice, extent: Cells | None = None) -> str:
         """Hash of everything that decides the paths: equal versions have equal paths."""
-        described = self._file.describe(lattice, self._read().crs.to_wkt())
+        described = self.file.describe(lattice, extent)
         # the 1 is in every version that was ever hashed
         return version_hash(["paths", ALGORITHM_VERSION, {"algorithm": 1, **described}])
 
-    def load(self, lattice: Lattice) -> Paths:
+    def load(self, lattice: Lattice, extent: Cells | None = None) -> Paths:
         """The paths on a lattice.
 
         Raises
@@ -94,16 +94,17 @@ class PathSource:
         frame = self._read()
         parts = shapely.get_parts(frame.geometry.to_numpy())
         coordinates, part = shapely.get_coordinates(parts, return_index=True)
-        x, y = self._file.on_lattice(coordinates, frame.crs, lattice)
+        x, y = self.file.on_lattice(coordinates, lattice, extent)
         return Paths(x, y, np.searchsorted(part, np.arange(parts.size + 1)).astype(np.int64))
 
     @property
-    def _file(self) -> VectorFile:
+    def file(self) -> VectorFile:
+        """The file that is read."""
         return VectorFile(self.path, self.layer)
 
     def _read(self) -> Any:
         """The features, all of them points or lines."""
-        frame = self._file.read()
+        frame = self.file.read()
         for number, shape in enumerate(frame.geometry.to_numpy()):
             if shape is None or shape.is_empty:
                 raise SpecError(
@@ -121,26 +122,13 @@ class PathSource:
 def holds_paths(path: Path, layer: str | None) -> bool:
     """Whether a vector file holds points and lines alone; not if it cannot be read."""
     try:
-        stat = path.stat()
-        return _holds_paths(path, layer, stat.st_size, stat.st_mtime_ns)
-    except (OSError, ValueError):  # pyogrio's errors are ValueErrors or RuntimeErrors
-        return False
-
-
-@lru_cache(maxsize=64)
-def _holds_paths(path: Path, layer: str | None, size: int, modified: int) -> bool:
-    import pyogrio
-    from pyogrio.errors import DataLayerError, DataSourceError
-
-    try:
-        info = pyogrio.read_info(path, layer=layer)
-        declared = str(info["geometry_type"]).split(" ")[0]
+        declared = layer_facts(path, layer).kind
         if declared in (*_KINDS, "Polygon", "MultiPolygon"):
             return declared in _KINDS
-        frame = pyogrio.read_dataframe(path, layer=layer, columns=[])
-    except (DataSourceError, DataLayerError):
+        frame = read_features(path, layer)
+    except SpecError:  # told in words when the features are asked for
         return False
-    if "geometry" not in frame:
+    if getattr(frame, "active_geometry_name", None) is None:
         return False
     kinds = set(frame.geometry.dropna().geom_type)
     return bool(kinds) and kinds <= set(_KINDS)

@@ -1,7 +1,8 @@
 """Raster inputs: exact values of a source raster at given places, read by windows.
 
-Belongs here: opening, refusing and sampling a raster file. Not here: the lattice's pixels
-and the thresholds made of the values (`surfaces`).
+Belongs here: opening, refusing and reading a raster file. Not here: which files decide it
+(`sources.raster_parts`), interpolation (`sources.sampling`), the lattice's pixels and the
+thresholds made of the values (`surfaces`).
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.files.identity import file_digest
+from synthgrid_assets.inputs.sources.identity import refuse_absent
+from synthgrid_assets.inputs.sources.raster_checks import array_name, check_raster, turn_of
+from synthgrid_assets.inputs.sources.raster_maximum import raster_maximum
+from synthgrid_assets.inputs.sources.raster_parts import raster_parts
+from synthgrid_assets.inputs.sources.reading import reading
+from synthgrid_assets.inputs.sources.references import refuse_remote
+from synthgrid_assets.inputs.sources.sampling import Corner, Grid, Method, Pixels, Sampler
 
-MAX_WINDOW = 1 << 22  # source pixels in memory at a time
 MAX_PIXELS_PER_CELL = 64
-Method = Literal["nearest", "bilinear"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class RasterSource:
         The value that keeps every point; None takes the band's own maximum.
     pixels_per_cell : int
         Lattice pixels along a cell's side: a power of two, at most 64.
+    array : str or None
+        Name of the array in a file that holds several, as netCDF does.
 
     Raises
     ------
@@ -52,6 +59,7 @@ class RasterSource:
     method: Method = "nearest"
     maximum: float | None = None
     pixels_per_cell: int = 1
+    array: str | None = None
 
     def __post_init__(self) -> None:
         s = self.pixels_per_cell
@@ -89,36 +97,50 @@ class Raster:
 
     Notes
     -----
-    Places outside the raster take the value of the nearest source row and column. Pixels
-    that the file declares as missing (nodata, mask, alpha) count as 0. Band scale and
-    offset are applied.
+    Places outside the raster take the value of the nearest source row and column, longitudes
+    modulo a full turn. Pixels that the file declares as missing (nodata, mask, alpha, also two
+    of these at once) count as 0. Band scale and offset are applied.
     """
+
+    grid: Grid
+    crs: str
+    maximum: float
 
     def __init__(self, source: RasterSource) -> None:
         self.source = source
+        self._named = f"band {source.band}"
         with self._open() as dataset:
-            self._check(dataset)
-            self.crs: str = dataset.crs.to_wkt()
-            self.shape: tuple[int, int] = dataset.shape
-            self.transform: tuple[float, ...] = tuple(dataset.transform)[:6]
-            self._inverse: tuple[float, ...] = tuple(~dataset.transform)[:6]
+            check_raster(dataset, source.path, source.band)
+            self.crs = dataset.crs.to_wkt()
+            self.grid = Grid(
+                dataset.shape, tuple(dataset.transform)[:6], turn_of(self.crs, source.path)
+            )
             self._scale = float(dataset.scales[source.band - 1])
             self._offset = float(dataset.offsets[source.band - 1])
-            self._files = [Path(name) for name in dataset.files]
+            # GDAL lets a mask hide the nodata value; here nodata is missing all the same
+            masked = any(flag.name != "nodata" for flag in dataset.mask_flag_enums[source.band - 1])
+            self._beside = dataset.nodatavals[source.band - 1] if masked else None
+            self._parts = raster_parts(dataset, source.path, source.band)
             self.maximum = float(source.maximum or self._own_maximum(dataset))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Raster, (self.source,)
+        return type(self), (self.source,)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the values: the bytes of the raster's files, the band, the method."""
-        digests = sorted(file_digest(path) for path in self._files if path.is_file())
-        return {
-            "files": digests,
+        """What decides the values: the raster's bytes, the band, the method."""
+        described = {
+            **self._parts,
             "band": self.source.band,
             "method": self.source.method,
             "maximum": self.maximum,
         }
+        if self.source.method == "bilinear":
+            described["bilinear"] = 2  # 1 mixed missing pixels in as 0
+        if self._beside is not None:
+            described["nodata"] = repr(self._beside)
+        if self.source.array is not None:
+            described["array"] = self.source.array
+        return described
 
     def sample(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at places given in the raster's CRS, each between 0 and `maximum`.
@@ -138,60 +160,35 @@ class Raster:
             If a value that is needed is negative, not finite or above the maximum; names
             the place.
         """
-        a, b, c, d, e, f = self._inverse
-        columns, rows = a * x + b * y + c, d * x + e * y + f
+        rows, columns = self.grid.place(x, y)
         values = np.empty(np.shape(x))
         with self._open() as dataset:
-            self._fill(dataset, rows, columns, values)
+            self._sampler(dataset).fill(rows, columns, values)
         return values
 
-    def _fill(
-        self,
-        dataset: Any,
-        rows: NDArray[np.float64],
-        columns: NDArray[np.float64],
-        out: NDArray[np.float64],
-    ) -> None:
-        """Values at fractional source rows and columns, by quarters where too far apart."""
-        last_row, last_column = self.shape[0] - 1, self.shape[1] - 1
-        shift = 0.5 if self.source.method == "bilinear" else 0.0
-        # clamped as floats: a place far outside need not fit an integer
-        first_row = np.clip(np.floor(rows - shift), -1, last_row).astype(np.int64)
-        first_column = np.clip(np.floor(columns - shift), -1, last_column).astype(np.int64)
-        low = (max(int(first_row.min()), 0), max(int(first_column.min()), 0))
-        high = (
-            min(int(first_row.max()) + 1, last_row),
-            min(int(first_column.max()) + 1, last_column),
+    def _sampler(self, dataset: Any) -> Sampler:
+        return Sampler(
+            self.grid,
+            self.source.method,
+            self.maximum,
+            lambda low, high: self.read(dataset, low, high),
+            self.refuse,
         )
-        if out.size > 1 and (high[0] - low[0] + 1) * (high[1] - low[1] + 1) > MAX_WINDOW:
-            for part in _quarters(out.shape):
-                self._fill(dataset, rows[part], columns[part], out[part])
-            return
-        window = _Window(self, dataset, low, high)
-        if self.source.method == "nearest":
-            out[:] = window.at(first_row, first_column)
-            return
-        down = np.clip(rows - shift - first_row, 0.0, 1.0)
-        right = np.clip(columns - shift - first_column, 0.0, 1.0)
-        top = window.at(first_row, first_column) * (1 - right)
-        top += window.at(first_row, first_column + 1) * right
-        bottom = window.at(first_row + 1, first_column) * (1 - right)
-        bottom += window.at(first_row + 1, first_column + 1) * right
-        out[:] = np.minimum(top * (1 - down) + bottom * down, self.maximum)
 
-    def read(
-        self, dataset: Any, low: tuple[int, int], high: tuple[int, int]
-    ) -> NDArray[np.float64]:
-        """A window of source values, rows and columns inclusive; missing ones are 0."""
+    def read(self, dataset: Any, low: Corner, high: Corner) -> Pixels:
+        """A window of source values, rows and columns inclusive."""
         window = ((low[0], high[0] + 1), (low[1], high[1] + 1))
-        stored = dataset.read(self.source.band, window=window).astype(np.float64)
-        values: NDArray[np.float64] = stored * self._scale + self._offset
-        values[dataset.read_masks(self.source.band, window=window) == 0] = 0.0
-        return values
+        stored = dataset.read(self.source.band, window=window)
+        known = dataset.read_masks(self.source.band, window=window) != 0
+        if self._beside is not None:
+            known &= ~_equal(stored, self._beside)
+        values = stored.astype(np.float64) * self._scale + self._offset
+        values[~known] = 0.0
+        return Pixels(values, known)
 
     def refuse(self, row: int, column: int, value: float) -> SpecError:
         """The error for a value that no threshold can be made of, with its place."""
-        a, b, c, d, e, f = self.transform
+        a, b, c, d, e, f = self.grid.transform
         x = a * (column + 0.5) + b * (row + 0.5) + c
         y = d * (column + 0.5) + e * (row + 0.5) + f
         if value > self.maximum:
@@ -205,88 +202,52 @@ class Raster:
             f"(x = {x!r}, y = {y!r} in the raster's CRS) is {todo}"
         )
 
+    def _own_maximum(self, dataset: Any) -> float:
+        blocks = dataset.block_shapes[self.source.band - 1]
+        described = [*map(str, self._parts.values()), self._named, repr(self._beside)]
+        described.append(str(self.source.array))
+        return raster_maximum(
+            self.source.path,
+            self._named,
+            self.grid.shape,
+            blocks[0],
+            lambda low, high: self.read(dataset, low, high),
+            described,
+        )
+
     @contextmanager
     def _open(self) -> Iterator[Any]:
         import rasterio
-        from rasterio.errors import RasterioError
 
         path = self.source.path
-        if not path.exists():
-            raise SpecError(f"{path}: no such raster file; check the input's `raster` path")
-        try:
-            with rasterio.open(path) as dataset:
-                yield dataset
-        except RasterioError as error:
-            raise SpecError(f"{path}: GDAL cannot read it as a raster: {error}") from error
+        refuse_absent(path, "raster file", "raster")
+        refuse_remote(path)
+        # what a file refers to in ways of its own is not fetched either
+        kept_here = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}
+        with (
+            reading(path, "GDAL cannot read it as a raster"),
+            rasterio.Env(**kept_here),
+            rasterio.open(self._name_of_array()) as dataset,
+        ):
+            yield dataset
 
-    def _check(self, dataset: Any) -> None:
-        path, band = self.source.path, self.source.band
-        if not 1 <= band <= dataset.count:
-            raise SpecError(f"{path}: there is no band {band}; choose 1 to {dataset.count}")
-        if dataset.dtypes[band - 1].startswith("complex"):
+    def _name_of_array(self) -> Path | str:
+        """What GDAL calls the array of a file that holds several; else the file."""
+        import rasterio
+
+        if self.source.array is None:
+            return self.source.path
+        with rasterio.open(self.source.path) as container:
+            names = {array_name(name): name for name in container.subdatasets}
+        if self.source.array not in names:
             raise SpecError(
-                f"{path}: band {band} holds complex numbers ({dataset.dtypes[band - 1]}); "
-                "write its magnitude to a real-valued raster"
+                f"{self.source.path}: there is no array {self.source.array!r}; it has "
+                f"{sorted(names)}"
             )
-        if dataset.crs is None:
-            raise SpecError(
-                f"{path}: no coordinate reference system; set it, for example with "
-                "`rio edit-info --crs EPSG:4326`"
-            )
-        if dataset.transform.is_identity or dataset.transform.is_degenerate:
-            raise SpecError(
-                f"{path}: no usable geotransform (its pixels lie nowhere); georeference it, for "
-                "example with `rio edit-info --transform` or `gdalwarp`"
-            )
-
-    @property
-    def _named(self) -> str:
-        return f"band {self.source.band}"
-
-    def _own_maximum(self, dataset: Any) -> float:
-        """The largest finite value of the band, by strips of bounded size."""
-        height, width = self.shape
-        strip = max(MAX_WINDOW // width, 1)
-        found = 0.0
-        for row in range(0, height, strip):
-            values = self.read(dataset, (row, 0), (min(row + strip, height) - 1, width - 1))
-            found = max(found, float(np.max(values, where=np.isfinite(values), initial=0.0)))
-        if found <= 0:
-            raise SpecError(
-                f"{self.source.path}: {self._named} holds no value above 0, so no point could "
-                "ever be kept; choose another one"
-            )
-        return found
+        return str(names[self.source.array])
 
 
-class _Window:
-    """Source values of one window, checked only where they are used."""
-
-    def __init__(
-        self, raster: Raster, dataset: Any, low: tuple[int, int], high: tuple[int, int]
-    ) -> None:
-        self._raster, self._low, self._high = raster, low, high
-        self._values = raster.read(dataset, low, high)
-
-    def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Values at source rows and columns, clamped to the raster."""
-        j = np.clip(rows, self._low[0], self._high[0]) - self._low[0]
-        i = np.clip(columns, self._low[1], self._high[1]) - self._low[1]
-        values = self._values[j, i]
-        bad = ~((values >= 0) & (values <= self._raster.maximum))
-        if bad.any():
-            at = int(np.flatnonzero(bad)[0])
-            row, column = int(j.flat[at]) + self._low[0], int(i.flat[at]) + self._low[1]
-            raise self._raster.refuse(row, column, float(values.flat[at]))
-        return values
-
-
-def _quarters(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    middle = [(side + 1) // 2 for side in shape]
-    halves = [[slice(0, m), slice(m, side)] for m, side in zip(middle, shape, strict=True)]
-    return [
-        (rows, columns)
-        for rows in halves[0]
-        for columns in halves[1]
-        if rows.start < rows.stop and columns.start < columns.stop
-    ]
+def _equal(stored: NDArray[Any], nodata: float) -> NDArray[np.bool_]:
+    """Which stored values are the nodata value."""
+    found: NDArray[np.bool_] = np.isnan(stored) if math.isnan(nodata) else stored == nodata
+    return found

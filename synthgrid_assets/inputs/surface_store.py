@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
+from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.surface_blocks import (
     BlockGrid,
     blocks_digest,

@@ -1,8 +1,8 @@
 """Intensity surfaces: an integer threshold for each pixel of a fixed lattice grid.
 
-Belongs here: the pixel grid, the threshold rule and a surface computed from its raster.
-Not here: reading rasters (`rasters`), stored surfaces (`inputs.surface_store`) and what thinning
-does with them (`processes.thinning.thinned`).
+Belongs here: the pixel grid, the threshold rule and surfaces that are computed by blocks.
+Not here: what they are computed from (`source_surfaces`, `declared_surfaces`), stored surfaces
+(`surface_store`) and what thinning does with them (`processes.thinning.thinned`).
 
 A surface has ``s`` x ``s`` pixels in each atom cell, ``s`` a power of two. Its threshold T is a
 uint32: a point stays iff the top 32 bits of its random word are below T, and always where T
@@ -18,12 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.inputs.rasters import RasterSource
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, Lattice
 from synthgrid_assets.lattice.hashing import version_hash
-from synthgrid_assets.lattice.projection import Projection
+from synthgrid_assets.lattice.projection import Operation
 
-ALGORITHM_VERSION = 1
 BLOCK = 256  # pixels along the side of a block; blocks are aligned to lattice point (0, 0)
 ALWAYS = np.uint32(2**32 - 1)  # the threshold that keeps every point
 _CACHED_BLOCKS = 64  # 16 MiB
@@ -194,6 +192,16 @@ class ComputedSurface(BlockSurface):
     def maximum(self) -> float:
         """The value that keeps every point."""
 
+    @property
+    def operation(self) -> Operation | None:
+        """How coordinates come to the source's CRS; None where there is none."""
+        return None
+
+    @property
+    def covered(self) -> float:
+        """Share of the world's extent that the source covers; refused where it covers nothing."""
+        return 1.0
+
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Everything that decides the thresholds, as JSON values."""
@@ -211,64 +219,3 @@ class ComputedSurface(BlockSurface):
             for start in (column, row)
         )
         return self.lattice.metres(*np.meshgrid(x, y))
-
-
-class SourceSurface(ComputedSurface):
-    """A surface computed from its raster, each pixel from its own centre alone.
-
-    The exact PROJ transform of a pixel's centre to the raster's CRS gives the source row
-    and column: no warper that interpolates, no overviews, so no value depends on which
-    window was asked for. The surface goes on outside the raster with its nearest row and
-    column, and is 0 where PROJ has no coordinates in the raster's CRS (beyond a horizon).
-
-    Parameters
-    ----------
-    lattice : Lattice
-    source : RasterSource
-
-    Raises
-    ------
-    SpecError
-        If the raster cannot be used (`rasters.Raster`).
-    """
-
-    def __init__(self, lattice: Lattice, source: RasterSource) -> None:
-        super().__init__(source.pixels_per_cell)
-        self.lattice = lattice
-        self.source = source
-        self._raster = source.open()
-        self._projection = Projection(lattice.crs, self._raster.crs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SourceSurface, (self.lattice, self.source)
-
-    @property
-    def label(self) -> str:
-        """The raster's path."""
-        return str(self.source.path)
-
-    @property
-    def maximum(self) -> float:
-        """The value that keeps every point: as declared, or the raster's own maximum."""
-        return self._raster.maximum
-
-    def describe(self) -> dict[str, Any]:
-        """Everything that decides the thresholds, as JSON values."""
-        return {
-            "algorithm": ALGORITHM_VERSION,
-            "lattice": [self.lattice.crs, list(self.lattice.origin), self.lattice.cell],
-            "pixels_per_cell": self.pixels_per_cell,
-            **self._raster.describe(),
-            **self._projection.describe(),
-        }
-
-    def make_block(self, column: int, row: int) -> NDArray[np.uint32]:
-        """Thresholds of one block, south to north: shape (256, 256)."""
-        places = self._projection(*self.centres(column, row))
-        known = np.isfinite(places[0]) & np.isfinite(places[1])
-        if not known.any():
-            return np.zeros((BLOCK, BLOCK), np.uint32)
-        any_known = np.argmax(known)  # stands in where there is no value to read
-        east, north = (np.where(known, side, side.flat[any_known]) for side in places)
-        thresholds = thresholds_of(self._raster.sample(east, north), self._raster.maximum)
-        return np.where(known, thresholds, np.uint32(0))

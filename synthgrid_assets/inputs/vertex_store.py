@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.inputs.files.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.surface_store import VERSION_DIGITS
 from synthgrid_assets.storage.commit import commit_bytes
 

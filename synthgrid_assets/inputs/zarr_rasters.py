@@ -1,26 +1,30 @@
 """Zarr inputs: a georeferenced two-dimensional array, read by windows like a raster.
 
-Belongs here: finding the array, its grid and its missing values. Not here: sampling, which
-is the raster's (`rasters`), and what pixels become (`surfaces`).
+Belongs here: opening the store with xarray, and what decides its values. Not here: where its
+pixels lie (`zarr_grid`), sampling (`sources.sampling`), and what pixels become (`surfaces`).
+
+xarray decodes: missing values, scale and offset, and the names of dimensions are its business,
+so that an array means here what it means to everybody who opens it.
 """
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.files.identity import file_digest
 from synthgrid_assets.inputs.rasters import Raster, RasterSource
-from synthgrid_assets.lattice.hashing import version_hash
-
-_UNEVEN = 1e-6  # of a pixel, by which coordinates may miss an even grid
+from synthgrid_assets.inputs.sources.identity import folder_digest, refuse_absent
+from synthgrid_assets.inputs.sources.raster_checks import turn_of
+from synthgrid_assets.inputs.sources.raster_maximum import raster_maximum
+from synthgrid_assets.inputs.sources.reading import reading
+from synthgrid_assets.inputs.sources.sampling import Corner, Grid, Pixels
+from synthgrid_assets.inputs.sources.zarr_grid import crs_of, grid_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class ZarrSource(RasterSource):
     Parameters
     ----------
     variable : str
-        Name of a two-dimensional array, rows along its first dimension.
+        Name of a two-dimensional array.
     """
 
     variable: str = ""
@@ -43,10 +47,9 @@ class ZarrSource(RasterSource):
 class ZarrRaster(Raster):
     """A georeferenced Zarr array: its grid, and its values at places in its own CRS.
 
-    The CRS and the grid come from the array's CF ``grid_mapping`` (``crs_wkt`` or
-    ``spatial_ref``, and GDAL's ``GeoTransform``), the grid otherwise from the evenly spaced
-    coordinates named like the dimensions. Missing values (the array's fill value,
-    ``_FillValue``, ``missing_value``) count as 0; ``scale_factor`` and ``add_offset`` apply.
+    The CRS comes from the array's CF ``grid_mapping``; the grid from GDAL's ``GeoTransform``
+    there and from the evenly spaced coordinates, which must agree where both are given.
+    Missing values, scale and offset are those that `xarray.open_zarr` decodes.
 
     Parameters
     ----------
@@ -56,142 +59,125 @@ class ZarrRaster(Raster):
     ------
     SpecError
         If the store or its variable is missing, is not two-dimensional or has no numbers,
-        no CRS or no grid, or holds no value above 0 while no maximum is declared.
+        no CRS or no grid, or two that contradict each other, or holds no value above 0 while
+        no maximum is declared.
     """
 
-    def __init__(self, source: ZarrSource) -> None:
-        import rasterio
+    source: ZarrSource
 
+    def __init__(self, source: ZarrSource) -> None:
         self.source = source
-        self._variable = source.variable
+        self._named = f"variable {source.variable!r}"
         with self._open() as array:
-            attributes = dict(array.attrs)
-            self.shape: tuple[int, int] = array.shape
-            mapping = self._mapping(str(attributes.get("grid_mapping", "spatial_ref")))
-            crs = mapping.get("crs_wkt") or mapping.get("spatial_ref")
-            if not crs:
-                raise SpecError(
-                    f"{source.path}: {self._named} has no coordinate reference system; give it a "
-                    "`grid_mapping` with `crs_wkt`, for example with rioxarray's `rio.write_crs`"
-                )
-            self.crs = str(crs)
-            self.transform = self._grid(mapping, array)
-            self._inverse = tuple(~rasterio.Affine(*self.transform))[:6]
-            self._scale = float(attributes.get("scale_factor", 1.0))
-            self._offset = float(attributes.get("add_offset", 0.0))
-            stated = (attributes.get(key) for key in ("_FillValue", "missing_value"))
-            self._missing = [
-                float(value)
-                for value in (array.fill_value, *stated)
-                if isinstance(value, int | float | np.number)
-            ]
+            self.crs = crs_of(array, source.path, self._named)
+            shape, transform = grid_of(array, source.path, self._named)
+            self.grid = Grid(shape, transform, turn_of(self.crs, source.path))
+            self._decoding = {
+                key: repr(value)
+                for key, value in sorted(array.encoding.items())
+                if key in ("_FillValue", "missing_value", "scale_factor", "add_offset", "dtype")
+            }
             self.maximum = float(source.maximum or self._own_maximum(array))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ZarrRaster, (self.source,)
-
     def describe(self) -> dict[str, Any]:
-        """What decides the values: the bytes of the store's files, the variable, the method."""
-        root = self.source.path
-        files = [
-            [path.relative_to(root).as_posix(), file_digest(path)]
-            for path in sorted((root / self._variable).rglob("*"))
-            if path.is_file()
-        ]
-        return {
-            "files": version_hash(files),
-            "variable": self._variable,
-            "grid": [self.crs, list(self.transform)],
+        """What decides the values: the bytes of the array's files, its decoding, the method."""
+        described = {
+            "files": self._digest,
+            "variable": self.source.variable,
+            "grid": [self.crs, list(self.grid.transform)],
+            "decoding": self._decoding,
             "method": self.source.method,
             "maximum": self.maximum,
         }
+        if self.source.method == "bilinear":
+            described["bilinear"] = 2  # 1 mixed missing pixels in as 0
+        return described
 
-    def read(
-        self, dataset: Any, low: tuple[int, int], high: tuple[int, int]
-    ) -> NDArray[np.float64]:
-        """A window of values, rows and columns inclusive; missing ones are 0."""
-        stored = np.asarray(dataset[low[0] : high[0] + 1, low[1] : high[1] + 1], np.float64)
-        values = stored * self._scale + self._offset
-        for missing in self._missing:
-            values[np.isnan(stored) if math.isnan(missing) else stored == missing] = 0.0
-        return values
+    def read(self, dataset: Any, low: Corner, high: Corner) -> Pixels:
+        """A window of values, rows and columns inclusive."""
+        window = dataset[low[0] : high[0] + 1, low[1] : high[1] + 1]
+        values = np.array(window.values, np.float64)
+        missing = np.isnan(values)  # what xarray makes of missing values, declared or filled in
+        values[missing] = 0.0
+        return Pixels(values, ~missing)
 
     @property
-    def _named(self) -> str:
-        return f"variable {self._variable!r}"
+    def _digest(self) -> str:
+        return folder_digest(self.source.path / self.source.variable)
+
+    def _own_maximum(self, dataset: Any) -> float:
+        chunks = dataset.encoding.get("chunks") or (1,)
+        decides = [self._digest, str(self._decoding), self._named]
+        return raster_maximum(
+            self.source.path,
+            self._named,
+            self.grid.shape,
+            int(chunks[dataset.get_axis_num(dataset.rio.y_dim)]),
+            lambda low, high: self.read(dataset, low, high),
+            decides,
+        )
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        import zarr
+        """The array, rows from its first y to its last, columns from its first x."""
+        import rioxarray  # noqa: F401  (gives arrays their `rio` accessor)
+        import xarray
 
-        path = self.source.path
+        path, variable = self.source.path, self.source.variable
+        refuse_absent(path, "Zarr store", "zarr")
         if not path.is_dir():
-            raise SpecError(f"{path}: no such Zarr store; check the input's `zarr` path")
-        try:
-            group = zarr.open_group(path, mode="r")
-            arrays = dict(group.arrays())
-        except (OSError, ValueError, KeyError) as error:
-            raise SpecError(f"{path}: cannot be read as a Zarr group: {error}") from error
-        array = arrays.get(self._variable)
-        if array is None:
-            raise SpecError(
-                f"{path}: there is no variable {self._variable!r}; it has {sorted(arrays)}"
-            )
-        if array.ndim != 2 or 0 in array.shape or np.dtype(array.dtype).kind not in "iufb":
+            raise SpecError(f"{path}: no Zarr store but a file; give the store's folder")
+        with reading(path, "cannot be read as a Zarr group"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of consolidated metadata and fill values
+            unnamed = _without_dimensions(path)
+            if variable in unnamed:
+                raise SpecError(
+                    f"{path}: {self._named} has no names of dimensions; write it with xarray, or "
+                    "give it dimension_names y and x"
+                )
+            with xarray.open_zarr(
+                path, chunks=None, decode_coords="all", decode_times=False, drop_variables=unnamed
+            ) as store:
+                yield self._chosen(store)
+
+    def _chosen(self, store: Any) -> Any:
+        path, variable = self.source.path, self.source.variable
+        if variable not in store.variables:
+            known = sorted(map(str, store.variables))
+            raise SpecError(f"{path}: there is no variable {variable!r}; it has {known}")
+        if "spatial_ref" in store.variables:  # by default where no grid mapping is named
+            store = store.set_coords("spatial_ref")
+        array = store[variable]
+        if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "iufb":
             raise SpecError(
                 f"{path}: {self._named} has shape {array.shape} of {array.dtype}; give a "
-                "two-dimensional array of real numbers, rows along its first dimension"
+                "two-dimensional array of real numbers"
             )
-        yield array
+        return array.transpose(*_rows_and_columns(array, path, self._named))
 
-    def _array(self, name: str) -> Any:
-        """Another array of the group, None where there is none."""
-        import zarr
 
-        try:
-            return zarr.open_array(self.source.path / name, mode="r")
-        except (OSError, ValueError, KeyError):
-            return None
+def _rows_and_columns(array: Any, path: Any, named: str) -> tuple[str, str]:
+    """Names of the dimensions north and east."""
+    from rioxarray.exceptions import RioXarrayError
 
-    def _mapping(self, name: str) -> dict[str, Any]:
-        array = self._array(name)
-        return {} if array is None else dict(array.attrs)
+    try:
+        return array.rio.y_dim, array.rio.x_dim
+    except RioXarrayError as error:
+        raise SpecError(
+            f"{path}: {named} has dimensions {array.dims}, and it is not said which one is x; "
+            "rename them to y and x, or give their coordinates the CF attribute `axis`"
+        ) from error
 
-    def _grid(self, mapping: dict[str, Any], array: Any) -> tuple[float, ...]:
-        """Coefficients a to f from column and row to the CRS, as in rasterio's Affine."""
-        path, given = self.source.path, mapping.get("GeoTransform")
-        if given:
-            try:
-                c, a, b, f, d, e = map(float, str(given).split())
-            except ValueError:
-                raise SpecError(
-                    f"{path}: GeoTransform {given!r} is not made of six numbers; write it again"
-                ) from None
-            transform = (a, b, c, d, e, f)
-        else:
-            names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(
-                "_ARRAY_DIMENSIONS"
-            )
-            y, x = (
-                self._axis(str(name), n) for name, n in zip(names or "yx", self.shape, strict=True)
-            )
-            transform = (x[1], 0.0, x[0], 0.0, y[1], y[0])
-        if transform[0] * transform[4] == transform[1] * transform[3]:
-            raise SpecError(f"{path}: the grid of {self._named} is degenerate: {transform}")
-        return transform
 
-    def _axis(self, name: str, size: int) -> tuple[float, float]:
-        """Outer edge and step of an evenly spaced coordinate."""
-        array = self._array(name)
-        if array is None or array.shape != (size,) or size < 2:
-            raise SpecError(
-                f"{self.source.path}: {self._named} has no georeference, neither a GeoTransform "
-                f"nor a coordinate {name!r} of {size} values; write one, for example with rioxarray"
-            )
-        values = np.asarray(array[:], np.float64)
-        step = float(values[-1] - values[0]) / (size - 1)
-        if not np.abs(np.diff(values) - step).max() <= _UNEVEN * abs(step):
-            raise SpecError(
-                f"{self.source.path}: coordinate {name!r} is not evenly spaced; resample the array"
-            )
-        return float(values[0]) - step / 2, step
+def _without_dimensions(path: Any) -> list[str]:
+    """Names of arrays that xarray cannot open: it wants names of dimensions."""
+    import zarr
+
+    group = zarr.open_group(path, mode="r")
+    return [
+        name
+        for name, array in group.arrays()
+        if array.ndim
+        and getattr(array.metadata, "dimension_names", None) is None
+        and "_ARRAY_DIMENSIONS" not in array.attrs
+    ]

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.errors import StorageError, SynthGridError
 from synthgrid_assets.inputs.kinds.input import UNMADE, Input, Place, Record
 from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.inputs.surfaces import Surface
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.layout import Layout
@@ -63,9 +64,16 @@ def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
         mistakes = found.mistakes(contents=contents)
         if not mistakes:
             assert found.code_version  # hashes the file, so that it is known to be readable
-    except SpecError as error:
+    except SynthGridError as error:
         return [str(error)]
+    except Exception as error:  # whatever a reader raises is this world's mistake alone
+        return [f"cannot be read: {reason_of(error)}"]
     return mistakes
+
+
+def input_notes(spec: WorldSpec, name: str) -> list[str]:
+    """What a person should know of an input that can be used: losses, shares, choices."""
+    return input_of(spec, name).notes()
 
 
 def input_version(spec: WorldSpec, name: str) -> str:

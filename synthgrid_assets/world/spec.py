@@ -74,9 +74,18 @@ class WorldTable(Model):
                 "a geographic CRS (degrees); use a projected one in metres, such as the UTM "
                 "zone of your area (EPSG:326xx north, EPSG:327xx south)"
             )
-        units = {axis.unit_name for axis in crs.axis_info}
-        if not crs.is_projected or units != {"metre"}:
-            raise ValueError(f"axes in {sorted(units)}; use a projected CRS with metre units")
+        if not crs.is_projected or len(crs.axis_info) < 2:
+            raise ValueError(
+                f"{crs.type_name.lower()}, not a projected one: its coordinates are no map's; use "
+                "a projected CRS in metres, such as the UTM zone of your area"
+            )
+        # by the factor, not the name: "meter" and "m" are metres, a US survey foot is none
+        for axis in crs.axis_info[:2]:
+            if axis.unit_conversion_factor != 1:
+                raise ValueError(
+                    f"axes in {axis.unit_name} of {axis.unit_conversion_factor:.9g} m; use a "
+                    "projected CRS in metres"
+                )
         return text
 
     @field_validator("extent")

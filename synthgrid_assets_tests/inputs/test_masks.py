@@ -76,7 +76,7 @@ def test_missing_unreadable_and_empty_files_are_refused(tmp_path):
     with pytest.raises(SpecError, match="cannot be read as a vector file"):
         MaskSource(tmp_path / "text.gpkg").load(LATTICE)
     save(tmp_path / "m.gpkg", [SQUARE])
-    with pytest.raises(SpecError, match="cannot be read as a vector file"):
+    with pytest.raises(SpecError, match=r"there is no layer 'lakes'; it has \['m'\]"):
         MaskSource(tmp_path / "m.gpkg", layer="lakes").load(LATTICE)
     empty = tmp_path / "empty.geojson"
     empty.write_text('{"type": "FeatureCollection", "features": []}')

@@ -9,8 +9,8 @@ from affine import Affine
 from scipy.ndimage import map_coordinates
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs import rasters
 from synthgrid_assets.inputs.rasters import Raster, RasterSource
+from synthgrid_assets.inputs.sources import sampling
 
 NORTH_UP = Affine(2.0, 0.0, 100.0, 0.0, -3.0, 700.0)
 TURNED = Affine(1.7, -1.6, 100.0, 1.1, 2.6, 700.0)
@@ -142,7 +142,7 @@ def test_nearest_is_the_source_pixel_and_windows_change_nothing(
     values = np.random.default_rng(1).random((40, 30))
     path = write(tmp_path / "r.tif", values, transform=transform)
     raster = Raster(RasterSource(path))
-    monkeypatch.setattr(rasters, "MAX_WINDOW", limit)
+    monkeypatch.setattr(sampling, "MAX_WINDOW", limit)
     rows, columns = np.random.default_rng(2).uniform(0, (40, 30), (11, 13, 2)).transpose(2, 0, 1)
     x, y = places(transform, rows, columns)
     with rasterio.open(path) as dataset:
@@ -156,7 +156,7 @@ def test_bilinear_is_scipys_and_is_continued_by_the_nearest_row_and_column(
 ):
     values = np.random.default_rng(3).random((9, 8))
     raster = Raster(RasterSource(write(tmp_path / "r.tif", values), method="bilinear"))
-    monkeypatch.setattr(rasters, "MAX_WINDOW", limit)
+    monkeypatch.setattr(sampling, "MAX_WINDOW", limit)
     rows, columns = np.random.default_rng(4).uniform(-4, 13, (2, 12, 12))
     x, y = places(NORTH_UP, rows, columns)
     # scipy counts from pixel centres
@@ -172,7 +172,7 @@ def test_nearest_is_continued_far_outside_by_the_nearest_row_and_column(tmp_path
 
 
 def test_the_maximum_is_the_bands_own_by_strips(tmp_path, monkeypatch):
-    monkeypatch.setattr(rasters, "MAX_WINDOW", 10)
+    monkeypatch.setattr(sampling, "MAX_WINDOW", 10)
     path = write(tmp_path / "r.tif", np.stack([ramp(), ramp() * 2]))
     assert Raster(RasterSource(path, band=2)).maximum == 70
     assert Raster(RasterSource(path, band=2, maximum=100)).maximum == 100

@@ -15,13 +15,13 @@ from affine import Affine
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.inputs.rasters import RasterSource
+from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.surface_store import (
     StoredSurface,
     find_surface,
     store_surface,
     surface_record,
 )
-from synthgrid_assets.inputs.surfaces import SourceSurface
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.storage.commit import sweep_partials
 

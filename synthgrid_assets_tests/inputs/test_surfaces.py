@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.inputs.rasters import RasterSource
+from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.surfaces import (
     ALWAYS,
-    SourceSurface,
     keeps,
     retention_of,
     thresholds_of,

@@ -8,7 +8,7 @@ import zarr
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.rasters import RasterSource
-from synthgrid_assets.inputs.surfaces import SourceSurface
+from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.zarr_rasters import ZarrRaster, ZarrSource
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.tiling import Tiling
@@ -35,9 +35,11 @@ def store(path, *, values=VALUES, crs=True, georeference="transform", **attribut
         mapping["GeoTransform"] = "500000.0 50.0 0.0 5401500.0 0.0 -50.0"
     if georeference == "coordinates":
         x, y = 500000 + 50 * (np.arange(40) + 0.5), 5401500 - 50 * (np.arange(30) + 0.5)
-        group.create_array("x", data=x)
-        group.create_array("y", data=y)
-    group.create_array("spatial_ref", shape=(), dtype="int64", attributes=mapping)
+        group.create_array("x", data=x, dimension_names=("x",))
+        group.create_array("y", data=y, dimension_names=("y",))
+    group.create_array(
+        "spatial_ref", shape=(), dtype="int64", attributes=mapping, dimension_names=()
+    )
     return path
 
 

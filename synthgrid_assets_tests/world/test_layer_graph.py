@@ -246,7 +246,7 @@ def test_a_declared_surface_and_paths_are_assets_like_rasters(folder):
     assert (slope.facts["maximum"], slope.facts["largest_retention"]) == (1.0, 1.0)
     assert make_input(spec, "half", layout).facts["mean_retention"] == 0.5
     roads = make_input(spec, "roads", layout)
-    assert roads.facts == {"points": 1, "lines": 1, "vertices": 4}
+    assert roads.facts.items() >= {"points": 1, "lines": 1, "vertices": 4}.items()
     assert make_input(spec, "roads", layout).data_version == roads.data_version
     before = draw(LayerContext.of(spec, "cafes", folder / "elsewhere"), Cells(-4, 0, 28, 32))
     after = draw(LayerContext.of(spec, "cafes", folder / "data"), Cells(-4, 0, 28, 32))

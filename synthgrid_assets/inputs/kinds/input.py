@@ -101,11 +101,17 @@ class Input(ABC):
     def mistakes(self, *, contents: bool) -> list[str]:
         """What is wrong with the source, each with what was found and what to do.
 
+        A single mistake may be raised as a `SpecError` instead.
+
         Parameters
         ----------
         contents : bool
             Also look at what it holds in the world's extent, as far as that takes seconds.
         """
+
+    def notes(self) -> list[str]:
+        """What a person should know of a source that can be used: losses, shares, choices."""
+        return []
 
     @abstractmethod
     def make(self, folder: Path) -> Record:

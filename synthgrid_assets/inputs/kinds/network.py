@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.inputs.kinds.input import UNMADE, Input, Place, Record, Room
+from synthgrid_assets.inputs.kinds.input import UNMADE, Fact, Input, Place, Record, Room
 from synthgrid_assets.inputs.lines import LineSource
 from synthgrid_assets.inputs.network_store import (
     NetworkRecord,
@@ -23,6 +23,7 @@ from synthgrid_assets.inputs.network_store import (
     store_network,
 )
 from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.lattice.projection import Operation
 from synthgrid_assets.tessellation import constraints
 from synthgrid_assets.tessellation.constraints import (
     ConstraintNetwork,
@@ -50,12 +51,12 @@ class NetworkInput(Input):
     @cached_property
     def code_version(self) -> str:
         """Hash of what the network is made from."""
-        described = self.source.describe(self.place.lattice)
+        described = self.source.describe(self.place.lattice, self.place.extent)
         return version_hash(["constraints", constraints.ALGORITHM_VERSION, described])
 
     def mistakes(self, *, contents: bool) -> list[str]:
         """All features that are no lines or have no place on the lattice."""
-        return self.source.mistakes(self.place.lattice)
+        return self.source.mistakes(self.place.lattice, self.place.extent)
 
     def make(self, folder: Path) -> Record:
         """Cut the lines and store the network."""
@@ -83,8 +84,23 @@ class NetworkInput(Input):
         return StoredNetwork(stored.path).within
 
     def _network(self) -> ConstraintNetwork:
-        return planar_network(self.source.load(self.place.lattice).segments)
+        return planar_network(self.source.load(self.place.lattice, self.place.extent).segments)
+
+    def notes(self) -> list[str]:
+        """The datum operation, where there is one."""
+        operation = self._operation
+        return [f"{self.source.path}: coordinates by {operation}"] if operation.lossy else []
+
+    @property
+    def _operation(self) -> Operation:
+        place = self.place
+        return self.source.file.projection(place.lattice, place.extent).operation
 
     def _record(self, stored: NetworkRecord) -> Record:
-        facts = {"lines": stored.lines, "nodes": stored.nodes, "edges": stored.edges}
-        return Record(stored.data_version, stored.path, {**facts})
+        facts: dict[str, Fact] = {
+            "lines": stored.lines,
+            "nodes": stored.nodes,
+            "edges": stored.edges,
+            "operation": str(self._operation),
+        }
+        return Record(stored.data_version, stored.path, facts)

@@ -13,7 +13,7 @@ from pydantic import Field
 from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place, Use
 from synthgrid_assets.inputs.kinds.surface import SurfaceInput
 from synthgrid_assets.inputs.rasters import RasterSource
-from synthgrid_assets.inputs.surfaces import SourceSurface
+from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.table_base import PixelsPerCell, Positive
 
 
@@ -26,6 +26,8 @@ class RasterTable(InputTable):
         Any raster that GDAL reads, relative to the world file.
     band : int
         Band number, from 1.
+    variable : str or None
+        The array to read of a file that holds several, as netCDF and HDF5 do.
     maximum : float or None
         The value that keeps every point; None takes the raster's own maximum. A larger
         value in the raster is refused.
@@ -40,6 +42,7 @@ class RasterTable(InputTable):
 
     raster: Path
     band: Annotated[int, Field(strict=True, ge=1)] = 1
+    variable: Annotated[str, Field(min_length=1)] | None = None
     maximum: Positive | None = None
     method: Literal["nearest", "bilinear"] = "nearest"
     pixels_per_cell: PixelsPerCell = 1
@@ -47,6 +50,11 @@ class RasterTable(InputTable):
     def as_input(self, place: Place) -> SurfaceInput:
         """The surface of the band; refused if the file cannot be used."""
         source = RasterSource(
-            self.raster, self.band, self.method, self.maximum, self.pixels_per_cell
+            self.raster,
+            self.band,
+            self.method,
+            self.maximum,
+            self.pixels_per_cell,
+            self.variable,
         )
-        return SurfaceInput(SourceSurface(place.lattice, source), place)
+        return SurfaceInput(SourceSurface(place.lattice, source, place.extent), place)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.files.soundness import tell_damaged
 from synthgrid_assets.inputs.kinds.input import Fact, Input, Place, Record, Room
+from synthgrid_assets.inputs.sources.soundness import tell_damaged
 from synthgrid_assets.inputs.surface_store import (
     StoredSurface,
     SurfaceRecord,
@@ -52,21 +51,31 @@ class SurfaceInput(Input):
         One of more than `MAX_INSPECTED` pixels is left to be judged when it is made.
         """
         extent = self.place.extent
+        assert self.surface.covered >= 0  # refused where it covers nothing
         if not contents or extent.area * self.surface.pixels_per_cell**2 > MAX_INSPECTED:
             return []
-        try:
-            kept = self.surface.thresholds(extent).any()
-        except SpecError as error:
-            return [str(error)]
-        if kept:
+        if self.surface.thresholds(extent).any():
             return []
         return [
             f"{self.surface.label}: 0 everywhere in the world's extent, so no point could ever be "
             "kept; use a source that covers the world, or another extent"
         ]
 
+    def notes(self) -> list[str]:
+        """The datum operation, and the share of the extent that the source does not cover."""
+        surface, told = self.surface, []
+        if surface.operation is not None and surface.operation.lossy:
+            told.append(f"{surface.label}: coordinates by {surface.operation}")
+        if surface.covered < 1:
+            told.append(
+                f"{surface.label}: covers {surface.covered:.2%} of the extent; elsewhere its "
+                "nearest row and column go on"
+            )
+        return told
+
     def make(self, folder: Path) -> Record:
         """Compute and store the extent and a margin."""
+        assert self.surface.covered >= 0  # refused where it covers nothing
         return self._record(store_surface(folder, self.surface, self.place.stored))
 
     def find(self, folder: Path) -> Record | None:
@@ -91,5 +100,8 @@ class SurfaceInput(Input):
             "mean_retention": stored.mean,
             "largest_retention": stored.largest,
             "maximum": self.surface.maximum,
+            "covered_share": self.surface.covered,
         }
+        if self.surface.operation is not None:
+            facts["operation"] = str(self.surface.operation)
         return Record(stored.data_version, stored.path, facts)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.files.soundness import tell_damaged
-from synthgrid_assets.inputs.kinds.input import Input, Place, Record, Room
+from synthgrid_assets.inputs.kinds.input import Fact, Input, Place, Record, Room
 from synthgrid_assets.inputs.masks import Mask, MaskSource
 from synthgrid_assets.inputs.paths import Paths, PathSource
+from synthgrid_assets.inputs.sources.soundness import tell_damaged
 from synthgrid_assets.inputs.vertex_store import (
     MASK,
     PATHS,
@@ -26,6 +26,7 @@ from synthgrid_assets.inputs.vertex_store import (
     place_of,
     store_vertices,
 )
+from synthgrid_assets.lattice.projection import Operation
 
 
 class _VerticesInput(Input):
@@ -33,6 +34,8 @@ class _VerticesInput(Input):
 
     stored_as: ClassVar[str] = "parquet"
     kind: ClassVar[str]
+    source: MaskSource | PathSource
+    place: Place
 
     @abstractmethod
     def load(self) -> Mask | Paths:
@@ -42,11 +45,8 @@ class _VerticesInput(Input):
         """Refuse features that no point of the extent could ever be kept by."""
 
     def mistakes(self, *, contents: bool) -> list[str]:
-        """The first of the features that cannot be used, or that none is of any use."""
-        try:
-            self.load()
-        except SpecError as error:
-            return [str(error)]
+        """Refused by the first of the features that cannot be used, or if none is of any use."""
+        self.load()
         return []
 
     def make(self, folder: Path) -> Record:
@@ -73,8 +73,19 @@ class _VerticesInput(Input):
             tell_damaged(path, "its source is read again until it is materialised")
         return self.load()
 
+    def notes(self) -> list[str]:
+        """The datum operation, where there is one."""
+        operation = self._operation
+        return [f"{self.source.path}: coordinates by {operation}"] if operation.lossy else []
+
+    @property
+    def _operation(self) -> Operation:
+        place = self.place
+        return self.source.file.projection(place.lattice, place.extent).operation
+
     def _record(self, stored: VerticesRecord) -> Record:
-        return Record(stored.data_version, stored.path, {**stored.counts})
+        facts: dict[str, Fact] = {**stored.counts, "operation": str(self._operation)}
+        return Record(stored.data_version, stored.path, facts)
 
 
 @dataclass(frozen=True)
@@ -96,11 +107,11 @@ class MaskInput(_VerticesInput):
     @cached_property
     def code_version(self) -> str:
         """Hash of what the polygons are made from."""
-        return self.source.code_version(self.place.lattice)
+        return self.source.code_version(self.place.lattice, self.place.extent)
 
     def load(self) -> Mask:
         """The polygons on the lattice; refused where none meets the extent."""
-        mask = self.source.load(self.place.lattice)
+        mask = self.source.load(self.place.lattice, self.place.extent)
         self.refuse_useless(mask)
         return mask
 
@@ -132,8 +143,8 @@ class PathsInput(_VerticesInput):
     @cached_property
     def code_version(self) -> str:
         """Hash of what the paths are made from."""
-        return self.source.code_version(self.place.lattice)
+        return self.source.code_version(self.place.lattice, self.place.extent)
 
     def load(self) -> Paths:
         """The points and lines on the lattice."""
-        return self.source.load(self.place.lattice)
+        return self.source.load(self.place.lattice, self.place.extent)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place, Use
 from synthgrid_assets.inputs.kinds.surface import SurfaceInput
-from synthgrid_assets.inputs.surfaces import SourceSurface
+from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.table_base import PixelsPerCell, Positive
 from synthgrid_assets.inputs.zarr_rasters import ZarrSource
 
@@ -48,4 +48,4 @@ class ZarrTable(InputTable):
             pixels_per_cell=self.pixels_per_cell,
             variable=self.variable,
         )
-        return SurfaceInput(SourceSurface(place.lattice, source), place)
+        return SurfaceInput(SourceSurface(place.lattice, source, place.extent), place)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.files.remembered import remembered
+from synthgrid_assets.inputs.sources.remembered import remembered
 from synthgrid_assets.lattice.hashing import version_hash
 
 LARGE = 1 << 26  # bytes from which a digest is remembered beyond this process

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synthgrid_assets.errors import StorageError, SynthGridWarning
-from synthgrid_assets.inputs.files.identity import LARGE, size_of, state_of
-from synthgrid_assets.inputs.files.remembered import remembered
+from synthgrid_assets.inputs.sources.identity import LARGE, size_of, state_of
+from synthgrid_assets.inputs.sources.remembered import remembered
 from synthgrid_assets.storage.commit import PARTIAL
 
 

@@ -1,0 +1,1 @@
+"""Sources of inputs: what identifies a file, what it refers to, where its values lie."""
