@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-
 from synthgrid_assets.services.gateway.geometry import find_duplicates
 
 
