@@ -19,8 +19,9 @@ from synthgrid_assets.processes.metric_law import MetricLaw
 from synthgrid_assets.products.asked_box import AskedBox, box_of
 from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import CONSTRAINT_COLUMNS, products_of
+from synthgrid_assets.products.delaunay import CONSTRAINT_COLUMNS
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
@@ -157,7 +158,7 @@ class Layer:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
-        self._context = LayerContext.of(world.spec, name, world._data)
+        self._context = open_layer(world.spec, name, world._data)
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r} of {self.world.name!r})"

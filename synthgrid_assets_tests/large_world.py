@@ -15,7 +15,8 @@ import psutil
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile_order import Selection
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
@@ -73,13 +74,13 @@ class Run:
 
 def make(session: EngineSession, spec: WorldSpec, root: Path, names: tuple[str, ...]) -> Run:
     """Make some products of all tiles; the rows are those of the last one."""
-    context = LayerContext.of(spec, LAYER, root)
+    context = open_layer(spec, LAYER, root)
     tiles = list(spec.world.tiling)
     region = Selection(tiles)
     rim = {tile.key for tile in tiles if region.is_at_rim(tile)}
     at_rim, rows, begun = 0.0, 0, time.perf_counter()
     with Journal(context.layout) as journal:
-        for made in make_tiles(session, journal, context, names, tiles):
+        for made in make_tiles(session, journal, context, products_named(*names), tiles):
             assert isinstance(made, TileMade), made
             rows += made.receipts[-1].rows
             if made.tile in rim:

@@ -28,7 +28,8 @@ from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.density import array_key
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
@@ -51,13 +52,15 @@ def committed(tmp_path_factory):
     """The small world's tiles of cafes as workers made them, and their context."""
     folder = tmp_path_factory.mktemp("committed")
     spec, root = small_spec(folder), folder / "data"
-    context = LayerContext.of(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root)
     with (
         EngineSession(Settings(workers=2), preload=PRELOAD) as session,
         Journal(context.layout) as journal,
     ):
         for names in FAMILIES:
-            made = list(make_tiles(session, journal, context, names, spec.world.tiling))
+            made = list(
+                make_tiles(session, journal, context, products_named(*names), spec.world.tiling)
+            )
             assert {type(outcome) for outcome in made} == {TileMade}
     return World(spec, root), context
 

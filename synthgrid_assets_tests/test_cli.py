@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from synthgrid_assets.api import World
 from synthgrid_assets.cli import app
 from synthgrid_assets.dagster.runs.instance import open_instance
-from synthgrid_assets.products.product import products_of
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports import region_checks
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout

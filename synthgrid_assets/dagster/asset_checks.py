@@ -13,42 +13,13 @@ import dagster as dg
 from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.metadata import rows_table, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import Product, products_of
-from synthgrid_assets.reports.region_checks import RegionCheck, check_names, region_checks
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.product import Product
+from synthgrid_assets.products.region_tests.region_check import RegionCheck
+from synthgrid_assets.products.registry import products_of
+from synthgrid_assets.reports.region_checks import check_names, claim_of, region_checks
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import WorldSpec
-
-CLAIMS = {
-    "points_lie_in_their_tile": "Every point lies in the cells of its tile. Exact.",
-    "points_are_canonical": "Rows are in canonical order with unique ids of their own. Exact.",
-    "points_do_not_depend_on_the_tile": "A wider rectangle has the same points there. Exact.",
-    "counts_match_the_process": "Each tile holds as many points as its law allows.",
-    "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
-    "marks_follow_their_law": "Each mark has its declared law, given what it depends on.",
-    "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
-    "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
-    "tiles_are_correlated_as_declared": "Neighbouring tiles are as alike as the law says.",
-    "pairs_follow_the_pcf": "There are as many pairs at each distance as the law's K says.",
-    "neighbours_follow_the_law": "Nearest neighbours and empty space are as the law's G and F say.",
-    "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
-    "triangles_are_delaunay": "No point lies inside a triangle's circumcircle. Exact.",
-    "constraints_are_edges": "Constraints run along edges of triangles that name them. Exact.",
-    "cells_cover_the_tile": "Neighbouring cells share their borders, areas add up. Exact.",
-    "neighbours_are_mutual": "Neighbours inside a tile name each other, equally far. Exact.",
-    "triangles_join_across_tiles": "The tiles' triangles together are one triangulation: none "
-    "is missing between them, none overlaps, shared corners are the same bits. Exact.",
-    "cells_join_across_tiles": "Cells on both sides of a tile's border have the same edges, bit "
-    "for bit, and each cell the area that is recorded. Exact.",
-    "neighbours_agree_across_tiles": "Neighbours in two tiles name each other, with the same "
-    "weight, bit for bit. Exact.",
-    "cell_areas_follow_the_law": "Cell areas and numbers of neighbours vary as those of Poisson "
-    "points do. Judged for homogeneous Poisson layers without anchors.",
-    "counts_match_the_points": "Stored counts are the points of each cell. Exact.",
-    "release_is_recorded": "Published rows are the recorded draws, byte for byte. Exact.",
-    "files_are_whole": "Every recorded file holds the recorded bytes; no other file lies there.",
-    "suppressed_below_k": "No count below its threshold is shown. Exact.",
-}
 
 
 def layer_checks(spec: WorldSpec, layer: str) -> list[dg.AssetChecksDefinition]:
@@ -62,7 +33,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
     @dg.multi_asset_check(
         name=f"{spec.world.name}__{layer}__{product.name}__region_checks",
         specs=[
-            dg.AssetCheckSpec(name, asset=key, description=CLAIMS[name])
+            dg.AssetCheckSpec(name, asset=key, description=claim_of(product, name))
             for name in check_names(product, spec.layers[layer])
         ],
         can_subset=True,
@@ -70,7 +41,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
     def checks(
         context: dg.AssetCheckExecutionContext, data: DataRoot
     ) -> Iterator[dg.AssetCheckResult]:
-        found = region_checks(LayerContext.of(spec, layer, data.path), product)
+        found = region_checks(open_layer(spec, layer, data.path), product)
         for wanted in context.selected_asset_check_keys:
             yield _result(wanted, found[wanted.name])
 

@@ -30,6 +30,7 @@ from synthgrid_assets.materialize.work_units import (
     part_path,
 )
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.receipt import Receipt
 
 # what is begun is finished before more is begun, so few parts are on disk at any time
@@ -55,8 +56,8 @@ class Plan:
     Parameters
     ----------
     context : LayerContext
-    names : tuple of str
-        Products of one step.
+    products : tuple of Product
+        Of one step.
     tiles : iterable of Tile
         The tiles to make, in this order.
     region : Selection
@@ -72,7 +73,7 @@ class Plan:
     def __init__(
         self,
         context: LayerContext,
-        names: tuple[str, ...],
+        products: tuple[Product, ...],
         tiles: Iterable[Tile],
         region: Selection,
         folder: Path | None,
@@ -80,7 +81,7 @@ class Plan:
         memory_cap: int | None = None,
         renew: bool = False,
     ) -> None:
-        self._context, self._names, self._region = context, names, region
+        self._context, self._products, self._region = context, products, region
         self._folder, self._renew = folder or Path(), renew
         self._is_predicted = memory_cap is not None and folder is not None
         self._tiles = iter(tiles)
@@ -99,7 +100,7 @@ class Plan:
                 return task
             del self._of_task[task.key]
         tile = next(self._tiles)
-        arguments = (self._context.job, self._names, tile.key)
+        arguments = (self._context.job, self._products, tile.key)
         return Task(tile.key, make_or_split, arguments, _TILE, self._predicted_bytes(tile))
 
     def _predicted_bytes(self, tile: Tile) -> int:
@@ -154,9 +155,10 @@ class Plan:
     def _merge(self, full: _FullTile) -> None:
         """Queue the merging of a tile's products, one task each, before anything else."""
         full.merging = True
-        for name in reversed(self._names):
-            arguments = (self._context.job, (name,), full.tile.key, full.units, str(self._folder))
-            task = Task(f"{full.tile.key} {name}", merge_tile, arguments, _MERGE)
+        job, folder = self._context.job, str(self._folder)
+        for product in reversed(self._products):
+            arguments = (job, (product,), full.tile.key, full.units, folder)
+            task = Task(f"{full.tile.key} {product.name}", merge_tile, arguments, _MERGE)
             self._add(full, task, first=True)
 
     def _add(self, full: _FullTile, task: Task, *, first: bool = False) -> None:
@@ -169,7 +171,7 @@ class Plan:
 
     def _receipts(self, full: _FullTile) -> tuple[Receipt, ...]:
         """In the products' order; the first one also accounts for the units, as if in one task."""
-        first, *others = (full.receipts[name] for name in self._names)
+        first, *others = (full.receipts[product.name] for product in self._products)
         seconds = (("units", full.seconds), *first.seconds)
         return (replace(first, seconds=seconds), *others)
 

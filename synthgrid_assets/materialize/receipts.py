@@ -1,4 +1,4 @@
-"""Signing for a tile: what was committed, what its tests said, how long it took.
+"""Accounting for a tile: what was committed, what its tests said, how long it took.
 
 Belongs here: the receipt of any product. Not here: making the rows (one module each).
 """
@@ -6,15 +6,12 @@ Belongs here: the receipt of any product. Not here: making the rows (one module 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import Product, TileRows, Written
 from synthgrid_assets.storage.digest import digest_hex
-from synthgrid_assets.storage.receipt import Fact, Receipt
-from synthgrid_assets.storage.store import FileFacts
+from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.verdict import Verdict
 
 
@@ -32,81 +29,54 @@ class Stopwatch:
         self._since = now
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a tile holds, for its receipt.
-
-    Parameters
-    ----------
-    rows : int
-    digest : int
-        Content digest.
-    bbox : Box or None
-    expected : float or None
-    facts : tuple of (str, value)
-    """
-
-    rows: int
-    digest: int
-    bbox: Box | None
-    expected: float | None = None
-    facts: tuple[Fact, ...] = field(default_factory=tuple)
-
-
-def sign(
+def receipt_of(
     context: LayerContext,
+    product: Product,
     tile: Tile,
-    name: str,
-    contents: Contents,
-    committed: tuple[str, FileFacts],
-    test: Callable[[], tuple[Verdict, ...]],
-    draw: Callable[[], bytes | None],
-    watch: Stopwatch,
+    rows: TileRows,
+    written: Written,
+    *,
+    verdicts: tuple[Verdict, ...],
+    seconds: tuple[tuple[str, float], ...],
+    picture: str | None,
 ) -> Receipt:
-    """Test a tile that has been written, draw its picture, and sign for it.
+    """The receipt of a tile that has been written and tested.
 
     Parameters
     ----------
     context : LayerContext
+    product : Product
     tile : Tile
-    name : str
-        Name of the product.
-    contents : Contents
-    committed : tuple of str and FileFacts
-        Key and facts of the tile's file.
-    test : callable
-        Verdicts on what was written.
-    draw : callable
-        The tile's small picture, PNG; None where there is nothing to see.
-    watch : Stopwatch
-        Has measured the stages so far.
+    rows : TileRows
+        As they were made.
+    written : Written
+        The tile's file.
+    verdicts : tuple of Verdict
+        On what was written.
+    seconds : tuple of (str, float)
+        Duration of each stage.
+    picture : str or None
+        Key of the tile's small picture, if it has one.
     """
-    dataset, (key, file) = context.dataset(name), committed
-    verdicts = test()
-    watch.lap("test")
-    picture = context.layout.picture(dataset, tile)
-    png = draw()
-    if png is not None:
-        context.layout.store.put(picture, png, durability="batch")
-    watch.lap("draw")
+    dataset = context.dataset(product.name)
     return Receipt(
         world=dataset.world,
         layer=dataset.layer,
-        asset=name,
+        asset=product.name,
         realisation=dataset.realisation,
         side=dataset.side,
         tile=tile.key,
         cells=tile.cells,
-        path=key,
-        rows=contents.rows,
-        bbox=contents.bbox,
-        digest=digest_hex(contents.digest),
-        sha256=file.sha256,
-        size=file.size,
-        code_version=context.version(name).code_version,
-        expected_rows=contents.expected,
+        path=written.key,
+        rows=rows.table.num_rows,
+        bbox=written.bbox,
+        digest=digest_hex(rows.digest),
+        sha256=written.file.sha256,
+        size=written.file.size,
+        code_version=context.assets[product.name].code_version,
+        expected_rows=rows.expected,
         verdicts=verdicts,
-        seconds=watch.stages,
-        facts=contents.facts,
-        picture=None if png is None else picture,
+        seconds=seconds,
+        facts=rows.facts,
+        picture=picture,
     )

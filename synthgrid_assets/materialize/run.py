@@ -18,9 +18,8 @@ from synthgrid_assets.materialize.foreign_files import set_aside_foreign
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import are_split, units_version
-from synthgrid_assets.products.density import ensure_array
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.tile_tests.replicates import baseline_of, why_no_replicates
+from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import claimed, discard
@@ -67,7 +66,7 @@ def make_tiles(
     session: EngineSession,
     journal: Journal,
     context: LayerContext,
-    names: tuple[str, ...],
+    products: tuple[Product, ...],
     tiles: Iterable[Tile],
     *,
     force: bool = False,
@@ -79,8 +78,8 @@ def make_tiles(
     session : EngineSession
     journal : Journal
     context : LayerContext
-    names : tuple of str
-        Products of one step.
+    products : tuple of Product
+        Of one step.
     tiles : iterable of Tile
     force : bool
         Make sound tiles again as well.
@@ -92,30 +91,29 @@ def make_tiles(
         cost; then those at the region's rim, then those inside.
     """
     chosen = list(tiles)
-    for name in names:
-        set_aside_foreign(journal, context, name)
-    if "density" in names:
-        ensure_array(context)
-    kept = {} if force else _kept(journal, context, names, chosen)
+    for product in products:
+        set_aside_foreign(journal, context, product.name)
+        product.mend(context)
+    kept = {} if force else _kept(journal, context, products, chosen)
     for key, receipts in kept.items():
         yield TileMade(key, receipts, kept=True)
     missing, failed = [tile for tile in chosen if tile.key not in kept], False
     if missing:  # otherwise the session need not start any worker
-        if "points" in names and not all(why_no_replicates(context, t.cells) for t in missing):
-            baseline_of(context.job)  # once, not in every worker
-        for name in names:  # what killed writers left; live ones are not disturbed
-            context.layout.store.sweep(context.layout.folder(context.dataset(name)))
-        region, folder = Selection(chosen), _units_folder(context, names)
+        for product in products:
+            product.prepare(context, missing)
+            # what killed writers left; live ones are not disturbed
+            context.layout.store.sweep(context.layout.folder(context.dataset(product.name)))
+        region, folder = Selection(chosen), _units_folder(context, products)
         cap = session.settings.memory_cap
         tiles = region.rim_first(missing)
-        plan = Plan(context, names, tiles, region, folder, memory_cap=cap, renew=force)
+        plan = Plan(context, products, tiles, region, folder, memory_cap=cap, renew=force)
         with claimed(folder) if folder else contextlib.nullcontext():
             for outcome in _work(session, journal, plan):
                 failed = failed or isinstance(outcome, TileFailed)
                 yield outcome
     # units left now serve no tile of this run, and nobody if it was the whole world
     finished = not failed and (missing or len(chosen) == len(context.spec.world.tiling))
-    if finished and are_split(names):
+    if finished and are_split(products):
         discard(context.layout.all_units(context.spec.world.name, context.layer))
 
 
@@ -128,26 +126,26 @@ def _work(session: EngineSession, journal: Journal, plan: Plan) -> Iterator[Tile
         yield from recorded
 
 
-def _units_folder(context: LayerContext, names: tuple[str, ...]) -> Path | None:
+def _units_folder(context: LayerContext, products: tuple[Product, ...]) -> Path | None:
     """Where work units of full tiles lie while their tile is made; None if it has none."""
-    if not are_split(names):
+    if not are_split(products):
         return None
     world, version = context.spec.world.name, units_version(context)
     return context.layout.units(world, context.layer, version)
 
 
 def _kept(
-    journal: Journal, context: LayerContext, names: tuple[str, ...], tiles: list[Tile]
+    journal: Journal, context: LayerContext, products: tuple[Product, ...], tiles: list[Tile]
 ) -> dict[str, tuple[Receipt, ...]]:
     """Receipts, by key, of the tiles all of whose products are whole and pass their tests."""
     cells = [tile.cells for tile in tiles]
-    found = [journal.find_all(context.dataset(name), cells) for name in names]
+    found = [journal.find_all(context.dataset(product.name), cells) for product in products]
     receipts = {tile.key: [of.get(tile.cells) for of in found] for tile in tiles}
     sound = {
         key: tuple(r for r in of_tile if r and r.passed and not journal.problem(r))
         for key, of_tile in receipts.items()
     }
-    return {key: whole for key, whole in sound.items() if len(whole) == len(names)}
+    return {key: whole for key, whole in sound.items() if len(whole) == len(products)}
 
 
 def _record(journal: Journal, group: list[Outcome]) -> list[TileMade | TileFailed]:

@@ -7,6 +7,7 @@ units (`context`), what becomes of the merged tessellation (`tile`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
-from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.products.product import TRIANGLES, Product
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import read_part, save_part
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
 
-_STEP = "tessellation"  # whose tiles are split; points cost a tenth of it
 # peak memory a point above the worker's own, when rows, file and tests of a product are
 # there at once; units need less, so a tile that fits can be split and merged
 BYTES_A_POINT = 2_200
@@ -46,33 +47,39 @@ class Split:
     units: tuple[Cells, ...]
 
 
-def make_or_split(job: LayerJob, names: tuple[str, ...], key: str) -> tuple[Receipt, ...] | Split:
+def make_or_split(
+    job: LayerJob, products: tuple[Product, ...], key: str
+) -> tuple[Receipt, ...] | Split:
     """Make a tile as `make_tile` does, or name its units if it is expected to be full.
 
     Whether a tile is full is asked here, in the worker that makes it if it is not.
     """
-    if are_split(names):
+    if are_split(products):
         context = job.open()
         units = context.units(context.spec.world.tiling.from_key(key).cells)
         if len(units) > 1:
             return Split(tuple(units))
-    return make_tile(job, names, key)
+    return make_tile(job, products, key)
 
 
 def make_unit(job: LayerJob, unit: Cells, folder: str) -> None:
     """Tessellate one unit and leave it in a folder of parts."""
     context = job.open()
-    made = context.tessellate_unit(unit)
+    made = context.cache.tessellate_unit(unit)
     columns = {name: np.asarray(getattr(made, name)) for name in _COLUMNS}
     if context.network is not None:
-        triangles = context.constrain_unit(unit)
+        triangles = context.cache.constrain_unit(unit)
         for field in fields(triangles):
             columns[_CONSTRAINED + field.name] = np.asarray(getattr(triangles, field.name))
     save_part(part_path(Path(folder), unit), columns)
 
 
 def merge_tile(
-    job: LayerJob, names: tuple[str, ...], key: str, units: tuple[Cells, ...], folder: str
+    job: LayerJob,
+    products: tuple[Product, ...],
+    key: str,
+    units: tuple[Cells, ...],
+    folder: str,
 ) -> tuple[Receipt, ...]:
     """Make and commit a tile as `make_tile` does, from units that others have tessellated.
 
@@ -80,27 +87,31 @@ def merge_tile(
     what it costs and never what comes out.
     """
     context = job.open()
-    context.forget()  # what an earlier tile left
+    context.cache.forget()  # what an earlier tile left
     parts = [_unit(context, unit, Path(folder)) for unit in units]
-    triangles = [part for _, part in parts if part is not None and "delaunay" in names]
-    context.keep([part for part, _ in parts], triangles)  # cells know no constraints
+    wanted = any(TRIANGLES in product.units for product in products)  # cells know no constraints
+    triangles = [part for _, part in parts if part is not None and wanted]
+    context.cache.keep([part for part, _ in parts], triangles)
     parts.clear()
     triangles.clear()
     try:
-        return make_tile(job, names, key)
+        return make_tile(job, products, key)
     finally:
-        context.forget()
+        context.cache.forget()
 
 
-def are_split(names: tuple[str, ...]) -> bool:
-    """Whether these products, of one step, are made by units where a tile is full."""
-    return PRODUCTS[names[0]].step == _STEP
+def are_split(products: Iterable[Product]) -> bool:
+    """Whether these products, of one step, are made by units where a tile is full.
+
+    Points are not: they cost a tenth of a tessellation.
+    """
+    return any(product.units for product in products)
 
 
 def units_version(context: LayerContext) -> str:
     """What decides the units of a layer: its tessellated products, and a unit's form."""
-    products = (product for product in context.products.values() if product.step == _STEP)
-    made = [context.dataset(product.name).realisation for product in products]
+    split = (product for product in products_of(context.table) if product.units)
+    made = [context.dataset(product.name).realisation for product in split]
     return version_hash(["units", *_COLUMNS, *made])[:REALISATION_DIGITS]
 
 
@@ -115,8 +126,8 @@ def _unit(
     """A unit as somebody left it in a folder, or tessellated here if it is not there."""
     found = read_part(part_path(folder, unit))
     if found is None:
-        constrained = None if context.network is None else context.constrain_unit(unit)
-        return context.tessellate_unit(unit), constrained
+        constrained = None if context.network is None else context.cache.constrain_unit(unit)
+        return context.cache.tessellate_unit(unit), constrained
     made = Tessellation(**_record({name: found.pop(name) for name in _COLUMNS}))
     rest = {name.removeprefix(_CONSTRAINED): array for name, array in found.items()}
     return made, ConstrainedTriangles(**_record(rest)) if rest else None

@@ -1,7 +1,7 @@
 """The processes that a world file may name.
 
 Belongs here: one line per family, and the validation of a layer's parameters. Not here:
-any process; a new one is its own module and one line in `REGISTRY`.
+any process; a new one is its own module and one line here, or one call of `register`.
 """
 
 from __future__ import annotations
@@ -19,51 +19,72 @@ from synthgrid_assets.processes.cluster import matern_cluster, thomas
 from synthgrid_assets.processes.family import Family, Parameters
 from synthgrid_assets.processes.gibbs import strauss
 
-REGISTRY: Mapping[str, Family] = MappingProxyType(
-    {
-        family.name: family
-        for family in (
-            Family("poisson", poisson.PoissonParameters, poisson.ALGORITHM_VERSION, poisson.build),
-            Family("thomas", thomas.ThomasParameters, thomas.ALGORITHM_VERSION, thomas.build),
-            Family(
-                "matern_cluster",
-                matern_cluster.MaternClusterParameters,
-                matern_cluster.ALGORITHM_VERSION,
-                matern_cluster.build,
-            ),
-            Family(
-                "matern_i",
-                matern_hard_core.MaternHardCoreParameters,
-                matern_hard_core.ALGORITHM_VERSION,
-                matern_hard_core.build_i,
-            ),
-            Family(
-                "matern_ii",
-                matern_hard_core.MaternHardCoreParameters,
-                matern_hard_core.ALGORITHM_VERSION,
-                matern_hard_core.build_ii,
-            ),
-            Family("lgcp", lgcp.LgcpParameters, lgcp.ALGORITHM_VERSION, lgcp.build),
-            Family(
-                "strauss",
-                strauss.StraussParameters,
-                strauss.ALGORITHM_VERSION,
-                strauss.build_strauss,
-            ),
-            Family(
-                "hard_core",
-                strauss.HardCoreParameters,
-                strauss.ALGORITHM_VERSION,
-                strauss.build_hard_core,
-            ),
-            Family("grid", grid.GridParameters, grid.ALGORITHM_VERSION, grid.build_grid),
-            Family("jittered", grid.GridParameters, grid.ALGORITHM_VERSION, grid.build_jittered),
-        )
-    }
-)
+_FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family("poisson", poisson.PoissonParameters, poisson.ALGORITHM_VERSION, poisson.build),
+        Family("thomas", thomas.ThomasParameters, thomas.ALGORITHM_VERSION, thomas.build),
+        Family(
+            "matern_cluster",
+            matern_cluster.MaternClusterParameters,
+            matern_cluster.ALGORITHM_VERSION,
+            matern_cluster.build,
+        ),
+        Family(
+            "matern_i",
+            matern_hard_core.MaternHardCoreParameters,
+            matern_hard_core.ALGORITHM_VERSION,
+            matern_hard_core.build_i,
+        ),
+        Family(
+            "matern_ii",
+            matern_hard_core.MaternHardCoreParameters,
+            matern_hard_core.ALGORITHM_VERSION,
+            matern_hard_core.build_ii,
+        ),
+        Family("lgcp", lgcp.LgcpParameters, lgcp.ALGORITHM_VERSION, lgcp.build),
+        Family(
+            "strauss",
+            strauss.StraussParameters,
+            strauss.ALGORITHM_VERSION,
+            strauss.build_strauss,
+        ),
+        Family(
+            "hard_core",
+            strauss.HardCoreParameters,
+            strauss.ALGORITHM_VERSION,
+            strauss.build_hard_core,
+        ),
+        Family("grid", grid.GridParameters, grid.ALGORITHM_VERSION, grid.build_grid),
+        Family("jittered", grid.GridParameters, grid.ALGORITHM_VERSION, grid.build_jittered),
+    )
+}
+REGISTRY: Mapping[str, Family] = MappingProxyType(_FAMILIES)
 
 
-def process(name: str, parameters: Mapping[str, object]) -> Parameters:
+def register(family: Family) -> None:
+    """Make a family known to world files that are read from now on in this process.
+
+    Workers need no registry: a job tells them the families that it uses.
+
+    Raises
+    ------
+    SpecError
+        If the name is taken.
+    """
+    if family.name in _FAMILIES:
+        raise SpecError(f"process {family.name!r} is registered already")
+    _FAMILIES[family.name] = family
+
+
+def unregister(family: Family) -> None:
+    """Forget a family that `register` has made known."""
+    del _FAMILIES[family.name]
+
+
+def process(
+    name: str, parameters: Mapping[str, object], families: Mapping[str, Family] = REGISTRY
+) -> Parameters:
     """The validated parameters of a process.
 
     Parameters
@@ -72,11 +93,13 @@ def process(name: str, parameters: Mapping[str, object]) -> Parameters:
         A name in `REGISTRY`.
     parameters : mapping
         The process's own keys of a layer, in metres and per km2.
+    families : mapping of str to Family, optional
+        Where it is looked up.
 
     Returns
     -------
     Parameters
-        An instance of ``REGISTRY[name].parameters``, to be given to its ``build``.
+        An instance of ``families[name].parameters``, to be given to its ``build``.
 
     Raises
     ------
@@ -89,9 +112,9 @@ def process(name: str, parameters: Mapping[str, object]) -> Parameters:
     >>> process("poisson", {"points_per_km2": 40.0})
     PoissonParameters(points_per_km2=40.0)
     """
-    if name not in REGISTRY:
-        raise SpecError(f"process {name!r} is not known{_nearest(name, REGISTRY)}")
-    model = REGISTRY[name].parameters
+    if name not in families:
+        raise SpecError(f"process {name!r} is not known{_nearest(name, families)}")
+    model = families[name].parameters
     try:
         return model.model_validate(dict(parameters))
     except ValidationError as error:

@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.products.delaunay import delaunay_table, voronoi_table
+from synthgrid_assets.products.delaunay import delaunay_table
+from synthgrid_assets.products.drawn_points import draw, points_table
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.points import draw, points_table
+from synthgrid_assets.products.voronoi import voronoi_table
 
 
 def points_in(context: LayerContext, bbox: Box) -> pa.Table:
@@ -24,7 +25,7 @@ def points_in(context: LayerContext, bbox: Box) -> pa.Table:
 
 def delaunay_in(context: LayerContext, bbox: Box) -> pa.Table:
     """The Delaunay triangles whose smallest vertex lies in a half-open box."""
-    found = context.triangles(context.lattice.cells_of(bbox))
+    found = context.cache.triangles(context.lattice.cells_of(bbox))
     x, y = found.triangle_xy[:, 0], found.triangle_xy[:, 1]
     table = delaunay_table(context, found)
     return table.filter(pa.array(_inside(context, bbox, x, y)))
@@ -32,7 +33,7 @@ def delaunay_in(context: LayerContext, bbox: Box) -> pa.Table:
 
 def voronoi_in(context: LayerContext, bbox: Box) -> pa.Table:
     """The whole Voronoi cells of the sites in a half-open box."""
-    tessellation = context.tessellation(context.lattice.cells_of(bbox))
+    tessellation = context.cache.tessellation(context.lattice.cells_of(bbox))
     table = voronoi_table(context, tessellation)
     return table.filter(pa.array(_inside(context, bbox, tessellation.x, tessellation.y)))
 

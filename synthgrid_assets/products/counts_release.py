@@ -7,6 +7,7 @@ noise, threshold and record (`privacy`).
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +19,14 @@ from synthgrid_assets.privacy.blocks import Block, blocks_owned_by
 from synthgrid_assets.privacy.counts_release import counts_table
 from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseRequest
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.tile_rows import TileRows
+from synthgrid_assets.products.pictures.canvas import boxes_picture
+from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.geoparquet import polygon_table
 from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.spec import LayerTable
 
+RECORDED, SUPPRESSED = "release_is_recorded", "suppressed_below_k"
 _DIGESTED = ("ix0", "iy0", "ix1", "iy1", "k", "threshold", "noisy_count", "published")
 
 
@@ -43,7 +47,7 @@ def request_for(context: LayerContext, blocks: list[Block]) -> ReleaseRequest:
     return ReleaseRequest(
         context.spec.world.name,
         context.layer,
-        context.pattern_realisation,
+        context.job.pattern,
         tuple(blocks),
         epsilon=table.epsilon,
         k=table.k,
@@ -51,39 +55,97 @@ def request_for(context: LayerContext, blocks: list[Block]) -> ReleaseRequest:
     )
 
 
-def make_release(context: LayerContext, tile: Tile) -> TileRows:
+class CountsRelease(Product):
     """The published rows of the blocks that a tile owns; often there are none."""
-    blocks = blocks_owned_by(tile.cells, context.spec.world.tiling.extent)
-    released = record_of(context).release(
-        request_for(context, blocks), lambda: _true_counts(context, blocks)
+
+    name = "counts_release"
+    step = "release"
+    kinds = ("python", "opendp", "parquet")
+    first_guess = Rates(120.0, 5e3, 1e-3, 0.010)
+    claims = MappingProxyType(
+        {
+            RECORDED: "Published rows are the recorded draws, byte for byte. Exact.",
+            SUPPRESSED: "No count below its threshold is shown. Exact.",
+        }
     )
-    rows = counts_table(released)
-    facts = (("blocks", len(blocks)), ("drawn_now", released.drawn))
-    return TileRows(_with_squares(context, rows), _digest(rows), float(len(blocks)), facts)
+
+    def description(self, layer: LayerTable) -> str:
+        """What the asset is."""
+        return (
+            "Differentially private counts per block of 64 x 64 cells: discrete Laplace noise, "
+            "small counts suppressed by their noisy value, drawn once and recorded."
+        )
+
+    def wanted(self, layer: LayerTable) -> bool:
+        """Whether the layer is released."""
+        return layer.release is not None
+
+    def columns(self, layer: LayerTable) -> tuple[Column, ...]:
+        """The block, what was asked, and what is published."""
+        return (
+            Column("block", "string", "Name of the block; the same on any tiling."),
+            Column("ix0", "int64", "First cell column of the block."),
+            Column("iy0", "int64", "First cell row of the block."),
+            Column("ix1", "int64", "Cell column after the block's last."),
+            Column("iy1", "int64", "Cell row after the block's last."),
+            Column("k", "int64", "Anonymity threshold on the true count."),
+            Column("threshold", "int64", "Least noisy count that is published."),
+            Column("epsilon", "double", "Privacy loss of the release."),
+            Column("noisy_count", "int64", "Noisy count, null where suppressed.", ("id",)),
+            Column("published", "bool", "Whether the noisy count is shown.", ("id",)),
+            Column("standard_deviation", "double", "Standard deviation of the noise."),
+            Column("error_bar_95", "int64", "Half-width of a 95 % interval."),
+            Column("geometry", GEOMETRY, "The block in the world's CRS."),
+        )
+
+    def tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """Whether the rows are the recorded draws, and what they must not show."""
+        return (RECORDED, SUPPRESSED)
+
+    def parameters(self, layer: LayerTable) -> dict[str, object]:
+        """Everything under ``release``."""
+        return {} if layer.release is None else layer.release.model_dump(mode="json")
+
+    def expected_rows(self, context: LayerContext, tile: Tile) -> float:
+        """The blocks that the tile owns."""
+        return float(len(_blocks(context, tile)))
+
+    def rows(self, context: LayerContext, tile: Tile) -> TileRows:
+        """The recorded draws of the tile's blocks, which are drawn now where there are none."""
+        blocks = _blocks(context, tile)
+        released = record_of(context).release(
+            request_for(context, blocks), lambda: _true_counts(context, blocks)
+        )
+        rows = counts_table(released)
+        facts = (("blocks", len(blocks)), ("drawn_now", released.drawn))
+        return TileRows(_with_squares(context, rows), _digest(rows), float(len(blocks)), facts)
+
+    def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+        """The rows against the record, and no count shown below its threshold."""
+        request = request_for(context, _blocks(context, tile))
+        recorded = counts_table(record_of(context).release(request, _refuse_to_draw))
+        columns = recorded.column_names
+        differing = sum(not rows[name].equals(recorded[name]) for name in columns)
+        shown = rows["published"].to_numpy()
+        counts = rows["noisy_count"].fill_null(0).to_numpy()
+        leaked = shown != (counts >= rows["threshold"].to_numpy())
+        hidden = ~shown & rows["noisy_count"].is_valid().to_numpy()
+        return (
+            Verdict.exact(RECORDED, differing, f"{differing} of {len(columns)} columns differ"),
+            Verdict.exact(
+                SUPPRESSED,
+                int((leaked | hidden).sum()),
+                f"{int(shown.sum())} of {shown.size} blocks published",
+            ),
+        )
+
+    def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
+        """The blocks in the tile's frame."""
+        return boxes_picture(context.lattice.bounds(tile.cells), self.name, rows.table)
 
 
-def verify_release(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
-    """The tests of a tile of released counts, on its rows as they were written."""
-    blocks = blocks_owned_by(tile.cells, context.spec.world.tiling.extent)
-    recorded = counts_table(
-        record_of(context).release(request_for(context, blocks), _refuse_to_draw)
-    )
-    columns = recorded.column_names
-    differing = sum(not rows[name].equals(recorded[name]) for name in columns)
-    shown = rows["published"].to_numpy()
-    counts = rows["noisy_count"].fill_null(0).to_numpy()
-    leaked = shown != (counts >= rows["threshold"].to_numpy())
-    hidden = ~shown & rows["noisy_count"].is_valid().to_numpy()
-    return (
-        Verdict.exact(
-            "release_is_recorded", differing, f"{differing} of {len(columns)} columns differ"
-        ),
-        Verdict.exact(
-            "suppressed_below_k",
-            int((leaked | hidden).sum()),
-            f"{int(shown.sum())} of {shown.size} blocks published",
-        ),
-    )
+def _blocks(context: LayerContext, tile: Tile) -> list[Block]:
+    return blocks_owned_by(tile.cells, context.spec.world.tiling.extent)
 
 
 def _true_counts(context: LayerContext, blocks: list[Block]) -> NDArray[np.int64]:
@@ -96,7 +158,7 @@ def _refuse_to_draw() -> NDArray[np.int64]:
 
 def _digest(rows: pa.Table) -> int:
     columns = [rows[name].cast(pa.int64()).fill_null(0).to_numpy() for name in _DIGESTED]
-    return content_digest("counts_release", columns[0], columns[1], columns)
+    return content_digest(COUNTS_RELEASE.name, columns[0], columns[1], columns)
 
 
 def _with_squares(context: LayerContext, rows: pa.Table) -> pa.Table:
@@ -108,5 +170,8 @@ def _with_squares(context: LayerContext, rows: pa.Table) -> pa.Table:
         np.column_stack(context.lattice.metres(ring_x, ring_y)),
         np.arange(rows.num_rows + 1) * 5,
         crs=context.lattice.crs,
-        facts=context.facts("counts_release"),
+        facts=context.facts(COUNTS_RELEASE.name),
     )
+
+
+COUNTS_RELEASE = CountsRelease()

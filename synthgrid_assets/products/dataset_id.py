@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.hashing import version_hash
-from synthgrid_assets.products.product import products_of
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import asset_path, stored_versions
 from synthgrid_assets.world.spec import WorldSpec
@@ -57,6 +57,6 @@ def _unmade(spec: WorldSpec, data_versions: Mapping[str, str]) -> list[str]:
     read = {
         name
         for layer, table in spec.layers.items()
-        for name in read_inputs(spec, layer, [product.name for product in products_of(table)])
+        for name in read_inputs(spec, layer, products_of(table))
     }
     return sorted(name for name in read if data_versions[name].startswith(UNMADE))

@@ -1,55 +1,165 @@
-"""The products ``delaunay`` and ``voronoi``: rows of a tile's exact tessellation.
+"""The product ``delaunay``: triangles of a tile, with the layer's constraints where it has some.
 
-Belongs here: columns, digests and tests' input. Not here: the tessellation itself
+Belongs here: columns, digest and tests' input. Not here: the tessellation itself
 (`tessellation`), file formats (`storage.geoparquet`).
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import pyarrow as pa
+import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import CONSTRAINT_COLUMNS, CONSTRAINTS_TEST
-from synthgrid_assets.products.tile_rows import TileRows
+from synthgrid_assets.products.pictures.tessellations import TRIANGLE_SHAPES, tessellation_picture
+from synthgrid_assets.products.product import GEOMETRY, TRIANGLES, Column, Rates, TileRows
+from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.region_check import RegionCheck
+from synthgrid_assets.products.region_tests.tile_joins import Add, Join, geometry_of, join_tiles
+from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import plain_table, polygon_table
+from synthgrid_assets.storage.geoparquet import polygon_table
+from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
-from synthgrid_assets.tessellation.contiguity import CellNeighbours, neighbours
-from synthgrid_assets.tessellation.polygons import ring_metres, triangle_metres
-from synthgrid_assets.tessellation.proofs.cell_verification import cell_faults
+from synthgrid_assets.tessellation.polygons import triangle_metres
 from synthgrid_assets.tessellation.proofs.constraint_verification import constraint_faults
-from synthgrid_assets.tessellation.proofs.faults import CellFaults, ConstraintFaults, TriangleFaults
+from synthgrid_assets.tessellation.proofs.coverage import Coverage
+from synthgrid_assets.tessellation.proofs.faults import ConstraintFaults
+from synthgrid_assets.tessellation.proofs.joins import TriangleJoin
 from synthgrid_assets.tessellation.proofs.verification import triangle_faults
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.spec import LayerTable, WorldSpec
 
 Triangles = Tessellation | ConstrainedTriangles
 
-
-def make_delaunay(context: LayerContext, tile: Tile) -> TileRows:
-    """The triangles whose smallest vertex lies in the tile, with the layer's constraints."""
-    found = context.triangles(tile.cells)
-    facts: tuple[tuple[str, int], ...]
-    if isinstance(found, Tessellation):
-        facts = _facts(found)
-    else:
-        on_a_line = int((found.constraint >= 0).any(axis=1).sum())
-        facts = (("halo_cells", found.halo), ("triangles_at_constraints", on_a_line))
-    return TileRows(delaunay_table(context, found), _delaunay_digest(found), facts=facts)
-
-
-def make_voronoi(context: LayerContext, tile: Tile) -> TileRows:
-    """The cells of the sites in the tile."""
-    tessellation = context.tessellation(tile.cells)
-    return TileRows(
-        voronoi_table(context, tessellation),
-        _voronoi_digest(tessellation),
-        facts=_facts(tessellation),
+TEST = "triangles_are_delaunay"
+CONSTRAINTS_TEST = "constraints_are_edges"
+JOIN_TEST = "triangles_join_across_tiles"
+CONSTRAINT_COLUMNS = tuple(
+    Column(
+        f"constraint_{edge}",
+        "int64",
+        f"Constraint along the edge {edge[0]}-{edge[1]}: number of the feature in the file, from "
+        "0; null where there is none.",
     )
+    for edge in ("ab", "bc", "ca")
+)
+_CORNERS = (
+    Column("a", "int64", "Id of the smallest vertex, which owns the triangle.", ("id",)),
+    Column("b", "int64", "Id of the next vertex, counter-clockwise.", ("id",)),
+    Column("c", "int64", "Id of the last vertex.", ("id",)),
+)
+
+
+class Delaunay(Tessellated):
+    """The triangles whose smallest vertex lies in the tile."""
+
+    name = "delaunay"
+    first_guess = Rates(75.0, 4e3, 4e-6, 0.010)
+    claims = MappingProxyType(
+        {
+            TEST: "No point lies inside a triangle's circumcircle. Exact.",
+            CONSTRAINTS_TEST: "Constraints run along edges of triangles that name them. Exact.",
+            JOIN_TEST: "The tiles' triangles together are one triangulation: none "
+            "is missing between them, none overlaps, shared corners are the same bits. Exact.",
+        }
+    )
+    units = (TRIANGLES,)
+    panel = "Delaunay triangles"
+
+    def description(self, layer: LayerTable) -> str:
+        """What the asset is, with the layer's constraints."""
+        if layer.network is None:
+            return (
+                "Delaunay triangles whose smallest vertex lies in the tile. The union of all "
+                "tiles is the Delaunay triangulation of all points, triangle for triangle."
+            )
+        return (
+            "Constrained Delaunay triangles whose smallest vertex lies in the tile: none crosses "
+            f"a constraint of `{layer.network}`, whose nodes are vertices with bit 62 set in "
+            "their ids. The union of all tiles is the constrained triangulation of everything."
+        )
+
+    def wanted(self, layer: LayerTable) -> bool:
+        """Whether the layer's tessellation has triangles."""
+        return layer.tessellation is not None and layer.tessellation.delaunay
+
+    def columns(self, layer: LayerTable) -> tuple[Column, ...]:
+        """Corners, constraints along the edges where the layer has some, and the geometry."""
+        constraints = () if layer.network is None else CONSTRAINT_COLUMNS
+        geometry = Column("geometry", GEOMETRY, "Triangle in the world's CRS.", ("x_q", "y_q"))
+        return (*_CORNERS, *constraints, geometry)
+
+    def tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """The exact predicates, and those of constraints where the layer has some."""
+        return (TEST,) if layer.network is None else (TEST, CONSTRAINTS_TEST)
+
+    def region_tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """Whether the tiles' triangles are one triangulation."""
+        return (JOIN_TEST,)
+
+    def inputs(self, spec: WorldSpec, layer: str) -> tuple[str, ...]:
+        """The network of constraints."""
+        network = spec.layers[layer].network
+        return () if network is None else (network,)
+
+    def parameters(self, layer: LayerTable) -> dict[str, object]:
+        """Anchors and constraints."""
+        constraints = {} if layer.network is None else {"constraints": layer.network}
+        return {**super().parameters(layer), **constraints}
+
+    def expected_rows(self, context: LayerContext, tile: Tile) -> float:
+        """Two triangles a vertex."""
+        vertices = expected_points(context, tile.cells)
+        if context.network is not None:
+            vertices += context.network(tile.cells).x.size
+        return 2 * vertices
+
+    def rows(self, context: LayerContext, tile: Tile) -> TileRows:
+        """The triangles whose smallest vertex lies in the tile."""
+        found = context.cache.triangles(tile.cells)
+        facts: tuple[tuple[str, int], ...]
+        if isinstance(found, Tessellation):
+            facts = tessellation_facts(found)
+        else:
+            on_a_line = int((found.constraint >= 0).any(axis=1).sum())
+            facts = (("halo_cells", found.halo), ("triangles_at_constraints", on_a_line))
+        return TileRows(delaunay_table(context, found), _digest(found), facts=facts)
+
+    def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+        """Exact predicates on the triangles, and the ids that were written."""
+        found = context.cache.triangles(tile.cells)
+        ids, xy = found.triangles, found.triangle_xy
+        written = np.column_stack([rows[name].to_numpy() for name in "abc"])
+        if isinstance(found, Tessellation):
+            return (exact_rows(TEST, triangle_faults(ids, xy, tile.cells), written, ids),)
+        faults = triangle_faults(ids, xy, tile.cells, found.constraint)
+        along = [rows[column.name].fill_null(-1).to_numpy() for column in CONSTRAINT_COLUMNS]
+        edge_faults = _constraint_faults(context, found)
+        return (
+            exact_rows(TEST, faults, written, ids),
+            exact_rows(CONSTRAINTS_TEST, edge_faults, np.column_stack(along), found.constraint),
+        )
+
+    def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
+        """The triangles, and what lies around them."""
+        return tessellation_picture(context, tile, TRIANGLE_SHAPES)
+
+    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+        """Whether the tiles' triangles are one triangulation."""
+        if _is_too_fine(context):
+            reason = "cells are so small that stored coordinates of two sites may be equal"
+            verdict = Verdict.exact(JOIN_TEST, 0, f"not judged: {reason}")
+            tiles = sum(1 for _ in committed_tiles(journal, context, self.name))
+            return {JOIN_TEST: RegionCheck(verdict, tiles)}
+        return {JOIN_TEST: join_tiles(journal, context, self.name, _JOIN)}
 
 
 def delaunay_table(context: LayerContext, found: Triangles) -> pa.Table:
@@ -68,71 +178,16 @@ def delaunay_table(context: LayerContext, found: Triangles) -> pa.Table:
         columns,
         *triangle_metres(found.triangle_xy, context.lattice),
         crs=context.lattice.crs,
-        facts=context.facts("delaunay"),
+        facts=context.facts(DELAUNAY.name),
     )
 
 
-def voronoi_table(context: LayerContext, tessellation: Tessellation) -> pa.Table:
-    """Cells as a GeoParquet table in the world's CRS."""
-    t = tessellation
-    return polygon_table(
-        {
-            "site_id": t.site_id,
-            "merged_ids": pa.ListArray.from_arrays(
-                pa.array(t.merged_offsets.astype(np.int32)), pa.array(t.merged)
-            ),
-            "area_m2": t.area(context.lattice),
-            "n_neighbours": t.n_neighbours.astype(np.int32),
-            "anchor": t.anchor,
-            "valid": t.valid,
-        },
-        *ring_metres(t, context.lattice),
-        crs=context.lattice.crs,
-        facts=context.facts("voronoi"),
-    )
-
-
-def make_neighbours(context: LayerContext, tile: Tile) -> TileRows:
-    """Pairs of neighbouring cells whose focal site lies in the tile."""
-    tessellation = context.tessellation(tile.cells)
-    pairs = neighbours(tessellation)
-    columns = {
-        "focal": pairs.focal,
-        "neighbor": pairs.neighbor,
-        "weight": pairs.length * context.lattice.quantum,
-    }
-    table = plain_table(columns, context.facts("cell_neighbours"))
-    return TileRows(table, _neighbours_digest(tessellation, pairs), facts=_facts(tessellation))
-
-
-def verify_neighbours(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
-    """The test of a tile of neighbours: pairs inside the tile stand in both directions."""
-    focal, other, weight = (rows[name].to_numpy() for name in ("focal", "neighbor", "weight"))
-    inside = np.isin(other, context.tessellation(tile.cells).site_id)
-    forth = np.array([focal[inside], other[inside]])
-    order, mirrored = np.lexsort(forth), np.lexsort(forth[::-1])
-    same = (forth[:, order] == forth[::-1, mirrored]).all(axis=0)
-    same &= weight[inside][order] == weight[inside][mirrored]
-    broken = int((~same).sum())
-    detail = f"{broken} of {int(inside.sum())} pairs inside the tile have no equal counterpart"
-    return (Verdict.exact("neighbours_are_mutual", broken, detail),)
-
-
-def verify_delaunay(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
-    """The tests of a tile of triangles: exact predicates, and the columns that were written."""
-    found = context.triangles(tile.cells)
-    ids, xy = found.triangles, found.triangle_xy
-    written = np.column_stack([rows[name].to_numpy() for name in "abc"])
-    if isinstance(found, Tessellation):
-        faults = triangle_faults(ids, xy, tile.cells)
-        return (_exact("triangles_are_delaunay", faults, written, ids),)
-    faults = triangle_faults(ids, xy, tile.cells, found.constraint)
-    along = [rows[column.name].fill_null(-1).to_numpy() for column in CONSTRAINT_COLUMNS]
-    edge_faults = _constraint_faults(context, found)
-    return (
-        _exact("triangles_are_delaunay", faults, written, ids),
-        _exact(CONSTRAINTS_TEST, edge_faults, np.column_stack(along), found.constraint),
-    )
+def _digest(found: Triangles) -> int:
+    xy = found.triangle_xy
+    columns = [*xy.T]
+    if isinstance(found, ConstrainedTriangles):
+        columns += [*found.constraint.T]
+    return content_digest(DELAUNAY.name, xy[:, 0] >> CELL_BITS, xy[:, 1] >> CELL_BITS, columns)
 
 
 def _constraint_faults(context: LayerContext, found: ConstrainedTriangles) -> ConstraintFaults:
@@ -145,51 +200,22 @@ def _constraint_faults(context: LayerContext, found: ConstrainedTriangles) -> Co
     return constraint_faults(found.triangle_xy, found.constraint, context.network(around))
 
 
-def verify_voronoi(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
-    """The test of a tile of cells: exact areas and edges, and the ids that were written."""
-    tessellation = context.tessellation(tile.cells)
-    t = tessellation
-    faults = cell_faults(t.x, t.y, t.ring, t.ring_offsets, t.doubled_area, tile.cells)
-    written = rows["site_id"].to_numpy()
-    return (_exact("cells_cover_the_tile", faults, written, tessellation.site_id),)
+def _begin_join(coverage: Coverage) -> tuple[TriangleJoin, Add]:
+    join = TriangleJoin(coverage)
+
+    def add(tile: NDArray[np.int64], rows: pa.Table) -> None:
+        corners = np.column_stack([rows[name].to_numpy() for name in "abc"])
+        xy = shapely.get_coordinates(geometry_of(rows)).reshape(-1, 4, 2)
+        join.add(tile, corners, xy[:, :3])
+
+    return join, add
 
 
-def _exact(
-    test: str,
-    faults: TriangleFaults | ConstraintFaults | CellFaults,
-    written: NDArray[np.int64],
-    made: NDArray[np.int64],
-) -> Verdict:
-    unwritten = int(written.shape != made.shape or (written != made).any())
-    detail = f"{len(made)} rows, faults: {faults.describe()}"
-    return Verdict.exact(test, faults.total + unwritten, detail)
+def _is_too_fine(context: LayerContext) -> bool:
+    """Whether floats of the world's CRS cannot tell all lattice positions apart."""
+    bounds = np.abs(context.lattice.bounds(context.spec.world.tiling.extent))
+    return bool(context.lattice.quantum < np.spacing(bounds).max())
 
 
-def _delaunay_digest(found: Triangles) -> int:
-    xy = found.triangle_xy
-    columns = [*xy.T]
-    if isinstance(found, ConstrainedTriangles):
-        columns += [*found.constraint.T]
-    return content_digest("delaunay", xy[:, 0] >> CELL_BITS, xy[:, 1] >> CELL_BITS, columns)
-
-
-def _voronoi_digest(tessellation: Tessellation) -> int:
-    t = tessellation
-    ring = (t.ring.ravel(), 2 * t.ring_offsets)
-    return content_digest("voronoi", t.x >> CELL_BITS, t.y >> CELL_BITS, [t.site_id, ring])
-
-
-def _neighbours_digest(tessellation: Tessellation, pairs: CellNeighbours) -> int:
-    degrees = np.diff(tessellation.neighbour_offsets)
-    ix = np.repeat(tessellation.x >> CELL_BITS, degrees)
-    iy = np.repeat(tessellation.y >> CELL_BITS, degrees)
-    columns = [pairs.focal, pairs.neighbor, pairs.length.view(np.int64)]
-    return content_digest("cell_neighbours", ix, iy, columns)
-
-
-def _facts(tessellation: Tessellation) -> tuple[tuple[str, int], ...]:
-    return (
-        ("halo_cells", tessellation.halo),
-        ("anchors", int(tessellation.anchor.sum())),
-        ("invalid_cells", int((~tessellation.valid).sum())),
-    )
+_JOIN = Join(JOIN_TEST, ("a", "b", "c", "geometry"), _begin_join)
+DELAUNAY = Delaunay()

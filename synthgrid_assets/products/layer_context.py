@@ -1,57 +1,57 @@
-"""Everything a worker needs to make tiles of one layer, assembled once and kept.
+"""What is given to all tiles of one layer: its spec, inputs, versions and keys.
 
-Belongs here: the job that travels to workers and what it unfolds to there. Not here: the
-products themselves, and the order of tiles (`engine`).
+Belongs here: the job that travels to workers and what it unfolds to there. Not here: where
+its versions come from (`open_layer`), what a worker keeps of tiles (`tile_cache`), products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.surfaces import retention_at
 from synthgrid_assets.lattice.cells import Cells, Lattice
-from synthgrid_assets.lattice.hashing import AssetVersion
 from synthgrid_assets.lattice.seeding import Key
+from synthgrid_assets.processes.family import Family
 from synthgrid_assets.processes.marks.table import rasters_of
-from synthgrid_assets.processes.superposition import Sampler, Superposition
-from synthgrid_assets.products.dataset_id import dataset_id
-from synthgrid_assets.products.product import PRODUCTS, Product, products_of
-from synthgrid_assets.statistics.laws.retention import Retention
-from synthgrid_assets.statistics.laws.superposed import MemberRetention
+from synthgrid_assets.processes.superposition import Sampler
+from synthgrid_assets.products.tile_cache import TileCache
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.tessellation.constrained import (
-    ConstrainedTriangles,
-    merge_constrained,
-    tessellate_constrained,
-)
 from synthgrid_assets.tessellation.constraints import NetworkSource
-from synthgrid_assets.tessellation.sites import Sites
-from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.tile import Tessellation, merge
-from synthgrid_assets.world.inputs import Inputs, open_inputs, stored_versions
+from synthgrid_assets.world.inputs import Inputs, open_inputs
 from synthgrid_assets.world.samplers import build_sampler
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
-from synthgrid_assets.world.versions import (
-    asset_version,
-    component_key,
-    input_names,
-    mark_components,
-    pattern_realisation,
-    read_inputs,
-    realisation,
-)
+from synthgrid_assets.world.stream_keys import KeyedComponent, StreamKeys
+from synthgrid_assets.world.versions import input_names
+
+
+@dataclass(frozen=True)
+class AssetVersions:
+    """What identifies the rows of a product of a layer.
+
+    Parameters
+    ----------
+    name : str
+        The product's.
+    realisation : str
+        Its version together with the data of what it reads: which rows these are.
+    code_version : str
+        Its version alone.
+    """
+
+    name: str
+    realisation: str
+    code_version: str
 
 
 @dataclass(frozen=True)
 class LayerJob:
-    """What travels to a worker: small, picklable, hashable.
+    """What travels to a worker: small, picklable, hashable. A worker computes no version.
 
     Parameters
     ----------
@@ -62,6 +62,14 @@ class LayerJob:
         Data root.
     inputs : tuple of (str, str)
         Name and data version of each input that the layer's products read.
+    assets : tuple of AssetVersions
+        Of the layer's products, upstream first.
+    pattern : str
+        Identity of the points without their marks.
+    keys : tuple of KeyedComponent
+        Stream keys of the layer's components, and of those of the layers it depends on.
+    families : tuple of Family
+        Families of processes that these layers have.
     dataset_id : str or None
         The world's; None while an input of any of its layers has not been made.
     """
@@ -69,18 +77,12 @@ class LayerJob:
     spec: str
     layer: str
     root: str
-    inputs: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[tuple[str, str], ...]
+    assets: tuple[AssetVersions, ...]
+    pattern: str
+    keys: tuple[KeyedComponent, ...]
+    families: tuple[Family, ...]
     dataset_id: str | None = None
-
-    @classmethod
-    def of(
-        cls, spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
-    ) -> LayerJob:
-        """The job of a layer, with the data versions of the inputs that it reads."""
-        names = [product.name for product in products_of(spec.layers[layer])]
-        inputs = tuple((name, data_versions[name]) for name in read_inputs(spec, layer, names))
-        text = spec.model_dump_json(exclude_defaults=True)
-        return cls(text, layer, str(root), inputs, dataset_id(spec, data_versions))
 
     def open(self) -> LayerContext:
         """The context of this job, kept for the tiles to come."""
@@ -105,15 +107,10 @@ class LayerContext:
         self.spec = WorldSpec.model_validate_json(job.spec)
         self.layer = job.layer
         self.layout = Layout(Path(job.root))
-        self._retention: tuple[Cells, Retention] | None = None
-        self._tessellations: list[Tessellation] = []
-        self._triangles: list[ConstrainedTriangles] = []
-        self._datasets: dict[str, Dataset] = {}
-
-    @classmethod
-    def of(cls, spec: WorldSpec, layer: str, root: Path) -> LayerContext:
-        """A context of its own, reading inputs as `root` holds them or from their sources."""
-        return cls(LayerJob.of(spec, layer, root, stored_versions(spec, Layout(root))))
+        self.keys = StreamKeys(job.keys)
+        self.cache = TileCache(self)
+        self._versions = {asset.name: asset for asset in job.assets}
+        self._datasets = {asset.name: self._dataset(asset) for asset in job.assets}
 
     @property
     def table(self) -> LayerTable:
@@ -128,7 +125,8 @@ class LayerContext:
     @cached_property
     def sampler(self) -> Sampler:
         """The layer's thinned process or union, reading its inputs as they were made."""
-        return build_sampler(self.spec, self.layer, self.inputs)
+        families = {family.name: family for family in self.job.families}
+        return build_sampler(self.spec, self.layer, self.inputs, self.keys, families)
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -144,49 +142,9 @@ class LayerContext:
             return None
         return open_inputs(self.spec, [name], self.layout, dict(self.job.inputs)).networks[name]
 
-    def tessellation(self, cells: Cells) -> Tessellation:
-        """The exact tessellation of `cells`, which knows no constraints.
-
-        The last two are kept: products share their tile's, and what their pictures show.
-        """
-        return _recalled(self._tessellations, cells, self._tessellated)
-
-    def _tessellated(self, cells: Cells) -> Tessellation:
-        parts = [self.tessellate_unit(unit) for unit in self.units(cells)]
-        return parts[0] if len(parts) == 1 else merge(parts)
-
-    def keep(
-        self, parts: Sequence[Tessellation], triangles: Sequence[ConstrainedTriangles]
-    ) -> None:
-        """Have a tile's parts, made elsewhere, answer for it."""
-        self._tessellations = [merge(parts)]
-        self._triangles = [merge_constrained(triangles)] if triangles else []
-
-    def forget(self) -> None:
-        """Let go of every tessellation."""
-        self._tessellations, self._triangles = [], []
-
-    def triangles(self, cells: Cells) -> Tessellation | ConstrainedTriangles:
-        """The triangles that `cells` own: with the layer's constraints, where it has some."""
-        if self.network is None:
-            return self.tessellation(cells)
-        return _recalled(self._triangles, cells, self._constrained)
-
-    def _constrained(self, cells: Cells) -> ConstrainedTriangles:
-        parts = [self.constrain_unit(unit) for unit in self.units(cells)]
-        return parts[0] if len(parts) == 1 else merge_constrained(parts)
-
-    def tessellate_unit(self, unit: Cells) -> Tessellation:
-        """The exact tessellation of one unit of work."""
-        return tessellate(self._sites, unit, anchors=self._anchors)
-
-    def constrain_unit(self, unit: Cells) -> ConstrainedTriangles:
-        """The constrained triangles of one unit of work; the layer has constraints."""
-        assert self.network is not None
-        return tessellate_constrained(self._sites, self.network, unit, anchors=self._anchors)
-
     @property
-    def _anchors(self) -> int | None:
+    def anchors(self) -> int | None:
+        """Cells between the sites that are added where the layer may be empty."""
         table = self.table.tessellation
         return table.anchors if table is not None else None
 
@@ -209,30 +167,10 @@ class LayerContext:
         ]
         return [unit for quarter in quarters for unit in self.units(quarter)]
 
-    def _sites(self, cells: Cells) -> Sites:
-        pattern = self.sampler.points(cells)
-        return Sites(pattern.x, pattern.y, pattern.ids())
-
-    def retention(self, cells: Cells) -> Retention:
-        """What thinning leaves in `cells`; the last answer is kept, as a tile asks twice."""
-        if self._retention is None or self._retention[0] != cells:
-            self._retention = cells, self._retained(cells)
-        return self._retention[1]
-
-    def _retained(self, cells: Cells) -> Retention:
-        whole = self.sampler.retention(cells)
-        if not isinstance(self.sampler, Superposition):
-            return Retention.over(cells, whole)
-        members = [retention for _, retention in self.sampler.parts(cells)]
-        return MemberRetention.of(cells, whole, members)
-
     @cached_property
     def mark_keys(self) -> dict[str, Key]:
         """Stream key of each mark."""
-        return {
-            name: component_key(self.spec, self.layer, component)
-            for name, component in mark_components(self.table).items()
-        }
+        return {name: self.keys.of(self.layer, f"mark/{name}") for name in self.table.marks}
 
     def mark_rasters(
         self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
@@ -243,14 +181,18 @@ class LayerContext:
             name: retention_at(surfaces[name], x, y, cells) for name in rasters_of(self.table.marks)
         }
 
-    @cached_property
-    def products(self) -> dict[str, Product]:
-        """The layer's products by name."""
-        return {product.name: product for product in products_of(self.table)}
+    @property
+    def assets(self) -> Mapping[str, AssetVersions]:
+        """What identifies the rows of each of the layer's products, by name."""
+        return self._versions
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset that a product's tiles belong to."""
+        return self._datasets[name]
 
     def facts(self, name: str) -> dict[str, str]:
         """What a file of a product says of itself in its metadata."""
-        own = {"asset": name, "realisation": self.dataset(name).realisation}
+        own = {"asset": name, "realisation": self.assets[name].realisation}
         return self.facts_of_layer | own
 
     @property
@@ -263,42 +205,9 @@ class LayerContext:
         """What a manifest says beside it: the dataset id, if it is known."""
         return {"dataset_id": self.job.dataset_id} if self.job.dataset_id else {}
 
-    def version(self, name: str) -> AssetVersion:
-        """What a product of the layer is made of."""
-        return asset_version(self.spec, self.layer, PRODUCTS[name])
-
-    @cached_property
-    def pattern_realisation(self) -> str:
-        """Identity of the points without their marks: what a private release names."""
-        return pattern_realisation(self.spec, self.layer, dict(self.job.inputs))
-
-    def dataset(self, name: str) -> Dataset:
-        """The dataset that a product's tiles belong to; hashed once, asked for by every tile."""
-        if name not in self._datasets:
-            self._datasets[name] = Dataset(
-                self.spec.world.name,
-                self.layer,
-                name,
-                realisation(self.spec, self.layer, PRODUCTS[name], dict(self.job.inputs)),
-                self.spec.world.tile,
-            )
-        return self._datasets[name]
-
-
-class _OfCells(Protocol):
-    @property
-    def cells(self) -> Cells: ...
-
-
-Made = TypeVar("Made", bound=_OfCells)
-
-
-def _recalled(kept: list[Made], cells: Cells, make: Callable[[Cells], Made]) -> Made:
-    """What was made of `cells`, if it is among the last two kept; else made and kept."""
-    again = [one for one in kept if one.cells == cells]
-    found = again[0] if again else make(cells)
-    kept[:] = [*[one for one in kept if one is not found][-1:], found]
-    return found
+    def _dataset(self, asset: AssetVersions) -> Dataset:
+        world = self.spec.world
+        return Dataset(world.name, self.layer, asset.name, asset.realisation, world.tile)
 
 
 def _halves(first: int, last: int) -> list[tuple[int, int]]:

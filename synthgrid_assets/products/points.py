@@ -1,28 +1,35 @@
-"""The product ``points``: a layer's points with ids and marks, and the tests of a tile.
+"""The product ``points``: what its tiles hold, and their tests.
 
-Belongs here: rows of points. Not here: sampling (`processes`), tests' statistics
-(`statistics`), file formats (`storage.geoparquet`).
+Belongs here: columns, facts and the order of tests. Not here: drawing points (`drawn_points`),
+tests' statistics (`statistics`), those of a region (`region_tests.point_tests`).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from synthgrid_assets.lattice.cells import CELL_BITS, Cells
-from synthgrid_assets.lattice.hashing import version_hash
-from synthgrid_assets.lattice.pattern import PointPattern
-from synthgrid_assets.lattice.seeding import philox_words, stream_key
+from synthgrid_assets.lattice.hashing import Component, version_hash
+from synthgrid_assets.lattice.seeding import philox_words
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.processes.marks.columns import mark_columns
-from synthgrid_assets.processes.superposition import Superposition
+from synthgrid_assets.products.drawn_points import (
+    counts_per_cell,
+    draw,
+    expected_points,
+    points_digest,
+    points_table,
+)
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.tile_rows import TileRows
+from synthgrid_assets.products.pictures.canvas import points_picture
+from synthgrid_assets.products.product import GEOMETRY, ORIGIN, Column, Product, Rates, TileRows
+from synthgrid_assets.products.region_tests import point_tests
+from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
 from synthgrid_assets.products.tile_tests.replicates import (
@@ -30,142 +37,167 @@ from synthgrid_assets.products.tile_tests.replicates import (
     tile_counts_of,
     why_no_replicates,
 )
+from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS, PAIRS
 from synthgrid_assets.statistics.tile.counts import counts_match_the_process, tile_count
 from synthgrid_assets.statistics.tile.patterns import points_are_canonical, points_lie_in_their_tile
 from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
-from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import point_table
+from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.layer_graph import union_of
 from synthgrid_assets.world.samplers import is_resolved
-from synthgrid_assets.world.versions import (
-    component_key,
-    copy_components,
-    key_hex,
-    mark_components,
-    pattern_components,
+from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.stream_keys import P_VALUE
+from synthgrid_assets.world.versions import input_names, key_hex, mark_components
+
+_COLUMNS = (
+    Column("id", "int64", "Cell and place in it; the same on any tiling."),
+    Column("x_q", "int64", "Lattice x in quanta (cell / 2**22)."),
+    Column("y_q", "int64", "Lattice y in quanta."),
 )
 
 
-@dataclass(frozen=True)
-class Points:
-    """A layer's points in a rectangle of cells.
+class Points(Product):
+    """The layer's points."""
 
-    Parameters
-    ----------
-    pattern : PointPattern
-    ids : ndarray of int64, shape (n,)
-    marks : dict of str to pyarrow.Array
-    """
-
-    pattern: PointPattern
-    ids: NDArray[np.int64]
-    marks: dict[str, pa.Array]
-
-    def take(self, inside: NDArray[np.bool_]) -> Points:
-        """The points where a mask is true."""
-        marks = {name: column.filter(pa.array(inside)) for name, column in self.marks.items()}
-        return Points(self.pattern.take(inside), self.ids[inside], marks)
-
-
-def draw(context: LayerContext, cells: Cells) -> Points:
-    """The layer's points in a rectangle of cells, with ids and marks."""
-    pattern, source = _drawn(context, cells)
-    rasters = context.mark_rasters(pattern.x, pattern.y, cells)
-    marks = mark_columns(context.table.marks, pattern, context.mark_keys, rasters)
-    return Points(pattern, pattern.ids(), {**source, **marks})
-
-
-def _drawn(context: LayerContext, cells: Cells) -> tuple[PointPattern, dict[str, pa.Array]]:
-    """The layer's points, and the column `source` of a union that asks for it."""
-    union = union_of(context.table)
-    if union is None or not union.source or not isinstance(context.sampler, Superposition):
-        return context.sampler.points(cells), {}
-    pattern, member = context.sampler.points_with_source(cells)
-    names = pa.array(union.layers, pa.string())
-    return pattern, {"source": pa.DictionaryArray.from_arrays(pa.array(member), names)}
-
-
-def points_table(context: LayerContext, points: Points) -> pa.Table:
-    """The points as a GeoParquet table in the world's CRS."""
-    x, y = points.pattern.x, points.pattern.y
-    return point_table(
-        {"id": points.ids, "x_q": x, "y_q": y, **points.marks},
-        *context.lattice.metres(x, y),
-        crs=context.lattice.crs,
-        facts=context.facts("points"),
+    name = ORIGIN
+    step = "points"
+    first_guess = Rates(35.0, 4e3, 2e-6, 0.006)
+    claims = MappingProxyType(
+        {
+            "points_lie_in_their_tile": "Every point lies in the cells of its tile. Exact.",
+            "points_are_canonical": "Rows are in canonical order with unique ids of their own. "
+            "Exact.",
+            "points_do_not_depend_on_the_tile": "A wider rectangle has the same points there. "
+            "Exact.",
+            "counts_match_the_process": "Each tile holds as many points as its law allows.",
+            "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
+            PAIRS: "There are as many pairs at each distance as the law's K says.",
+            NEIGHBOURS: "Nearest neighbours and empty space are as the law's G and F say.",
+            "marks_follow_their_law": "Each mark has its declared law, given what it depends on.",
+            "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
+            "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
+            "tiles_are_correlated_as_declared": "Neighbouring tiles are as alike as the law says.",
+            "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
+        }
     )
 
+    def description(self, layer: LayerTable) -> str:
+        """What the asset is."""
+        return (
+            "The layer's points, drawn from its process, thinned and marked. Each tile is a "
+            "GeoParquet file; any tiling gives the same points."
+        )
 
-def points_digest(points: Points) -> int:
-    """Content digest of coordinates, ids and marks."""
-    x, y = points.pattern.x, points.pattern.y
-    columns = [x, y, points.ids, *(_integers(column) for column in points.marks.values())]
-    return content_digest("points", x >> CELL_BITS, y >> CELL_BITS, columns)
+    def columns(self, layer: LayerTable) -> tuple[Column, ...]:
+        """Id and place, the layer's marks, and the geometry."""
+        marks = [
+            Column(name, mark.column_type, f"Mark {name}, drawn at the point's birth.")
+            for name, mark in layer.marks.items()
+        ]
+        if _names_sources(layer):
+            source = "Layer that the point comes from."
+            marks = [Column("source", "dictionary<string>", source), *marks]
+        return (*_COLUMNS, *marks, Column("geometry", GEOMETRY, "Point in the world's CRS."))
+
+    def tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """Exact ones, then those of counts, quadrats, curves and marks."""
+        return (
+            "points_lie_in_their_tile",
+            "points_are_canonical",
+            "points_do_not_depend_on_the_tile",
+            "counts_match_the_process",
+            "quadrats_follow_the_surface",
+            PAIRS,
+            NEIGHBOURS,
+            "marks_follow_their_law",
+        )
+
+    def region_tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """Counts, pairs, neighbours and seams of all tiles together."""
+        return point_tests.TESTS
+
+    def upstream(self, layer: LayerTable) -> tuple[str, ...]:
+        """Points are drawn, from tiles and inputs alone."""
+        return ()
+
+    def inputs(self, spec: WorldSpec, layer: str) -> tuple[str, ...]:
+        """What thins the layer, and what its marks depend on."""
+        return input_names(spec, layer)
+
+    def parameters(self, layer: LayerTable) -> dict[str, object]:
+        """The members of a union that names them."""
+        union = union_of(layer)
+        return {"source": list(union.layers)} if union is not None and union.source else {}
+
+    def components(self, layer: LayerTable) -> tuple[Component, ...]:
+        """The marks."""
+        return tuple(mark_components(layer).values())
+
+    def expected_rows(self, context: LayerContext, tile: Tile) -> float:
+        """The law's mean, or the middle of its bounds."""
+        return expected_points(context, tile.cells)
+
+    def prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> None:
+        """The replicates that tiles are compared with."""
+        if not all(why_no_replicates(context, tile.cells) for tile in tiles):
+            baseline_of(context.job)
+
+    def rows(self, context: LayerContext, tile: Tile) -> TileRows:
+        """The points of a tile; the receipt says how many were expected."""
+        points = draw(context, tile.cells)
+        retention = context.cache.retention(tile.cells)
+        law = context.sampler.law
+        record = tile_count(len(points.pattern), law, retention, _uniform(context, tile))
+        if not is_resolved(context.sampler):
+            record = replace(record, variance=math.nan, randomised=math.nan)
+        return TileRows(
+            points_table(context, points),
+            points_digest(points),
+            expected=record.mean,
+            facts=(
+                ("count_variance", record.variance),
+                ("p_randomised", record.randomised),
+                ("seed_record", seed_record(context, tile)),
+            ),
+        )
+
+    def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+        """The tests of a tile of points; of one with points elsewhere, only the first."""
+        x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
+        law, cells = context.sampler.law, tile.cells
+        retention = context.cache.retention(cells)
+        baseline = None if why_no_replicates(context, cells) else baseline_of(context.job)
+        inside = points_lie_in_their_tile(x, y, cells)
+        canonical = points_are_canonical(x, y, ids)
+        replicates = tile_counts_of(baseline, cells)
+        count = counts_match_the_process(x.size, law, retention, replicates=replicates)
+        if not inside.passed:
+            return inside, canonical, count
+        same, pairs, neighbours = verify_curves(context, cells, (x, y, ids), baseline)
+        counts = counts_per_cell(x, y, cells)
+        return (
+            inside,
+            canonical,
+            same,
+            count,
+            quadrats_follow_the_surface(counts, law, retention),
+            pairs,
+            neighbours,
+            verify_marks(context, cells, rows),
+        )
+
+    def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
+        """The points in the tile's frame."""
+        return points_picture(context.lattice.bounds(tile.cells), self.name, rows.table)
+
+    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+        """Counts, pairs, neighbours and seams."""
+        return point_tests.judge_points(journal, context)
 
 
-def _integers(column: pa.Array) -> NDArray[np.int64]:
-    """A mark's values as integers: codes of labels, microseconds, counts, bits of numbers."""
-    if pa.types.is_dictionary(column.type):
-        codes: NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        return codes
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    values: NDArray[np.int64] = column.to_numpy(zero_copy_only=False).view(np.int64)
-    return values
-
-
-def counts_per_cell(x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells) -> NDArray[np.int64]:
-    """Points per atom cell, shape (height, width), south to north."""
-    place = ((y >> CELL_BITS) - cells.iy0) * cells.width + ((x >> CELL_BITS) - cells.ix0)
-    return np.bincount(place, minlength=cells.area).reshape(cells.height, cells.width)
-
-
-def make_points(context: LayerContext, tile: Tile) -> TileRows:
-    """The rows of a tile of points, with what its receipt says of them."""
-    points = draw(context, tile.cells)
-    retention = context.retention(tile.cells)
-    law = context.sampler.law
-    record = tile_count(len(points.pattern), law, retention, _uniform(context, tile))
-    if not is_resolved(context.sampler):
-        record = replace(record, variance=math.nan, randomised=math.nan)
-    return TileRows(
-        points_table(context, points),
-        points_digest(points),
-        expected=record.mean,
-        facts=(
-            ("count_variance", record.variance),
-            ("p_randomised", record.randomised),
-            ("seed_record", seed_record(context, tile)),
-        ),
-    )
-
-
-def verify_points(context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
-    """The tests of a tile of points, on its rows as they were written."""
-    x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
-    law, cells = context.sampler.law, tile.cells
-    retention = context.retention(cells)
-    baseline = None if why_no_replicates(context, cells) else baseline_of(context.job)
-    inside = points_lie_in_their_tile(x, y, cells)
-    canonical = points_are_canonical(x, y, ids)
-    count = counts_match_the_process(
-        x.size, law, retention, replicates=tile_counts_of(baseline, cells)
-    )
-    if not inside.passed:
-        return inside, canonical, count
-    same, pairs, neighbours = verify_curves(context, cells, (x, y, ids), baseline)
-    counts = counts_per_cell(x, y, cells)
-    return (
-        inside,
-        canonical,
-        same,
-        count,
-        quadrats_follow_the_surface(counts, law, retention),
-        pairs,
-        neighbours,
-        verify_marks(context, cells, rows),
-    )
+def _names_sources(layer: LayerTable) -> bool:
+    union = union_of(layer)
+    return union is not None and union.source
 
 
 def seed_record(context: LayerContext, tile: Tile) -> str:
@@ -173,17 +205,11 @@ def seed_record(context: LayerContext, tile: Tile) -> str:
 
     It documents the tile; nothing is seeded with it.
     """
-    components = [
-        *pattern_components(context.spec, context.layer),
-        *mark_components(context.table).values(),
-    ]
+    components = context.keys.components(context.layer)
     record: dict[str, object] = {
         "cells": list(tile.cells),
         "components": {
-            component.name: {
-                "version": component.version,
-                "key": key_hex(component_key(context.spec, context.layer, component)),
-            }
+            component.name: {"version": component.version, "key": key_hex(component.key)}
             for component in components
         },
     }
@@ -192,8 +218,10 @@ def seed_record(context: LayerContext, tile: Tile) -> str:
 
 def _uniform(context: LayerContext, tile: Tile) -> float:
     """The word that splits the last step of the tile's count distribution."""
-    copy = (component.name for component in copy_components(context.table))
-    key = stream_key(context.spec.world.seed, context.layer, "p-value", *copy)
+    key = context.keys.of(context.layer, P_VALUE)
     x, y = (np.array([edge], np.int64) for edge in tile.cells[:2])
     word = philox_words(x, y, np.array([tile.side]), np.zeros(1, np.int64), key)[0, 0]
     return float(word >> np.uint64(11)) * 2.0**-53
+
+
+POINTS = Points()

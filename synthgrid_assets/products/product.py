@@ -1,15 +1,35 @@
-"""The catalogue of products: what assets a layer has, and what each one's tiles hold.
+"""What a product is: one asset of a layer, from its columns to the tests of a region.
 
-Belongs here: names, columns, tests and dependencies of products, as data. Not here: how
-a product is computed (one module each) and how it appears in Dagster (`dagster`).
+Belongs here: the protocol that every product's class fills in. Not here: any product (one
+module each), which there are (`registry`), how tiles are committed (`materialize`).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
-from synthgrid_assets.world.layer_graph import union_of
-from synthgrid_assets.world.spec import LayerTable
+import pyarrow as pa
+
+from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.lattice.hashing import Component
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.region_check import RegionCheck
+from synthgrid_assets.storage.geoparquet import read_bytes, serialise, table_bbox
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Fact
+from synthgrid_assets.storage.store import FileFacts
+from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.spec import LayerTable, WorldSpec
+
+ORIGIN = "points"  # the product that all others are made from
+TRIANGLES = "triangles"  # what work units hold beside cells, and `Product.units` may name
+CELLS = "cells"
+GEOMETRY = "binary (WKB)"  # type of a geometry column
 
 
 @dataclass(frozen=True)
@@ -30,197 +50,187 @@ class Column:
     sources: tuple[str, ...] = ()
 
 
+class Rates(NamedTuple):
+    """What rows and tiles of a product take on one core of a small machine.
+
+    Attributes
+    ----------
+    row_bytes, tile_bytes : float
+        Bytes a row, and bytes a file beside its rows.
+    row_seconds, tile_seconds : float
+        Seconds a row, and seconds a tile beside its rows.
+    """
+
+    row_bytes: float
+    tile_bytes: float
+    row_seconds: float
+    tile_seconds: float
+
+
 @dataclass(frozen=True)
-class Product:
-    """One asset of a layer.
+class TileRows:
+    """A tile's table and what its receipt says of it, before it is committed.
 
     Parameters
+    ----------
+    table : pyarrow.Table
+    digest : int
+        Content digest of the rows.
+    expected : float or None
+        Expected number of rows under the layer's law, where it is known.
+    facts : tuple of (str, value)
+        More that a person or a region check wants to know.
+    """
+
+    table: pa.Table
+    digest: int
+    expected: float | None = None
+    facts: tuple[Fact, ...] = ()
+
+
+class Written(NamedTuple):
+    """A tile's file, complete and in place.
+
+    Attributes
+    ----------
+    key : str
+        Of the file, in the data root's store.
+    file : FileFacts
+    bbox : Box or None
+        Of the rows' geometry, in CRS units; None where there is none.
+    read : callable
+        The rows as they were written.
+    """
+
+    key: str
+    file: FileFacts
+    bbox: Box | None
+    read: Callable[[], pa.Table]
+
+
+class Product(ABC):
+    """One asset of a layer: a class per product, which has no state.
+
+    A new product is a module with such a class and one line in `registry`, or a call of
+    ``registry.register``. Instances of a class are equal, and travel to workers by the name of
+    their class.
+
+    Attributes
     ----------
     name : str
         Last part of the asset key.
     step : str
         Products of one step are computed together.
-    description : str
+    version : int
+        Raised when the product's rows change for the same points.
     kinds : tuple of str
         Dagster kind tags.
-    columns : tuple of Column
-        Empty for products that are not tables.
-    tests : tuple of str
-        What `tile_is_sound` tests on each tile.
+    first_guess : Rates
+        For estimates, while no tile is committed.
+    claims : mapping of str to str
+        What each test claims, of a tile or of a region, in a sentence.
+    units : tuple of str
+        What it takes from the work units of a full tile (`TRIANGLES`, `CELLS`); empty for
+        products whose tiles are never split.
+    panel : str
+        Title of its panel in the picture of a corner of four tiles; empty for rows that
+        cover no ground.
+    no_table : str
+        Why its tiles cannot be merged into one table; empty if they can.
     """
 
     name: str
     step: str
-    description: str
-    kinds: tuple[str, ...]
-    columns: tuple[Column, ...]
-    tests: tuple[str, ...]
+    version: int = 1
+    kinds: tuple[str, ...] = ("python", "numpy", "parquet")
+    first_guess: Rates
+    claims: Mapping[str, str] = MappingProxyType({})
+    units: tuple[str, ...] = ()
+    panel: str = ""
+    no_table: str = ""
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
 
-_GEOMETRY = "binary (WKB)"
-_XY = ("x_q", "y_q")
+    def __hash__(self) -> int:
+        return hash(type(self))
 
-POINTS = Product(
-    "points",
-    "points",
-    "The layer's points, drawn from its process, thinned and marked. Each tile is a GeoParquet "
-    "file; any tiling gives the same points.",
-    ("python", "numpy", "parquet"),
-    (
-        Column("id", "int64", "Cell and place in it; the same on any tiling."),
-        Column("x_q", "int64", "Lattice x in quanta (cell / 2**22)."),
-        Column("y_q", "int64", "Lattice y in quanta."),
-        Column("geometry", _GEOMETRY, "Point in the world's CRS."),
-    ),
-    (
-        "points_lie_in_their_tile",
-        "points_are_canonical",
-        "points_do_not_depend_on_the_tile",
-        "counts_match_the_process",
-        "quadrats_follow_the_surface",
-        "pairs_follow_the_pcf",
-        "neighbours_follow_the_law",
-        "marks_follow_their_law",
-    ),
-)
-DELAUNAY = Product(
-    "delaunay",
-    "tessellation",
-    "Delaunay triangles whose smallest vertex lies in the tile. The union of all tiles is the "
-    "Delaunay triangulation of all points, triangle for triangle.",
-    ("python", "numpy", "parquet"),
-    (
-        Column("a", "int64", "Id of the smallest vertex, which owns the triangle.", ("id",)),
-        Column("b", "int64", "Id of the next vertex, counter-clockwise.", ("id",)),
-        Column("c", "int64", "Id of the last vertex.", ("id",)),
-        Column("geometry", _GEOMETRY, "Triangle in the world's CRS.", _XY),
-    ),
-    ("triangles_are_delaunay",),
-)
-CONSTRAINTS_TEST = "constraints_are_edges"
-CONSTRAINT_COLUMNS = tuple(
-    Column(
-        f"constraint_{edge}",
-        "int64",
-        f"Constraint along the edge {edge[0]}-{edge[1]}: number of the feature in the file, from "
-        "0; null where there is none.",
-    )
-    for edge in ("ab", "bc", "ca")
-)
-VORONOI = Product(
-    "voronoi",
-    "tessellation",
-    "Voronoi cells of the sites in the tile, whole also where they cross its border. "
-    "Neighbouring tiles share their vertices bit for bit.",
-    ("python", "numpy", "parquet"),
-    (
-        Column("site_id", "int64", "Id of the point that the cell belongs to.", ("id",)),
-        Column("merged_ids", "list<int64>", "Further points at the same place.", ("id",)),
-        Column("area_m2", "double", "Area of the cell in square metres.", _XY),
-        Column("n_neighbours", "int32", "Number of Delaunay neighbours.", _XY),
-        Column("anchor", "bool", "Whether the site is an anchor, not a point.", _XY),
-        Column("valid", "bool", "Whether the ring is simple after rounding.", _XY),
-        Column("geometry", _GEOMETRY, "Cell in the world's CRS.", _XY),
-    ),
-    ("cells_cover_the_tile",),
-)
-NEIGHBOURS = Product(
-    "cell_neighbours",
-    "tessellation",
-    "Which Voronoi cells share a border, and how long it is: contiguity weights, as "
-    "`libpysal.weights.W.from_adjlist` reads them. The focal site lies in the tile.",
-    ("python", "numpy", "parquet"),
-    (
-        Column("focal", "int64", "Id of the site that the row belongs to.", ("id",)),
-        Column("neighbor", "int64", "Id of its Delaunay neighbour.", ("id",)),
-        Column("weight", "double", "Length of the common border in metres.", _XY),
-    ),
-    ("neighbours_are_mutual",),
-)
-DENSITY = Product(
-    "density",
-    "density",
-    "Points per atom cell: one Zarr array per layer, one chunk per tile, -1 where no tile has "
-    "been made.",
-    ("python", "numpy", "zarr"),
-    (),
-    ("counts_match_the_points",),
-)
-RELEASE = Product(
-    "counts_release",
-    "release",
-    "Differentially private counts per block of 64 x 64 cells: discrete Laplace noise, small "
-    "counts suppressed by their noisy value, drawn once and recorded.",
-    ("python", "opendp", "parquet"),
-    (
-        Column("block", "string", "Name of the block; the same on any tiling."),
-        Column("ix0", "int64", "First cell column of the block."),
-        Column("iy0", "int64", "First cell row of the block."),
-        Column("ix1", "int64", "Cell column after the block's last."),
-        Column("iy1", "int64", "Cell row after the block's last."),
-        Column("k", "int64", "Anonymity threshold on the true count."),
-        Column("threshold", "int64", "Least noisy count that is published."),
-        Column("epsilon", "double", "Privacy loss of the release."),
-        Column("noisy_count", "int64", "Noisy count, null where suppressed.", ("id",)),
-        Column("published", "bool", "Whether the noisy count is shown.", ("id",)),
-        Column("standard_deviation", "double", "Standard deviation of the noise."),
-        Column("error_bar_95", "int64", "Half-width of a 95 % interval."),
-        Column("geometry", _GEOMETRY, "The block in the world's CRS."),
-    ),
-    ("release_is_recorded", "suppressed_below_k"),
-)
-PRODUCTS = {p.name: p for p in (POINTS, DELAUNAY, VORONOI, NEIGHBOURS, DENSITY, RELEASE)}
+    def __repr__(self) -> str:
+        return f"<product {self.name}>"
 
+    @abstractmethod
+    def description(self, layer: LayerTable) -> str:
+        """What the asset of a layer is, in a sentence or two."""
 
-def products_of(layer: LayerTable) -> tuple[Product, ...]:
-    """The products that a layer asks for, upstream first."""
-    wanted = [POINTS, DENSITY]
-    if layer.tessellation is not None:
-        wanted += [DELAUNAY] if layer.tessellation.delaunay else []
-        wanted += [VORONOI] if layer.tessellation.voronoi else []
-        wanted += [NEIGHBOURS] if layer.tessellation.neighbours else []
-    if layer.release is not None:
-        wanted.append(RELEASE)
-    return tuple(wanted)
+    def wanted(self, layer: LayerTable) -> bool:
+        """Whether a layer has the product."""
+        return True
 
+    @abstractmethod
+    def columns(self, layer: LayerTable) -> tuple[Column, ...]:
+        """The columns of a layer's product; empty if it is no table."""
 
-def columns_of(product: Product, layer: LayerTable) -> tuple[Column, ...]:
-    """The product's columns, with the layer's marks and constraints in place."""
-    if _is_constrained(product, layer):
-        return (*product.columns[:3], *CONSTRAINT_COLUMNS, *product.columns[3:])
-    if product is not POINTS:
-        return product.columns
-    marks = tuple(
-        Column(
-            name,
-            mark.column_type,
-            f"Mark {name}, drawn at the point's birth.",
-        )
-        for name, mark in layer.marks.items()
-    )
-    union = union_of(layer)
-    if union is not None and union.source:
-        labels = "Layer that the point comes from."
-        marks = (Column("source", "dictionary<string>", labels), *marks)
-    return (*product.columns[:3], *marks, *product.columns[3:])
+    @abstractmethod
+    def tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """What is tested on each tile, in the order of `verify`."""
 
+    def region_tests(self, layer: LayerTable) -> tuple[str, ...]:
+        """What is tested on all committed tiles together, beside the tests of each."""
+        return ()
 
-def description_of(product: Product, layer: LayerTable) -> str:
-    """The product's description, with the layer's constraints."""
-    if not _is_constrained(product, layer):
-        return product.description
-    return (
-        "Constrained Delaunay triangles whose smallest vertex lies in the tile: none crosses a "
-        f"constraint of `{layer.network}`, whose nodes are vertices with bit 62 set in their ids. "
-        "The union of all tiles is the constrained triangulation of everything."
-    )
+    def upstream(self, layer: LayerTable) -> tuple[str, ...]:
+        """Names of the layer's products that it is made from; without any, from the tiles."""
+        return (ORIGIN,)
 
+    def inputs(self, spec: WorldSpec, layer: str) -> tuple[str, ...]:
+        """Inputs that it reads itself; those of its points come with them."""
+        return ()
 
-def tests_of(product: Product, layer: LayerTable) -> tuple[str, ...]:
-    """What is tested on each tile of the product, with the layer's constraints."""
-    own = (CONSTRAINTS_TEST,) if _is_constrained(product, layer) else ()
-    return (*product.tests, *own)
+    def parameters(self, layer: LayerTable) -> Mapping[str, object]:
+        """Parameters of its own that decide its rows, as JSON values."""
+        return {}
 
+    def components(self, layer: LayerTable) -> tuple[Component, ...]:
+        """Components that draw for it alone."""
+        return ()
 
-def _is_constrained(product: Product, layer: LayerTable) -> bool:
-    return product is DELAUNAY and layer.network is not None
+    @abstractmethod
+    def expected_rows(self, context: LayerContext, tile: Tile) -> float:
+        """How many rows a tile will have, roughly: for estimates."""
+
+    def file(self, context: LayerContext, tile: Tile) -> str:
+        """Key of the one file that holds a tile."""
+        return context.layout.tile(context.dataset(self.name), tile)
+
+    def faults(self, context: LayerContext) -> list[str]:
+        """Keys of missing or damaged files that all tiles need; most need none."""
+        return []
+
+    def mend(self, context: LayerContext) -> None:  # noqa: B027
+        """Make the files that all tiles need, or what is missing or damaged of them."""
+
+    def prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> None:  # noqa: B027
+        """Make what the tiles share, once, before any worker starts; most share nothing."""
+
+    @abstractmethod
+    def rows(self, context: LayerContext, tile: Tile) -> TileRows:
+        """The rows of a tile, with what its receipt says of them."""
+
+    def write(self, context: LayerContext, tile: Tile, rows: TileRows) -> Written:
+        """Put a tile's rows in place: as a GeoParquet file, unless a product overrides it."""
+        data = serialise(rows.table)
+        key = self.file(context, tile)
+        file = context.layout.store.put(key, data, durability="batch")
+        return Written(key, file, table_bbox(rows.table), lambda: read_bytes(data))
+
+    @abstractmethod
+    def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
+        """The tests of a tile, on its rows as they were written."""
+
+    def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes | None:
+        """A small PNG of a tile that has rows; None for products that have no picture."""
+        return None
+
+    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+        """All committed tiles together, by test: those of `region_tests`."""
+        return {}

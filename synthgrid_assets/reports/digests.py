@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from synthgrid_assets.errors import DamageError, StorageError
-from synthgrid_assets.reports.committed_tiles import open_layer, open_network, recorded_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
+from synthgrid_assets.reports.named_assets import open_asset, open_network
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
@@ -38,7 +39,7 @@ def region_digest(spec: WorldSpec, root: Path, layer: str, name: str) -> str:
     """
     if layer == NETWORKS:
         return open_network(spec, root, name).data_version
-    context = open_layer(spec, root, layer, name)
+    context, _ = open_asset(spec, root, layer, name)
     tiles = len(spec.world.tiling)
     with Journal(context.layout) as journal:
         records = list(recorded_tiles(journal, context, name))

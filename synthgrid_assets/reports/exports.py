@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.reports.committed_tiles import open_layer, open_network
+from synthgrid_assets.reports.named_assets import open_asset, open_network
 from synthgrid_assets.storage.export import export_file, export_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import write_tile_index
@@ -48,9 +48,9 @@ def export_asset(spec: WorldSpec, root: Path, layer: str, name: str, target: Pat
     """
     if layer == NETWORKS:
         return Exported(export_file(open_network(spec, root, name).path, target), 1, 1)
-    context = open_layer(spec, root, layer, name)
-    if name == "density":
-        raise SpecError("density is a Zarr array: read it with xarray, or export points")
+    context, product = open_asset(spec, root, layer, name)
+    if product.no_table:
+        raise SpecError(product.no_table)
     # an index of its own: the published one may be of another tiling
     with TemporaryDirectory() as folder, Journal(context.layout) as journal:
         extent, store = spec.world.tiling.extent, context.layout.store

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from synthgrid_assets.materialize.foreign_files import foreign_files
-from synthgrid_assets.products.density import array_faults
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.reports.committed_tiles import recorded_tiles
+from synthgrid_assets.products.product import Product
+from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 
 FILES_TEST = "files_are_whole"
+FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FileFault:
 
 
 def file_faults(
-    journal: Journal, context: LayerContext, name: str, *, read_all: bool = False
+    journal: Journal, context: LayerContext, product: Product, *, read_all: bool = False
 ) -> Iterator[FileFault]:
     """Faults of a product's files in the world as it is declared now.
 
@@ -50,20 +51,20 @@ def file_faults(
     ----------
     journal : Journal
     context : LayerContext
-    name : str
-        Name of the product.
+    product : Product
     read_all : bool
         Read and hash every file; otherwise those that somebody has written to since they
         were read.
     """
+    name = product.name
     records = recorded_tiles(journal, context, name)
     damaged = journal.verify(records) if read_all else journal.damaged(records)
     for receipt, problem in damaged:
         yield FileFault(context.layer, name, receipt.tile, receipt.path, problem)
     store = context.layout.store
-    if name == "density" and any(True for _ in recorded_tiles(journal, context, name)):
-        for key in array_faults(context):
-            problem = f"{store.address(key)} is missing or damaged; materialise density again"
+    if any(True for _ in recorded_tiles(journal, context, name)):
+        for key in product.faults(context):
+            problem = f"{store.address(key)} is missing or damaged; materialise {name} again"
             yield FileFault(context.layer, name, "", key, problem)
     for key in foreign_files(journal, context.dataset(name)):
         problem = (

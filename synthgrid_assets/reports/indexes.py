@@ -17,7 +17,7 @@ def index_rows(context: LayerContext) -> list[dict[str, Any]]:
     rows = []
     extent = context.spec.world.tiling.extent
     with Journal(context.layout) as journal:
-        for name in context.products:
+        for name in context.assets:
             dataset, more = context.dataset(name), context.facts(name) | context.citation
             facts = write_tile_index(journal, dataset, context.lattice, extent, more=more)
             rows.append(

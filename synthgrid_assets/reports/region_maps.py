@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.reports.region_evidence import RegionEvidence
+from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.reports.replicate_curves import CurveAmongReplicates, ReplicateCurves
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import products_of
-from synthgrid_assets.reports.committed_tiles import recorded_tiles
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.product import Product
+from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.files import FileFault, file_faults
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -27,7 +29,7 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
     """
     networks = [_network_status(spec, root, name) for name in spec.made_inputs if "/" in name]
     return networks + [
-        _asset_status(LayerContext.of(spec, layer, root), product.name)
+        _asset_status(open_layer(spec, layer, root), product)
         for layer, table in spec.layers.items()
         for product in products_of(table)
     ]
@@ -37,10 +39,10 @@ def status_faults(spec: WorldSpec, root: Path) -> list[FileFault]:
     """The faults that `world_status` counts."""
     found: list[FileFault] = []
     for layer, table in spec.layers.items():
-        context = LayerContext.of(spec, layer, root)
+        context = open_layer(spec, layer, root)
         with Journal(context.layout) as journal:
             for product in products_of(table):
-                found += file_faults(journal, context, product.name)
+                found += file_faults(journal, context, product)
     return found
 
 
@@ -63,13 +65,13 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
     }
 
 
-def _asset_status(context: LayerContext, name: str) -> dict[str, Any]:
-    tiles = len(context.spec.world.tiling)
+def _asset_status(context: LayerContext, product: Product) -> dict[str, Any]:
+    tiles, name = len(context.spec.world.tiling), product.name
     dataset = context.dataset(name)
     done = failed = rows = size = 0
     current: set[str] = set()
     with Journal(context.layout) as journal:
-        faults = list(file_faults(journal, context, name))
+        faults = list(file_faults(journal, context, product))
         damaged = {fault.file for fault in faults}
         for receipt in recorded_tiles(journal, context, name):
             current.add(receipt.tile)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
 from synthgrid_assets.storage.geoparquet import FACT_PREFIX, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
@@ -47,7 +47,7 @@ def moments_table(context: LayerContext) -> pa.Table:
     with Journal(context.layout) as journal:
         rows = [
             row
-            for name in context.products
+            for name in context.assets
             for receipt in committed_tiles(journal, context, name)
             for row in _rows(receipt)
         ]

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.reports.committed_tiles import committed_tiles
+from synthgrid_assets.products.product import ORIGIN
+from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.registry import PRODUCTS, products_of
 from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
@@ -29,7 +31,6 @@ SHADES = 96  # colours of the picture
 FROM_EACH, FROM_ALL = 6, 80  # rows of one tile, and of all, that a picture shows at least
 BORDER: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4)), "zorder": 3}
 NO_AXES: dict[str, Any] = {"xticks": [], "yticks": [], "xlabel": "", "ylabel": ""}
-TITLES = {"voronoi": "Voronoi cells", "delaunay": "Delaunay triangles"}
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ def find_corner(journal: Journal, context: LayerContext) -> Corner | None:
 
     Looks at triangles and cells; points of the four tiles come along if they are committed.
     """
-    shapes = [name for name in TITLES if name in context.products]
+    shapes = [product.name for product in products_of(context.table) if product.panel]
     if not shapes:
         return None
     tiling = context.spec.world.tiling
     tiles: dict[str, dict[tuple[int, int], Receipt]] = {}
-    for name in (*shapes, "points"):
+    for name in (*shapes, ORIGIN):
         receipts = ((tiling.from_key(r.tile), r) for r in committed_tiles(journal, context, name))
         tiles[name] = {(tile.row, tile.column): receipt for tile, receipt in receipts}
     shapes = [name for name in shapes if tiles[name]]
@@ -95,17 +96,17 @@ def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:
     """
     from matplotlib.figure import Figure
 
-    shapes = [name for name in TITLES if name in corner.tiles]
+    shapes = [name for name in corner.tiles if PRODUCTS[name].panel]
     frames = {name: read_tiles(context, four) for name, four in corner.tiles.items()}
     view = _view(corner, [frames[name] for name in shapes])
     frames = {name: [_meeting(frame, view) for frame in four] for name, four in frames.items()}
     figure = Figure(figsize=(4.4 * len(shapes), 4.7), layout="constrained")
     for name, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
-        draw_tiles(axes, frames[name], frames.get("points", ()))
+        draw_tiles(axes, frames[name], frames.get(ORIGIN, ()))
         axes.axvline(corner.x, **BORDER)
         axes.axhline(corner.y, **BORDER)
         axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal", **NO_AXES)
-        axes.set_title(f"{context.layer}: {TITLES[name]} of four tiles", fontsize=10)
+        axes.set_title(f"{context.layer}: {PRODUCTS[name].panel} of four tiles", fontsize=10)
     size = max(view[2] - view[0], view[3] - view[1])
     figure.supxlabel(f"around ({corner.x:.0f}, {corner.y:.0f}), {size:.0f} m across", fontsize=8)
     return png(figure, colours=SHADES)

@@ -37,6 +37,14 @@ def upstream_layers(layer: LayerTable) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*members_of(layer), *near)))
 
 
+def all_layers(spec: WorldSpec, name: str) -> tuple[str, ...]:
+    """A layer and every layer whose points decide its own, however far upstream."""
+    others = (
+        one for other in upstream_layers(spec.layers[name]) for one in all_layers(spec, other)
+    )
+    return tuple(dict.fromkeys((name, *others)))
+
+
 def leaves(spec: WorldSpec, name: str) -> list[str]:
     """The layers with processes of their own that a layer is made of; itself if it has one."""
     members = members_of(spec.layers[name])

@@ -6,10 +6,12 @@ Belongs here: the assembly. Not here: processes and thinning (`processes`), inpu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes.count_models import EXACT, BoundedModel
-from synthgrid_assets.processes.family import quanta
+from synthgrid_assets.processes.family import Family, quanta
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.processes.superposition import Sampler, Superposition
@@ -23,18 +25,24 @@ from synthgrid_assets.processes.thinning.thinned import ByMask, BySurface, Thinn
 from synthgrid_assets.world.inputs import Inputs
 from synthgrid_assets.world.layer_graph import coupling_of, members_of
 from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
-from synthgrid_assets.world.versions import component_key, process_component, thinning_components
+from synthgrid_assets.world.stream_keys import StreamKeys
+
+Families = Mapping[str, Family]
 
 
-def build_process(spec: WorldSpec, layer: LayerTable, key: Key | None = None) -> Process:
+def build_process(
+    spec: WorldSpec, layer: LayerTable, key: Key | None = None, families: Families = REGISTRY
+) -> Process:
     """The layer's process before thinning; without a key, one for its law alone."""
-    parameters = process(layer.process, layer.parameters)
-    return REGISTRY[layer.process].build(
+    parameters = process(layer.process, layer.parameters, families)
+    return families[layer.process].build(
         parameters, stream_key("law") if key is None else key, spec.world.cell
     )
 
 
-def build_sampler(spec: WorldSpec, name: str, inputs: Inputs) -> Sampler:
+def build_sampler(
+    spec: WorldSpec, name: str, inputs: Inputs, keys: StreamKeys, families: Families = REGISTRY
+) -> Sampler:
     """The sampler of a layer, with those of the layers that it depends on.
 
     Parameters
@@ -44,40 +52,44 @@ def build_sampler(spec: WorldSpec, name: str, inputs: Inputs) -> Sampler:
         Name of the layer.
     inputs : Inputs
         The surfaces, masks and paths that the layer and those it depends on read.
+    keys : StreamKeys
+        Of the same layers.
+    families : mapping of str to Family, optional
+        Where their processes are looked up.
     """
     layer = spec.layers[name]
     members = members_of(layer)
     if members:
-        samplers = tuple(build_sampler(spec, member, inputs) for member in members)
+        samplers = tuple(build_sampler(spec, member, inputs, keys, families) for member in members)
         return Superposition(samplers, coupling_of(spec, name))
-    key = component_key(spec, name, process_component(layer))
-    return ThinnedProcess(build_process(spec, layer, key), _thinnings(spec, name, inputs))
-
-
-def _thinnings(spec: WorldSpec, name: str, inputs: Inputs) -> tuple[Thinning, ...]:
-    layer = spec.layers[name]
+    built = build_process(spec, layer, keys.of(name, "process"), families)
     thinnings: list[Thinning] = []
     if layer.near is not None:
-        thinnings.append(_by_proximity(spec, layer, layer.near, inputs))
+        if layer.near.layer is not None:
+            others = build_sampler(spec, layer.near.layer, inputs, keys, families)
+            targets: Targets = LayerTargets(others)
+        else:
+            targets = _features(layer.near, inputs)
+        thinnings.append(_by_proximity(spec, layer, layer.near, targets, inputs))
     elif layer.within is not None:
         thinnings.append(ByMask(inputs.masks[layer.within]))
     if layer.intensity is not None:
-        by_name = {component.name: component for component in thinning_components(layer)}
-        key = component_key(spec, name, by_name[f"thin/{layer.intensity}"])
+        key = keys.of(name, f"thin/{layer.intensity}")
         thinnings.append(BySurface(inputs.surfaces[layer.intensity], key))
-    return tuple(thinnings)
+    return ThinnedProcess(built, tuple(thinnings))
+
+
+def _features(near: NearTable, inputs: Inputs) -> FeatureTargets:
+    """The features of an input that a layer is near to."""
+    assert near.input is not None  # a table names a layer or an input
+    paths, masks = inputs.paths, inputs.masks
+    return FeatureTargets(paths[near.input] if near.input in paths else masks[near.input])
 
 
 def _by_proximity(
-    spec: WorldSpec, layer: LayerTable, near: NearTable, inputs: Inputs
+    spec: WorldSpec, layer: LayerTable, near: NearTable, targets: Targets, inputs: Inputs
 ) -> ByProximity:
     """The thinning by distance, together with the layer's mask."""
-    if near.layer is not None:
-        targets: Targets = LayerTargets(build_sampler(spec, near.layer, inputs))
-    else:
-        assert near.input is not None  # a table names a layer or an input
-        paths, masks = inputs.paths, inputs.masks
-        targets = FeatureTargets(paths[near.input] if near.input in paths else masks[near.input])
     within, beyond = (
         None if metres is None else quanta("near", key, metres, spec.world.cell)
         for key, metres in (("within", near.within), ("beyond", near.beyond))

@@ -1,12 +1,14 @@
 """Which components make which product, and so what makes a product stale.
 
-Belongs here: the versions of every asset of a world. Not here: hashing (`lattice.hashing`)
-and the data versions of inputs, known only once those are made.
+Belongs here: the versions of every asset of a world. Not here: hashing (`lattice.hashing`),
+what a product adds of its own (`products`), and the data versions of inputs, known only once
+those are made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from synthgrid_assets.lattice.hashing import AssetVersion, Component, version_hash
 from synthgrid_assets.lattice.seeding import Key, stream_key
@@ -15,27 +17,25 @@ from synthgrid_assets.processes.marks.table import drawing_order, rasters_of
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
-from synthgrid_assets.products.product import (
-    DELAUNAY,
-    DENSITY,
-    NEIGHBOURS,
-    POINTS,
-    RELEASE,
-    VORONOI,
-    Product,
-)
 from synthgrid_assets.world.layer_graph import union_of, upstream_layers
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
 
-# raised when a product's rows change for the same points
-PRODUCT_VERSIONS = {
-    POINTS.name: 1,
-    DELAUNAY.name: 1,
-    VORONOI.name: 1,
-    NEIGHBOURS.name: 1,
-    DENSITY.name: 1,
-    RELEASE.name: 1,
-}
+
+class Versioned(Protocol):
+    """What decides the rows of a product beside the layer's coordinates."""
+
+    @property
+    def version(self) -> int:
+        """Raised when the product's rows change for the same points."""
+
+    def parameters(self, layer: LayerTable) -> Mapping[str, object]:
+        """The product's own parameters, as JSON values."""
+
+    def components(self, layer: LayerTable) -> tuple[Component, ...]:
+        """Components that draw for the product alone."""
+
+    def inputs(self, spec: WorldSpec, layer: str) -> tuple[str, ...]:
+        """Inputs that the product itself reads."""
 
 
 def process_component(layer: LayerTable) -> Component:
@@ -104,7 +104,7 @@ def component_key(spec: WorldSpec, layer: str, component: Component) -> Key:
     return stream_key(spec.world.seed, layer, component.name, component.version, *copy)
 
 
-def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion:
+def asset_version(spec: WorldSpec, layer: str, product: Versioned) -> AssetVersion:
     """What a product of a layer is made of.
 
     Extent, tile and decomposition are no part of it, so they make nothing stale; what
@@ -112,19 +112,8 @@ def asset_version(spec: WorldSpec, layer: str, product: Product) -> AssetVersion
     the triangles alone.
     """
     table = spec.layers[layer]
-    components = pattern_components(spec, layer)
-    own: dict[str, object] = {"product": PRODUCT_VERSIONS[product.name]}
-    if product is POINTS:
-        components += tuple(mark_components(table).values())
-        union = union_of(table)
-        if union is not None and union.source:
-            own["source"] = list(union.layers)
-    elif product in (DELAUNAY, VORONOI, NEIGHBOURS) and table.tessellation is not None:
-        own["anchors"] = table.tessellation.anchors
-        if product is DELAUNAY and table.network is not None:
-            own["constraints"] = table.network
-    elif product is RELEASE and table.release is not None:
-        own |= table.release.model_dump(mode="json")
+    components = (*pattern_components(spec, layer), *product.components(table))
+    own = {"product": product.version, **product.parameters(table)}
     return AssetVersion(_base(spec, layer), components, version_hash(own))
 
 
@@ -135,7 +124,7 @@ def pattern_version(spec: WorldSpec, layer: str) -> AssetVersion:
 
 
 def realisation(
-    spec: WorldSpec, layer: str, product: Product, data_versions: Mapping[str, str]
+    spec: WorldSpec, layer: str, product: Versioned, data_versions: Mapping[str, str]
 ) -> str:
     """A product's realisation id: its version and the data versions of what it reads.
 
@@ -143,12 +132,11 @@ def realisation(
     ----------
     spec : WorldSpec
     layer : str
-    product : Product
+    product : Versioned
     data_versions : mapping of str to str
         Data version of each input that the layer reads.
     """
-    names = input_names(spec, layer) if product is POINTS else pattern_inputs(spec, layer)
-    names = (*names, *network_names(spec, layer, [product.name]))
+    names = (*pattern_inputs(spec, layer), *product.inputs(spec, layer))
     version = asset_version(spec, layer, product)
     return version.realisation({name: data_versions[name] for name in names})
 
@@ -160,12 +148,12 @@ def pattern_realisation(spec: WorldSpec, layer: str, data_versions: Mapping[str,
     return version.realisation({name: data_versions[name] for name in names})
 
 
-def key_hex(key: Key) -> str:
+def key_hex(key: tuple[int, int] | Key) -> str:
     """A stream key in hex, as seed records show it."""
     return f"{int(key[0]):016x}{int(key[1]):016x}"
 
 
-def layer_version(spec: WorldSpec, layer: str, products: Iterable[Product]) -> str:
+def layer_version(spec: WorldSpec, layer: str, products: Iterable[Versioned]) -> str:
     """Version of what is made from several products of a layer, as its tile index."""
     versions = [asset_version(spec, layer, product).code_version for product in products]
     return version_hash(["layer", *versions])
@@ -208,12 +196,7 @@ def input_names(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *marks)))
 
 
-def network_names(spec: WorldSpec, layer: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The networks of constraints that some products of the layer read: triangles alone do."""
-    network = spec.layers[layer].network
-    return (network,) if network is not None and DELAUNAY.name in names else ()
-
-
-def read_inputs(spec: WorldSpec, layer: str, names: Iterable[str]) -> tuple[str, ...]:
+def read_inputs(spec: WorldSpec, layer: str, products: Iterable[Versioned]) -> tuple[str, ...]:
     """All inputs that must have been made before some products of the layer can be."""
-    return (*input_names(spec, layer), *network_names(spec, layer, names))
+    own = (name for product in products for name in product.inputs(spec, layer))
+    return tuple(dict.fromkeys((*input_names(spec, layer), *own)))

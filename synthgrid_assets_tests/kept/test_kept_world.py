@@ -20,7 +20,8 @@ from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.dataset_id import dataset_id
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import PRODUCTS, products_of
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import PRODUCTS, products_named, products_of
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
 from synthgrid_assets.reports.indexes import index_rows
@@ -69,7 +70,7 @@ class Kept:
 
     def context(self, layer: str) -> LayerContext:
         """A layer of the world."""
-        return LayerContext.of(self.spec, layer, self.root)
+        return open_layer(self.spec, layer, self.root)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_the_dataset_id_is_the_one_that_its_files_name(kept):
 def test_realisation_code_version_and_digests_are_the_recorded_ones(kept, layer, name):
     context, records = kept.context(layer), kept.of(layer, name)
     assert {r["realisation"] for r in records} == {context.dataset(name).realisation}
-    assert {r["code_version"] for r in records} == {context.version(name).code_version}
+    assert {r["code_version"] for r in records} == {context.assets[name].code_version}
     total = digest_hex(add_digests([digest_from_hex(r["digest"]) for r in records]))
     assert region_digest(kept.spec, kept.root, layer, name) == total
 
@@ -164,11 +165,11 @@ def test_a_run_keeps_every_tile_and_a_forced_one_makes_the_same_rows(tmp_path):
         context, tiles = kept.context(layer), list(kept.spec.world.tiling)
         with Journal(context.layout) as journal, EngineSession(Settings(workers=1)) as session:
             for name in names:
-                made = list(make_tiles(session, journal, context, (name,), tiles))
+                made = list(make_tiles(session, journal, context, products_named(name), tiles))
                 assert [type(one) for one in made] == [TileMade] * 4
                 assert all(one.kept for one in made)
             for name in names:
-                (receipt,) = make_tile(context.job, (name,), tiles[0].key)
+                (receipt,) = make_tile(context.job, products_named(name), tiles[0].key)
                 assert before[receipt.path] == receipt.digest
                 assert receipt.passed
 

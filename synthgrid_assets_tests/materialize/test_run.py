@@ -16,7 +16,8 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.journal import Journal
@@ -34,12 +35,13 @@ def session():
 
 
 def make(session, spec, root, layer="cafes", steps=STEPS, tiles=None, force=False):
-    context = LayerContext.of(spec, layer, root)
+    context = open_layer(spec, layer, root)
     outcomes = []
     with Journal(context.layout) as journal:
         for names in steps:
             chosen = list(spec.world.tiling) if tiles is None else tiles
-            outcomes += make_tiles(session, journal, context, names, chosen, force=force)
+            products = products_named(*names)
+            outcomes += make_tiles(session, journal, context, products, chosen, force=force)
     return outcomes
 
 
@@ -103,7 +105,7 @@ def test_a_tile_whose_file_is_gone_is_made_again(session, tmp_path):
 def test_a_failing_tile_fails_alone(session, tmp_path):
     """A folder in the way of one tile's file: that tile fails, the others are committed."""
     spec, root = small_spec(tmp_path), tmp_path / "data"
-    context = LayerContext.of(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root)
     blocked = list(spec.world.tiling)[3]
     path = root / context.layout.tile(context.dataset("points"), blocked)
     (path / "in the way").mkdir(parents=True)
@@ -130,7 +132,7 @@ def test_a_mark_leaves_coordinates_and_other_products_alone(tmp_path):
     plain, marked = small_spec(tmp_path), small_spec(tmp_path)
     cafes = marked.layers["cafes"].model_copy(update={"marks": {}})
     marked = marked.model_copy(update={"layers": {**marked.layers, "cafes": cafes}})
-    before, after = (LayerContext.of(spec, "cafes", tmp_path) for spec in (plain, marked))
+    before, after = (open_layer(spec, "cafes", tmp_path) for spec in (plain, marked))
     assert before.dataset("points") != after.dataset("points")
     for name in ("delaunay", "voronoi", "density", "counts_release"):
         assert before.dataset(name) == after.dataset(name)

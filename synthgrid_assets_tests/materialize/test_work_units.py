@@ -23,12 +23,13 @@ from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import Split, make_unit, part_path, units_version
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.small_world import small_spec
 from synthgrid_assets_tests.street_world import street_spec
 
-FAMILY = ("delaunay", "voronoi", "cell_neighbours")
+STEP = ("delaunay", "voronoi", "cell_neighbours")
 EXTENT = [-8, 0, 48, 24]  # three tiles; the first one is cut off
 WEST, EAST, MIDDLE = slice(2), slice(1, 3), slice(1, 2)
 
@@ -62,11 +63,13 @@ def full_spec(folder, *, density=250.0, anchors=None, **overrides):
     return spec.model_copy(update={"layers": {**spec.layers, "cafes": full}})
 
 
-def make(session, spec, root, which=slice(None), names=FAMILY, **options):
-    context = LayerContext.of(spec, "cafes", root)
+def make(session, spec, root, which=slice(None), names=STEP, **options):
+    context = open_layer(spec, "cafes", root)
     chosen = list(spec.world.tiling)[which]
     with Journal(context.layout) as journal:
-        return list(make_tiles(session, journal, context, names, chosen, **options))
+        return list(
+            make_tiles(session, journal, context, products_named(*names), chosen, **options)
+        )
 
 
 def contents(outcomes):
@@ -77,7 +80,7 @@ def contents(outcomes):
 
 
 def units_folder(spec, root):
-    context = LayerContext.of(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root)
     return context.layout.units("small", "cafes", units_version(context))
 
 
@@ -87,9 +90,9 @@ def leftovers(root):
 
 def expected_tasks(spec, root, which=slice(None)):
     """Tasks of a whole run: one a tile, and for full ones also the units and the merges."""
-    context = LayerContext.of(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root)
     units = [len(context.units(tile.cells)) for tile in list(spec.world.tiling)[which]]
-    return len(units) + sum(n + len(FAMILY) for n in units if n > 1)
+    return len(units) + sum(n + len(STEP) for n in units if n > 1)
 
 
 def test_units_change_no_byte_with_one_worker_or_two(session, whole, tmp_path):
@@ -119,11 +122,13 @@ def test_units_with_constraints_change_no_byte(session, tmp_path):
     specs = [street_spec(tmp_path, parents, tile=32, **way) for way in ({}, quadtree)]
     found = []
     for number, spec in enumerate(specs):
-        context = LayerContext.of(spec, "cafes", tmp_path / str(number))
+        context = open_layer(spec, "cafes", tmp_path / str(number))
         names = ("delaunay", "voronoi")
         before = session.statistics().done
         with Journal(context.layout) as journal:
-            made = make_tiles(session, journal, context, names, list(spec.world.tiling))
+            made = make_tiles(
+                session, journal, context, products_named(*names), list(spec.world.tiling)
+            )
             found.append(contents(list(made)))
     units = len(context.units(Cells(0, 0, 32, 32)))
     assert session.statistics().done - before == 1 + units + len(names) > 4
@@ -151,7 +156,7 @@ def test_a_layer_with_voids_is_the_same_in_units(session, tmp_path):
 def test_a_box_in_units_is_the_same_without_the_engine(tmp_path):
     cells = Cells(-3, 5, 20, 23)
     specs = full_spec(tmp_path), full_spec(tmp_path, decomposition="fixed")
-    split, whole = (LayerContext.of(spec, "cafes", tmp_path) for spec in specs)
+    split, whole = (open_layer(spec, "cafes", tmp_path) for spec in specs)
     assert len(split.units(cells)) > 4
     expected = whole.tessellation(cells).rows()
     for name, array in split.tessellation(cells).rows().items():
@@ -161,7 +166,7 @@ def test_a_box_in_units_is_the_same_without_the_engine(tmp_path):
 @pytest.mark.parametrize("cells", [(0, 0, 1, 1), (3, -4, 4, 9), (-5, 2, 8, 3), (0, 0, 7, 5)])
 def test_units_tile_any_rectangle_down_to_single_cells(tmp_path, cells):
     spec = full_spec(tmp_path, density=100_000.0)  # some 4,900 points a cell
-    units = LayerContext.of(spec, "cafes", tmp_path).units(Cells(*cells))
+    units = open_layer(spec, "cafes", tmp_path).units(Cells(*cells))
     assert all(unit.area == 1 for unit in units)
     assert len(set(units)) == len(units) == Cells(*cells).area
 
@@ -201,7 +206,7 @@ def test_killed_in_the_middle_of_units_only_the_rest_is_made(session, whole, tmp
     child.wait()
     # the kernel kills the workers with their parent, a moment later
     time.sleep(0.2)
-    with Journal(LayerContext.of(spec, "cafes", root).layout) as journal:
+    with Journal(open_layer(spec, "cafes", root).layout) as journal:
         committed = len({receipt.tile for receipt in journal.receipts()})
     there = len(parts(folder))
     assert committed < 2
@@ -241,10 +246,10 @@ def test_a_unit_that_fails_names_itself_and_fails_its_tile_alone(
     assert len(leftovers(root)) > 0  # what is done waits for the next run
     there, before = len(parts(units_folder(spec, root))), session.statistics().done
     again = make(session, spec, root, EAST)
-    context = LayerContext.of(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root)
     units = len(context.units(spec.world.tiling.from_key(failed.tile).cells))
     assert 0 < there < units
-    assert session.statistics().done - before == 1 + units - there + len(FAMILY)
+    assert session.statistics().done - before == 1 + units - there + len(STEP)
     assert contents(again).items() <= whole.items()
     assert leftovers(root) == []
 
@@ -252,7 +257,7 @@ def test_a_unit_that_fails_names_itself_and_fails_its_tile_alone(
 @pytest.mark.parametrize("damage", ["nothing", "text", "truncated", "one bit"])
 def test_a_damaged_part_is_made_again(session, whole, tmp_path, damage):
     spec, root = full_spec(tmp_path), tmp_path / "data"
-    context, folder = LayerContext.of(spec, "cafes", root), units_folder(spec, root)
+    context, folder = open_layer(spec, "cafes", root), units_folder(spec, root)
     unit = context.units(Cells(0, 0, 24, 24))[2]
     folder.mkdir(parents=True)
     make_unit(context.job, unit, str(folder))
@@ -293,7 +298,7 @@ def test_a_run_that_finds_everything_committed_sweeps_too(session, tmp_path):
 
 def test_force_makes_units_again(session, tmp_path):
     spec, root = full_spec(tmp_path), tmp_path / "data"
-    context, folder = LayerContext.of(spec, "cafes", root), units_folder(spec, root)
+    context, folder = open_layer(spec, "cafes", root), units_folder(spec, root)
     folder.mkdir(parents=True)
     for unit in context.units(Cells(0, 0, 24, 24)):
         part_path(folder, unit).write_bytes(b"damaged")
@@ -304,10 +309,10 @@ def test_force_makes_units_again(session, tmp_path):
 
 def test_a_run_given_up_in_the_middle_of_units_goes_on_later(session, whole, tmp_path):
     spec, root = full_spec(tmp_path), tmp_path / "data"
-    context = LayerContext.of(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root)
     with Journal(context.layout) as journal:
         tiles = list(spec.world.tiling)[EAST]
-        running = make_tiles(session, journal, context, FAMILY, tiles)
+        running = make_tiles(session, journal, context, products_named(*STEP), tiles)
         first = next(running)
         running.close()
     assert session.statistics().in_flight == 0
@@ -339,9 +344,9 @@ def test_a_tile_that_will_not_fit_is_refused_before_anything_runs(tmp_path):
 
 def test_units_at_the_rim_of_the_region_come_first(tmp_path):
     spec = full_spec(tmp_path, extent=[0, 0, 72, 24])
-    context = LayerContext.of(spec, "cafes", tmp_path)
+    context = open_layer(spec, "cafes", tmp_path)
     tiles = list(spec.world.tiling)
-    plan = Plan(context, FAMILY, [tiles[1]], Selection(tiles), tmp_path)
+    plan = Plan(context, STEP, [tiles[1]], Selection(tiles), tmp_path)
     (task,) = plan
     units = context.units(tiles[1].cells)
     assert plan.settle(Done(task.key, Split(tuple(units)), 0.0, 1, 1)) is None
@@ -354,9 +359,9 @@ def test_units_at_the_rim_of_the_region_come_first(tmp_path):
 
 def test_after_a_failure_the_other_units_of_the_tile_are_not_begun(tmp_path):
     spec = full_spec(tmp_path)
-    context = LayerContext.of(spec, "cafes", tmp_path)
+    context = open_layer(spec, "cafes", tmp_path)
     tile = list(spec.world.tiling)[1]
-    plan = Plan(context, FAMILY, [tile], Selection([tile]), tmp_path)
+    plan = Plan(context, STEP, [tile], Selection([tile]), tmp_path)
     (task,) = plan
     assert plan.settle(Done(task.key, Split(tuple(context.units(tile.cells))), 0.0, 1, 1)) is None
     first, second = next(plan), next(plan)

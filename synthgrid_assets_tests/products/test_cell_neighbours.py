@@ -8,18 +8,19 @@ import pytest
 import shapely
 from libpysal.weights import Rook, W
 
-from synthgrid_assets.products.delaunay import make_neighbours, make_voronoi
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.cell_neighbours import CELL_NEIGHBOURS
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.voronoi import VORONOI
 from synthgrid_assets_tests.small_world import small_spec
 
 
 @pytest.fixture
 def context(tmp_path):
-    return LayerContext.of(small_spec(tmp_path), "cafes", tmp_path / "data")
+    return open_layer(small_spec(tmp_path), "cafes", tmp_path / "data")
 
 
 def adjacency(context, tiles):
-    frames = [make_neighbours(context, tile).table.to_pandas() for tile in tiles]
+    frames = [CELL_NEIGHBOURS.rows(context, tile).table.to_pandas() for tile in tiles]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -35,7 +36,7 @@ def test_the_list_is_what_libpysal_reads(context):
 def test_neighbours_with_a_common_border_are_those_of_the_polygons(context):
     """Rook contiguity of the tiles' polygons, found by libpysal from their coordinates."""
     tiles = list(context.spec.world.tiling)[:4]
-    cells = [make_voronoi(context, tile).table for tile in tiles]
+    cells = [VORONOI.rows(context, tile).table for tile in tiles]
     geometry = shapely.from_wkb([wkb for t in cells for wkb in t["geometry"].to_pylist()])
     sites = [site for t in cells for site in t["site_id"].to_pylist()]
     frame = gpd.GeoDataFrame({"site": sites}, geometry=geometry).set_index("site")

@@ -17,9 +17,10 @@ from synthgrid_assets.api import World
 from synthgrid_assets.inputs.network_store import StoredNetwork
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.materialize.tile import make_tile
-from synthgrid_assets.products.delaunay import delaunay_table, verify_delaunay
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.delaunay import DELAUNAY, delaunay_table
+from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.pictures.canvas import COLOURS
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
 from synthgrid_assets.reports.status import world_status
@@ -49,8 +50,10 @@ LAYERS = ("trees", "cafes")
 def make(spec, root, layer, names=NAMES):
     """Receipts of all tiles by name, recorded in the journal."""
     make_input(spec, NETWORK, Layout(root))
-    job = LayerContext.of(spec, layer, root).job
-    receipts = [r for tile in spec.world.tiling for r in make_tile(job, names, tile.key)]
+    job = open_layer(spec, layer, root).job
+    receipts = [
+        r for tile in spec.world.tiling for r in make_tile(job, products_named(*names), tile.key)
+    ]
     with Journal(Layout(root)) as journal:
         journal.record(receipts)
     return {name: [r for r in receipts if r.asset == name] for name in names}
@@ -96,7 +99,7 @@ def test_the_union_of_the_files_is_the_triangulation_of_everything(made):
     assert len(rows) == len(set(rows)) > 2500
     lines = quanta_lines(town())
     network = constraint_network([line for _, line in lines], [number for number, _ in lines])
-    trees = LayerContext.of(spec, "trees", root)._sites
+    trees = open_layer(spec, "trees", root)._sites
     assert set(rows) == at_once(trees, network, Cells(-46, -46, 78, 78), EXTENT)
     assert is_constraint_node(ids).any()
 
@@ -172,7 +175,7 @@ def test_a_quadtree_inside_tiles_changes_no_byte(tmp_path):
     plain = street_spec(tmp_path, dense, tile=32)
     quadtree = {"decomposition": "quadtree", "max_points_per_unit": 1000}
     split = street_spec(tmp_path, dense, tile=32, **quadtree)
-    assert len(LayerContext.of(split, "trees", tmp_path).units(EXTENT)) == 16
+    assert len(open_layer(split, "trees", tmp_path).units(EXTENT)) == 16
     files = [
         [(r.sha256, r.digest) for r in make(spec, tmp_path / str(n), "trees")["delaunay"]]
         for n, spec in enumerate((plain, split))
@@ -200,9 +203,9 @@ def test_cells_and_neighbours_know_no_streets(made, tmp_path):
         tmp_path / "plain", ('neighbours = true\nconstraints = "roads"', "neighbours = true")
     )
     for name in ("points", "voronoi", "cell_neighbours", "density"):
-        before, after = (LayerContext.of(s, "trees", root).dataset(name) for s in (plain, spec))
+        before, after = (open_layer(s, "trees", root).dataset(name) for s in (plain, spec))
         assert before == after, name
-    assert LayerContext.of(plain, "trees", root).dataset("delaunay") != LayerContext.of(
+    assert open_layer(plain, "trees", root).dataset("delaunay") != open_layer(
         spec, "trees", root
     ).dataset("delaunay")
     assert not any(
@@ -216,8 +219,8 @@ def test_anchors_stand_where_neither_point_nor_node_is(made):
     spec, root, receipts = made
     ids, _, _ = written(receipts["cafes"]["delaunay"], root)
     anchors = {int(i) for i in np.unique(ids[is_anchor(ids)])}
-    context = LayerContext.of(spec, "cafes", root)
-    cells = context.tessellation(EXTENT)
+    context = open_layer(spec, "cafes", root)
+    cells = context.cache.tessellation(EXTENT)
     assert anchors
     inner = {i for i in anchors if 0 <= (i >> 39 & 0x7FFFFF) - 2**22 < 32}
     inner = {i for i in inner if 0 <= (i >> 16 & 0x7FFFFF) - 2**22 < 32}
@@ -227,7 +230,7 @@ def test_anchors_stand_where_neither_point_nor_node_is(made):
 def test_layers_share_one_network_and_its_nodes(made):
     spec, root, _ = made
     assert spec.made_inputs == (NETWORK,)  # nobody stays within the roads or near them
-    nets = [LayerContext.of(spec, layer, root).network(EXTENT) for layer in LAYERS]
+    nets = [open_layer(spec, layer, root).network(EXTENT) for layer in LAYERS]
     np.testing.assert_array_equal(nets[0].node_id, nets[1].node_id)
     files = list((root / "town" / "constraints" / "roads").iterdir())
     assert len(files) == 1
@@ -236,17 +239,17 @@ def test_layers_share_one_network_and_its_nodes(made):
 
 def test_damaged_rows_fail_the_test_that_they_break(made):
     spec, root, _ = made
-    context = LayerContext.of(spec, "trees", root)
+    context = open_layer(spec, "trees", root)
     tile = list(spec.world.tiling)[5]
-    table = delaunay_table(context, context.triangles(tile.cells))
-    assert all(verdict.passed for verdict in verify_delaunay(context, tile, table))
+    table = delaunay_table(context, context.cache.triangles(tile.cells))
+    assert all(verdict.passed for verdict in DELAUNAY.verify(context, tile, table))
     place = table.column_names.index("constraint_ab")
     nothing = pa.nulls(len(table), pa.int64())
     for damaged, broken in (
         (table.set_column(place, "constraint_ab", nothing), {"constraints_are_edges"}),
         (table.slice(1), {"constraints_are_edges", "triangles_are_delaunay"}),
     ):
-        verdicts = verify_delaunay(context, tile, damaged)
+        verdicts = DELAUNAY.verify(context, tile, damaged)
         assert {verdict.test for verdict in verdicts if not verdict.passed} == broken
 
 

@@ -23,8 +23,8 @@ from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.points import draw, points_digest
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.points import POINTS, draw, points_digest
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, content_digest, digest_hex
 from synthgrid_assets.storage.journal import Journal
@@ -84,7 +84,7 @@ def folder(tmp_path_factory):
     + [(name, CORNERS[1]) for name in EVERYTHING],
 )
 def test_a_composed_layer_has_one_digest_on_every_tiling(folder, name, corner):
-    context = LayerContext.of(every_spec(folder, corner), name, folder)
+    context = open_layer(every_spec(folder, corner), name, folder)
     assert_one_digest(corner, lambda cells: points_digest(draw(context, cells)))
 
 
@@ -108,9 +108,9 @@ def test_any_number_of_workers_writes_the_same_digest_for_every_process(tmp_path
     random.Random(workers).shuffle(chosen)
     with EngineSession(Settings(workers=workers), preload=PRELOAD) as session:
         for name in spec.layers:
-            context = LayerContext.of(spec, name, tmp_path)
+            context = open_layer(spec, name, tmp_path)
             with Journal(context.layout) as journal:
-                made = make_tiles(session, journal, context, ("points",), chosen)
+                made = make_tiles(session, journal, context, (POINTS,), chosen)
                 assert all(isinstance(outcome, TileMade) for outcome in made)
             expected = digest_hex(points_digest(draw(context, cells)))
             assert region_digest(spec, tmp_path, name, "points") == expected, name
@@ -125,7 +125,7 @@ def digests(folder: Path) -> dict[str, str]:
     cells, found = Cells(20, 17, 23, 19), {}
     for name in [*COMPOSED, *EVERYTHING]:
         if name != "by_degrees":
-            context = LayerContext.of(spec, name, folder)
+            context = open_layer(spec, name, folder)
             found[name] = f"{points_digest(draw(context, cells)):064x}"[:32]
             for input_name, surface in context.inputs.surfaces.items():
                 thresholds = surface.thresholds(Cells(-40, -40, 90, 90)).astype("<u4")

@@ -9,7 +9,8 @@ from synthgrid_assets.api import World
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.journal import Journal
@@ -27,9 +28,7 @@ def test_it_is_unknown_until_the_inputs_are_made(tmp_path):
     world = World(marked_spec(tmp_path), tmp_path / "data")
     assert world.dataset_id is None
     assert "marked/surface/people" in world.describe()["dataset_id"]
-    assert "dataset_id" not in LayerContext.of(world.spec, "cafes", tmp_path / "data").facts(
-        "points"
-    )
+    assert "dataset_id" not in open_layer(world.spec, "cafes", tmp_path / "data").facts("points")
 
 
 def test_it_is_the_same_for_any_tiling_and_wherever_files_lie(tmp_path):
@@ -86,20 +85,20 @@ def test_manifests_name_it_and_tiles_name_what_alone_decides_their_bytes(tmp_pat
     data = tmp_path / "data"
     spec = marked_spec(tmp_path, made_in=data)
     wanted = World(spec, data).dataset_id
-    context = LayerContext.of(spec, "cafes", data)
+    context = open_layer(spec, "cafes", data)
     tile = next(iter(spec.world.tiling))
     with (
         EngineSession(Settings(workers=1), preload=PRELOAD) as session,
         Journal(context.layout) as journal,
     ):
         for names in (("points",), ("delaunay", "voronoi")):
-            (made,) = make_tiles(session, journal, context, names, [tile])
+            (made,) = make_tiles(session, journal, context, products_named(*names), [tile])
             for receipt in made.receipts:
                 metadata = pq.read_schema(data / receipt.path).metadata
                 assert b"synthgrid:dataset_id" not in metadata
                 assert metadata[b"synthgrid:realisation"].decode() == receipt.realisation
     reports = [write_moments(context)[0], *(row["file"] for row in index_rows(context))]
-    assert len(reports) == 1 + len(context.products)
+    assert len(reports) == 1 + len(context.assets)
     for path in reports:
         metadata = pq.read_schema(path).metadata
         assert metadata[b"synthgrid:dataset_id"].decode() == wanted

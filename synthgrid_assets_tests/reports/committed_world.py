@@ -8,6 +8,8 @@ from pathlib import Path
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.small_world import SMALL, write_small_world
@@ -32,7 +34,7 @@ def context_of(
         text = text.replace(found, written)
     path = write_small_world(folder, text)
     spec = load_spec(path, {f"world.{key}": value for key, value in overrides.items()})
-    return LayerContext.of(spec, layer, folder / "data")
+    return open_layer(spec, layer, folder / "data")
 
 
 def commit(
@@ -41,5 +43,5 @@ def commit(
     """Make and commit tiles of some products; all tiles by default."""
     with Journal(context.layout) as journal:
         for tile in context.spec.world.tiling if tiles is None else tiles:
-            journal.record(make_tile(context.job, tuple(names), tile.key))
+            journal.record(make_tile(context.job, products_named(*names), tile.key))
     return context

@@ -14,8 +14,8 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import DamageError, StorageError, SynthGridWarning
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
 from synthgrid_assets.reports.files import FILES_TEST, file_faults
@@ -41,7 +41,7 @@ def whole(tmp_path_factory):
     """Twelve tiles of every product, and their digests; tests damage copies."""
     folder = tmp_path_factory.mktemp("whole")
     spec = small_spec(folder, tile=16)
-    context = commit(LayerContext.of(spec, "cafes", folder / "data"), NAMES)
+    context = commit(open_layer(spec, "cafes", folder / "data"), NAMES)
     return context, {name: region_digest(spec, folder / "data", "cafes", name) for name in NAMES}
 
 
@@ -50,7 +50,7 @@ def copy(whole, tmp_path):
     """A damaged copy's context, and the digests of the whole."""
     context, digests = whole
     shutil.copytree(context.layout.root, tmp_path / "data")
-    return LayerContext.of(context.spec, "cafes", tmp_path / "data"), digests
+    return open_layer(context.spec, "cafes", tmp_path / "data"), digests
 
 
 def damage(path, other, kind, rng):
@@ -73,7 +73,7 @@ def damage(path, other, kind, rng):
 
 def faults_of(context, name, read_all=False):
     with Journal(context.layout) as journal:
-        return list(file_faults(journal, context, name, read_all=read_all))
+        return list(file_faults(journal, context, PRODUCTS[name], read_all=read_all))
 
 
 def records_of(context, name):
@@ -85,7 +85,7 @@ def run_again(session, context, name):
     """The next run: the tiles that it made, by key."""
     with Journal(context.layout) as journal:
         tiles = list(context.spec.world.tiling)
-        outcomes = list(make_tiles(session, journal, context, (name,), tiles))
+        outcomes = list(make_tiles(session, journal, context, (PRODUCTS[name],), tiles))
     return [outcome.tile for outcome in outcomes if not outcome.kept]
 
 

@@ -8,7 +8,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.materialize.run import PRELOAD
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
@@ -48,7 +48,7 @@ def run_large(folder, columns, rows):
 
 def of_part(spec, root, name):
     """Digest of the tiles that make up the part."""
-    context = LayerContext.of(spec, LAYER, root)
+    context = open_layer(spec, LAYER, root)
     with Journal(context.layout) as journal:
         receipts = list(journal.receipts(context.dataset(name)))
     inside = [r for r in receipts if PART.intersection(r.cells) == r.cells]

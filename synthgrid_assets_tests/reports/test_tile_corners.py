@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from synthgrid_assets.errors import DamageError
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.tile_corners import COLOURS, find_corner, four_tiles_picture
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.reports.committed_world import commit, context_of
@@ -93,7 +93,7 @@ def test_where_no_four_tiles_meet_there_is_no_picture(tmp_path, missing):
 
 
 def test_a_layer_without_tessellation_has_no_picture(tmp_path):
-    context = LayerContext.of(small_spec(tmp_path), "trees", tmp_path / "data")
+    context = open_layer(small_spec(tmp_path), "trees", tmp_path / "data")
     assert corner_of(commit(context, ["points"], block(context, (1, 2), (2, 3)))) is None
 
 

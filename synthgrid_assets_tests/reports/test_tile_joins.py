@@ -11,14 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.region_checks import check_names, region_checks
-from synthgrid_assets.reports.tile_joins import JOIN_TESTS
 from synthgrid_assets.statistics.region.cell_areas import DEGREE_VARIANCE, SQUARE_AREA, TEST
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.store import file_facts
 from synthgrid_assets_tests.reports.committed_world import commit, context_of
 
+JOIN_TESTS = {
+    "delaunay": "triangles_join_across_tiles",
+    "voronoi": "cells_join_across_tiles",
+    "cell_neighbours": "neighbours_agree_across_tiles",
+}
 PRODUCTS_JOINED = tuple(JOIN_TESTS)
 
 

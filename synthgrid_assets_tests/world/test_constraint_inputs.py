@@ -8,7 +8,8 @@ from scipy.spatial import cKDTree
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_named, products_of
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.layout import Layout
@@ -33,22 +34,22 @@ def own_spec(tmp_path):
 
 
 def test_tiles_are_not_made_before_their_streets(own_spec, tmp_path):
-    job = LayerContext.of(own_spec, "trees", tmp_path).job
+    job = open_layer(own_spec, "trees", tmp_path).job
     assert missing_inputs(own_spec, Layout(tmp_path), [NETWORK]) == [NETWORK]
     with pytest.raises(StorageError, match="materialise town/constraints/roads first"):
         require_made(dict(job.inputs), "town")
-    assert read_inputs(own_spec, "trees", ["points", "voronoi"]) == ()
-    assert read_inputs(own_spec, "trees", ["delaunay"]) == (NETWORK,)
+    assert read_inputs(own_spec, "trees", products_named("points", "voronoi")) == ()
+    assert read_inputs(own_spec, "trees", products_named("delaunay")) == (NETWORK,)
     with pytest.raises(StorageError, match="town/constraints/roads is not made"):
         region_digest(own_spec, tmp_path, "constraints", "roads")
 
 
 def test_a_network_that_was_removed_is_missed_not_made_anew(own_spec, tmp_path):
     made = make_input(own_spec, NETWORK, Layout(tmp_path))
-    context = LayerContext.of(own_spec, "trees", tmp_path)
+    context = open_layer(own_spec, "trees", tmp_path)
     made.path.unlink()
     with pytest.raises(StorageError, match="is gone or damaged; materialise it again"):
-        context.triangles(Cells(0, 0, 4, 4))
+        context.cache.triangles(Cells(0, 0, 4, 4))
 
 
 def test_an_input_can_be_a_network_and_a_place_to_stay_near(tmp_path):
@@ -65,7 +66,7 @@ def test_an_input_can_be_a_network_and_a_place_to_stay_near(tmp_path):
     for name in spec.made_inputs:
         make_input(spec, name, Layout(tmp_path))
     assert not missing_inputs(spec, Layout(tmp_path), spec.made_inputs)
-    found = LayerContext.of(spec, "plain", tmp_path)
+    found = open_layer(spec, "plain", tmp_path)
     assert found.sampler.points(EXTENT).x.size > 50
 
 
@@ -76,12 +77,12 @@ def test_a_changed_file_makes_the_triangles_of_its_layers_stale_and_nothing_else
     layers = ("trees", "cafes", "plain")
 
     def datasets():
-        contexts = {layer: LayerContext.of(spec, layer, tmp_path) for layer in layers}
+        contexts = {layer: open_layer(spec, layer, tmp_path) for layer in layers}
         return {
             (layer, name): context.dataset(name)
             for layer, context in contexts.items()
             for name in names
-            if name in context.products
+            if name in context.assets
         }
 
     before, versions = datasets(), stored_versions(spec, Layout(tmp_path))
@@ -110,7 +111,7 @@ def test_a_changed_file_makes_the_triangles_of_its_layers_stale_and_nothing_else
 
 def test_the_product_version_names_the_constraints(tmp_path):
     spec = street_spec(tmp_path)
-    products = LayerContext.of(spec, "trees", tmp_path).products
+    products = {product.name: product for product in products_of(spec.layers["trees"])}
     other = street_spec(
         tmp_path,
         ("[inputs.roads]", '[inputs.lanes]\nvector = "roads.gpkg"\n\n[inputs.roads]'),
@@ -126,10 +127,10 @@ def test_the_product_version_names_the_constraints(tmp_path):
 
 def test_streets_in_another_crs_are_reprojected(own_spec, tmp_path):
     """Through degrees and back nodes move by less than a quantum before they are rounded."""
-    wanted = LayerContext.of(own_spec, "trees", tmp_path).network(EXTENT)
+    wanted = open_layer(own_spec, "trees", tmp_path).network(EXTENT)
     write_lines(tmp_path / "roads.gpkg", town(), "EPSG:4326")
     make_input(own_spec, NETWORK, Layout(tmp_path))
-    found = LayerContext.of(own_spec, "trees", tmp_path).network(EXTENT)
+    found = open_layer(own_spec, "trees", tmp_path).network(EXTENT)
     np.testing.assert_array_equal(np.bincount(found.id), np.bincount(wanted.id))
     nodes = [np.stack((network.x, network.y), axis=1) for network in (found, wanted)]
     distance, _ = cKDTree(nodes[0]).query(nodes[1])

@@ -11,9 +11,12 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.points import draw, make_points, seed_record
-from synthgrid_assets.products.product import DENSITY, POINTS, VORONOI, columns_of
+from synthgrid_assets.products.density import DENSITY
+from synthgrid_assets.products.drawn_points import draw
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.points import POINTS, seed_record
+from synthgrid_assets.products.registry import products_named
+from synthgrid_assets.products.voronoi import VORONOI
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.storage.journal import Journal
@@ -248,8 +251,8 @@ def test_a_declared_surface_and_paths_are_assets_like_rasters(folder):
     roads = make_input(spec, "roads", layout)
     assert roads.facts.items() >= {"points": 1, "lines": 1, "vertices": 4}.items()
     assert make_input(spec, "roads", layout).data_version == roads.data_version
-    before = draw(LayerContext.of(spec, "cafes", folder / "elsewhere"), Cells(-4, 0, 28, 32))
-    after = draw(LayerContext.of(spec, "cafes", folder / "data"), Cells(-4, 0, 28, 32))
+    before = draw(open_layer(spec, "cafes", folder / "elsewhere"), Cells(-4, 0, 28, 32))
+    after = draw(open_layer(spec, "cafes", folder / "data"), Cells(-4, 0, 28, 32))
     np.testing.assert_array_equal(before.pattern.x, after.pattern.x)
 
 
@@ -293,7 +296,7 @@ def test_inputs_of_the_other_layer_are_read_and_enter_the_realisation(folder):
 def test_the_seed_record_names_what_the_layer_depends_on(folder):
     spec = spec_of(folder)
     record = json.loads(
-        seed_record(LayerContext.of(spec, "cafes", folder), next(iter(spec.world.tiling)))
+        seed_record(open_layer(spec, "cafes", folder), next(iter(spec.world.tiling)))
     )
     assert set(record["components"]) == {"process", "thin/slope", "near", "layer/stations"}
 
@@ -306,7 +309,7 @@ def test_only_exact_counts_of_near_layers_are_pooled_over_tiles(folder, process,
     )
     spec = spec_of(folder, change)
     tile = next(iter(spec.world.tiling))
-    rows = make_points(LayerContext.of(spec, "cats", folder), tile)
+    rows = POINTS.rows(open_layer(spec, "cats", folder), tile)
     assert rows.expected is not None
     assert np.isfinite(rows.expected)
     facts = dict(rows.facts)
@@ -324,13 +327,13 @@ def test_every_cafe_is_near_a_station_and_nothing_near_was_lost(folder):
     spec, cells = spec_of(folder), Cells(-4, 0, 28, 32)
     whole = spec_of(folder, ('near = { layer = "stations", within = 250 }\n', ""))
     place = {
-        name: LayerContext.of(of, name, folder).sampler.points(area)
+        name: open_layer(of, name, folder).sampler.points(area)
         for name, of, area in (
             ("cafes", spec, cells),
             ("stations", spec, cells.grown(4)),
         )
     }
-    every = LayerContext.of(whole, "cafes", folder).sampler.points(cells)
+    every = open_layer(whole, "cafes", folder).sampler.points(cells)
     metres = spec.world.lattice.quantum
     stations = place["stations"]
     away = np.hypot(every.x[:, None] - stations.x, every.y[:, None] - stations.y).min(axis=1)
@@ -341,13 +344,13 @@ def test_every_cafe_is_near_a_station_and_nothing_near_was_lost(folder):
 
 def test_the_source_column_names_the_member(folder):
     spec, cells = spec_of(folder), Cells(0, 0, 16, 16)
-    things = draw(LayerContext.of(spec, "things", folder), cells)
+    things = draw(open_layer(spec, "things", folder), cells)
     source = np.array(things.marks["source"].to_pylist())
     for name in ("cafes", "trees", "benches"):
-        alone = LayerContext.of(spec, name, folder).sampler.points(cells)
+        alone = open_layer(spec, name, folder).sampler.points(cells)
         np.testing.assert_array_equal(things.pattern.birth[source == name], alone.birth)
         assert len(alone) > 0
-    columns = [column.name for column in columns_of(POINTS, spec.layers["things"])]
+    columns = [column.name for column in POINTS.columns(spec.layers["things"])]
     assert columns == ["id", "x_q", "y_q", "source", "size", "geometry"]
 
 
@@ -358,10 +361,12 @@ def session():
 
 
 def made(session, spec, root, layer, steps):
-    context = LayerContext.of(spec, layer, root)
+    context = open_layer(spec, layer, root)
     with Journal(context.layout) as journal:
         for names in steps:
-            for outcome in make_tiles(session, journal, context, names, list(spec.world.tiling)):
+            for outcome in make_tiles(
+                session, journal, context, products_named(*names), list(spec.world.tiling)
+            ):
                 assert isinstance(outcome, TileMade), outcome
                 yield from outcome.receipts
 
@@ -386,7 +391,7 @@ def test_two_tile_sides_give_the_same_digests_and_healthy_tiles_pass(session, fo
     assert digests[0] == digests[1]
     assert len(set(digests[0])) == 5
     spec = spec_of(folder)
-    checks = region_checks(LayerContext.of(spec, "things", folder / "data-8"), POINTS)
+    checks = region_checks(open_layer(spec, "things", folder / "data-8"), POINTS)
     for name, check in checks.items():
         assert check.verdict.passed, (name, check.verdict)
     assert abs(checks["mean_variance_hold"].verdict.expected - 1700) < 900

@@ -8,9 +8,9 @@ from scipy import stats
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import stream_key
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import draw, points_digest
-from synthgrid_assets.products.product import PRODUCTS
+from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.storage.digest import add_digests
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
@@ -34,7 +34,7 @@ def drawn(tmp_path):
     """Points and marks of the layer, with texts of the world file replaced."""
 
     def points(*changes):
-        return draw(LayerContext.of(marked_spec(tmp_path, *changes), "cafes", tmp_path), CELLS)
+        return draw(open_layer(marked_spec(tmp_path, *changes), "cafes", tmp_path), CELLS)
 
     return points
 
@@ -70,7 +70,7 @@ def test_a_renamed_source_redraws_what_depends_on_it(drawn):
 
 
 def test_any_tiling_gives_the_same_digest_of_points_and_marks(tmp_path):
-    context = LayerContext.of(marked_spec(tmp_path), "cafes", tmp_path)
+    context = open_layer(marked_spec(tmp_path), "cafes", tmp_path)
     parts = [Cells(x, y, x + 2, min(y + 3, 8)) for x in range(0, 8, 2) for y in range(0, 8, 3)]
     together = add_digests(points_digest(draw(context, cells)) for cells in parts)
     assert together == points_digest(draw(context, CELLS))
@@ -87,19 +87,19 @@ def test_only_points_read_the_rasters_of_marks(tmp_path):
     """Another raster: other data versions of points and marks, the same tessellation."""
     data = tmp_path / "data"
     spec = marked_spec(tmp_path, made_in=data)
-    before = LayerContext.of(spec, "cafes", data)
+    before = open_layer(spec, "cafes", data)
     assert pattern_inputs(spec, "cafes") == ()
     assert input_names(spec, "cafes") == ("people",)
     old = draw(before, Cells(0, 0, 32, 32))
     names = ("points", "delaunay", "voronoi", "density")
     old_sets = {name: before.dataset(name) for name in names}
-    release_name = before.pattern_realisation
+    release_name = before.job.pattern
     write_people(tmp_path / "people.tif", extra=3.0)
     make_input(spec, "people", Layout(data))
-    after = LayerContext.of(spec, "cafes", data)
+    after = open_layer(spec, "cafes", data)
     changed = {name for name in names if after.dataset(name) != old_sets[name]}
     assert changed == {"points"}
-    assert after.pattern_realisation == release_name
+    assert after.job.pattern == release_name
     assert changed_marks(old, draw(after, Cells(0, 0, 32, 32))) == {"value", "queue", "area"}
 
 
@@ -119,7 +119,7 @@ def test_the_original_has_the_keys_it_always_had(tmp_path):
 def copy(tmp_path, number, layer="cafes"):
     line = 'process = "poisson"' if layer == "cafes" else 'process = "thomas"'
     spec = marked_spec(tmp_path, (line, f"{line}\nimplicate = {number}"))
-    return LayerContext.of(spec, layer, tmp_path)
+    return open_layer(spec, layer, tmp_path)
 
 
 def test_a_copy_is_another_realisation_of_every_product(tmp_path):

@@ -11,14 +11,15 @@ import dagster as dg
 from synthgrid_assets.dagster.keys import common, input_key, layer_key, world_key
 from synthgrid_assets.dagster.metadata import picture_metadata, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import POINTS, products_of
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.points import POINTS
+from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import (
     REPLICATES,
     read_baseline,
     write_baseline,
 )
-from synthgrid_assets.reports.region_evidence import RegionEvidence
 from synthgrid_assets.reports.region_maps import (
     counts_map,
     l_function_picture,
@@ -58,7 +59,7 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def moments(data: DataRoot) -> dg.MaterializeResult[None]:
-        path, table = write_moments(LayerContext.of(spec, layer, data.path))
+        path, table = write_moments(open_layer(spec, layer, data.path))
         failed = table.num_rows - sum(table["passed"].to_pylist())
         return dg.MaterializeResult(
             metadata={
@@ -85,7 +86,7 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def baseline(data: DataRoot) -> dg.MaterializeResult[None]:
-        path, replicates = write_baseline(LayerContext.of(spec, layer, data.path))
+        path, replicates = write_baseline(open_layer(spec, layer, data.path))
         return dg.MaterializeResult(
             metadata={
                 "replicates": str(replicates.replicates.points.size),
@@ -125,7 +126,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         ],
     )
     def quality(data: DataRoot) -> Iterator[Any]:
-        layer_context = LayerContext.of(spec, layer, data.path)
+        layer_context = open_layer(spec, layer, data.path)
         curves = compare_with_replicates(layer_context, read_baseline(layer_context))
         of_replicates = {
             "l_function": picture_metadata(

@@ -12,9 +12,10 @@ from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.dagster.runs.request import TILE_INDEX
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import products_of
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.indexes import index_rows
-from synthgrid_assets.reports.region_evidence import RegionEvidence
 from synthgrid_assets.reports.region_maps import counts_map
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
@@ -35,7 +36,7 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:
-        layer_context = LayerContext.of(spec, layer, data.path)
+        layer_context = open_layer(spec, layer, data.path)
         rows = index_rows(layer_context)
         return dg.MaterializeResult(
             metadata={

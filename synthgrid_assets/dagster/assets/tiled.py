@@ -19,17 +19,13 @@ from synthgrid_assets.dagster.runs.request import step_name
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import (
-    Product,
-    columns_of,
-    description_of,
-    products_of,
-    tests_of,
-)
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.product import ORIGIN, Product
+from synthgrid_assets.products.registry import products_named, products_of
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.inputs import require_made
 from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.versions import asset_version, input_names, network_names, read_inputs
+from synthgrid_assets.world.versions import asset_version, read_inputs
 
 MAX_NAMED = 5  # failed tiles that the error of a step names
 
@@ -59,7 +55,7 @@ def _step_assets(
         name=step_name(world, layer, step),
         specs=[_spec(spec, layer, product) for product in products],
         check_specs=[
-            _check(keys[product.name], tests_of(product, spec.layers[layer]), partitions)
+            _check(keys[product.name], product.tests(spec.layers[layer]), partitions)
             for product in products
         ],
         partitions_def=partitions,
@@ -70,7 +66,7 @@ def _step_assets(
         context: dg.AssetExecutionContext, config: TileStepConfig, engine: Engine, data: DataRoot
     ) -> Iterator[Any]:
         chosen = {name: key for name, key in keys.items() if key in context.selected_asset_keys}
-        layer_context = LayerContext.of(spec, layer, data.path)
+        layer_context = open_layer(spec, layer, data.path)
         yield from _make(context, config, engine, layer_context, chosen)
 
     return tile_step
@@ -84,7 +80,8 @@ def _make(
     chosen: dict[str, dg.AssetKey],
 ) -> Iterator[Any]:
     """Events of each tile as it is committed; then the step's end or its failure."""
-    read = read_inputs(layer_context.spec, layer_context.layer, chosen)
+    products = products_named(*chosen)
+    read = read_inputs(layer_context.spec, layer_context.layer, products)
     made = {name: version for name, version in layer_context.job.inputs if name in read}
     require_made(made, layer_context.spec.world.name)
     tiling = layer_context.spec.world.tiling
@@ -93,7 +90,7 @@ def _make(
     failed: list[TileFailed] = []
     with Journal(layer_context.layout) as journal:
         for outcome in make_tiles(
-            engine.session, journal, layer_context, tuple(chosen), tiles, force=config.force
+            engine.session, journal, layer_context, products, tiles, force=config.force
         ):
             if isinstance(outcome, TileFailed):
                 failed.append(outcome)
@@ -133,20 +130,15 @@ def _failure(failed: list[TileFailed], tiles: int) -> EngineError:
 
 def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
     world, table = spec.world.name, spec.layers[layer]
-    if product.name == "points":
-        inputs = input_names(spec, layer)
-        upstream = [tiles_key(world), *(input_key(world, name) for name in inputs)]
-    else:
-        networks = network_names(spec, layer, [product.name])
-        points = layer_key(world, layer, "points")
-        upstream = [points, *(input_key(world, name) for name in networks)]
+    upstream = [layer_key(world, layer, name) for name in product.upstream(table)]
+    inputs = [input_key(world, name) for name in product.inputs(spec, layer)]
     return dg.AssetSpec(
         layer_key(world, layer, product.name),
-        deps=upstream,
-        description=description_of(product, table),
+        deps=[*(upstream or [tiles_key(world)]), *inputs],
+        description=product.description(table),
         code_version=asset_version(spec, layer, product).code_version,
         kinds=set(product.kinds),
-        metadata=column_metadata(columns_of(product, table), layer_key(world, layer, "points")),
+        metadata=column_metadata(product.columns(table), layer_key(world, layer, ORIGIN)),
         **common(world, layer),
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from synthgrid_assets.dagster.keys import input_key, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.products.product import products_of
+from synthgrid_assets.products.registry import products_named, products_of
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import missing_inputs
 from synthgrid_assets.world.spec import WorldSpec
@@ -92,7 +92,11 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
     """
     world, products = spec.world.name, chosen_products(spec, choice)
     keys = [world_key(world), tiles_key(world)]
-    needed = {name for layer, names in products.items() for name in read_inputs(spec, layer, names)}
+    needed = {
+        name
+        for layer, names in products.items()
+        for name in read_inputs(spec, layer, products_named(*names))
+    }
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
     keys += [input_key(world, name) for name in unmade]
     for layer, names in products.items():

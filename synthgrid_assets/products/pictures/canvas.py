@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.products.layer_context import LayerContext
 
 SIDE = 240  # pixels
 MARGIN = 8  # pixels around the tile, where rows reach beyond its border
@@ -116,37 +114,48 @@ class Canvas:
         return buffer.getvalue()
 
 
-def tile_picture(context: LayerContext, tile: Tile, name: str, table: pa.Table) -> bytes:
-    """A PNG of a tile's points or boxes inside the tile's frame.
+def points_picture(bounds: Box, name: str, table: pa.Table) -> bytes:
+    """A PNG of a tile's points inside the tile's frame.
 
     Parameters
     ----------
-    context : LayerContext
-    tile : Tile
+    bounds : tuple of four floats
+        Of the tile, in CRS units.
     name : str
         Name of the product; it is the picture's caption.
     table : pyarrow.Table
         With a WKB ``geometry`` column.
     """
-    bounds = context.lattice.bounds(tile.cells)
     canvas = Canvas(bounds)
-    geometry = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
-    xy, owner = shapely.get_coordinates(geometry, return_index=True)
-    if name == "points":
-        canvas.dots(xy, "ink", radius=0 if len(xy) > 4 * FEW else 1 if len(xy) > FEW else 2)
-    else:
-        offsets = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=len(geometry)))))
-        canvas.shapes(xy, offsets, "line")
+    xy = shapely.get_coordinates(_geometry(table))
+    canvas.dots(xy, "ink", radius=0 if len(xy) > 4 * FEW else 1 if len(xy) > FEW else 2)
+    return _framed(canvas, bounds, name, table)
+
+
+def boxes_picture(bounds: Box, name: str, table: pa.Table) -> bytes:
+    """A PNG of a tile's polygons inside the tile's frame; parameters as `points_picture`."""
+    canvas, geometry = Canvas(bounds), _geometry(table)
+    offsets = np.concatenate(([0], np.cumsum(shapely.get_num_coordinates(geometry))))
+    canvas.shapes(shapely.get_coordinates(geometry), offsets, "line")
+    return _framed(canvas, bounds, name, table)
+
+
+def _geometry(table: pa.Table) -> NDArray[np.object_]:
+    found: NDArray[np.object_] = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+    return found
+
+
+def _framed(canvas: Canvas, bounds: Box, name: str, table: pa.Table) -> bytes:
     canvas.box(bounds, outline="frame")
     return canvas.png(f"{name}: {table.num_rows:,} rows")
 
 
-def density_picture(counts: NDArray[np.int64]) -> bytes:
+def density_picture(counts: NDArray[np.integer]) -> bytes:
     """A PNG of counts per cell, north up, darker where there are more.
 
     Parameters
     ----------
-    counts : ndarray of int64, shape (height, width)
+    counts : ndarray of integers, shape (height, width)
         South to north.
     """
     share = counts[::-1] / max(int(counts.max(initial=0)), 1)

@@ -6,7 +6,9 @@ Belongs here: which part of a tile is shown, and what around it. Not here: the c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ AROUND = 0.3  # what is shown beyond the tile's border, as a part of what is sho
 MOST_AROUND = 4000  # sites expected in view beyond which what surrounds the tile is left out
 
 Rows = Tessellation | ConstrainedTriangles
+Kind = TypeVar("Kind", bound=Rows)
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,8 @@ class Rings:
     high: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Rows, name: str) -> Rings:
-        """The rows of a product."""
-        if name == "voronoi" and isinstance(rows, Tessellation):
-            xy, offsets = rows.ring / VERTEX_SCALE, rows.ring_offsets
-        else:
-            corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
-            xy = corners.reshape(-1, 2).astype(np.float64)
-            offsets = 4 * np.arange(len(corners) + 1)
+    def of(cls, xy: NDArray[np.float64], offsets: NDArray[np.int64]) -> Rings:
+        """Rings with their bounds."""
         if offsets.size == 1:
             return cls(xy, offsets, xy, xy)
         low, high = (f.reduceat(xy, offsets[:-1]) for f in (np.minimum, np.maximum))
@@ -125,7 +122,26 @@ class Rings:
         return Rings(xy, offsets, self.low[chosen], self.high[chosen])
 
 
-def tessellation_picture(context: LayerContext, tile: Tile, name: str) -> bytes:
+@dataclass(frozen=True)
+class Shapes(Generic[Kind]):
+    """The shapes of a tessellation that a picture shows: its triangles or its cells.
+
+    Parameters
+    ----------
+    made : callable
+        What the shapes of some cells are made from.
+    rings : callable
+        Their rings.
+    touching : callable
+        Which shapes of other tiles share a border with those of a tile.
+    """
+
+    made: Callable[[LayerContext, Cells], Kind]
+    rings: Callable[[Kind], Rings]
+    touching: Callable[[Kind, Tessellation], NDArray[np.bool_]]
+
+
+def tessellation_picture(context: LayerContext, tile: Tile, shapes: Shapes[Kind]) -> bytes:
     """A PNG of a tile's triangles or cells, its border, and the shaded halo around it.
 
     Rows that cross the border have a colour of their own, and so have constraints. Faint,
@@ -136,22 +152,22 @@ def tessellation_picture(context: LayerContext, tile: Tile, name: str) -> bytes:
     ----------
     context : LayerContext
     tile : Tile
-    name : str
-        ``delaunay`` or ``voronoi``.
+    shapes : Shapes
+        `TRIANGLE_SHAPES` or `CELL_SHAPES`.
     """
-    own = context.tessellation(tile.cells)
-    made = _rows(context, tile.cells, name)
+    own = context.cache.tessellation(tile.cells)
+    made = shapes.made(context, tile.cells)
     view, border = view_of(own), _box(own.cells)
     canvas = Canvas(view.box, side=SIDE, margin=0)
     canvas.box(_box(made.loaded), fill="halo")
     canvas.box(border, fill="paper")
-    around = _around(context, view, own, name)
+    around = _around(context, view, own, shapes)
     if around is not None:
-        rings = Rings.of(around, name)
-        rings = rings.take(_touching(around, own, name) & rings.meets(view.box))
+        rings = shapes.rings(around)
+        rings = rings.take(shapes.touching(around, own) & rings.meets(view.box))
         canvas.shapes(rings.xy, rings.offsets, "faint")
         canvas.dots(_sites(around), "faint", radius=1)
-    rings = Rings.of(made, name)
+    rings = shapes.rings(made)
     crossing, shown = rings.leaves(border), rings.meets(view.box)
     fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
     rings = rings.take(shown)
@@ -164,27 +180,44 @@ def tessellation_picture(context: LayerContext, tile: Tile, name: str) -> bytes:
     return canvas.png(f"{crossing.size:,} rows, {int(crossing.sum()):,} cross the border{part}")
 
 
-def _rows(context: LayerContext, cells: Cells, name: str) -> Rows:
-    """What a product's rows of some cells are made from."""
-    return context.triangles(cells) if name == "delaunay" else context.tessellation(cells)
-
-
-def _around(context: LayerContext, view: View, own: Tessellation, name: str) -> Rows | None:
+def _around(
+    context: LayerContext, view: View, own: Tessellation, shapes: Shapes[Kind]
+) -> Kind | None:
     """The rows of all that is in view; None where they would cost more than they show."""
     if len(own) * view.cells.area > MOST_AROUND * own.cells.area:
         return None
     try:
-        return _rows(context, view.cells, name)
+        return shapes.made(context, view.cells)
     except GeometryError:  # a void beyond the tile, which itself needs no halo so wide
         return None
 
 
-def _touching(around: Rows, own: Tessellation, name: str) -> NDArray[np.bool_]:
-    """Which rows of other tiles share a border with those of the tile."""
-    if name == "voronoi" and isinstance(around, Tessellation):
-        return np.isin(around.site_id, own.neighbour) & ~np.isin(around.site_id, own.site_id)
+def _triangles(context: LayerContext, cells: Cells) -> Rows:
+    return context.cache.triangles(cells)
+
+
+def _triangle_rings(rows: Rows) -> Rings:
+    corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
+    return Rings.of(corners.reshape(-1, 2).astype(np.float64), 4 * np.arange(len(corners) + 1))
+
+
+def _touching_triangles(around: Rows, own: Tessellation) -> NDArray[np.bool_]:
+    """Those with a corner of the tile that belong to another one."""
     mine = np.isin(around.triangles, own.site_id)
     return mine.any(axis=1) & ~mine[:, 0]
+
+
+def _cells(context: LayerContext, cells: Cells) -> Tessellation:
+    return context.cache.tessellation(cells)
+
+
+def _cell_rings(rows: Tessellation) -> Rings:
+    return Rings.of(rows.ring / VERTEX_SCALE, rows.ring_offsets)
+
+
+def _touching_cells(around: Tessellation, own: Tessellation) -> NDArray[np.bool_]:
+    """Those of neighbours of the tile's sites."""
+    return np.isin(around.site_id, own.neighbour) & ~np.isin(around.site_id, own.site_id)
 
 
 def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:
@@ -203,3 +236,7 @@ def _sites(rows: Rows) -> NDArray[np.float64]:
     if isinstance(rows, ConstrainedTriangles):
         return rows.triangle_xy.reshape(-1, 2).astype(np.float64)
     return np.column_stack((rows.x, rows.y)).astype(np.float64)
+
+
+TRIANGLE_SHAPES = Shapes(_triangles, _triangle_rings, _touching_triangles)
+CELL_SHAPES = Shapes(_cells, _cell_rings, _touching_cells)

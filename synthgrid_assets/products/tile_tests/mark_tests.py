@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.lattice.seeding import Key, philox_words, stream_key
+from synthgrid_assets.lattice.seeding import Key, philox_words
 from synthgrid_assets.processes.marks.choice import Choice
 from synthgrid_assets.processes.marks.numbers import AtPoints
 from synthgrid_assets.processes.marks.table import drawing_order
@@ -23,6 +23,7 @@ from synthgrid_assets.statistics.tile.marks import (
     values_follow_their_distribution,
 )
 from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.stream_keys import P_VALUE
 
 
 def verify_marks(context: LayerContext, cells: Cells, rows: pa.Table) -> Verdict:
@@ -49,7 +50,8 @@ def verify_marks(context: LayerContext, cells: Cells, rows: pa.Table) -> Verdict
             below, up_to = law.distribution(values, given)
             places = below
             if up_to is not below:
-                words = _words(context.mark_keys[name], x, y, ids)
+                key = context.keys.of(context.layer, f"{P_VALUE}/mark/{name}")
+                words = _words(key, x, y, ids)
                 places = below + (up_to - below) * (words / 2.0**64)
             verdicts.append(values_follow_their_distribution(name, places, _uniform))
         given[name] = law.at_points(values)
@@ -68,9 +70,8 @@ def _uniform(places: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _words(
-    mark: Key, x: NDArray[np.int64], y: NDArray[np.int64], ids: NDArray[np.int64]
+    key: Key, x: NDArray[np.int64], y: NDArray[np.int64], ids: NDArray[np.int64]
 ) -> NDArray[np.uint64]:
-    """One word per point that no draw of the mark uses."""
-    key = stream_key("p-value", int(mark[0]), int(mark[1]))
+    """One word per point, under the test's own key."""
     words: NDArray[np.uint64] = philox_words(ids, x, y, 0, key)[0]
     return words

@@ -31,6 +31,7 @@ from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
 from synthgrid_assets.storage.geoparquet import FACT_PREFIX, plain_table, read_bytes, serialise
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.world.samplers import build_sampler
+from synthgrid_assets.world.stream_keys import StreamKeys
 
 REPLICATES = 199  # a rank among them is an exact test with p >= 1 / 200
 MOST_POINTS = 2_000.0  # expected in a window: replicates of a larger tile are of its middle
@@ -128,7 +129,7 @@ def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple
 
 def baseline_key(context: LayerContext) -> str:
     """Where a layer's replicates are kept: one file per realisation of its points."""
-    version = context.pattern_realisation[:REALISATION_DIGITS]
+    version = context.job.pattern[:REALISATION_DIGITS]
     layout, world = context.layout, context.spec.world
     name = f"baseline-{version}-w{world.tile}-v{VERSION}"
     return layout.report(world.name, context.layer, name)
@@ -200,7 +201,9 @@ def _replicate(context: LayerContext, number: int) -> Sampler:
     world = context.spec.world
     seed = f"{world.seed}\x1ftwin/{number}"
     other = context.spec.model_copy(update={"world": world.model_copy(update={"seed": seed})})
-    return build_sampler(other, context.layer, context.inputs)
+    keys = StreamKeys.derived(other, context.layer)
+    families = {family.name: family for family in context.job.families}
+    return build_sampler(other, context.layer, context.inputs, keys, families)
 
 
 def _intensity(context: LayerContext, cells: Cells) -> float:

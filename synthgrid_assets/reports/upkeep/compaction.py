@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.reports.committed_tiles import open_layer
+from synthgrid_assets.reports.named_assets import open_asset
 from synthgrid_assets.storage.export import regrouped
 from synthgrid_assets.storage.geoparquet import (
     FACT_PREFIX,
@@ -71,7 +71,7 @@ def compact_asset(spec: WorldSpec, root: Path, layer: str, name: str, rows: int)
     StorageError
         If no tile is committed.
     """
-    context = open_layer(spec, root, layer, name)
+    context, _ = open_asset(spec, root, layer, name)
     store, dataset, extent = context.layout.store, context.dataset(name), spec.world.tiling.extent
     with TemporaryDirectory() as folder, Journal(context.layout) as journal:
         index = TileIndex(store, "index.parquet", place=open_store(folder))

@@ -15,8 +15,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import products_of
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -102,7 +102,7 @@ def _grouped(layout: Layout, spec: WorldSpec, before: float) -> dict[str, list[s
 def _current(layout: Layout, spec: WorldSpec) -> set[str]:
     current = set()
     for layer, table in spec.layers.items():
-        context = LayerContext.of(spec, layer, layout.root)
+        context = open_layer(spec, layer, layout.root)
         current.add(baseline_key(context))
         for product in products_of(table):
             current.add(layout.folder(context.dataset(product.name)).rpartition("/")[0])

@@ -12,17 +12,16 @@ from itertools import groupby
 from pathlib import Path
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.foreign_files import set_aside_foreign
 from synthgrid_assets.materialize.run import TileFailed, make_tiles
-from synthgrid_assets.products.density import array_faults, array_key, ensure_array
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import products_of
-from synthgrid_assets.reports.committed_tiles import recorded_tiles
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.product import Product
+from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.files import FileFault, file_faults
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
-from synthgrid_assets.storage.count_rasters import chunk_key
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.journal_rescue import rescue_journal
 from synthgrid_assets.storage.layout import Layout
@@ -55,10 +54,10 @@ class Repaired:
 def find_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
     """Read every file of a world and tell what is missing, damaged or foreign."""
     for layer, table in spec.layers.items():
-        context = LayerContext.of(spec, layer, root)
+        context = open_layer(spec, layer, root)
         with Journal(context.layout) as journal:
             for product in products_of(table):
-                yield from file_faults(journal, context, product.name, read_all=True)
+                yield from file_faults(journal, context, product, read_all=True)
 
 
 def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaired:
@@ -80,7 +79,7 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
     done = Repaired(journal=rescue_journal(layout))
     layout.store.sweep()
     for layer in spec.layers:
-        context = LayerContext.of(spec, layer, root)
+        context = open_layer(spec, layer, root)
         before = len(done.faults), done.made
         with Journal(context.layout) as journal:
             _repair_layer(journal, context, session, done)
@@ -92,58 +91,57 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
 def _repair_layer(
     journal: Journal, context: LayerContext, session: EngineSession, done: Repaired
 ) -> None:
-    for _, group in groupby(context.products.values(), key=lambda product: product.step):
-        names = tuple(product.name for product in group)
+    for _, group in groupby(products_of(context.table), key=lambda product: product.step):
+        products = tuple(group)
         damaged: set[str] = set()
-        for name in names:
-            faults = list(file_faults(journal, context, name, read_all=True))
+        for product in products:
+            faults = list(file_faults(journal, context, product, read_all=True))
             done.faults += faults
             damaged |= {fault.tile for fault in faults if fault.tile}
-            damaged |= _unrecorded(journal, context, name)
-            set_aside_foreign(journal, context, name)
-            if name == "density" and array_faults(context) and _is_there(context):
-                ensure_array(context)
+            damaged |= _unrecorded(journal, context, product)
+            set_aside_foreign(journal, context, product.name)
+            if _is_there(context, product) and product.faults(context):
+                product.mend(context)
         if damaged:
-            _make(journal, context, names, damaged, session, done)
+            _make(journal, context, products, damaged, session, done)
 
 
 def _make(
     journal: Journal,
     context: LayerContext,
-    names: tuple[str, ...],
+    products: tuple[Product, ...],
     keys: Iterable[str],
     session: EngineSession,
     done: Repaired,
 ) -> None:
     require_made(dict(context.job.inputs), context.spec.world.name)
     tiles = [context.spec.world.tiling.from_key(key) for key in sorted(keys)]
-    for outcome in make_tiles(session, journal, context, names, tiles):
+    for outcome in make_tiles(session, journal, context, products, tiles):
         if isinstance(outcome, TileFailed):
             done.failed.append(f"{context.layer} {outcome.tile}: {outcome.error}")
         else:
             done.made += not outcome.kept
 
 
-def _unrecorded(journal: Journal, context: LayerContext, name: str) -> set[str]:
+def _unrecorded(journal: Journal, context: LayerContext, product: Product) -> set[str]:
     """Tiles whose file is there and stands in no record, as after the loss of a journal."""
-    recorded = {receipt.tile for receipt in recorded_tiles(journal, context, name)}
-    present = set(context.layout.store.list(context.layout.folder(context.dataset(name)) + "/"))
+    recorded = {receipt.tile for receipt in recorded_tiles(journal, context, product.name)}
+    present = set(_files(context, product))
     return {
         tile.key
         for tile in context.spec.world.tiling
-        if tile.key not in recorded and _file_of(context, name, tile) in present
+        if tile.key not in recorded and product.file(context, tile) in present
     }
 
 
-def _file_of(context: LayerContext, name: str, tile: Tile) -> str:
-    if name == "density":
-        return chunk_key(array_key(context), context.spec.world.tiling, tile)
-    return context.layout.tile(context.dataset(name), tile)
+def _files(context: LayerContext, product: Product) -> Iterable[str]:
+    """Keys of all files in a product's folder."""
+    folder = context.layout.folder(context.dataset(product.name))
+    return context.layout.store.list(folder + "/")
 
 
-def _is_there(context: LayerContext) -> bool:
-    folder = context.layout.folder(context.dataset("density"))
-    return any(True for _ in context.layout.store.list(folder + "/"))
+def _is_there(context: LayerContext, product: Product) -> bool:
+    return any(True for _ in _files(context, product))
 
 
 def _write_reports(context: LayerContext) -> None:

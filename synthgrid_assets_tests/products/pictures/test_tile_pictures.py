@@ -10,18 +10,27 @@ from PIL import Image
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL
-from synthgrid_assets.products.pictures.canvas import COLOURS, INDEX, Canvas, tile_picture
+from synthgrid_assets.products.pictures.canvas import COLOURS, INDEX, Canvas
 from synthgrid_assets.products.pictures.tessellations import (
+    CELL_SHAPES,
     ENLARGED,
     LEGIBLE,
-    Rings,
-    tessellation_picture,
+    TRIANGLE_SHAPES,
     view_of,
 )
-from synthgrid_assets.products.points import make_points
+from synthgrid_assets.products.points import POINTS
+from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets_tests.reports.committed_world import context_of
 
 NAMES = ("delaunay", "voronoi")
+
+
+SHAPES = {"delaunay": TRIANGLE_SHAPES, "voronoi": CELL_SHAPES}
+
+
+def picture(context, tile, name):
+    """The picture of a tile of triangles or cells; their rows are not looked at."""
+    return PRODUCTS[name].picture(context, tile, None)
 
 
 def colours(png: bytes) -> np.ndarray:
@@ -44,10 +53,10 @@ def context(request, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(context, name):
     for tile in list(context.spec.world.tiling)[14:17]:
-        own = context.tessellation(tile.cells)
-        names = colours(tessellation_picture(context, tile, name))
+        own = context.cache.tessellation(tile.cells)
+        names = colours(picture(context, tile, name))
         x0, y0, x1, y1 = map(float, tile.cells.quanta())
-        crossing = Rings.of(own, name).leaves((x0, y0, x1, y1))
+        crossing = SHAPES[name].rings(own).leaves((x0, y0, x1, y1))
         assert (names == "inside").any() == (~crossing).any()
         assert (names == "crossing").any() == crossing.any()
         assert (names == "frame").any()
@@ -71,13 +80,13 @@ def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(conte
 def test_a_picture_is_small_however_full_the_tile(tmp_path, name, tile):
     context = context_of(tmp_path, "trees", tile=tile)
     chosen = next(iter(context.spec.world.tiling))
-    assert len(tessellation_picture(context, chosen, name)) < 20_000
+    assert len(picture(context, chosen, name)) < 20_000
 
 
 def test_of_a_full_tile_the_fullest_corner_is_shown(tmp_path):
     context = context_of(tmp_path, "trees", tile=48)
     for tile in context.spec.world.tiling:
-        own = context.tessellation(tile.cells)
+        own = context.cache.tessellation(tile.cells)
         view = view_of(own)
         x, y = own.x, own.y
         held = (x > view.box[0]) & (x < view.box[2]) & (y > view.box[1]) & (y < view.box[3])
@@ -97,15 +106,15 @@ def test_without_surroundings_there_is_still_a_picture(tmp_path, monkeypatch):
     """A void beyond the tile may need a wider halo than any tile is given."""
     context = context_of(tmp_path)
     tile = list(context.spec.world.tiling)[14]
-    own, known = context.tessellation(tile.cells), context.tessellation
+    own, known = context.cache.tessellation(tile.cells), context.cache.tessellation
 
     def refuses(cells):
         if cells != own.cells:
             raise GeometryError("an empty circle")
         return known(cells)
 
-    monkeypatch.setattr(context, "tessellation", refuses)
-    names = colours(tessellation_picture(context, tile, "voronoi"))
+    monkeypatch.setattr(context.cache, "tessellation", refuses)
+    names = colours(picture(context, tile, "voronoi"))
     assert (names == "inside").any()
     assert not (names == "faint").any()
 
@@ -113,9 +122,9 @@ def test_without_surroundings_there_is_still_a_picture(tmp_path, monkeypatch):
 def test_all_points_are_drawn_however_many(tmp_path):
     context = context_of(tmp_path, "trees", tile=48)
     tile = max(context.spec.world.tiling, key=lambda tile: tile.cells.area)
-    rows = make_points(context, tile).table
+    rows = POINTS.rows(context, tile)
     assert rows.num_rows > 1500
-    names = colours(tile_picture(context, tile, "points", rows))
+    names = colours(POINTS.picture(context, tile, rows))
     canvas = Canvas(context.lattice.bounds(tile.cells))
     xy = np.column_stack(context.lattice.metres(rows["x_q"].to_numpy(), rows["y_q"].to_numpy()))
     column, row = canvas.pixels(xy).astype(np.int64).T
@@ -125,8 +134,8 @@ def test_all_points_are_drawn_however_many(tmp_path):
 
 def test_rings_beyond_a_box_and_meeting_it_are_told_apart(tmp_path):
     context = context_of(tmp_path)
-    own = context.tessellation(next(iter(context.spec.world.tiling)).cells)
-    rings = Rings.of(own, "voronoi")
+    own = context.cache.tessellation(next(iter(context.spec.world.tiling)).cells)
+    rings = CELL_SHAPES.rings(own)
     everything = (*rings.low.min(axis=0), *rings.high.max(axis=0))
     assert not rings.leaves(everything).any()
     assert rings.meets(everything).all()

@@ -8,9 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.points import make_points, verify_points
-from synthgrid_assets.products.product import POINTS, columns_of
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.points import POINTS
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
 from synthgrid_assets.storage.geoparquet import serialise
 from synthgrid_assets_tests.products.tile_tests.marked_world import marked_spec
@@ -22,9 +21,9 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("marked")
     dense = ("points_per_km2 = 1000.0", "points_per_km2 = 4000.0")
     sharp = ("sigma = 0.3", "sigma = 0.1")
-    context = LayerContext.of(marked_spec(folder, dense, sharp), "cafes", folder)
+    context = open_layer(marked_spec(folder, dense, sharp), "cafes", folder)
     tile = list(context.spec.world.tiling)[1]
-    data = serialise(make_points(context, tile).table)
+    data = serialise(POINTS.rows(context, tile).table)
     return context, tile, pq.read_table(pa.BufferReader(data))
 
 
@@ -69,7 +68,7 @@ def is_tea(rows):
 
 
 def test_a_healthy_tile_passes_and_is_tested_once(made):
-    verdicts = verify_points(*made)
+    verdicts = POINTS.verify(*made)
     assert tuple(verdict.test for verdict in verdicts) == POINTS.tests
     assert all(verdict.passed for verdict in verdicts)
     assert verdicts[-1].p_value is not None
@@ -86,15 +85,15 @@ def test_damage_is_found(made, damage):
 
 
 def test_a_layer_without_marks_has_nothing_to_contradict(tmp_path):
-    context = LayerContext.of(marked_spec(tmp_path), "trees", tmp_path)
+    context = open_layer(marked_spec(tmp_path), "trees", tmp_path)
     tile = next(iter(context.spec.world.tiling))
-    verdict = verify_points(context, tile, make_points(context, tile).table)[-1]
+    verdict = POINTS.verify(context, tile, POINTS.rows(context, tile).table)[-1]
     assert (verdict.test, verdict.passed) == ("marks_follow_their_law", True)
 
 
 def test_the_catalogue_names_the_columns_as_they_are_written(made):
     context, _, rows = made
-    columns = columns_of(POINTS, context.table)
+    columns = POINTS.columns(context.table)
     assert [column.name for column in columns] == [n for n in rows.column_names if n != "bbox"]
     for name in context.table.marks:
         shown = next(column.type for column in columns if column.name == name)

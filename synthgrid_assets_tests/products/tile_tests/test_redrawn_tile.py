@@ -11,9 +11,8 @@ import pytest
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.tile import make_tile
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.points import make_points, verify_points
-from synthgrid_assets.products.product import POINTS
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.points import POINTS
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
 from synthgrid_assets.products.tile_tests.replicates import (
     baseline_key,
@@ -68,9 +67,9 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(spec, root):
     """A context of trees, a tile inside and its rows."""
-    context = LayerContext.of(spec, "trees", root)
+    context = open_layer(spec, "trees", root)
     tile = list(spec.world.tiling)[8]
-    return context, tile, make_points(context, tile).table
+    return context, tile, POINTS.rows(context, tile).table
 
 
 def by_test(verdicts):
@@ -113,8 +112,8 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found_wherever_it_is(made, damage):
     context, tile, rows = made
-    assert all(verdict.passed for verdict in verify_points(context, tile, rows))
-    verdict = by_test(verify_points(context, tile, DAMAGE[damage](rows)))[SAME]
+    assert all(verdict.passed for verdict in POINTS.verify(context, tile, rows))
+    verdict = by_test(POINTS.verify(context, tile, DAMAGE[damage](rows)))[SAME]
     assert not verdict.passed
     assert (verdict.p_value, verdict.false_alarm_rate) == (None, 0.0)
 
@@ -122,8 +121,8 @@ def test_damage_is_found_wherever_it_is(made, damage):
 def test_rows_that_were_seeded_by_their_tile_are_found(spec, root, made):
     context, tile, _ = made
     world = spec.world.model_copy(update={"seed": f"{spec.world.seed} {tile.key}"})
-    other = LayerContext.of(spec.model_copy(update={"world": world}), "trees", root)
-    verdicts = by_test(verify_points(context, tile, make_points(other, tile).table))
+    other = open_layer(spec.model_copy(update={"world": world}), "trees", root)
+    verdicts = by_test(POINTS.verify(context, tile, POINTS.rows(other, tile).table))
     assert not verdicts[SAME].passed
     assert verdicts["points_are_canonical"].passed
     assert verdicts["counts_match_the_process"].passed
@@ -131,7 +130,7 @@ def test_rows_that_were_seeded_by_their_tile_are_found(spec, root, made):
 
 def test_a_tile_is_ranked_among_replicates_and_keeps_what_it_counted(made):
     context, tile, rows = made
-    verdicts = by_test(verify_points(context, tile, rows))
+    verdicts = by_test(POINTS.verify(context, tile, rows))
     baseline = baseline_of(context.job)
     for test in (PAIRS, NEIGHBOURS):
         assert 1 / 200 <= verdicts[test].p_value <= 1
@@ -157,20 +156,20 @@ def test_replicates_are_made_once_and_are_the_same_again(made):
 
 def test_without_replicates_a_file_is_asked_for(spec, tmp_path):
     with pytest.raises(StorageError, match="materialise trees/baseline"):
-        read_baseline(LayerContext.of(spec, "trees", tmp_path))
+        read_baseline(open_layer(spec, "trees", tmp_path))
 
 
 def test_a_clipped_tile_and_a_thinned_layer_say_why_they_have_no_replicates(spec, root, tmp_path):
     text = WORLD.replace("extent = [-8, 0, 40, 48]", "extent = [-8, 0, 37, 48]")
-    clipped = LayerContext.of(load_spec(write_small_world(tmp_path, text)), "trees", root)
+    clipped = open_layer(load_spec(write_small_world(tmp_path, text)), "trees", root)
     narrow = next(t for t in clipped.spec.world.tiling if t.cells.width == 5)
-    shaded = LayerContext.of(spec, "shaded", root)
+    shaded = open_layer(spec, "shaded", root)
     inner = list(spec.world.tiling)[8]
     for context, tile, reason in (
         (clipped, narrow, "clipped"),
         (shaded, inner, "thinned by a surface"),
     ):
-        verdicts = by_test(verify_points(context, tile, make_points(context, tile).table))
+        verdicts = by_test(POINTS.verify(context, tile, POINTS.rows(context, tile).table))
         assert all(verdict.passed for verdict in verdicts.values())
         assert reason in why_no_replicates(context, tile.cells)
         for test in (PAIRS, NEIGHBOURS):
@@ -180,7 +179,7 @@ def test_a_clipped_tile_and_a_thinned_layer_say_why_they_have_no_replicates(spec
 
 def test_a_hard_core_is_kept_under_a_surface_as_well(spec, root):
     """Two points of one cell, brought together: their ids stay their own."""
-    context = LayerContext.of(spec, "shaded", root)
+    context = open_layer(spec, "shaded", root)
     cells = list(spec.world.tiling)[9].cells
     points = context.sampler.points(cells)
     rows = points.x.copy(), points.y.copy(), points.ids()
@@ -191,7 +190,7 @@ def test_a_hard_core_is_kept_under_a_surface_as_well(spec, root):
 
 
 def test_the_middle_of_a_crowded_tile_is_its_window(spec, root, monkeypatch):
-    context = LayerContext.of(spec, "trees", root)
+    context = open_layer(spec, "trees", root)
     cells = list(spec.world.tiling)[8].cells
     assert curve_window(context, cells) == cells
     monkeypatch.setattr("synthgrid_assets.products.tile_tests.replicates.MOST_POINTS", 30.0)
@@ -201,22 +200,22 @@ def test_the_middle_of_a_crowded_tile_is_its_window(spec, root, monkeypatch):
 
 
 def test_a_gross_fault_turns_a_tile_without_moments_red(spec, root):
-    context = LayerContext.of(spec, "gibbs", root)
+    context = open_layer(spec, "gibbs", root)
     tile = list(spec.world.tiling)[8]
-    rows = make_points(context, tile).table
-    count = by_test(verify_points(context, tile, rows))["counts_match_the_process"]
+    rows = POINTS.rows(context, tile).table
+    count = by_test(POINTS.verify(context, tile, rows))["counts_match_the_process"]
     assert count.passed
     assert "replicate tiles" in count.detail
     half = without(rows, np.arange(len(rows)) % 2 == 0)
-    count = by_test(verify_points(context, tile, half))["counts_match_the_process"]
+    count = by_test(POINTS.verify(context, tile, half))["counts_match_the_process"]
     assert not count.passed
 
 
 @pytest.fixture(scope="module")
 def region(spec, root):
     """All tiles of trees, committed."""
-    context = LayerContext.of(spec, "trees", root)
-    receipts = [make_tile(context.job, ("points",), t.key)[0] for t in spec.world.tiling]
+    context = open_layer(spec, "trees", root)
+    receipts = [make_tile(context.job, (POINTS,), t.key)[0] for t in spec.world.tiling]
     with Journal(context.layout) as journal:
         journal.record(receipts)
     return context, receipts

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
 from synthgrid_assets.products.tile_tests.replicates import Baseline
-from synthgrid_assets.reports.committed_tiles import committed_tiles
 from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts
 from synthgrid_assets.statistics.laws.moments import (
     CountMoments,
@@ -88,7 +88,7 @@ class RegionEvidence:
             moments = region_moments(law, (row.retention for row in self.rows()))
         if not any(is_near(leaf) for leaf in leaves_of(self._context.sampler)):
             return moments
-        tiles = (self._context.retention(receipt.cells) for receipt in self.receipts)
+        tiles = (self._context.cache.retention(receipt.cells) for receipt in self.receipts)
         unresolved = math.fsum(unresolved_variance(law, retention) for retention in tiles)
         return CountMoments(moments.mean, moments.variance + unresolved)
 
@@ -148,7 +148,7 @@ class RegionEvidence:
             tile = receipt.cells
             columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
             rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
-            retention = self._context.retention(tile)
+            retention = self._context.cache.retention(tile)
             if member is not None and isinstance(retention, MemberRetention):
                 retention = retention.members[member]
             grid[rows, columns] = retention.by_cell

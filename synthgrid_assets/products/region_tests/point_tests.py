@@ -1,0 +1,103 @@
+"""What a region's committed points say together: counts, pairs, and what tiles have around them.
+
+Belongs here: which tests there are, and what each is given. Not here: the tests (`statistics`),
+gathering (`region_evidence`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from synthgrid_assets.processes.superposition import SuperpositionLaw
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.region_check import RegionCheck
+from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
+from synthgrid_assets.products.tile_tests.replicates import baseline_of, is_stationary
+from synthgrid_assets.statistics.multiple_testing import p_values_are_uniform
+from synthgrid_assets.statistics.region.moran import (
+    tile_correlations,
+    tiles_are_correlated_as_declared,
+)
+from synthgrid_assets.statistics.region.neighbours import (
+    NEIGHBOURS,
+    PAIRS,
+    counts_are_those_of_replicates,
+    neighbours_follow_the_law,
+    pairs_are_those_of_replicates,
+)
+from synthgrid_assets.statistics.region.region_pairs import PairCounter, pair_distances
+from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
+from synthgrid_assets.statistics.region.totals import REGION_ALPHA, mean_variance_hold
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.verdict import Verdict
+
+TESTS = (
+    "mean_variance_hold",
+    "p_values_are_uniform",
+    "tiles_are_correlated_as_declared",
+    PAIRS,
+    NEIGHBOURS,
+    "no_seam",
+)
+
+
+def judge_points(journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+    """Every test of `TESTS` on the committed tiles of a layer's points."""
+    evidence = RegionEvidence(journal, context)
+    verdicts = {
+        verdict.test: verdict
+        for group in (_of_counts, _of_pairs, _of_windows)  # the last replace the first
+        for verdict in group(evidence, context)
+    }
+    tiles = len(evidence.receipts)
+    return {test: RegionCheck(verdict, tiles) for test, verdict in verdicts.items()}
+
+
+def _of_counts(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
+    """Tests on the tiles' numbers of points; nothing is read but the journal."""
+    counts, region = evidence.counts, evidence.moments()
+    inflation = counts.inflation(region)
+    law, side = context.sampler.law, context.spec.world.tile
+    cells = sum(receipt.cells.area for receipt in evidence.receipts)
+    kept = region.mean / (law.intensity * cells) if cells else 1.0
+    return (
+        mean_variance_hold(counts, region),
+        p_values_are_uniform(counts.randomised, inflation),
+        tiles_are_correlated_as_declared(
+            evidence.scores(), tile_correlations(law, side, kept), inflation
+        ),
+    )
+
+
+def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
+    """Tests on pairs of points, in one pass over the tiles' files."""
+    law, side = context.sampler.law, context.spec.world.tile
+    if isinstance(law, SuperpositionLaw) and context.sampler.thinnings:
+        law = replace(law, coupling="members thinned differently share no pair correlation")
+    cells = sum(receipt.cells.area for receipt in evidence.receipts)
+    density = float(evidence.counts.observed.sum()) / max(cells, 1)
+    seams = SeamCounter(side, seam_reach(density, side), law.correlation_cells)
+    pairs = PairCounter(side, pair_distances(law, side))
+    for row in evidence.rows():
+        x, y = evidence.coordinates(row)
+        seams.add(row.cells, x, y, row.retention)
+        pairs.add(row.cells, x, y, row.retention)
+    return pairs.verdict(law), seams.verdict()
+
+
+def _of_windows(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
+    """Tests on what tiles have within some distances; nothing is read but the journal."""
+    if not is_stationary(context):
+        reason = "thinned: tiles are not alike, and no closed form of F and G is known"
+        return (Verdict.not_judged(NEIGHBOURS, reason, alpha=REGION_ALPHA),)
+    law, baseline = context.sampler.law, baseline_of(context.job)
+    windows = evidence.windows(baseline)
+    neighbours = neighbours_follow_the_law(windows, baseline.distances, law, baseline.replicates)
+    if not math.isnan(law.intensity):
+        return (neighbours,)
+    return (
+        neighbours,
+        pairs_are_those_of_replicates(windows, baseline.distances, baseline.replicates),
+        counts_are_those_of_replicates(windows, baseline.replicates),
+    )

@@ -1,0 +1,131 @@
+"""How a product's committed tiles join, from their files.
+
+Belongs here: reading rows of tiles, and verdicts on how they join. Not here: what is read and
+joined (each product), what joining means (`tessellation.proofs`), points (`region_evidence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, RegionCheck
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.tessellation.proofs.coverage import Coverage
+from synthgrid_assets.verdict import Verdict
+
+Watch = Callable[[Receipt, pa.Table], None]
+Add = Callable[[NDArray[np.int64], pa.Table], None]
+
+
+class Joining(Protocol):
+    """What collects the faults of tiles that are joined (`tessellation.proofs`)."""
+
+    @property
+    def faults(self) -> dict[str, NDArray[np.int64]]:
+        """Number of faults of each kind and tile."""
+
+    def close(self) -> None:
+        """No more rows come: what waits for its counterpart is a fault."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """How the tiles of a product are joined.
+
+    Parameters
+    ----------
+    test : str
+        The claim.
+    columns : tuple of str
+        What is read of each file.
+    begin : callable
+        Begins a join over the tiles that there are: what collects faults, and the function
+        that gives it rows with the number of each one's tile.
+    """
+
+    test: str
+    columns: tuple[str, ...]
+    begin: Callable[[Coverage], tuple[Joining, Add]]
+
+
+def join_tiles(
+    journal: Journal, context: LayerContext, name: str, how: Join, watch: Watch = lambda *_: None
+) -> RegionCheck:
+    """Join all committed tiles of a product, row by row of tiles, from their files.
+
+    Parameters
+    ----------
+    journal : Journal
+    context : LayerContext
+    name : str
+        The product's.
+    how : Join
+    watch : callable
+        Sees each tile's receipt and table on the way.
+
+    Returns
+    -------
+    RegionCheck
+        With the tiles that have faults, the worst first.
+    """
+    receipts = list(committed_tiles(journal, context, name))
+    tiling = context.spec.world.tiling
+    coverage = Coverage(tiling, [tiling.from_key(receipt.tile) for receipt in receipts])
+    join, add = how.begin(coverage)
+    for numbers, tables in _rows_of_tiles(context, receipts, list(how.columns)):
+        for number, table in zip(numbers, tables, strict=True):
+            watch(receipts[number], table)
+        tile = np.repeat(numbers, [table.num_rows for table in tables])
+        add(tile, pa.concat_tables(tables))
+    join.close()
+    return _joined(how.test, receipts, join.faults)
+
+
+def _rows_of_tiles(
+    context: LayerContext, receipts: list[Receipt], columns: list[str]
+) -> Iterator[tuple[list[int], list[pa.Table]]]:
+    """Numbers and tables of the tiles of each row of tiles, south to north."""
+    reader, side = TileReader(context.layout.store), context.spec.world.tile
+    numbered = enumerate(receipts)
+    for _, row in groupby(numbered, lambda item: item[1].cells.iy0 // side):
+        numbers, in_row = zip(*row, strict=True)
+        yield list(numbers), [reader.read(TileFile.of(receipt), columns) for receipt in in_row]
+
+
+def geometry_of(rows: pa.Table) -> NDArray[np.object_]:
+    """The shapes of rows."""
+    found: NDArray[np.object_] = shapely.from_wkb(rows["geometry"].to_numpy(zero_copy_only=False))
+    return found
+
+
+def _joined(
+    test: str, receipts: list[Receipt], faults: dict[str, NDArray[np.int64]]
+) -> RegionCheck:
+    by_tile = np.array(list(faults.values()))
+    worst_first = np.argsort(-by_tile.sum(axis=0), kind="stable")
+    failing = tuple(
+        (receipts[number].tile, _verdict(test, dict(zip(faults, by_tile[:, number], strict=True))))
+        for number in worst_first
+        if by_tile[:, number].any()
+    )
+    rows = sum(receipt.rows for receipt in receipts)
+    totals = {kind: int(found.sum()) for kind, found in faults.items()}
+    verdict = _verdict(test, totals, f"{rows} rows of {len(receipts)} tiles, faults: ")
+    return RegionCheck(verdict, len(receipts), failing[:MAX_FAILING])
+
+
+def _verdict(test: str, faults: dict[str, int], head: str = "") -> Verdict:
+    found = ", ".join(f"{count} {kind}" for kind, count in faults.items() if count)
+    return Verdict.exact(test, int(sum(faults.values())), head + (found or "none"))
