@@ -18,9 +18,9 @@ from synthgrid_assets.products.pictures.inputs import (
     surface_picture,
 )
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.tessellation.constraints import constraint_network
 from synthgrid_assets.world.inputs import make_input
 from synthgrid_assets_tests.street_world import street_spec
+from synthgrid_assets_tests.tessellation.networks import constraint_network
 
 OUTLINE = MaskSource(Path(__file__).parents[3] / "worlds" / "bahamas" / "outline.geojson")
 LATTICE = Lattice("EPSG:32617", (750000.0, 2610000.0), 500.0)
