@@ -335,6 +335,10 @@ def test_committed_tiles_are_kept_unless_forced(world, made):
     rewritten = {tile for tile, facts in stamps().items() if before[tile] != facts}
     assert rewritten == {"-8_0", "-8_8"}
     assert digest(world, "trees", "points") == sound
+    counts = {row["asset"]: (row.pop("kept"), row["tiles"]) for row in kept["assets"]}
+    counts_forced = {row["asset"]: (row.pop("kept"), row["tiles"]) for row in forced["assets"]}
+    assert counts["trees/points"] == (2, 2)
+    assert counts_forced["trees/points"] == (0, 2)
     assert kept["assets"] == forced["assets"]
 
 

@@ -12,6 +12,7 @@ import dagster as dg
 from synthgrid_assets.world.inputs import asset_path
 
 OWNERS = ["team:spatial-data"]
+TILE_CHECK = "tile_is_sound"  # the one check with a state for each tile
 
 
 def tiles_key(world: str) -> dg.AssetKey:

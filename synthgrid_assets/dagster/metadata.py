@@ -34,12 +34,26 @@ _TESTS = dg.TableSchema(
 )
 
 
-def receipt_metadata(receipt: Receipt, store: Store) -> dict[str, Any]:
+def receipt_metadata(receipt: Receipt, store: Store, *, brief: bool = False) -> dict[str, Any]:
     """What one tile's materialisation shows.
 
     Numbers are text: the UI would draw them as a curve through unrelated tiles.
+
+    Parameters
+    ----------
+    receipt : Receipt
+    store : Store
+        Of the data root.
+    brief : bool
+        Only what people look for among very many tiles; the journal has the rest.
     """
-    shown: dict[str, Any] = {"dagster/row_count": receipt.rows}
+    shown: dict[str, Any] = {
+        "dagster/row_count": receipt.rows,
+        "path": dg.MetadataValue.path(store.address(receipt.path)),
+        "size_bytes": str(receipt.size),
+    }
+    if brief:
+        return shown
     if receipt.expected_rows is not None:
         shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
     if receipt.picture is not None:
@@ -50,8 +64,6 @@ def receipt_metadata(receipt: Receipt, store: Store) -> dict[str, Any]:
     return {
         **shown,
         "cells": str(list(receipt.cells)),
-        "path": dg.MetadataValue.path(store.address(receipt.path)),
-        "size_bytes": str(receipt.size),
         "seconds": f"{receipt.total_seconds:.4f}",
         "digest": receipt.digest,
         "sha256": receipt.sha256,
@@ -85,6 +97,21 @@ def tests_table(verdicts: Iterable[Verdict]) -> dg.TableMetadataValue:
         for verdict in verdicts
     ]
     return dg.MetadataValue.table(records, schema=_TESTS)
+
+
+def verdicts_metadata(verdicts: Sequence[Verdict], *, brief: bool = False) -> dict[str, Any]:
+    """What the check of one tile shows: its tests, or briefly those that failed.
+
+    Examples
+    --------
+    >>> verdicts_metadata([Verdict.exact("ids_are_unique", 0)], brief=True)
+    {'tests': '1 of 1 passed'}
+    """
+    if not brief:
+        return {"tests": tests_table(verdicts)}
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    passed = len(verdicts) - len(failed)
+    return {"tests": tests_table(failed) if failed else f"{passed} of {passed} passed"}
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

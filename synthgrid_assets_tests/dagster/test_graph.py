@@ -11,9 +11,8 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
 from synthgrid_assets.dagster.build import build_definitions
-from synthgrid_assets.dagster.events.tile_events import TILE_CHECK
 from synthgrid_assets.dagster.jobs import JOB_NAME
-from synthgrid_assets.dagster.keys import layer_key, tiles_key, world_key
+from synthgrid_assets.dagster.keys import TILE_CHECK, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.reports.replicate_curves import TESTS

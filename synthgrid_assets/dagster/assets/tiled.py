@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult, tile_check
 from synthgrid_assets.dagster.keys import common, input_key, layer_key, tiles_key
-from synthgrid_assets.dagster.metadata import column_metadata, receipt_metadata, tests_table
+from synthgrid_assets.dagster.metadata import column_metadata, receipt_metadata, verdicts_metadata
 from synthgrid_assets.dagster.partitions import tile_partitions
 from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.dagster.runs.request import step_name
@@ -86,9 +87,11 @@ def _make(
     require_made(made, layer_context.spec.world.name)
     tiling = layer_context.spec.world.tiling
     tiles = [tiling.from_key(str(key)) for key in context.partition_keys]
-    events = TileEvents(context)
     failed: list[TileFailed] = []
-    with Journal(layer_context.layout) as journal:
+    with (
+        Journal(layer_context.layout) as journal,
+        TileEvents(context, [tile.key for tile in tiles]) as events,
+    ):
         for outcome in make_tiles(
             engine.session, journal, layer_context, products, tiles, force=config.force
         ):
@@ -97,24 +100,30 @@ def _make(
                 context.log.error(f"tile {outcome.tile}: {outcome.error}")
             else:
                 yield from _tile_events(events, outcome, chosen, layer_context)
-    if failed:
-        raise _failure(failed, len(tiles))
-    yield from events.close()
+        if failed:
+            yield from events.tell_kept()
+            raise _failure(failed, len(tiles))
+        yield from events.close()
 
 
 def _tile_events(
     events: TileEvents, made: TileMade, chosen: dict[str, dg.AssetKey], layer_context: LayerContext
 ) -> Iterator[Any]:
     for receipt in made.receipts:
-        metadata = receipt_metadata(receipt, layer_context.layout.store)
+        asset = chosen[receipt.asset]
+        if made.kept and events.stands(asset, receipt.tile, receipt.digest, receipt.passed):
+            kept = Kept(1, receipt.rows, receipt.size, failed_tiles=int(not receipt.passed))
+            events.keep(asset, receipt.tile, kept)
+            continue
+        metadata = receipt_metadata(receipt, layer_context.layout.store, brief=events.brief)
         yield from events.tile(
             TileResult(
-                asset=chosen[receipt.asset],
+                asset=asset,
                 tile=receipt.tile,
                 data_version=receipt.digest,
                 passed=receipt.passed,
-                metadata={**metadata, "kept": made.kept},
-                check_metadata={"tests": tests_table(receipt.verdicts)},
+                metadata={**metadata, "kept": True} if made.kept else metadata,
+                check_metadata=verdicts_metadata(receipt.verdicts, brief=events.brief),
             )
         )
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import dagster as dg
 
+from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult, tile_check
 from synthgrid_assets.dagster.keys import common, tiles_key, world_key
-from synthgrid_assets.dagster.metadata import tests_table
+from synthgrid_assets.dagster.metadata import verdicts_metadata
 from synthgrid_assets.dagster.partitions import tile_partitions
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.lattice.tiling import Tile
@@ -44,29 +45,38 @@ def tiles_asset(spec: WorldSpec) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def tiles(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        events = TileEvents(context)
-        for partition in context.partition_keys:
-            tile = world.tiling.from_key(str(partition))
-            yield from events.tile(_result(spec, key, version, tile))
-        yield from events.close()
+        keys = [str(partition) for partition in context.partition_keys]
+        with TileEvents(context, keys) as events:
+            for tile in keys:
+                result = _result(
+                    spec, key, version, world.tiling.from_key(tile), brief=events.brief
+                )
+                if events.stands(key, tile, result.data_version, result.passed):
+                    events.keep(key, tile, Kept(1, failed_tiles=int(not result.passed)))
+                else:
+                    yield from events.tile(result)
+            yield from events.close()
 
     return tiles
 
 
-def _result(spec: WorldSpec, key: dg.AssetKey, version: str, tile: Tile) -> TileResult:
+def _result(
+    spec: WorldSpec, key: dg.AssetKey, version: str, tile: Tile, *, brief: bool
+) -> TileResult:
     bounds = spec.world.lattice.bounds(tile.cells)
     verdict = tile_lies_in_the_extent(spec, tile)
+    metadata = {
+        "cells": str(list(tile.cells)),
+        "bounds": ", ".join(f"{edge:.3f}" for edge in bounds),
+        "square_km": f"{tile.cells.area * spec.world.cell**2 / 1e6:.3f}",
+    }
     return TileResult(
         asset=key,
         tile=tile.key,
         data_version=version_hash([version, list(tile.cells)]),
         passed=verdict.passed,
-        metadata={
-            "cells": str(list(tile.cells)),
-            "bounds": ", ".join(f"{edge:.3f}" for edge in bounds),
-            "square_km": f"{tile.cells.area * spec.world.cell**2 / 1e6:.3f}",
-        },
-        check_metadata={"tests": tests_table([verdict])},
+        metadata=metadata if not brief else {"bounds": metadata["bounds"]},
+        check_metadata=verdicts_metadata([verdict], brief=True),
     )
 
 

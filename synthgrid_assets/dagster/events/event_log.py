@@ -1,7 +1,8 @@
-"""Dagster's SQLite event log with its connections kept open.
+"""Dagster's SQLite event log with its connections kept open and events written in groups.
 
 Belongs here: the one storage class named by ``dagster.yaml``. Not here: what an event says
-(`tile_events`), and PostgreSQL, which needs none of this.
+(`tile_events`), the rows of a group (`group_write`) and of a plan (`planned`), and
+PostgreSQL, which needs none of this but the plans.
 
 The stock storage opens a connection, reads the schema and syncs the disk several times per
 event: a run over many tiles spends more time there than in its tiles. Files and schema are
@@ -11,18 +12,19 @@ the stock ones: exchange the class in ``dagster.yaml`` at any time, both ways.
 from __future__ import annotations
 
 import inspect
+import json
 import os
-import threading
 import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import sqlalchemy as db
-from dagster import AssetKey
 from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log.base import PlannedMaterializationInfo
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
     SqliteEventLogStorageWatchdog,
@@ -33,22 +35,46 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool, StaticPool
 
+from synthgrid_assets.dagster.events import planned
+from synthgrid_assets.dagster.events.group_write import (
+    MATERIALIZATION,
+    GroupWriter,
+    in_groups,
+    is_lean,
+    lean,
+)
+from synthgrid_assets.dagster.events.groups import EventGroups
+from synthgrid_assets.dagster.events.shards import Shards
+from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.errors import SynthGridWarning
-
-SHARDS_KEPT_OPEN = 16
 
 # what is overridden or relied on, with its parameters; a change of any means stock behaviour
 INTERNALS = {
     "_connect": ("self", "shard"),
     "_initdb": ("self", "engine", "for_index_shard"),
+    "_event_to_row": ("self", "event"),
     "_has_asset_key_col_on_connection": ("self", "conn", "column_name"),
+    "_store_asset_event": ("self", "conn", "event", "event_id"),
+    "_store_asset_event_tags": ("self", "conn", "events", "event_ids"),
     "conn_string_for_shard": ("self", "shard_name"),
     "path_for_shard": ("self", "run_id"),
     "has_table": ("self", "table_name"),
     "index_connection": ("self",),
     "run_connection": ("self", "run_id"),
     "store_event": ("self", "event"),
-    "_store_asset_event": ("self", "conn", "event", "event_id"),
+    "get_latest_asset_partition_materialization_attempts_without_materializations": (
+        "self",
+        "asset_key",
+        "after_storage_id",
+    ),
+    "get_latest_planned_materialization_info": ("self", "asset_key", "partition"),
+    "get_latest_storage_id_by_partition": (
+        "self",
+        "asset_key",
+        "event_type",
+        "partitions",
+        "after_cursor",
+    ),
     "watch": ("self", "run_id", "cursor", "callback"),
     "wipe": ("self",),
     "dispose": ("self",),
@@ -56,13 +82,14 @@ INTERNALS = {
 
 
 class CachedSqliteEventLogStorage(SqliteEventLogStorage):
-    """The stock storage, at a fraction of its cost per event.
+    """The stock storage, at a fraction of its cost per event and per planned partition.
 
-    Connections stay open, at most `SHARDS_KEPT_OPEN` of them; what the schema has is asked
-    once; the index is written in one transaction per event; commits do not wait for the
+    Connections stay open; what the schema has is asked once; commits do not wait for the
     disk (``synchronous=NORMAL``: a power cut may lose the last events, never damage the
-    log, and the tiles have a journal of their own). Threads, forks and other processes on
-    the same files are safe.
+    log, and the tiles have a journal of their own). A step's events about partitions are
+    written in groups: half a second late at most, before any event that ends something,
+    and before anything is read here. Threads, forks and other processes on the same files
+    are safe; a killed process loses the events of its last half second.
 
     Parameters
     ----------
@@ -73,10 +100,12 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._shards = _Shards(self._open_shard, self.path_for_shard)
+        self._shards = Shards(self._open_shard, self.path_for_shard)
         self._tables: set[str] = set()
         self._columns: set[str] = set()
-        self._last_stored: tuple[AssetKey, str | None, int] | None = None
+        self._writer = GroupWriter(self)
+        self._groups = EventGroups(self._write_group, self._shards.locked)
+        self._quiet: set[tuple[str, str]] = set()
         super().__init__(str(_under_home(base_dir)), inst_data)
 
     @classmethod
@@ -99,19 +128,67 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         )
         return SqliteEventLogStorage(str(_under_home(config_value["base_dir"])), inst_data)
 
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """A run's intention is one event per asset, whatever the number of partitions."""
+        return True
+
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event; all it adds to the index becomes visible at once."""
-        with self.index_connection():
-            super().store_event(event)
+        if in_groups(event):
+            quiet = (event.run_id, event.get_dagster_event().step_key or "") in self._quiet
+            self._groups.add(lean(event) if quiet else event)
+        elif event.dagster_event_type in (planned.PLANNED, planned.CHECK_PLANNED):
+            self._store_plan(event)
+        else:
+            with self.index_connection():  # which first writes what waits
+                super().store_event(event)
 
-    def storage_id_just_stored(self, asset: AssetKey, partition: str) -> int | None:
-        """Storage id of a partition's event if it is the last asset event of this process.
+    def flush(self) -> None:
+        """Write events that wait for others, as before a step waits for long."""
+        self._groups.flush()
 
-        What a check names as its target: remembered, because asking the index for it costs
-        as much as storing the event.
+    def keep_out_of_run_log(self, run_id: str, step_key: str) -> None:
+        """Store a step's events about partitions with their assets only.
+
+        A run's page loads all of its log: with tens of thousands of tiles it would never
+        open, and each event would stand on the disk twice.
         """
-        key, tile, storage_id = self._last_stored or (None, None, None)
-        return storage_id if (key, tile) == (asset, partition) else None
+        self._quiet.add((run_id, step_key))
+
+    def narrow_plan(self, run_id: str, asset: dg.AssetKey, partitions: Collection[str]) -> None:
+        """Tell which partitions of its range a run really makes; none when all are made."""
+        with self.index_connection() as index:
+            planned.narrow(index, run_id, asset, partitions)
+
+    def get_latest_asset_partition_materialization_attempts_without_materializations(
+        self, asset_key: dg.AssetKey, after_storage_id: int | None = None
+    ) -> Mapping[str, tuple[str, int]]:
+        """Partitions that are being made, or whose making failed, with run and event."""
+        one_by_one = (
+            super().get_latest_asset_partition_materialization_attempts_without_materializations(
+                asset_key, after_storage_id
+            )
+        )
+        made = self.get_latest_storage_id_by_partition(asset_key, MATERIALIZATION)
+        with self.index_connection() as index:
+            found = planned.unfinished(index, asset_key, made, after_storage_id)
+        for partition, attempt in one_by_one.items():
+            if partition not in found or found[partition][1] < attempt[1]:
+                found[partition] = attempt
+        return found
+
+    def get_latest_planned_materialization_info(
+        self, asset_key: dg.AssetKey, partition: str | None = None
+    ) -> PlannedMaterializationInfo | None:
+        """The latest run that intended to materialise an asset, or one of its partitions."""
+        stock = super().get_latest_planned_materialization_info(asset_key, partition)
+        if partition is None:
+            return stock
+        with self.index_connection() as index:
+            found = planned.latest_plan(index, asset_key, partition)
+        newest = [info for info in (stock, found) if info is not None]
+        return max(newest, key=lambda info: info.storage_id, default=None)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has a table; a table once seen is not looked for again."""
@@ -133,19 +210,48 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
 
     def wipe(self) -> None:
         """Forget every event."""
+        self._groups.close()
         self._shards.close()
         super().wipe()
 
     def dispose(self) -> None:
-        """Close what is open."""
+        """Write what waits and close what is open."""
         super().dispose()
+        self._groups.close()
         self._shards.close()
 
-    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
-        super()._store_asset_event(conn, event, event_id)
-        told = event.dagster_event
-        if told is not None and told.is_step_materialization and told.asset_key is not None:
-            self._last_stored = (told.asset_key, told.partition, event_id)
+    def _store_plan(self, event: EventLogEntry) -> None:
+        """A planned event, without the stock storage's row per partition and check."""
+        with self.index_connection() as index:
+            if event.dagster_event_type == planned.PLANNED:
+                row = planned.write_planned_materialization(self, index, event)
+            else:
+                check = event.get_dagster_event().asset_check_planned_data.check_name
+                # a tile's evaluation comes with its materialisation, and not at all for a
+                # tile that is kept: a row that waits for it would wait for ever
+                row = planned.write_planned_check(
+                    self, index, event, per_partition=check != TILE_CHECK
+                )
+            with self.run_connection(event.run_id) as run:
+                run.execute(SqlEventLogStorageTable.insert(), row)
+
+    def _write_group(self, group: list[EventLogEntry]) -> None:
+        """Write a group: its runs' logs are committed first, as for single events."""
+        with self._shards.transaction("index") as index:
+            rows = self._writer.write(index, group)
+            of_runs: dict[str, list[dict[str, Any]]] = {}
+            for row in rows:
+                if (row["run_id"], row["step_key"]) not in self._quiet:
+                    of_runs.setdefault(row["run_id"], []).append(row)
+            for run_id, logged in of_runs.items():
+                with self._shards.transaction(run_id) as run:
+                    run.execute(SqlEventLogStorageTable.insert(), logged)
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        row = super()._event_to_row(event)
+        if is_lean(event):
+            row["event"] = json.dumps(json.loads(row["event"]), separators=(",", ":"))
+        return row
 
     def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
         if column_name not in self._columns and super()._has_asset_key_col_on_connection(
@@ -156,8 +262,11 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        with self._shards.transaction(shard) as connection:
-            yield connection
+        with self._shards.locked() as inside:
+            if not inside:  # whoever reads finds all that was stored, in its order
+                self._groups.flush()
+            with self._shards.transaction(shard) as connection:
+                yield connection
 
     def _open_shard(self, shard: str) -> Engine:
         """Create what a shard's database lacks, then open it to stay open."""
@@ -188,71 +297,6 @@ class _WalWatchdog(SqliteEventLogStorageWatchdog):
         self._process_log()
 
 
-class _Shards:
-    """Open connections, one per database file, used by one thread at a time.
-
-    Parameters
-    ----------
-    open_shard : callable
-        Gives an engine for a shard's name.
-    path_of : callable
-        Gives the shard's file.
-    """
-
-    def __init__(self, open_shard: Callable[[str], Engine], path_of: Callable[[str], str]) -> None:
-        self._open_shard = open_shard
-        self._path_of = path_of
-        self._inherited: list[object] = []
-        self._start()
-
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.RLock()
-        self._open: OrderedDict[str, tuple[Engine, tuple[int, int]]] = OrderedDict()
-        self._active: dict[str, Connection] = {}
-
-    @contextmanager
-    def transaction(self, shard: str) -> Iterator[Connection]:
-        """A connection in a transaction; within one on the same shard, that one again."""
-        if self._pid != os.getpid():
-            # SQLite forbids to use, or even to close, what came through a fork
-            self._inherited += [self._open, self._active, self._lock]
-            self._start()
-        with self._lock:
-            if shard in self._active:
-                yield self._active[shard]
-                return
-            with self._engine(shard).connect() as connection, connection.begin():
-                self._active[shard] = connection
-                try:
-                    yield connection
-                finally:
-                    del self._active[shard]
-
-    def close(self) -> None:
-        """Close every connection of this process."""
-        if self._pid == os.getpid():
-            with self._lock:
-                while self._open:
-                    self._open.popitem()[1][0].dispose()
-
-    def _engine(self, shard: str) -> Engine:
-        """The open engine of a shard, unless its file was removed or replaced meanwhile."""
-        path = self._path_of(shard)
-        if shard in self._open:
-            engine, opened = self._open[shard]
-            if _file_identity(path) == opened:
-                self._open.move_to_end(shard)
-                return engine
-            self._open.pop(shard)[0].dispose()
-        while len(self._open) >= SHARDS_KEPT_OPEN:
-            oldest = next(name for name in self._open if name not in self._active)
-            self._open.pop(oldest)[0].dispose()
-        engine = self._open_shard(shard)
-        self._open[shard] = (engine, _file_identity(path))
-        return engine
-
-
 def missing_internals(storage: type) -> list[str]:
     """Names among `INTERNALS` that `storage` does not have, or has with other parameters.
 
@@ -272,12 +316,3 @@ def missing_internals(storage: type) -> list[str]:
 def _under_home(base_dir: str) -> Path:
     home = os.environ.get("DAGSTER_HOME")
     return Path(home, base_dir) if home else Path(base_dir)
-
-
-def _file_identity(path: str) -> tuple[int, int]:
-    """Device and inode, zeros where there is no file."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 (a Path per event costs more than the call)
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_dev, status.st_ino

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -25,18 +25,24 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
-    DEFAULT_DATA_VERSION,
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
 
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
+from synthgrid_assets.dagster.events.group_write import JUST_STORED, MATERIALIZATION
+from synthgrid_assets.dagster.events.kept import Kept
+from synthgrid_assets.dagster.events.standing import StandingTiles
+from synthgrid_assets.dagster.events.upstream import Upstream, latest_versions
+from synthgrid_assets.dagster.keys import TILE_CHECK
 
-TILE_CHECK = "tile_is_sound"
 # Dagster adds no event of its own to an output that carries this (unlike the run tag
 # `dagster/defer_asset_events`, which runs started in the UI cannot be given)
 NO_IMPLICIT_EVENTS = {"__source_asset_observation__": True}
-MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
+MANY = 1024  # tiles of a step from which its events are brief
+LOG_EVERY = 1000  # such tiles between two lines of the run's log
+# a backfill counts a tile as done when an event says so, also one that was made before
+BACKFILL_TAG = "dagster/backfill"
 
 
 def tile_check(
@@ -76,18 +82,6 @@ class TileResult:
     check_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Input:
-    """The latest materialisation of an upstream tile, as version tags name it.
-
-    By default: none so far. Dagster's own pointer for that, "NULL", would call the tile
-    fresh for ever; one before all events makes it stale once there is a materialisation.
-    """
-
-    data_version: str = DEFAULT_DATA_VERSION.value
-    pointer: str = "-1"
-
-
 class TileEvents:
     """Turns tile results into Dagster events as they arrive, then closes the step once.
 
@@ -99,28 +93,74 @@ class TileEvents:
     context : AssetExecutionContext
         Of a step whose assets are partitioned by tile and have the check `TILE_CHECK`.
         Upstream assets are partitioned alike, or not at all.
+    tiles : sequence of str
+        Partition keys of the tiles that the step reports.
+
+    Attributes
+    ----------
+    brief : bool
+        Whether the step has so many tiles that each should say little: then the run's log
+        has a line per thousand tiles, and the assets' histories alone have them all.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, tiles: Sequence[str]) -> None:
         self._context = context
-        self._storage = context.instance.event_log_storage
+        self._tiles = tiles
+        storage = context.instance.event_log_storage
+        self._storage = storage if isinstance(storage, CachedSqliteEventLogStorage) else None
         definition = context.assets_def
         self._selected = context.selected_asset_keys
         self._code_versions = definition.code_versions_by_key
         upstream = {key: definition.asset_deps[key] for key in self._selected}
-        inputs = {key: self._latest(key) for key in set().union(*upstream.values())}
+        inputs = {
+            key: latest_versions(context.instance, key) for key in set().union(*upstream.values())
+        }
         self._inputs = {
             key: {upstream_key: inputs[upstream_key] for upstream_key in keys}
             for key, keys in upstream.items()
         }
+        self._standing: dict[dg.AssetKey, StandingTiles] = {}
+        self._kept = {key: Kept() for key in self._selected}
+        self._planned = {key: set(tiles) for key in self._selected}
+        self._narrowed = self._storage is None
+        self._told = 0
+        self.brief = self._storage is not None and len(tiles) > MANY
+        if self.brief and self._storage is not None:
+            step = context.op_execution_context.get_step_execution_context().step.key
+            self._storage.keep_out_of_run_log(context.run.run_id, step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._narrow()  # a step that fails leaves no kept tile in red
+
+    def stands(self, asset: dg.AssetKey, tile: str, data_version: str, passed: bool) -> bool:
+        """Whether a kept tile needs no event: those of the run that made it say it all.
+
+        Never in a backfill, which counts events of its own runs, and not where Dagster's
+        storage shows every planned tile without an event as failed or skipped.
+        """
+        if self._storage is None or self._context.run.tags.get(BACKFILL_TAG):
+            return False
+        if asset not in self._standing:
+            self._standing[asset] = StandingTiles(self._storage, asset)
+        tags = self._version_tags(asset, tile, data_version)
+        return (tile, tags, passed) in self._standing[asset]
+
+    def keep(self, asset: dg.AssetKey, tile: str, kept: Kept) -> None:
+        """Count a tile whose events stand."""
+        self._planned[asset].discard(tile)
+        self._kept[asset] += kept
 
     def tile(self, result: TileResult) -> Iterator[Any]:
         """The two events of one tile: its materialisation and the check that targets it."""
+        self._narrow()
         yield dg.AssetMaterialization(
             result.asset,
             partition=result.tile,
             metadata=result.metadata,
-            tags=self._version_tags(result),
+            tags=self._version_tags(result.asset, result.tile, result.data_version),
         )
         yield dg.AssetCheckEvaluation(
             asset_key=result.asset,
@@ -130,9 +170,24 @@ class TileEvents:
             metadata=result.check_metadata,
             target_materialization_data=self._target(result),
         )
+        self._told += 1
+        if self.brief and self._told % LOG_EVERY == 0:
+            total = sum(len(tiles) for tiles in self._planned.values())
+            self._context.log.info(f"{self._told} of {total} tiles are made")
+
+    def tell_kept(self) -> Iterator[Any]:
+        """One observation per asset that has tiles whose events stand."""
+        self._narrow()
+        for asset, kept in self._kept.items():
+            if kept.tiles:
+                yield kept.observation(asset, len(self._tiles))
 
     def close(self) -> Iterator[Any]:
         """The outputs that end the step, which add no event of their own."""
+        yield from self.tell_kept()
+        if self._storage is not None:
+            for asset in self._selected:
+                self._storage.narrow_plan(self._context.run.run_id, asset, ())
         definition = self._context.assets_def
         for name, key in definition.keys_by_output_name.items():
             if key in self._selected:
@@ -141,47 +196,37 @@ class TileEvents:
             if spec.asset_key in self._selected:
                 yield dg.Output(None, output_name=name)
 
-    def _version_tags(self, result: TileResult) -> dict[str, str]:
+    def _narrow(self) -> None:
+        """Once the kept tiles are known, only the others are shown as in progress."""
+        if self._narrowed or self._storage is None:
+            return
+        self._narrowed = True
+        for asset, tiles in self._planned.items():
+            if len(tiles) < len(self._tiles):
+                self._storage.narrow_plan(self._context.run.run_id, asset, tiles)
+
+    def _version_tags(self, asset: dg.AssetKey, tile: str, data_version: str) -> dict[str, str]:
         tags = {
-            CODE_VERSION_TAG: self._code_versions[result.asset] or self._context.run.run_id,
-            DATA_VERSION_TAG: result.data_version,
+            CODE_VERSION_TAG: self._code_versions[asset] or self._context.run.run_id,
+            DATA_VERSION_TAG: data_version,
             DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
         }
-        for key, latest in self._inputs[result.asset].items():
-            found = latest.get(result.tile) or latest.get(None) or _Input()
+        for key, latest in self._inputs[asset].items():
+            found = latest.get(tile) or latest.get(None) or Upstream()
             tags[get_input_data_version_tag(key)] = found.data_version
             tags[get_input_event_pointer_tag(key)] = found.pointer
         return tags
 
     def _target(self, result: TileResult) -> AssetCheckEvaluationTargetMaterializationData | None:
         """The event just stored: a check without it does not count for its partition."""
-        storage_id = self._storage_id(result.asset, result.tile)
+        storage_id: int | None = JUST_STORED  # the log puts the id in its place
+        if self._storage is None:
+            ids = self._context.instance.event_log_storage.get_latest_storage_id_by_partition(
+                result.asset, MATERIALIZATION, {result.tile}
+            )
+            storage_id = ids.get(result.tile)
         if storage_id is None:
             return None
         return AssetCheckEvaluationTargetMaterializationData(
             storage_id=storage_id, run_id=self._context.run.run_id, timestamp=time.time()
         )
-
-    def _storage_id(self, asset: dg.AssetKey, tile: str) -> int | None:
-        """Storage id of the tile's latest materialisation; our own log need not look it up."""
-        if isinstance(self._storage, CachedSqliteEventLogStorage):
-            found = self._storage.storage_id_just_stored(asset, tile)
-            if found is not None:
-                return found
-        ids = self._storage.get_latest_storage_id_by_partition(asset, MATERIALIZATION, {tile})
-        return ids.get(tile)
-
-    def _latest(self, key: dg.AssetKey) -> dict[str | None, _Input]:
-        """The latest materialisations of an asset by tile; under None if it has no tiles."""
-        ids = self._storage.get_latest_storage_id_by_partition(key, MATERIALIZATION)
-        tags = self._storage.get_latest_tags_by_partition(key, MATERIALIZATION, [DATA_VERSION_TAG])
-        latest: dict[str | None, _Input] = {
-            tile: _Input(tags.get(tile, {}).get(DATA_VERSION_TAG, _Input.data_version), str(found))
-            for tile, found in ids.items()
-        }
-        records = self._context.instance.fetch_materializations(key, limit=1).records
-        if records and records[0].partition_key is None:
-            event = records[0].asset_materialization
-            version = ((event.tags if event else None) or {}).get(DATA_VERSION_TAG)
-            latest[None] = _Input(version or _Input.data_version, str(records[0].storage_id))
-        return latest

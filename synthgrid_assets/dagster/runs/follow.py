@@ -17,7 +17,8 @@ from dagster_shared.error import SerializableErrorInfo
 
 from synthgrid_assets import errors
 from synthgrid_assets.dagster.build import world_definitions
-from synthgrid_assets.dagster.events.tile_events import TILE_CHECK
+from synthgrid_assets.dagster.events.kept import Kept
+from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
@@ -30,12 +31,21 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class AssetTally:
-    """What a run made of one asset."""
+    """What a run made of one asset, and what it found made before."""
 
     tiles: int = 0
+    kept: int = 0
     rows: int = 0
     size: int = 0
     failed_tiles: int = 0
+
+    def add_kept(self, kept: Kept) -> None:
+        """Tiles that were committed before and whose events stand."""
+        self.tiles += kept.tiles
+        self.kept += kept.tiles
+        self.rows += kept.rows
+        self.size += kept.size
+        self.failed_tiles += kept.failed_tiles
 
 
 @dataclass
@@ -77,6 +87,7 @@ class RunSummary:
             {
                 "asset": name,
                 "tiles": tally.tiles,
+                "kept": tally.kept,
                 "rows": tally.rows,
                 "MB": round(tally.size / 1e6, 2),
                 "failed tiles": tally.failed_tiles,
@@ -103,23 +114,35 @@ class RunSummary:
             self._count_materialization(event.step_materialization_data.materialization)
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
-            name = "/".join(evaluation.asset_key.path[1:])
             is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
             if not evaluation.passed and evaluation.check_name == TILE_CHECK:
-                self.assets.setdefault(name, AssetTally()).failed_tiles += 1
+                self._tally(evaluation.asset_key).failed_tiles += 1
             elif not evaluation.passed and is_error:
+                name = _name(evaluation.asset_key)
                 self.failed_checks.append(f"{name}: {evaluation.check_name}")
+        elif event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
+            observation = event.asset_observation_data.asset_observation
+            self._tally(observation.asset_key).add_kept(Kept.of(observation))
         elif event.is_step_failure and event.step_failure_data.error is not None:
             self.errors.append(_told(event.step_failure_data.error))
 
     def _count_materialization(self, materialization: dg.AssetMaterialization) -> None:
-        tally = self.assets.setdefault("/".join(materialization.asset_key.path[1:]), AssetTally())
+        tally = self._tally(materialization.asset_key)
         tally.tiles += materialization.partition is not None
         metadata = materialization.metadata
+        tally.kept += "kept" in metadata and metadata["kept"].value is True
         for attribute, name in (("rows", "dagster/row_count"), ("size", "size_bytes")):
             if name in metadata:
                 value = int(str(metadata[name].value))
                 setattr(tally, attribute, getattr(tally, attribute) + value)
+
+    def _tally(self, asset: dg.AssetKey) -> AssetTally:
+        return self.assets.setdefault(_name(asset), AssetTally())
+
+
+def _name(asset: dg.AssetKey) -> str:
+    """An asset's name within its world."""
+    return "/".join(asset.path[1:])
 
 
 def _told(error: SerializableErrorInfo) -> str:
@@ -179,9 +202,13 @@ def _follow(
     done = 0
     for event in events:
         summary.count(event)
-        if event.is_step_materialization and event.partition is not None:
+        if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
+            done += Kept.of(event.asset_observation_data.asset_observation).tiles
+        elif event.is_step_materialization and event.partition is not None:
             done += 1
-            progress(done, total, "/".join(event.asset_key.path[1:]) if event.asset_key else "")
+        else:
+            continue
+        progress(done, total, _name(event.asset_key) if event.asset_key else "")
 
 
 def estimate(

@@ -13,16 +13,21 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
 from dagster._core.definitions.events import AssetMaterialization
-from dagster._core.events import DagsterEventType
 from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from synthgrid_assets.dagster.events import event_log
+from synthgrid_assets.dagster.events import event_log, group_write, groups, shards
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage, missing_internals
+from synthgrid_assets.dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
 from synthgrid_assets.errors import SynthGridWarning
 from synthgrid_assets_tests.dagster.events.test_tile_events import (
     EVERYTHING,
+    TILED,
+    check_states,
     key,
     materialize,
     world,
@@ -92,50 +97,77 @@ def test_a_relative_folder_lies_under_dagster_home(home):
 
 
 def test_a_run_leaves_the_same_records_as_with_the_stock_storage(home):
+    """But for plans, of which stock Dagster has one per partition."""
+
     def story(sections, folder):
         """Everything that is recorded, without ids, times and paths."""
         with open_instance(home / folder, str(home / folder / "events"), sections) as instance:
             run = materialize(instance, world(), *EVERYTHING)
-            log = instance.all_logs(run.run_id)
-            index = [
-                (name, kind.value, record.partition_key, record.event_log_entry.step_key)
-                for name in EVERYTHING
-                for kind in (
-                    DagsterEventType.ASSET_MATERIALIZATION,
-                    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
-                )
-                for record in instance.get_event_records(
-                    dg.EventRecordsFilter(kind, asset_key=key(name)), ascending=True
-                )
+            log = [
+                (entry.dagster_event_type, entry.step_key, entry.get_dagster_event().partition)
+                for entry in instance.all_logs(run.run_id)
+                if "planned" not in str(entry.dagster_event_type).lower()
             ]
-        database = sqlite3.connect(home / folder / "events" / "index.db")
-        tables = [
-            database.execute(query).fetchall()
+            records = [
+                (name, record.partition_key, record.event_log_entry.step_key)
+                for name in EVERYTHING
+                for record in instance.fetch_materializations(key(name), limit=100).records
+            ]
+            states = [check_states(instance, name) for name in TILED]
+        return log, records, states, tables(home / folder / "events" / "index.db")
+
+    def tables(file):
+        database = sqlite3.connect(file)
+        found = [
+            sorted(database.execute(query).fetchall())
             for query in (
-                "select asset_key, check_name, partition, execution_status, "
-                "evaluation_event_storage_id, materialization_event_storage_id "
-                "from asset_check_executions order by id",
-                "select asset_key, key, value, event_id from asset_event_tags order by id",
-                "select dagster_event_type, asset_key, partition from event_logs order by id",
-                "select asset_key, last_materialization is null from asset_keys order by id",
+                "select c.asset_key, check_name, c.partition, execution_status, target.asset_key, "
+                "target.partition, target.dagster_event_type, evaluation_event like '%metadata%' "
+                "from asset_check_executions c left join event_logs target "
+                "on target.id = materialization_event_storage_id",
+                "select t.asset_key, key, value, e.partition from asset_event_tags t "
+                "join event_logs e on e.id = event_id",
+                "select dagster_event_type, asset_key, partition from event_logs "
+                "where dagster_event_type not like '%_PLANNED'",
+                "select asset_key, last_materialization is null, last_run_id is null, "
+                "last_materialization like '%EventLogRecord%' from asset_keys",
             )
         ]
         database.close()
-        return [(e.dagster_event_type, e.step_key) for e in log], index, tables
+        return [[tuple(map(str, row)) for row in table] for table in found]
 
     assert story(YAML, "cached") == story(STOCK, "stock")
 
 
-def test_only_the_event_stored_last_is_remembered_and_its_id_is_the_index_s(home):
+def test_a_plan_costs_its_partitions_once_not_once_for_each(home):
+    """With stock Dagster the bytes of a plan grow with the square of the partitions."""
+    tiles = dg.StaticPartitionsDefinition([f"tile {number:05}" for number in range(2000)])
+    check = dg.AssetCheckSpec("looks_right", asset="many", partitions_def=tiles)
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec("many")],
+        check_specs=[check],
+        partitions_def=tiles,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def many():
+        raise NotImplementedError
+
+    graph = dg.Definitions(assets=[many]).resolve_implicit_global_asset_job_def()
+    span = {RANGE_START_TAG: "tile 00000", RANGE_END_TAG: "tile 01999"}
     with open_instance(home, "events") as instance:
-        storage, points = instance.event_log_storage, dg.AssetKey("points")
-        assert storage.storage_id_just_stored(points, "1") is None
-        report(instance, "points", [1, 2])
-        kind = DagsterEventType.ASSET_MATERIALIZATION
-        ids = storage.get_latest_storage_id_by_partition(points, kind)
-        assert storage.storage_id_just_stored(points, "2") == ids["2"]
-        assert storage.storage_id_just_stored(points, "1") is None
-        assert storage.storage_id_just_stored(dg.AssetKey("others"), "2") is None
+        run = instance.create_run_for_job(graph, tags=span, asset_selection={dg.AssetKey("many")})
+        storage = instance.event_log_storage
+        waiting = storage.get_asset_check_execution_history(check.key, limit=3000)
+        assert {record.partition for record in waiting} == set(tiles.get_partition_keys())
+        attempts = UNFINISHED(storage, dg.AssetKey("many"))
+        assert attempts.keys() == set(tiles.get_partition_keys())
+        assert {run_id for run_id, _ in attempts.values()} == {run.run_id}
+    files = (home / "events").glob("*.db*")
+    assert sum(file.stat().st_size for file in files) < 5_000_000  # 170 MB with stock Dagster
+
+
+UNFINISHED = CachedSqliteEventLogStorage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501
 
 
 def test_the_two_storages_take_turns_on_the_same_files(home):
@@ -231,7 +263,7 @@ def test_a_fork_has_connections_and_a_lock_of_its_own(home):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_connections_kept_open_are_bounded_and_closed_in_the_end(home, monkeypatch):
-    monkeypatch.setattr(event_log, "SHARDS_KEPT_OPEN", 4)
+    monkeypatch.setattr(shards, "KEPT_OPEN", 4)
 
     def open_files():
         links = Path("/proc/self/fd").iterdir()
@@ -274,3 +306,124 @@ def test_a_watcher_hears_of_events_while_the_writer_keeps_its_connection(home):
             while heard.get(timeout=20) != message:
                 pass
         reader.event_log_storage.end_watch(run.run_id, listen)
+
+
+NUMBERED = dg.StaticPartitionsDefinition([f"{number:04}" for number in range(400)])
+OF_NUMBERED = {RANGE_START_TAG: "0000", RANGE_END_TAG: "0399"}
+
+
+def numbered(between=lambda number: None):
+    """A step with 400 materialisations, a check after each; ``between`` is called before."""
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec("many")],
+        check_specs=[dg.AssetCheckSpec("fine", asset="many", partitions_def=NUMBERED)],
+        partitions_def=NUMBERED,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def many(context):
+        asset = dg.AssetKey("many")
+        run = context.run.run_id
+        for number, tile in enumerate(NUMBERED.get_partition_keys()):
+            between(number)
+            yield dg.AssetMaterialization(asset, partition=tile)
+            yield dg.AssetCheckEvaluation(
+                asset_key=asset,
+                check_name="fine",
+                partition=tile,
+                passed=True,
+                metadata={},
+                target_materialization_data=Target(storage_id=-1, run_id=run, timestamp=0.0),
+            )
+        yield dg.Output(None, output_name="many", metadata={"__source_asset_observation__": True})
+        yield dg.Output(None, output_name="many_fine")
+
+    return dg.Definitions(assets=[many], executor=dg.in_process_executor)
+
+
+def run_numbered(instance, between, raise_on_error=True):
+    return (
+        numbered(between)
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(instance=instance, tags=OF_NUMBERED, raise_on_error=raise_on_error)
+    )
+
+
+def test_a_waiting_step_s_events_become_visible_to_others(home):
+    """Without another event, a read or an end of the step: within a second or so."""
+    with open_instance(home, "events") as writer, open_instance(home, "events") as reader:
+        seen = []
+
+        def between(number):
+            if number == 3:
+                deadline = time.monotonic() + 60
+                while len(reported(reader, "many")) < 3 and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                seen.append(reported(reader, "many"))
+
+        run_numbered(writer, between)
+    assert seen == [{0, 1, 2}]
+
+
+def test_a_step_s_events_are_written_in_groups_and_checks_find_their_targets(home, monkeypatch):
+    sizes = []
+    write = group_write.GroupWriter.write
+
+    def counted(self, index, group):
+        sizes.append(len(group))
+        return write(self, index, group)
+
+    monkeypatch.setattr(group_write.GroupWriter, "write", counted)
+    monkeypatch.setattr(groups, "GROUP_SIZE", 101)  # cuts between a tile and its check
+    with open_instance(home, "events") as instance:
+        run_numbered(instance, lambda number: time.sleep(0.6) if number == 77 else None)
+        infos = instance.event_log_storage.get_asset_check_partition_info(
+            [dg.AssetCheckKey(dg.AssetKey("many"), "fine")]
+        )
+        log = instance.all_logs(instance.get_runs()[0].run_id)
+    assert sum(sizes) == 800
+    assert max(sizes) <= 101
+    assert len(sizes) < 80  # eight, and those that were written for their age
+    assert len(infos) == 400
+    for info in infos:
+        target = info.latest_target_materialization_storage_id
+        assert target == info.latest_materialization_storage_id
+    of_step = [e.dagster_event_type.value for e in log if e.get_dagster_event().partition]
+    assert of_step == ["ASSET_MATERIALIZATION"] * 400
+
+
+def test_a_group_that_cannot_be_written_fails_the_step_and_not_in_silence(home, monkeypatch):
+    with open_instance(home, "events") as instance:
+
+        def full(*_):
+            raise OSError("the disk is full")
+
+        def between(number):
+            if number == 5:
+                monkeypatch.setattr(group_write.GroupWriter, "write", full)
+
+        with monkeypatch.context(), pytest.raises(Exception, match="the disk is full"):
+            run_numbered(instance, between)
+        monkeypatch.undo()
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        assert reported(instance, "many") >= {0, 1, 2, 3, 4}  # what waited is written now
+
+
+KILLED = """
+import os, signal, sys, dagster as dg
+sys.path.insert(0, sys.argv[2])
+from synthgrid_assets_tests.dagster.events.test_event_log import run_numbered
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+    run_numbered(instance, lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == 300 else None)
+"""
+
+
+def test_a_killed_process_leaves_whole_groups_of_tiles_in_order(home):
+    with open_instance(home, "events") as instance:
+        command = [sys.executable, "-c", KILLED, str(home), str(Path(__file__).parents[3])]
+        subprocess.run(command, capture_output=True, check=False)
+        found = reported(instance, "many")
+        assert len(found) >= 128  # one whole group at least, each tile with its check
+        assert found == set(range(len(found)))
+        report(instance, "many", [399])
+        assert 399 in reported(instance, "many")

@@ -8,8 +8,12 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
-from synthgrid_assets.dagster.events.tile_events import TILE_CHECK, TileEvents, TileResult
+from synthgrid_assets.dagster.events import tile_events
+from synthgrid_assets.dagster.events.kept import Kept
+from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
+from synthgrid_assets.dagster.keys import TILE_CHECK
 
 AXIS = dg.StaticPartitionsDefinition([f"{i:02}" for i in range(6)])
 TILES = dg.MultiPartitionsDefinition({"x": AXIS, "y": AXIS})
@@ -23,7 +27,7 @@ BROKEN = "03|03"
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 
 
-def tiled(name, specs, results, fails_after=None):
+def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False):
     """A step over `specs`, whose tiles have the data versions ``results(asset, tile)``."""
 
     @dg.multi_asset(
@@ -37,19 +41,24 @@ def tiled(name, specs, results, fails_after=None):
         can_subset=len(specs) > 1,
     )
     def step(context):
-        events = TileEvents(context)
-        for number, tile in enumerate(context.partition_keys):
-            if number == fails_after:
-                raise RuntimeError("the disk is full")
-            for key in sorted(context.selected_asset_keys):
-                version = results(key.path[-1], tile)
-                yield from events.tile(TileResult(key, tile, version, tile != BROKEN, {"n": 1}))
-        yield from events.close()
+        tiles = [str(tile) for tile in context.partition_keys]
+        with TileEvents(context, tiles) as events:
+            for number, tile in enumerate(tiles):
+                if number == fails_after:
+                    raise RuntimeError("the disk is full")
+                for key in sorted(context.selected_asset_keys):
+                    version = results(key.path[-1], tile)
+                    if keeps(tile) and events.stands(key, tile, version, tile != BROKEN):
+                        events.keep(key, tile, Kept(1, rows=1))
+                    else:
+                        made = TileResult(key, tile, version, tile != BROKEN, {"n": 1})
+                        yield from events.tile(made)
+            yield from events.close()
 
     return step
 
 
-def world(land="1", tiles="1", points="1", fails_after=None):
+def world(land="1", tiles="1", points="1", fails_after=None, keeps=lambda tile: False):
     """Surface (no tiles) and tiles -> points -> delaunay, voronoi (one step) -> tile_index."""
 
     @dg.asset(key=["w", "land"], code_version=land)
@@ -74,17 +83,24 @@ def world(land="1", tiles="1", points="1", fails_after=None):
     return dg.Definitions(
         assets=[
             surface,
-            tiled("tiles", [spec("tiles", tiles)], lambda asset, tile: f"{tile} {tiles}"),
+            tiled(
+                "tiles",
+                [spec("tiles", tiles)],
+                lambda asset, tile: f"{tile} {tiles}",
+                keeps=keeps,
+            ),
             tiled(
                 "points",
                 [spec("points", points, "tiles", "land")],
                 lambda asset, tile: f"{tile} {tiles} {land}",
                 fails_after,
+                keeps,
             ),
             tiled(
                 "tessellation",
                 [spec("delaunay", "1", "points"), spec("voronoi", "1", "points")],
                 lambda asset, tile: f"{asset} {tile} {tiles} {land}",
+                keeps=keeps,
             ),
             tile_index,
         ],
@@ -94,6 +110,7 @@ def world(land="1", tiles="1", points="1", fails_after=None):
 
 
 EVERYTHING = ("land", "tiles", "points", "delaunay", "voronoi", "tile_index")
+TILED = ("tiles", "points", "delaunay", "voronoi")
 
 
 def key(name):
@@ -273,3 +290,136 @@ def test_version_tags_are_those_dagster_itself_writes(tmp_path):
     assert found == {name: expected[name] for name in expected if name not in pointers}
     assert len(set(pointers.values())) == 2
     assert min(pointers.values()) > 0
+
+
+def every_tile(tile):
+    return True
+
+
+def events_of(instance, name):
+    return len(instance.fetch_materializations(key(name), limit=1000).records)
+
+
+@pytest.fixture
+def kept(instance):
+    """A world materialised once, whose next runs find every tile committed."""
+    materialize(instance, world(), *EVERYTHING)
+    return world(keeps=every_tile)
+
+
+def test_kept_tiles_whose_events_stand_get_none_again(instance, kept):
+    before = {name: events_of(instance, name) for name in TILED}
+    run = materialize(instance, kept, *EVERYTHING)
+    assert {name: events_of(instance, name) for name in TILED} == before
+    told = [
+        event.asset_observation_data.asset_observation
+        for event in run.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
+    ]
+    assert {seen.asset_key: Kept.of(seen) for seen in told} == {
+        key(name): Kept(SELECTED, rows=SELECTED) for name in TILED
+    }
+    for name in TILED:
+        assert statuses(instance, kept, name)["FRESH"] == SELECTED
+        assert check_states(instance, name) == {SUCCEEDED: 11, FAILED: 1}
+
+
+def test_a_kept_tile_is_reported_again_where_dagster_does_not_know_it(kept, tmp_path):
+    (tmp_path / "wiped").mkdir()
+    with open_instance(tmp_path / "wiped") as empty:
+        materialize(empty, kept, *EVERYTHING)
+        assert {events_of(empty, name) for name in TILED} == {SELECTED}
+        assert check_states(empty, "points") == {SUCCEEDED: 11, FAILED: 1}
+        empty.wipe_assets([key("points")])
+        materialize(empty, kept, *EVERYTHING)
+        assert events_of(empty, "points") == SELECTED
+        assert statuses(empty, kept, "points")["FRESH"] == SELECTED
+
+
+CHANGED = {
+    "code": {"points": "2"},
+    "upstream without tiles": {"land": "2"},
+    "upstream tiles": {"tiles": "2"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_kept_tile_is_reported_again_when_its_versions_differ(instance, kept, change):
+    changed = world(keeps=every_tile, **CHANGED[change])
+    materialize(instance, changed, *EVERYTHING)
+    assert events_of(instance, "points") == 2 * SELECTED
+    assert statuses(instance, changed, "points")["FRESH"] == SELECTED
+
+
+def test_a_kept_tile_is_reported_again_with_another_verdict_or_none(instance, kept):
+    check = dg.AssetCheckEvaluation(
+        asset_key=key("points"), check_name=TILE_CHECK, passed=False, metadata={}, partition=FIRST
+    )
+    instance.report_runless_asset_event(check)
+    instance.report_runless_asset_event(dg.AssetMaterialization(key("points"), partition=LAST))
+    materialize(instance, kept, "points")
+    last_two = instance.fetch_materializations(key("points"), limit=2).records
+    assert events_of(instance, "points") == SELECTED + 3
+    assert {record.partition_key for record in last_two} == {FIRST, LAST}
+    assert check_states(instance, "points") == {SUCCEEDED: 11, FAILED: 1}
+
+
+def test_a_backfill_hears_of_kept_tiles_too(instance, kept):
+    materialize(instance, kept, "points", tags={**RANGE, "dagster/backfill": "abcdefgh"})
+    assert events_of(instance, "points") == 2 * SELECTED
+
+
+def partition_states(instance, defs, name):
+    """What the partitions view counts: those made, failed and in progress."""
+    cached = get_and_update_asset_status_cache_value(instance, key(name), TILES)
+    return (
+        cached.deserialize_materialized_partition_subsets(TILES).get_partition_keys(),
+        cached.deserialize_failed_partition_subsets(TILES).get_partition_keys(),
+        cached.deserialize_in_progress_partition_subsets(TILES).get_partition_keys(),
+    )
+
+
+def test_a_failed_run_shows_as_failed_what_it_did_not_make_and_nothing_it_kept(instance):
+    first_two = {"01|02", "01|03"}
+    for tile in first_two:
+        materialize(instance, world(), "points", tags={"dagster/partition": tile})
+    failing = world(keeps=first_two.__contains__, fails_after=5)
+    materialize(instance, failing, "points", raise_on_error=False)
+    made, failed, in_progress = map(set, partition_states(instance, failing, "points"))
+    assert len(made) == 5
+    assert len(failed) == SELECTED - 5
+    assert not made & failed
+    assert in_progress == set()
+    info = instance.event_log_storage.get_latest_planned_materialization_info(
+        key("points"), sorted(failed)[0]
+    )
+    (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+    assert info.run_id == run.run_id
+
+
+def test_partitions_of_a_run_that_goes_on_are_in_progress(instance):
+    seen = []
+
+    def watching(tile):
+        if tile == LAST:
+            seen.append(partition_states(instance, None, "points"))
+        return False
+
+    materialize(instance, world(keeps=watching), "points")
+    ((made, failed, in_progress),) = ([set(s) for s in states] for states in seen)
+    assert (len(made), failed, len(in_progress)) == (SELECTED - 1, set(), 1)
+    made, failed, in_progress = partition_states(instance, None, "points")
+    assert (len(made), len(failed), len(in_progress)) == (SELECTED, 0, 0)
+
+
+def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monkeypatch):
+    monkeypatch.setattr(tile_events, "MANY", SELECTED - 1)
+    run = materialize(instance, world(), *EVERYTHING)
+    log = instance.all_logs(run.run_id)
+    assert not [e for e in log if e.step_key == "points" and e.get_dagster_event().partition]
+    for name in TILED:
+        assert events_of(instance, name) == SELECTED
+        assert statuses(instance, world(), name)["FRESH"] == SELECTED
+        assert check_states(instance, name) == {SUCCEEDED: 11, FAILED: 1}
+    materialize(instance, world(keeps=every_tile), *EVERYTHING)
+    assert {events_of(instance, name) for name in TILED} == {SELECTED}

@@ -1,0 +1,85 @@
+"""Tiles whose events stand in Dagster already, so that a kept tile needs none again.
+
+Belongs here: what must agree for that. Not here: which tiles are kept (`materialize`), what
+an event says (`tile_events`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import dagster as dg
+import sqlalchemy as db
+from dagster._core.definitions.data_version import INPUT_EVENT_POINTER_TAG_PREFIX
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+
+from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
+from synthgrid_assets.dagster.events.group_write import MATERIALIZATION
+from synthgrid_assets.dagster.keys import TILE_CHECK
+
+CHUNK = 500  # ids in one query
+_events = SqlEventLogStorageTable.c
+_STATUS = {
+    True: AssetCheckExecutionRecordStatus.SUCCEEDED,
+    False: AssetCheckExecutionRecordStatus.FAILED,
+}
+
+
+class StandingTiles:
+    """The latest events of an asset's tiles, read once.
+
+    Parameters
+    ----------
+    storage : CachedSqliteEventLogStorage
+    asset : AssetKey
+        Partitioned by tile, with the check `TILE_CHECK`.
+    """
+
+    def __init__(self, storage: CachedSqliteEventLogStorage, asset: dg.AssetKey) -> None:
+        ids = storage.get_latest_storage_id_by_partition(asset, MATERIALIZATION)
+        versions = _versions(storage, list(ids.values()))
+        checked = {
+            info.partition_key: info.latest_execution_status
+            for info in storage.get_asset_check_partition_info(
+                [dg.AssetCheckKey(asset, TILE_CHECK)]
+            )
+            if info.latest_target_materialization_storage_id
+            == info.latest_materialization_storage_id
+        }
+        self._found = {
+            tile: (versions[number], checked[tile])
+            for tile, number in ids.items()
+            if tile in checked and number in versions
+        }
+
+    def __contains__(self, told: tuple[str, Mapping[str, str], bool]) -> bool:
+        """Whether a tile's events say just this: its key, version tags and verdict."""
+        tile, tags, passed = told
+        return self._found.get(tile) == (_digest(tags), _STATUS[passed])
+
+
+def _versions(storage: CachedSqliteEventLogStorage, ids: list[int]) -> dict[int, bytes]:
+    """Digest of the version tags of materialisations, by storage id."""
+    tags = db.func.json_extract(
+        _events.event, "$.dagster_event.event_specific_data.materialization.tags"
+    )
+    found: dict[int, bytes] = {}
+    with storage.index_connection() as index:
+        for first in range(0, len(ids), CHUNK):
+            wanted = _events.id.in_(ids[first : first + CHUNK])
+            for number, text in index.execute(db.select(_events.id, tags).where(wanted)):
+                found[number] = _digest(json.loads(text or "{}"))
+    return found
+
+
+def _digest(tags: Mapping[str, str]) -> bytes:
+    """What version tags say; which event of an upstream tile they name says nothing more."""
+    told = sorted(
+        (key, value)
+        for key, value in tags.items()
+        if not key.startswith(INPUT_EVENT_POINTER_TAG_PREFIX)
+    )
+    return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).digest()
