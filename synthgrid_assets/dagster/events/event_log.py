@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +45,7 @@ from synthgrid_assets.dagster.events.group_write import (
 from synthgrid_assets.dagster.events.groups import EventGroups
 from synthgrid_assets.dagster.events.shards import Shards
 from synthgrid_assets.dagster.keys import TILE_CHECK
+from synthgrid_assets.dagster.runs.opening import opening, under_home
 from synthgrid_assets.errors import SynthGridWarning
 
 # what is overridden or relied on, with its parameters; a change of any means stock behaviour
@@ -106,7 +106,9 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         self._writer = GroupWriter(self)
         self._groups = EventGroups(self._write_group, self._shards.locked)
         self._quiet: set[tuple[str, str]] = set()
-        super().__init__(str(_under_home(base_dir)), inst_data)
+        folder = under_home(base_dir)
+        with opening(folder, "index"):
+            super().__init__(str(folder), inst_data)
 
     @classmethod
     def from_config_value(  # type: ignore[override]
@@ -126,7 +128,9 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             SynthGridWarning,
             stacklevel=2,
         )
-        return SqliteEventLogStorage(str(_under_home(config_value["base_dir"])), inst_data)
+        folder = under_home(config_value["base_dir"])
+        with opening(folder, "index"):
+            return SqliteEventLogStorage(str(folder), inst_data)
 
     @property
     def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
@@ -311,8 +315,3 @@ def missing_internals(storage: type) -> list[str]:
         if not callable(method := getattr(storage, name, None))
         or tuple(inspect.signature(method).parameters) != parameters
     ]
-
-
-def _under_home(base_dir: str) -> Path:
-    home = os.environ.get("DAGSTER_HOME")
-    return Path(home, base_dir) if home else Path(base_dir)

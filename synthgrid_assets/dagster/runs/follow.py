@@ -21,6 +21,7 @@ from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
+from synthgrid_assets.dagster.runs.liveness import sign_of_life
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.spec import WorldSpec
@@ -180,9 +181,9 @@ def run_region(
     request = region_request(spec, choice, data_root())
     definitions = world_definitions({spec.world.name: (path, spec)})
     begun = time.perf_counter()
-    with open_instance() as instance:
+    with open_instance() as instance, sign_of_life() as signed:
         fail_abandoned_runs(instance)
-        run, events = execute_here(instance, definitions.get_repository_def(), request)
+        run, events = execute_here(instance, definitions.get_repository_def(), request, signed)
         summary = RunSummary(spec.world.name, run.run_id)
         _follow(events, summary, request, progress)
         finished = instance.get_run_by_id(run.run_id)

@@ -7,18 +7,30 @@ Not here: what a run does (`runs`).
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import yaml
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.dagster_run import DagsterRunStatus, RunsFilter
+from dagster._core.storage.dagster_run import DagsterRunStatus, RunRecord, RunsFilter
 
+from synthgrid_assets.dagster.runs.liveness import PROCESS_TAG, is_abandoned, sweep
+from synthgrid_assets.dagster.runs.opening import mend_revisions, opening
 from synthgrid_assets.settings import HOME_VARIABLE, project_folder
 from synthgrid_assets.storage.commit import commit_bytes
 
-PROCESS_TAG = "synthgrid/process"  # host and process id of a run on the command line
+# what a run on the command line may be found in after its process was killed
+UNFINISHED = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+# the database of each section of `dagster.yaml` that has one
+DATABASES = {"run_storage": "runs", "event_log_storage": "index", "schedule_storage": "schedules"}
+UNQUEUED_SECONDS = 3600.0  # from a run's making to the queue, which takes milliseconds
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -26,15 +38,25 @@ def open_instance() -> dg.DagsterInstance:
 
     Sets ``DAGSTER_HOME`` for this process and its children. A folder without a
     ``dagster.yaml`` gets one, so that a UI which is started there shows the same runs.
+    Processes that start at once take turns, also where the file names Dagster's own
+    storages, and what an earlier race has damaged is mended.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written, or a database is damaged and cannot be mended.
     """
     home = project_folder()
     file = home / "dagster.yaml"
-    if not file.is_file():
-        commit_bytes(file, yaml.safe_dump(_default_sections(home), sort_keys=False).encode())
     os.environ[HOME_VARIABLE] = str(home)
-    return dg.DagsterInstance.from_ref(
-        InstanceRef.from_dir(str(home), overrides=_absolute_sections(home, file))
-    )
+    with opening(home / ".synthgrid" / "dagster", "instance"):
+        if not file.is_file():
+            commit_bytes(file, yaml.safe_dump(_default_sections(home), sort_keys=False).encode())
+        sections = _absolute_sections(home, file)
+        for name, database in DATABASES.items():
+            if name in sections:
+                mend_revisions(Path(sections[name]["config"]["base_dir"], f"{database}.db"))
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=sections))
 
 
 def _absolute_sections(home: Path, file: Path) -> dict[str, Any]:
@@ -50,12 +72,12 @@ def _absolute_sections(home: Path, file: Path) -> dict[str, Any]:
 
 def _default_sections(home: Path) -> dict[str, Any]:
     classes = {
-        "run_storage": ("dagster._core.storage.runs", "SqliteRunStorage"),
+        "run_storage": ("synthgrid_assets.dagster.runs.opening", "LockedRunStorage"),
         "event_log_storage": (
             "synthgrid_assets.dagster.events.event_log",
             "CachedSqliteEventLogStorage",
         ),
-        "schedule_storage": ("dagster._core.storage.schedules", "SqliteScheduleStorage"),
+        "schedule_storage": ("synthgrid_assets.dagster.runs.opening", "LockedScheduleStorage"),
         "local_artifact_storage": ("dagster._core.storage.root", "LocalArtifactStorage"),
         "compute_logs": (
             "dagster._core.storage.local_compute_log_manager",
@@ -73,38 +95,27 @@ def _default_sections(home: Path) -> dict[str, Any]:
     return {**sections, "telemetry": {"enabled": False}}
 
 
-def process_tag() -> dict[str, str]:
-    """The tag that tells which process executes a run of the command line."""
-    return {PROCESS_TAG: f"{os.uname().nodename}:{os.getpid()}"}
-
-
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs failed whose process on this host has ended without a word.
+    """Mark runs failed whose process has ended without a word, on this host or another.
 
     Returns
     -------
     list of str
         The ids of those runs.
     """
-    started = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
-    abandoned = [run for run in started if _is_abandoned(run.tags.get(PROCESS_TAG))]
+    open_runs = instance.get_run_records(RunsFilter(statuses=UNFINISHED))
+    abandoned = [record.dagster_run for record in open_runs if _is_abandoned(record)]
     for run in abandoned:
         instance.report_run_failed(
             run, "The process of this run was killed. Committed tiles are kept: run it again."
         )
+    sweep()
     return [run.run_id for run in abandoned]
 
 
-def _is_abandoned(tag: str | None) -> bool:
-    host, _, pid = (tag or "").rpartition(":")
-    return host == os.uname().nodename and pid.isdigit() and not _is_alive(int(pid))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # asks, sends nothing
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _is_abandoned(record: RunRecord) -> bool:
+    """Without a sign of life, a run that is not even queued yet is given an hour."""
+    run, age = record.dagster_run, time.time() - record.create_timestamp.timestamp()
+    if PROCESS_TAG in run.tags:
+        return is_abandoned(run.tags)
+    return run.status == DagsterRunStatus.NOT_STARTED and age > UNQUEUED_SECONDS

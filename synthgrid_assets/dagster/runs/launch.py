@@ -22,7 +22,6 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from synthgrid_assets.dagster.partitions import range_tags
-from synthgrid_assets.dagster.runs.instance import process_tag
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.lattice.tiling import Tile
 
@@ -81,15 +80,23 @@ def create_run(
 
 
 def execute_here(
-    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, request: RegionRequest
+    instance: dg.DagsterInstance,
+    repository: dg.RepositoryDefinition,
+    request: RegionRequest,
+    tags: Mapping[str, str] | None = None,
 ) -> tuple[dg.DagsterRun, Iterator[dg.DagsterEvent]]:
     """Create the run and execute it in this process, event by event.
 
     The console stays silent: the caller tells what happens, the instance keeps the log.
+
+    Parameters
+    ----------
+    tags : mapping
+        More run tags, as the `sign_of_life` of this process.
     """
     tagged = replace(
         request,
-        tags={**request.tags, **process_tag()},
+        tags={**request.tags, **(tags or {})},
         run_config={**request.run_config, "loggers": SILENT_CONSOLE},
     )
     run, job = create_run(instance, repository, tagged, ui_origin())

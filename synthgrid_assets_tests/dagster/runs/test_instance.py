@@ -1,0 +1,184 @@
+"""The instance that the command line and the UI share: starts at once, damage, killed runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION as OLD_REVISION
+
+from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
+from synthgrid_assets.dagster.runs import instance as instance_module
+from synthgrid_assets.dagster.runs.instance import DATABASES, fail_abandoned_runs, open_instance
+from synthgrid_assets.dagster.runs.liveness import LOCKED_WITHIN, PROCESS_TAG, sign_of_life
+from synthgrid_assets.dagster.runs.opening import mend_revisions
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets_tests.dagster.served import PROJECT
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    return tmp_path
+
+
+# every process dawdles between making the tables and stamping them: without a lock the others
+# find tables without a stamp, and stamp them as an old Dagster's
+STARTER = """
+import sys, time
+import dagster._core.storage.event_log.sqlite.sqlite_event_log as events
+import dagster._core.storage.runs.sqlite.sqlite_run_storage as runs
+import dagster._core.storage.schedules.sqlite.sqlite_schedule_storage as schedules
+for module in (events, runs, schedules):
+    def slow(*arguments, stamp=module.stamp_alembic_rev, **named):
+        time.sleep(0.3)
+        stamp(*arguments, **named)
+    module.stamp_alembic_rev = slow
+import dagster as dg
+from synthgrid_assets.dagster.runs.instance import open_instance
+print("ready", flush=True)
+sys.stdin.readline()
+opened = open_instance if sys.argv[1] == "cli" else dg.DagsterInstance.get
+with opened() as instance:
+    instance.report_runless_asset_event(dg.AssetMaterialization("a", partition=sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(("way", "count"), [("cli", 8), ("ui", 3)])
+def test_processes_start_at_once_on_an_empty_home_and_one_is_killed(home, way, count):
+    if way == "ui":  # `dagster dev` reads the project's file and knows no lock but the storages'
+        shutil.copy(PROJECT / "dagster.yaml", home)
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER, way, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(count)
+    ]
+    for starter in starters:
+        assert starter.stdout.readline() == "ready\n"
+    for starter in starters:
+        starter.stdin.write("\n")
+        starter.stdin.flush()
+    time.sleep(0.2)
+    starters[0].send_signal(signal.SIGKILL)
+    told = [starter.communicate(timeout=240)[1] for starter in starters]
+    assert [starter.returncode for starter in starters[1:]] == [0] * (count - 1), told
+    with open_instance() as instance:
+        made = instance.get_materialized_partitions(dg.AssetKey("a"))
+        assert {str(number) for number in range(1, count)} <= made
+
+
+def database(home, section):
+    folders = {"run_storage": "run_storage", "event_log_storage": "event_log_storage"}
+    folder = home / ".synthgrid" / "dagster" / folders.get(section, section)
+    return folder / f"{DATABASES[section]}.db"
+
+
+@pytest.mark.parametrize("section", DATABASES)
+def test_two_revisions_in_a_database_are_mended_at_the_next_start(home, section):
+    with open_instance() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("a"))
+    damage(database(home, section), OLD_REVISION)
+    with open_instance() as instance:
+        assert instance.get_latest_materialization_event(dg.AssetKey("a")) is not None
+    assert not mend_revisions(database(home, section))
+
+
+def test_an_instance_that_cannot_be_mended_names_the_way_out(home):
+    with open_instance():
+        pass
+    file = database(home, "run_storage")
+    damage(file, "0123456789ab")
+    with pytest.raises(StorageError, match=r"2 revisions .*move .*run_storage away"):
+        open_instance()
+
+
+def damage(file, revision):
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+    connection.close()
+
+
+def test_the_storages_of_the_project_file_are_the_locked_ones(home):
+    shutil.copy(PROJECT / "dagster.yaml", home)
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.run_storage).__name__ == "LockedRunStorage"
+        assert type(instance.schedule_storage).__name__ == "LockedScheduleStorage"
+        assert isinstance(instance.event_log_storage, CachedSqliteEventLogStorage)
+
+
+def new_run(instance, tags, status):
+    job = dg.Definitions(assets=[nothing]).resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus(status))
+    return run.run_id
+
+
+@dg.asset
+def nothing():
+    """Never executed."""
+
+
+HOLDER = """
+import sys
+from synthgrid_assets.dagster.runs.liveness import sign_of_life
+with sign_of_life() as tags:
+    print(*tags.values(), flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTED", "CANCELING"])
+@pytest.mark.parametrize("host", ["this one", "another"])
+def test_a_killed_process_s_run_is_failed_at_the_next_start(home, monkeypatch, status, host):
+    command = [sys.executable, "-c", HOLDER]
+    with (
+        open_instance() as instance,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder,
+    ):
+        tag = holder.stdout.readline().decode().strip()
+        if host == "another":  # as in a container that came after: ids there say nothing here
+            tag = f"another:{os.getpid()}:{tag.rpartition(':')[2]}"
+        run = new_run(instance, {PROCESS_TAG: tag}, status)
+        assert fail_abandoned_runs(instance) == []
+        holder.kill()
+        holder.wait()
+        assert fail_abandoned_runs(instance) == [run]
+        assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_living_run_is_left_alone_and_signs_are_swept(home, monkeypatch):
+    with open_instance() as instance, sign_of_life() as tags:
+        run = new_run(instance, tags, "STARTED")
+        (sign,) = (home / ".synthgrid" / "dagster" / "alive").iterdir()
+        (sign.parent / "left.lock").touch()
+        long_ago = time.time() - LOCKED_WITHIN - 9
+        os.utime(sign, (long_ago, long_ago))
+        os.utime(sign.parent / "left.lock", (long_ago, long_ago))
+        assert fail_abandoned_runs(instance) == []
+        assert list(sign.parent.iterdir()) == [sign]
+        assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.STARTED
+    assert not sign.exists()
+
+
+def test_a_run_that_never_reached_the_queue_is_failed_after_an_hour(home, monkeypatch):
+    with open_instance() as instance:
+        run = new_run(instance, {}, "NOT_STARTED")
+        started = new_run(instance, {}, "STARTED")  # another's: its launcher watches it
+        assert fail_abandoned_runs(instance) == []
+        later = datetime.now(UTC) + timedelta(hours=1, minutes=1)
+        monkeypatch.setattr(instance_module.time, "time", later.timestamp)
+        assert fail_abandoned_runs(instance) == [run]
+        assert instance.get_run_by_id(started).status == dg.DagsterRunStatus.STARTED
