@@ -45,7 +45,7 @@ class LockedScheduleStorage(SqliteScheduleStorage):
     """Dagster's storage of schedules, opened by one process at a time."""
 
     @classmethod
-    def from_config_value(
+    def from_config_value(  # type: ignore[override]
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> SqliteScheduleStorage:
         """Build from the section of ``dagster.yaml`` (called by Dagster)."""
