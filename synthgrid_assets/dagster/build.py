@@ -6,7 +6,7 @@ Belongs here: the assembly. Not here: any asset.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -14,14 +14,16 @@ import dagster as dg
 from synthgrid_assets.dagster.asset_checks import layer_checks
 from synthgrid_assets.dagster.assets.constraints import constraints_asset
 from synthgrid_assets.dagster.assets.evidence import evidence_assets
+from synthgrid_assets.dagster.assets.left_behind import left_behind, made_assets
 from synthgrid_assets.dagster.assets.surfaces import surface_asset
 from synthgrid_assets.dagster.assets.tile_index import layer_index
 from synthgrid_assets.dagster.assets.tiled import layer_assets
 from synthgrid_assets.dagster.assets.world_file import world_asset, world_check
 from synthgrid_assets.dagster.assets.world_tiles import tiles_asset
+from synthgrid_assets.dagster.freshness import freshness_checks, freshness_sensor
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.resources import DataRoot, Engine
-from synthgrid_assets.settings import world_files
+from synthgrid_assets.settings import data_root, world_files
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets.world.world_file import Problem
@@ -48,16 +50,22 @@ def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
             invalid[name] = path, problems
         else:
             valid[name] = path, spec
+    made = made_assets(data_root())
+    gone = [] if files is not None else sorted(made.keys() - valid.keys() - invalid.keys())
     return dg.Definitions.merge(
-        world_definitions(valid), *(_mistaken(name, *found) for name, found in invalid.items())
+        world_definitions(valid),
+        *(_mistaken(name, *found, made.get(name, ())) for name, found in invalid.items()),
+        *(dg.Definitions(assets=left_behind(name, made[name], gone=True)) for name in gone),
     )
 
 
 def world_definitions(worlds: Mapping[str, tuple[Path, WorldSpec]]) -> dg.Definitions:
     """Definitions of valid worlds, with the resources and the region job."""
     parts = [_world(path, spec) for path, spec in worlds.values()]
+    specs = {name: spec for name, (_, spec) in worlds.items()}
     shared = dg.Definitions(
-        jobs=[region_job({name: spec for name, (_, spec) in worlds.items()})],
+        jobs=[region_job(specs)],
+        sensors=[freshness_sensor(specs)],
         resources={"engine": Engine(), "data": DataRoot()},
         executor=dg.in_process_executor,
     )
@@ -79,6 +87,7 @@ def _world(path: Path, spec: WorldSpec) -> dg.Definitions:
         asset_checks=[
             world_check(name, path),
             *(check for layer in layers for check in layer_checks(spec, layer)),
+            *(freshness_checks(spec, layer) for layer in layers),
         ],
     )
 
@@ -88,9 +97,12 @@ def _input_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
     return make(spec, name)
 
 
-def _mistaken(name: str, path: Path, problems: list[Problem]) -> dg.Definitions:
+def _mistaken(
+    name: str, path: Path, problems: list[Problem], made: Collection[tuple[str, str]]
+) -> dg.Definitions:
     return dg.Definitions(
-        assets=[world_asset(name, path, problems)], asset_checks=[world_check(name, path)]
+        assets=[world_asset(name, path, problems), *left_behind(name, made, gone=False)],
+        asset_checks=[world_check(name, path)],
     )
 
 

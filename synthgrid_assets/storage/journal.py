@@ -45,6 +45,11 @@ _RECORD = sa.text(
 _OF_ASSET = "world = :world AND layer = :layer AND asset = :asset"
 _OF_DATASET = f"{_OF_ASSET} AND realisation = :realisation AND side = :side"
 _OF_TILE = f"{_OF_DATASET} AND ix0 = :ix0 AND iy0 = :iy0 AND ix1 = :ix1 AND iy1 = :iy1"
+_PLACES_OF = f"SELECT {', '.join(Cells._fields)} FROM receipts WHERE {_OF_ASSET} AND side = :side"
+_SUPERSEDED = (
+    f"SELECT COUNT(*) FROM ({_PLACES_OF} AND realisation <> :realisation "
+    f"EXCEPT {_PLACES_OF} AND realisation = :realisation)"
+)
 _FEW = 64  # tiles that are asked for one by one; for more the dataset is streamed
 _BATCH = 500
 _READERS = 4  # files that `verify` hashes at a time
@@ -201,6 +206,25 @@ class Journal:
         if dataset is None:
             return self._stream("1 = 1 ORDER BY path", {})
         return self._stream(f"{_OF_DATASET} ORDER BY iy0, ix0, path", _key(dataset))
+
+    def count(self, dataset: Dataset) -> int:
+        """How many tiles of a dataset are recorded, whatever became of their files."""
+        return self._number(f"SELECT COUNT(*) FROM receipts WHERE {_OF_DATASET}", dataset)
+
+    def superseded(self, dataset: Dataset) -> int:
+        """How many tiles are recorded in other realisations of the asset, and not in this one."""
+        return self._number(_SUPERSEDED, dataset)
+
+    def _number(self, query: str, dataset: Dataset) -> int:
+        with self.database.reading() as connection:
+            return int(connection.execute(sa.text(query), _key(dataset)).scalar_one())
+
+    def assets(self) -> list[tuple[str, str, str]]:
+        """World, layer and asset of everything that has a record, in alphabetical order."""
+        names = "world, layer, asset"
+        query = sa.text(f"SELECT DISTINCT {names} FROM receipts ORDER BY {names}")
+        with self.database.reading() as connection:
+            return [(row.world, row.layer, row.asset) for row in connection.execute(query)]
 
     def of_asset(self, world: str, layer: str, asset: str) -> Iterator[Receipt]:
         """Stream the records of an asset in every realisation and tile side, as `receipts`."""
