@@ -8,8 +8,6 @@ graph a partitioned asset looks fresh for ever. A check stands in the graph, so 
 all tiles is told as one, and a sensor tells it again when it changes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,8 +17,8 @@ import dagster as dg
 
 from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import products_of
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.freshness import Freshness, freshness_of
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.storage.journal import Journal
@@ -52,7 +50,7 @@ def freshness_checks(spec: WorldSpec, layer: str) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, data: DataRoot
     ) -> Iterator[dg.AssetCheckResult]:
         selected = {key.asset_key for key in context.selected_asset_check_keys}
-        layer_context = LayerContext.of(spec, layer, data.path)
+        layer_context = open_layer(spec, layer, data.path)
         with Journal(layer_context.layout) as journal:
             for name, key in keys.items():
                 if key in selected:
@@ -98,8 +96,8 @@ def _states(worlds: Mapping[str, WorldSpec], layout: Layout) -> Iterator[tuple[s
         for world, layer in sorted(made):
             if world not in worlds or layer not in worlds[world].layers:
                 continue
-            context = LayerContext.of(worlds[world], layer, layout.root)
-            for name in context.products:
+            context = open_layer(worlds[world], layer, layout.root)
+            for name in context.assets:
                 state = freshness_of(journal, context, name)
                 if state.known:
                     yield layer_key(world, layer, name).to_user_string(), state

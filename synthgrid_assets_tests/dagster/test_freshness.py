@@ -11,7 +11,8 @@ from synthgrid_assets.dagster.keys import layer_key, world_key
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.freshness import freshness_of
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.small_world import SMALL, small_spec, write_small_world
@@ -29,14 +30,15 @@ EDITS = {
 def root(tmp_path_factory):
     """Points and density of four tiles of cafes."""
     folder = tmp_path_factory.mktemp("fresh")
-    context = LayerContext.of(small_spec(folder), "cafes", folder / "data")
+    context = open_layer(small_spec(folder), "cafes", folder / "data")
     tiles = list(context.spec.world.tiling)[:4]
     with (
         EngineSession(Settings(workers=1), preload=PRELOAD) as session,
         Journal(context.layout) as journal,
     ):
-        for name in MADE:
-            list(make_tiles(session, journal, context, (name,), tiles))
+        for product in products_of(context.table):
+            if product.name in MADE:
+                list(make_tiles(session, journal, context, (product,), tiles))
     return folder / "data"
 
 
@@ -81,7 +83,7 @@ def test_an_unchanged_journal_is_not_read_again(look):
 
 
 def test_nothing_made_is_neither_fresh_nor_stale(tmp_path):
-    context = LayerContext.of(small_spec(tmp_path), "trees", tmp_path / "data")
+    context = open_layer(small_spec(tmp_path), "trees", tmp_path / "data")
     with Journal(context.layout) as journal:
         state = freshness_of(journal, context, "points")
     assert not state.known
