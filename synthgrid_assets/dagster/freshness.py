@@ -117,7 +117,7 @@ def _told(found: Freshness) -> dict[str, Any]:
         "severity": dg.AssetCheckSeverity.WARN,
         "description": str(found),
         "metadata": {
-            "current_tiles": str(found.current),
+            "tiles": str(found.current),
             "superseded_tiles": str(found.superseded),
             "all_tiles": str(found.tiles),
             "realisation": found.realisation,
