@@ -25,6 +25,17 @@ def tile_partitions(tiling: Tiling) -> dg.MultiPartitionsDefinition:
     )
 
 
+def step_tiles(context: dg.AssetExecutionContext, tiling: Tiling) -> list[Tile]:
+    """The tiles of a step's run; all of the world where the run names none.
+
+    So it is with *Execute all* of the checks, and with a launch through the API without a
+    partition.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return list(tiling)
+    return [tiling.from_key(str(key)) for key in context.partition_keys]
+
+
 def range_tags(tiles: list[Tile]) -> dict[str, str]:
     """The run tags that make one run of a rectangle of tiles.
 

@@ -6,12 +6,11 @@ kept (`inputs.network_store`), the triangles that keep to them (`tiled`).
 
 import dagster as dg
 
+from synthgrid_assets.dagster.assets.made_inputs import made_input
 from synthgrid_assets.dagster.keys import common, input_key, world_key
-from synthgrid_assets.dagster.metadata import picture_metadata
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.pictures.inputs import input_picture
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.inputs import input_version, make_input
+from synthgrid_assets.world.inputs import input_version
 from synthgrid_assets.world.spec import WorldSpec
 
 _COLUMNS = (
@@ -49,17 +48,7 @@ def constraints_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
         **common(world),
     )
     def constraints(data: DataRoot) -> dg.MaterializeResult[None]:
-        layout = Layout(data.path)
-        made = make_input(spec, name, layout)
-        picture = input_picture(spec, name, layout, made.data_version)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(made.data_version),
-            metadata={
-                **made.facts,
-                "dagster/row_count": made.facts["edges"],
-                "path": dg.MetadataValue.path(str(made.path)),
-                "picture": picture_metadata(picture, name),
-            },
-        )
+        data_version, shown = made_input(spec, name, Layout(data.path))
+        return dg.MaterializeResult(data_version=dg.DataVersion(data_version), metadata=shown)
 
     return constraints

@@ -6,12 +6,11 @@ are kept (`inputs.surface_store`).
 
 import dagster as dg
 
+from synthgrid_assets.dagster.assets.made_inputs import made_input
 from synthgrid_assets.dagster.keys import common, input_key, world_key
-from synthgrid_assets.dagster.metadata import picture_metadata
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.pictures.inputs import input_picture
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.inputs import input_of, make_input
+from synthgrid_assets.world.inputs import input_of
 from synthgrid_assets.world.spec import WorldSpec
 
 
@@ -30,16 +29,7 @@ def surface_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
         **common(world),
     )
     def surface(data: DataRoot) -> dg.MaterializeResult[None]:
-        layout = Layout(data.path)
-        made = make_input(spec, name, layout)
-        picture = input_picture(spec, name, layout, made.data_version)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(made.data_version),
-            metadata={
-                **made.facts,
-                "path": dg.MetadataValue.path(str(made.path)),
-                "picture": picture_metadata(picture, name),
-            },
-        )
+        data_version, shown = made_input(spec, name, Layout(data.path))
+        return dg.MaterializeResult(data_version=dg.DataVersion(data_version), metadata=shown)
 
     return surface

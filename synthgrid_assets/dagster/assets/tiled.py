@@ -1,40 +1,25 @@
 """The tiled assets: the steps of each layer, over any set of tiles.
 
-Belongs here: definitions of tiled assets and the loop from engine to events. Not here:
-what a tile holds (`products`), the anatomy of events (`tile_events`).
+Belongs here: definitions of tiled assets. Not here: what their steps do (`tile_step`), what a
+tile holds (`products`).
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
-from synthgrid_assets.dagster.events.kept import Kept
-from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult, tile_check
+from synthgrid_assets.dagster.assets.tile_step import TileStep, TileStepConfig
+from synthgrid_assets.dagster.events.tile_events import tile_check
 from synthgrid_assets.dagster.keys import common, input_key, layer_key, tiles_key
-from synthgrid_assets.dagster.metadata import column_metadata, receipt_metadata, verdicts_metadata
+from synthgrid_assets.dagster.metadata import column_metadata
 from synthgrid_assets.dagster.partitions import tile_partitions
 from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.dagster.runs.request import step_name
-from synthgrid_assets.errors import EngineError
-from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import ORIGIN, Product
-from synthgrid_assets.products.registry import products_named, products_of
-from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.world.inputs import require_made
+from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.versions import asset_version, read_inputs
-
-MAX_NAMED = 5  # failed tiles that the error of a step names
-
-
-class TileStepConfig(dg.Config):
-    """How a step makes its tiles."""
-
-    force: bool = Field(default=False, description="Make committed tiles again.")
+from synthgrid_assets.world.versions import asset_version
 
 
 def layer_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
@@ -66,75 +51,10 @@ def _step_assets(
     def tile_step(
         context: dg.AssetExecutionContext, config: TileStepConfig, engine: Engine, data: DataRoot
     ) -> Iterator[Any]:
-        chosen = {name: key for name, key in keys.items() if key in context.selected_asset_keys}
-        layer_context = open_layer(spec, layer, data.path)
-        yield from _make(context, config, engine, layer_context, chosen)
+        step = TileStep(context, engine, spec, layer, data.path, keys)
+        yield from step.events(force=config.force)
 
     return tile_step
-
-
-def _make(
-    context: dg.AssetExecutionContext,
-    config: TileStepConfig,
-    engine: Engine,
-    layer_context: LayerContext,
-    chosen: dict[str, dg.AssetKey],
-) -> Iterator[Any]:
-    """Events of each tile as it is committed; then the step's end or its failure."""
-    products = products_named(*chosen)
-    read = read_inputs(layer_context.spec, layer_context.layer, products)
-    made = {name: version for name, version in layer_context.job.inputs if name in read}
-    require_made(made, layer_context.spec.world.name)
-    tiling = layer_context.spec.world.tiling
-    tiles = [tiling.from_key(str(key)) for key in context.partition_keys]
-    failed: list[TileFailed] = []
-    with (
-        Journal(layer_context.layout) as journal,
-        TileEvents(context, [tile.key for tile in tiles]) as events,
-    ):
-        for outcome in make_tiles(
-            engine.session, journal, layer_context, products, tiles, force=config.force
-        ):
-            if isinstance(outcome, TileFailed):
-                failed.append(outcome)
-                context.log.error(f"tile {outcome.tile}: {outcome.error}")
-            else:
-                yield from _tile_events(events, outcome, chosen, layer_context)
-        if failed:
-            yield from events.tell_kept()
-            raise _failure(failed, len(tiles))
-        yield from events.close()
-
-
-def _tile_events(
-    events: TileEvents, made: TileMade, chosen: dict[str, dg.AssetKey], layer_context: LayerContext
-) -> Iterator[Any]:
-    for receipt in made.receipts:
-        asset = chosen[receipt.asset]
-        if made.kept and events.stands(asset, receipt.tile, receipt.digest, receipt.passed):
-            kept = Kept(1, receipt.rows, receipt.size, failed_tiles=int(not receipt.passed))
-            events.keep(asset, receipt.tile, kept)
-            continue
-        metadata = receipt_metadata(receipt, layer_context.layout.store, brief=events.brief)
-        yield from events.tile(
-            TileResult(
-                asset=asset,
-                tile=receipt.tile,
-                data_version=receipt.digest,
-                passed=receipt.passed,
-                metadata={**metadata, "kept": True} if made.kept else metadata,
-                check_metadata=verdicts_metadata(receipt.verdicts, brief=events.brief),
-            )
-        )
-
-
-def _failure(failed: list[TileFailed], tiles: int) -> EngineError:
-    named = "\n".join(f"{tile.tile}: {tile.error}" for tile in failed[:MAX_NAMED])
-    more = f"\nand {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
-    return EngineError(
-        f"{len(failed)} of {tiles} tiles failed, the others are committed; run the same tiles "
-        f"again to make only what is missing.\n{named}{more}"
-    )
 
 
 def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:

@@ -12,7 +12,7 @@ from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult, tile_check
 from synthgrid_assets.dagster.keys import common, tiles_key, world_key
 from synthgrid_assets.dagster.metadata import verdicts_metadata
-from synthgrid_assets.dagster.partitions import tile_partitions
+from synthgrid_assets.dagster.partitions import step_tiles, tile_partitions
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.verdict import Verdict
@@ -45,7 +45,7 @@ def tiles_asset(spec: WorldSpec) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def tiles(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        keys = [str(partition) for partition in context.partition_keys]
+        keys = [tile.key for tile in step_tiles(context, world.tiling)]
         with TileEvents(context, keys) as events:
             for tile in keys:
                 result = _result(

@@ -3,9 +3,10 @@
 Belongs here: the rows. Not here: which events come in groups (`event_log`), when (`groups`).
 
 The rows are those that Dagster's own storage writes for the same events one by one, but for
-two: a check names the materialisation that it follows by `JUST_STORED`, which becomes its
-storage id here; and the index keeps no second copy of a check's metadata, as only
-``asset_check_executions`` is ever asked for it.
+three: a check names the materialisation that it follows by `JUST_STORED`, which becomes its
+storage id here; the index keeps no second copy of a check's metadata, as only
+``asset_check_executions`` is ever asked for it; and the check of a `lean` event has there the
+storage id of the materialisation beside it, and no row of its own.
 """
 
 from __future__ import annotations
@@ -63,27 +64,29 @@ class GroupWriter:
             The rows for the runs' own logs, in order.
         """
         begun = [self._begun(event) for event in group]
-        first_id = _first_free_id(index)
-        ids = range(first_id, first_id + len(group))
-        written, full_rows = [], []
+        free = _first_free_id(index)
         latest: dict[Place, int] = dict([self._last]) if self._last else {}
-        for event, row, number in zip(group, begun, ids, strict=True):
+        wholes, rows, numbers, own_rows = [], [], [], []
+        made_here: set[Place] = set()
+        for event, row in zip(group, begun, strict=True):
+            place = _place(event)
             whole, full = (event, row) if row is not None else self._pointing(event, latest)
-            if event.dagster_event_type == MATERIALIZATION:
-                self._last = (_place(event), number)
-                latest[self._last[0]] = number
-            written.append(whole)
-            full_rows.append(full)
-        index.execute(
-            SqlEventLogStorageTable.insert(),
-            [
-                {"id": number, **(self._bare(event) if _is_check(event) else row)}
-                for event, row, number in zip(written, full_rows, ids, strict=True)
-            ],
-        )
-        self._write_assets(index, written, ids)
-        _write_checks(index, written, full_rows, ids)
-        return full_rows
+            if is_lean(event) and _is_check(event) and place in made_here:
+                number = latest[place]  # stored with it in one transaction, so as good as its own
+            else:
+                number, free = free, free + 1
+                own_rows.append({"id": number, **(self._bare(whole) if _is_check(event) else full)})
+            if not _is_check(event):
+                latest[place] = number
+                made_here.add(place)
+                self._last = (place, number)
+            wholes.append(whole)
+            rows.append(full)
+            numbers.append(number)
+        index.execute(SqlEventLogStorageTable.insert(), own_rows)
+        self._write_assets(index, wholes, numbers)
+        _write_checks(index, wholes, rows, numbers)
+        return rows
 
     def _begun(self, event: EventLogEntry) -> Row | None:
         """The row of an event that is whole; None of one whose target has no id yet."""

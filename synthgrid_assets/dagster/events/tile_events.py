@@ -21,19 +21,12 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
-from dagster._core.definitions.data_version import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_IS_USER_PROVIDED_TAG,
-    DATA_VERSION_TAG,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
 
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
 from synthgrid_assets.dagster.events.group_write import JUST_STORED, MATERIALIZATION
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.standing import StandingTiles
-from synthgrid_assets.dagster.events.upstream import Upstream, latest_versions
+from synthgrid_assets.dagster.events.upstream import Upstream, latest_versions, version_tags
 from synthgrid_assets.dagster.keys import TILE_CHECK
 
 # Dagster adds no event of its own to an output that carries this (unlike the run tag
@@ -206,16 +199,12 @@ class TileEvents:
                 self._storage.narrow_plan(self._context.run.run_id, asset, tiles)
 
     def _version_tags(self, asset: dg.AssetKey, tile: str, data_version: str) -> dict[str, str]:
-        tags = {
-            CODE_VERSION_TAG: self._code_versions[asset] or self._context.run.run_id,
-            DATA_VERSION_TAG: data_version,
-            DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        upstream = {
+            key: latest.get(tile) or latest.get(None) or Upstream()
+            for key, latest in self._inputs[asset].items()
         }
-        for key, latest in self._inputs[asset].items():
-            found = latest.get(tile) or latest.get(None) or Upstream()
-            tags[get_input_data_version_tag(key)] = found.data_version
-            tags[get_input_event_pointer_tag(key)] = found.pointer
-        return tags
+        code_version = self._code_versions[asset] or self._context.run.run_id
+        return version_tags(code_version, data_version, upstream)
 
     def _target(self, result: TileResult) -> AssetCheckEvaluationTargetMaterializationData | None:
         """The event just stored: a check without it does not count for its partition."""

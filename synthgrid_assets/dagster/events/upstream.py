@@ -1,14 +1,23 @@
-"""Versions of upstream assets, as the version tags of a tile name them.
+"""Versions of upstream assets, and the tags by which an event names them and its own.
 
-Belongs here: reading them once a step. Not here: the tags themselves (`tile_events`).
+Belongs here: reading them once a step, and Dagster's names of tags. Not here: which events
+carry them (`tile_events`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG, DEFAULT_DATA_VERSION
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 
 from synthgrid_assets.dagster.events.group_write import MATERIALIZATION
 
@@ -47,3 +56,18 @@ def latest_versions(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str 
         version = ((event.tags if event else None) or {}).get(DATA_VERSION_TAG)
         latest[None] = Upstream(version or DEFAULT_DATA_VERSION.value, str(records[0].storage_id))
     return latest
+
+
+def version_tags(
+    code_version: str, data_version: str, upstream: Mapping[dg.AssetKey, Upstream]
+) -> dict[str, str]:
+    """The tags that Dagster itself writes for an event of a step's output."""
+    tags = {
+        CODE_VERSION_TAG: code_version,
+        DATA_VERSION_TAG: data_version,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+    }
+    for key, found in upstream.items():
+        tags[get_input_data_version_tag(key)] = found.data_version
+        tags[get_input_event_pointer_tag(key)] = found.pointer
+    return tags

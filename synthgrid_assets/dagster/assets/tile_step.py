@@ -1,0 +1,163 @@
+"""What a step over tiles does: from the engine's outcomes to the events of each tile.
+
+Belongs here: the course of a step. Not here: the definitions of its assets (`tiled`), what
+a tile holds (`products`), the anatomy of events (`tile_events`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from synthgrid_assets.dagster.assets.made_inputs import MissingInputs
+from synthgrid_assets.dagster.assets.tile_verification import verify_tiles
+from synthgrid_assets.dagster.events.kept import Kept
+from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
+from synthgrid_assets.dagster.metadata import receipt_metadata, verdicts_metadata
+from synthgrid_assets.dagster.partitions import step_tiles
+from synthgrid_assets.dagster.resources import Engine
+from synthgrid_assets.errors import EngineError
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.product import Product
+from synthgrid_assets.products.registry import products_named
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.versions import read_inputs
+
+MAX_NAMED = 5  # failed tiles that the error of a step names
+
+
+class TileStepConfig(dg.Config):
+    """How a step makes its tiles."""
+
+    force: bool = Field(default=False, description="Make committed tiles again.")
+
+
+class TileStep:
+    """One execution of a step over the tiles of its run, or over all without any.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+    engine : Engine
+    spec : WorldSpec
+    layer : str
+    root : Path
+        The data root.
+    keys : mapping of str to AssetKey
+        All products of the step.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        engine: Engine,
+        spec: WorldSpec,
+        layer: str,
+        root: Path,
+        keys: Mapping[str, dg.AssetKey],
+    ) -> None:
+        self._context, self._engine = context, engine
+        self._spec, self._layer, self._root = spec, layer, root
+        self._keys = keys
+        selected = context.selected_asset_keys
+        self._chosen = {name: key for name, key in keys.items() if key in selected}
+        self._tiles = step_tiles(context, spec.world.tiling)
+
+    def events(self, *, force: bool) -> Iterator[Any]:
+        """Events of each tile as it is committed; then the step's end or its failure.
+
+        Where only checks are chosen, as by *Execute all*, nothing is made: the files of
+        committed tiles are read and judged.
+
+        Raises
+        ------
+        EngineError
+            If tiles could not be made, or an input of a product.
+        """
+        if not self._chosen:
+            yield from verify_tiles(
+                self._context, self._open(), self._keys, {tile.key for tile in self._tiles}
+            )
+            return
+        inputs = MissingInputs(self._context, self._spec, Layout(self._root))
+        products = products_named(*self._chosen)
+        yield from inputs.make(read_inputs(self._spec, self._layer, products))
+        useless = {
+            product.name: next(name for name in needed if name in inputs.broken)
+            for product in products
+            if (needed := read_inputs(self._spec, self._layer, [product])) & inputs.broken.keys()
+        }
+        usable = tuple(product for product in products if product.name not in useless)
+        told = [f"{name}: {inputs.broken[needed]}" for name, needed in useless.items()]
+        yield from self._make(usable, told, force=force)
+
+    def _make(
+        self, products: tuple[Product, ...], failures: list[str], *, force: bool
+    ) -> Iterator[Any]:
+        layer_context = self._open()
+        failed: list[TileFailed] = []
+        with (
+            Journal(layer_context.layout) as journal,
+            TileEvents(self._context, [tile.key for tile in self._tiles]) as events,
+        ):
+            outcomes = (
+                make_tiles(
+                    self._engine.session, journal, layer_context, products, self._tiles, force=force
+                )
+                if products
+                else ()
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, TileFailed):
+                    failed.append(outcome)
+                    self._context.log.error(f"tile {outcome.tile}: {outcome.error}")
+                else:
+                    yield from self._told(events, outcome, layer_context)
+            if failed:
+                failures.append(_failed_tiles(failed, self._tiles))
+            if failures:
+                yield from events.tell_kept()
+                raise EngineError("\n".join(failures))
+            yield from events.close()
+
+    def _told(
+        self, events: TileEvents, made: TileMade, layer_context: LayerContext
+    ) -> Iterator[Any]:
+        for receipt in made.receipts:
+            asset = self._chosen[receipt.asset]
+            if made.kept and events.stands(asset, receipt.tile, receipt.digest, receipt.passed):
+                kept = Kept(1, receipt.rows, receipt.size, failed_tiles=int(not receipt.passed))
+                events.keep(asset, receipt.tile, kept)
+                continue
+            metadata = receipt_metadata(receipt, layer_context.layout.store, brief=events.brief)
+            yield from events.tile(
+                TileResult(
+                    asset=asset,
+                    tile=receipt.tile,
+                    data_version=receipt.digest,
+                    passed=receipt.passed,
+                    metadata={**metadata, "kept": True} if made.kept else metadata,
+                    check_metadata=verdicts_metadata(receipt.verdicts, brief=events.brief),
+                )
+            )
+
+    def _open(self) -> LayerContext:
+        return open_layer(self._spec, self._layer, self._root)
+
+
+def _failed_tiles(failed: list[TileFailed], tiles: list[Tile]) -> str:
+    named = "\n".join(f"{tile.tile}: {tile.error}" for tile in failed[:MAX_NAMED])
+    more = f"\nand {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
+    return (
+        f"{len(failed)} of {len(tiles)} tiles failed, the others are committed; run the same "
+        f"tiles again to make only what is missing.\n{named}{more}"
+    )
