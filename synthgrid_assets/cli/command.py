@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synthgrid_assets.cli import committed, region, storage, worlds
+from synthgrid_assets.cli import committed, gateway, region, storage, worlds
 from synthgrid_assets.cli.printing import out
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(worlds.app, name="world")
 app.add_typer(storage.app, name="storage")
+app.add_typer(gateway.app, name="gateway")
 app.command()(region.materialize)
 app.command()(committed.digest)
 app.command()(committed.export)

@@ -7,7 +7,8 @@ Belongs here: every number that an operator may change, with its reason. Not her
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
@@ -133,6 +134,27 @@ class GatewayOptions:
     def bodies(self) -> Path:
         """Folder of large bodies."""
         return self.folder / "bodies"
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads, for another process."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> GatewayOptions:
+        """The options that `to_json` wrote.
+
+        Examples
+        --------
+        >>> options = GatewayOptions(Path("data"), keys=Path("keys.json"))
+        >>> GatewayOptions.from_json(options.to_json()) == options
+        True
+        """
+        values = json.loads(text)
+        for name in ("data", "keys", "collections", "zones"):
+            values[name] = None if values[name] is None else Path(values[name])
+        values["limits"] = Limits(**values["limits"])
+        values["worker_limits"] = WorkerLimits(**values["worker_limits"])
+        return cls(**values)
 
     def check_binding(self) -> None:
         """Refuse to listen unsigned where others reach it, unless that is said.

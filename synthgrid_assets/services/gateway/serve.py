@@ -6,12 +6,22 @@ and work (`landing`).
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
 import uvicorn
 
 from synthgrid_assets.services.gateway.app import build_app
-from synthgrid_assets.services.gateway.log import start_log
+from synthgrid_assets.services.gateway.landing.process_limits import ENVIRONMENT
+from synthgrid_assets.services.gateway.log import start_log, tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.services.gateway.receiving.guarded_protocol import guarded_protocol
+
+_PAUSE = 1.0  # seconds before a supervisor that ended is started again
 
 
 def server_of(options: GatewayOptions) -> uvicorn.Server:
@@ -45,6 +55,61 @@ def server_of(options: GatewayOptions) -> uvicorn.Server:
 
 
 def serve(options: GatewayOptions) -> None:
-    """Serve until the process is asked to end."""
+    """Serve until the process is asked to end, with landing workers beside."""
     start_log()
-    server_of(options).run()
+    server = server_of(options)
+    tell("serving", host=options.host, port=options.port, data=str(options.data))
+    with contextlib.ExitStack() as stack:
+        if options.workers:
+            stack.enter_context(landing_process(options))
+        server.run()
+
+
+def work(options: GatewayOptions) -> int:
+    """Land until the process is asked to end, without serving; its exit code."""
+    with _started(options, parent=0) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the terminal told the supervisor as well
+
+
+@contextlib.contextmanager
+def landing_process(options: GatewayOptions) -> Iterator[None]:
+    """A supervisor of workers as long as the block lasts, started again if it ends."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_keep, args=(options, ended), name="landing")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _keep(options: GatewayOptions, ended: threading.Event) -> None:
+    # the kernel ends the supervisor when the thread ends that started it: this one
+    while not ended.is_set():
+        with _started(options, parent=os.getpid()) as process:
+            while process.poll() is None and not ended.wait(0.1):
+                pass
+        if not ended.is_set():
+            tell("supervisor ended", status=process.returncode)
+            ended.wait(_PAUSE)
+
+
+@contextlib.contextmanager
+def _started(options: GatewayOptions, parent: int) -> Iterator[subprocess.Popen[bytes]]:
+    module = "synthgrid_assets.services.gateway.landing"
+    command = [sys.executable, "-m", module, options.to_json(), str(parent)]
+    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(options.grace + 5.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -20,6 +20,7 @@ from synthgrid_assets.services.gateway.inbox.deliveries import (
     Lease,
     Outcome,
     StagedFile,
+    Suspect,
 )
 from synthgrid_assets.services.gateway.inbox.group_commit import GroupCommit
 from synthgrid_assets.services.gateway.inbox.work_queue import RetryPolicy, owner_name
@@ -154,17 +155,20 @@ def test_leases_of_an_ended_process_are_free_at_once(inbox):
 def test_narrowing_gives_attempts_back_and_repeating_does_not(inbox):
     inbox.put(at(inbox, "k"))
     lease = inbox.claim()[0]
+    assert not inbox.queue.has_due(("geometries",))
     for _ in range(3):
         inbox.clock.now += 11
         lease = inbox.claim()[0]
-    inbox.queue.suspect(lease.id, 0, 4096, "timed_out")
+    inbox.queue.accuse(lease.id, 0, 4096, "timed_out")
+    inbox.clock.now += 11
+    assert inbox.queue.has_due(("geometries",))
+    assert inbox.claim()[0].attempts == 2
+    inbox.queue.accuse(lease.id, 256, 256, "timed_out")
+    assert inbox.queue.suspects(lease.id) == [Suspect(256, 256, "timed_out", 1)]
     inbox.clock.now += 11
     assert inbox.claim()[0].attempts == 2
-    inbox.queue.suspect(lease.id, 256, 256, "timed_out")
-    assert inbox.queue.suspects(lease.id) == [(256, 256, "timed_out")]
-    inbox.clock.now += 11
-    assert inbox.claim()[0].attempts == 2
-    inbox.queue.suspect(lease.id, 256, 256, "timed_out")
+    inbox.queue.accuse(lease.id, 256, 256, "timed_out")
+    assert inbox.queue.suspects(lease.id) == [Suspect(256, 256, "timed_out", 2)]
     inbox.clock.now += 11
     assert inbox.claim()[0].attempts == 3
 

@@ -134,6 +134,26 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """Features that were in work when a worker had to be ended.
+
+    Attributes
+    ----------
+    first, size : int
+        Their places in the body.
+    reason : str
+        Why it had to be.
+    strikes : int
+        How often, for exactly these.
+    """
+
+    first: int
+    size: int
+    reason: str
+    strikes: int
+
+
+@dataclass(frozen=True)
 class DeadLetter:
     """A feature, or with ordinal -1 a body, that did not land.
 

@@ -44,14 +44,11 @@ class Intake:
         for delivery in group:
             first.setdefault(delivery.key, delivery)
         with self._database.writing(exclusive=False) as connection:
-            rows = [_job_row(delivery) for delivery in first.values()]
+            rows = [job_row(delivery) for delivery in first.values()]
             connection.execute(insert(job).on_conflict_do_nothing(), rows)
             known = sa.select(job.c.key, job.c.id, job.c.sha256).where(job.c.key.in_(list(first)))
             kept = {key: (id_, sha256) for key, id_, sha256 in connection.execute(known)}
-            new = [item for key, item in first.items() if kept[key][0] == item.id]
-            if new:
-                connection.execute(queue.insert(), [_queue_row(delivery) for delivery in new])
-                connection.execute(body.insert(), [_body_row(delivery) for delivery in new])
+            enqueue(connection, [item for key, item in first.items() if kept[key][0] == item.id])
         return [_accepted(delivery, *kept[delivery.key]) for delivery in group]
 
 
@@ -61,7 +58,15 @@ def _accepted(delivery: Delivery, id_: str, sha256: str) -> Accepted:
     return Accepted(id_, "duplicate" if sha256 == delivery.sha256 else "conflict")
 
 
-def _job_row(delivery: Delivery) -> dict[str, object]:
+def enqueue(connection: sa.Connection, deliveries: Sequence[Delivery]) -> None:
+    """Give work to the queue, in the transaction that recorded its jobs."""
+    if deliveries:
+        connection.execute(queue.insert(), [_queue_row(delivery) for delivery in deliveries])
+        connection.execute(body.insert(), [_body_row(delivery) for delivery in deliveries])
+
+
+def job_row(delivery: Delivery) -> dict[str, object]:
+    """A delivery as a row of the table `job`."""
     row = {name: value for name, value in vars(delivery).items() if name in job.c}
     return row | {"state": "accepted", "fence": 0}
 

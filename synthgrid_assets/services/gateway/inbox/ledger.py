@@ -95,6 +95,12 @@ class Ledger:
             with self._database.writing(exclusive=False) as connection:
                 connection.execute(rejection.insert(), rows[start : start + _GROUP])
 
+    def forget(self, lease: Lease) -> None:
+        """Take back the dead letters of an attempt that begins anew."""
+        mine = (rejection.c.job == lease.id) & (rejection.c.fence == lease.fence)
+        with self._database.writing(exclusive=False) as connection:
+            connection.execute(sa.delete(rejection).where(mine))
+
     def finish(self, outcomes: Sequence[Outcome], files: Sequence[StagedFile], batch: str) -> bool:
         """End jobs and record the files of their rows, if all leases are still held.
 

@@ -85,6 +85,7 @@ suspect = sa.Table(
     sa.Column("first", sa.BigInteger, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("strikes", sa.Integer, nullable=False),
 )
 
 fragment = sa.Table(

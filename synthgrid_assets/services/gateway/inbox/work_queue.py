@@ -16,7 +16,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from synthgrid_assets.records.database import Database
-from synthgrid_assets.services.gateway.inbox.deliveries import Depth, Kind, Lease
+from synthgrid_assets.services.gateway.inbox.deliveries import (
+    Depth,
+    Kind,
+    Lease,
+    Suspect,
+)
 from synthgrid_assets.services.gateway.inbox.tables import body, job, queue, suspect
 
 SMALL = 1 << 20  # bytes of a delivery that may be landed together with others
@@ -136,39 +141,43 @@ class WorkQueue:
             owners = set(connection.execute(sa.select(queue.c.owner).distinct()).scalars())
         return sum(self.release_owner(owner) for owner in owners if _is_dead(owner))
 
-    def suspects(self, job_id: str) -> list[tuple[int, int, str]]:
-        """``(first, count, reason)`` of features that were in work when a worker ended."""
-        query = (
-            sa.select(suspect.c.first, suspect.c.count, suspect.c.reason)
-            .where(suspect.c.job == job_id)
-            .order_by(suspect.c.first)
-        )
+    def has_due(self, kinds: Sequence[Kind]) -> bool:
+        """Whether a claim would find something, at less than its cost."""
+        due = sa.select(queue.c.id).where(queue.c.kind.in_(kinds), queue.c.due <= self._clock())
         with self._database.reading() as connection:
-            return [(first, count, reason) for first, count, reason in connection.execute(query)]
+            return connection.execute(due.limit(1)).first() is not None
 
-    def suspect(self, lease_id: str, first: int, count: int, reason: str) -> None:
+    def suspects(self, job_id: str) -> list[Suspect]:
+        """Features of a job that were in work when a worker had to be ended, in order."""
+        query = sa.select(
+            suspect.c.first, suspect.c.count, suspect.c.reason, suspect.c.strikes
+        ).where(suspect.c.job == job_id)
+        with self._database.reading() as connection:
+            return [Suspect(*row) for row in connection.execute(query.order_by(suspect.c.first))]
+
+    def accuse(self, job_id: str, first: int, size: int, reason: str) -> None:
         """Remember that a worker had to be ended while it worked on some features.
 
         What was narrowed down gives the job its attempts back: only a job that fails
         without getting anywhere runs out of them.
         """
+        overlapping = (
+            (suspect.c.job == job_id)
+            & (suspect.c.first < first + size)
+            & (suspect.c.first + suspect.c.count > first)
+        )
+        columns = suspect.c.first, suspect.c.count, suspect.c.strikes
         with self._database.writing(exclusive=False) as connection:
-            overlapping = (
-                (suspect.c.job == lease_id)
-                & (suspect.c.first < first + count)
-                & (suspect.c.first + suspect.c.count > first)
-            )
-            wider = connection.execute(
-                sa.select(sa.func.coalesce(sa.func.max(suspect.c.count), 0)).where(overlapping)
-            ).scalar_one()
+            known = connection.execute(sa.select(*columns).where(overlapping)).all()
+            strikes = max((row[2] for row in known if tuple(row[:2]) == (first, size)), default=0)
             connection.execute(sa.delete(suspect).where(overlapping))
             connection.execute(
-                suspect.insert().values(job=lease_id, first=first, count=count, reason=reason)
-            )
-            if not wider or count < wider:
-                connection.execute(
-                    sa.update(queue).where(queue.c.id == lease_id).values(attempts=1)
+                suspect.insert().values(
+                    job=job_id, first=first, count=size, reason=reason, strikes=strikes + 1
                 )
+            )
+            if not strikes:
+                connection.execute(sa.update(queue).where(queue.c.id == job_id).values(attempts=1))
 
     def depth(self) -> Depth:
         """How full the queue is."""
@@ -189,7 +198,12 @@ def owner_name() -> str:
     >>> owner_name() == owner_name()
     True
     """
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    return owner_name_of(os.getpid())
+
+
+def owner_name_of(pid: int) -> str:
+    """Name of a living process of this machine."""
+    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
 
 
 def _is_dead(owner: str) -> bool:

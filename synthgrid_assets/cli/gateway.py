@@ -1,0 +1,184 @@
+"""``synthgrid gateway``: serve, land, make keys, look at dead letters and replay them.
+
+Belongs here: the commands. Not here: the service (`services.gateway`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthgrid_assets.cli.arguments import JsonOption
+from synthgrid_assets.cli.printing import explained, print_json, print_rows, tell, warn
+from synthgrid_assets.errors import GatewayError, SpecError
+from synthgrid_assets.services.gateway.options import GatewayOptions, WorkerLimits
+from synthgrid_assets.settings import data_root
+
+KEYS_VARIABLE = "SYNTHGRID_GATEWAY_KEYS"
+app = typer.Typer(
+    help="Take in geometries, telemetry and geofence questions.", no_args_is_help=True
+)
+
+InboxOption = Annotated[
+    str,
+    typer.Option(metavar="URL", help="The inbox: a file, or postgresql://user@host/database."),
+]
+DataOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Data root; SYNTHGRID_DATA by default.")
+]
+CollectionsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML file that declares collections.")
+]
+WorkersOption = Annotated[int, typer.Option(min=0, help="Landing workers to start along.")]
+MemoryOption = Annotated[
+    int, typer.Option("--worker-memory", min=256, help="Megabytes that a worker may take.")
+]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
+
+
+@app.command("serve")
+@explained
+def serve_command(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8088,
+    inbox: InboxOption = "",
+    data: DataOption = None,
+    collections: CollectionsOption = None,
+    workers: WorkersOption = 1,
+    worker_memory: MemoryOption = 768,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Take unsigned requests where others reach it.")
+    ] = False,
+    grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. Keys are read from the file in SYNTHGRID_GATEWAY_KEYS."""
+    from synthgrid_assets.services.gateway.serve import serve
+
+    serve(
+        GatewayOptions(
+            data=_root(data),
+            inbox=inbox,
+            host=host,
+            port=port,
+            keys=_keys(),
+            unsigned=unsigned,
+            collections=collections,
+            workers=workers,
+            grace=grace,
+            worker_limits=WorkerLimits(memory=worker_memory << 20),
+        )
+    )
+
+
+@app.command("work")
+@explained
+def work_command(
+    inbox: InboxOption = "",
+    data: DataOption = None,
+    collections: CollectionsOption = None,
+    workers: WorkersOption = 1,
+    worker_memory: MemoryOption = 768,
+    grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
+) -> None:
+    """Land what a gateway took in, on this machine, without serving."""
+    from synthgrid_assets.services.gateway.serve import work
+
+    options = GatewayOptions(
+        data=_root(data),
+        inbox=inbox,
+        keys=_keys(),
+        collections=collections,
+        workers=workers,
+        grace=grace,
+        worker_limits=WorkerLimits(memory=worker_memory << 20),
+    )
+    if code := work(options):
+        raise typer.Exit(code)
+
+
+@app.command("key")
+@explained
+def key_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The client.")],
+    callback: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="An address that it may be told at; may be repeated."),
+    ] = None,
+) -> None:
+    """Make a client's secret and token; its last ones stay valid beside them."""
+    from synthgrid_assets.services.gateway.receiving.clients import make_key
+
+    path = _keys()
+    if path is None:
+        raise SpecError(f"name the file of keys in {KEYS_VARIABLE}; it is made if it is missing")
+    made = make_key(path, name, callbacks=callback)
+    tell(f"secret {made.secret}")
+    tell(f"token  {made.token}")
+    warn(f"the token is shown once; {path} keeps the secret, and is for its owner alone")
+
+
+@app.command()
+@explained
+def inspect(
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="Only of this job.")] = None,
+    inbox: InboxOption = "",
+    data: DataOption = None,
+    most: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Show dead letters: what did not land, where it was, and why."""
+    from synthgrid_assets.records.database import Database
+    from synthgrid_assets.services.gateway.inbox.ledger import Ledger
+    from synthgrid_assets.services.gateway.inbox.tables import INBOX
+
+    options = GatewayOptions(data=_root(data), inbox=inbox)
+    with Database(options.database, INBOX, private=True) as database:
+        letters = Ledger(database).dead_letters(job, most=most)
+    rows = [
+        {
+            "job": job_id,
+            "feature": letter.ordinal if letter.ordinal >= 0 else "body",
+            "id": letter.feature_id or "",
+            "offset": letter.offset,
+            "bytes": letter.length,
+            "reason": letter.reason,
+            "detail": letter.detail,
+        }
+        for job_id, letter in letters
+    ]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows("dead letters", rows)
+    else:
+        tell("no dead letters")
+
+
+@app.command()
+@explained
+def replay(job: JobArgument, inbox: InboxOption = "", data: DataOption = None) -> None:
+    """Send the dead letters of a job on their way again, as a new job."""
+    from synthgrid_assets.records.database import Database
+    from synthgrid_assets.services.gateway.inbox.bodies import Bodies
+    from synthgrid_assets.services.gateway.inbox.replay import Replays
+    from synthgrid_assets.services.gateway.inbox.tables import INBOX
+
+    options = GatewayOptions(data=_root(data), inbox=inbox)
+    with Database(options.database, INBOX, private=True) as database:
+        try:
+            new = Replays(database, Bodies(options.bodies, database)).replay(job)
+        except GatewayError as error:
+            raise SpecError(str(error)) from error
+    tell(new)
+
+
+def _root(data: Path | None) -> Path:
+    return data.resolve() if data is not None else data_root()
+
+
+def _keys() -> Path | None:
+    given = os.environ.get(KEYS_VARIABLE)
+    return Path(given) if given else None
