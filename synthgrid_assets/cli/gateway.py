@@ -27,14 +27,20 @@ InboxOption = Annotated[
     typer.Option(metavar="URL", help="The inbox: a file, or postgresql://user@host/database."),
 ]
 DataOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Data root; SYNTHGRID_DATA by default.")
+    str, typer.Option(metavar="URL", help="Data root: a folder or a store's address.")
+]
+HomeOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder for the gateway's own files.")
 ]
 CollectionsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file that declares collections.")
 ]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Landing workers to start along.")]
 MemoryOption = Annotated[
-    int, typer.Option("--worker-memory", min=256, help="Megabytes that a worker may take.")
+    int,
+    typer.Option(
+        "--worker-memory", min=64, help="Megabytes that a worker may take, beyond its start."
+    ),
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
@@ -45,10 +51,11 @@ def serve_command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8088,
     inbox: InboxOption = "",
-    data: DataOption = None,
+    data: DataOption = "",
+    home: HomeOption = None,
     collections: CollectionsOption = None,
     workers: WorkersOption = 1,
-    worker_memory: MemoryOption = 768,
+    worker_memory: MemoryOption = 512,
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Take unsigned requests where others reach it.")
     ] = False,
@@ -60,6 +67,7 @@ def serve_command(
     serve(
         GatewayOptions(
             data=_root(data),
+            home=home,
             inbox=inbox,
             host=host,
             port=port,
@@ -77,10 +85,11 @@ def serve_command(
 @explained
 def work_command(
     inbox: InboxOption = "",
-    data: DataOption = None,
+    data: DataOption = "",
+    home: HomeOption = None,
     collections: CollectionsOption = None,
     workers: WorkersOption = 1,
-    worker_memory: MemoryOption = 768,
+    worker_memory: MemoryOption = 512,
     grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
 ) -> None:
     """Land what a gateway took in, on this machine, without serving."""
@@ -88,6 +97,7 @@ def work_command(
 
     options = GatewayOptions(
         data=_root(data),
+        home=home,
         inbox=inbox,
         keys=_keys(),
         collections=collections,
@@ -125,7 +135,8 @@ def key_command(
 def inspect(
     job: Annotated[str | None, typer.Argument(metavar="JOB", help="Only of this job.")] = None,
     inbox: InboxOption = "",
-    data: DataOption = None,
+    data: DataOption = "",
+    home: HomeOption = None,
     most: Annotated[int, typer.Option("--limit", min=1, help="Rows at most.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,7 +145,7 @@ def inspect(
     from synthgrid_assets.services.gateway.inbox.ledger import Ledger
     from synthgrid_assets.services.gateway.inbox.tables import INBOX
 
-    options = GatewayOptions(data=_root(data), inbox=inbox)
+    options = GatewayOptions(data=_root(data), home=home, inbox=inbox)
     with Database(options.database, INBOX, private=True) as database:
         letters = Ledger(database).dead_letters(job, most=most)
     rows = [
@@ -159,14 +170,16 @@ def inspect(
 
 @app.command()
 @explained
-def replay(job: JobArgument, inbox: InboxOption = "", data: DataOption = None) -> None:
+def replay(
+    job: JobArgument, inbox: InboxOption = "", data: DataOption = "", home: HomeOption = None
+) -> None:
     """Send the dead letters of a job on their way again, as a new job."""
     from synthgrid_assets.records.database import Database
     from synthgrid_assets.services.gateway.inbox.bodies import Bodies
     from synthgrid_assets.services.gateway.inbox.replay import Replays
     from synthgrid_assets.services.gateway.inbox.tables import INBOX
 
-    options = GatewayOptions(data=_root(data), inbox=inbox)
+    options = GatewayOptions(data=_root(data), home=home, inbox=inbox)
     with Database(options.database, INBOX, private=True) as database:
         try:
             new = Replays(database, Bodies(options.bodies, database)).replay(job)
@@ -175,8 +188,8 @@ def replay(job: JobArgument, inbox: InboxOption = "", data: DataOption = None) -
     tell(new)
 
 
-def _root(data: Path | None) -> Path:
-    return data.resolve() if data is not None else data_root()
+def _root(data: str) -> str:
+    return data or str(data_root())
 
 
 def _keys() -> Path | None:

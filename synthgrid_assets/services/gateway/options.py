@@ -12,7 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.storage.local_store import LocalStore
+from synthgrid_assets.storage.store import open_store
 
+OPTIONS_VARIABLE = "SYNTHGRID_GATEWAY_OPTIONS"  # of a supervisor's process
+PARENT_VARIABLE = "SYNTHGRID_GATEWAY_PARENT"
 _MIB = 1 << 20
 
 
@@ -66,7 +70,8 @@ class WorkerLimits:
     Attributes
     ----------
     memory : int
-        Bytes of data that a worker may have allocated (RLIMIT_DATA), and its resident size.
+        Bytes that a worker may take beyond those it starts with, as data (RLIMIT_DATA) and
+        as resident memory.
     seconds : float
         Time for one chunk of features; then the worker is ended and the chunk split.
     lease : float
@@ -75,7 +80,7 @@ class WorkerLimits:
         Jobs after which a worker is replaced by a fresh one.
     """
 
-    memory: int = 768 * _MIB
+    memory: int = 512 * _MIB
     seconds: float = 30.0
     lease: float = 60.0
     jobs: int = 10_000
@@ -87,10 +92,13 @@ class GatewayOptions:
 
     Attributes
     ----------
-    data : Path
-        Data root; what lands lies below ``landed``.
+    data : str
+        Data root, a folder or the address of a store; what lands lies below ``landed``.
+    home : Path or None
+        Folder for what the gateway keeps for itself, as large bodies; by default ``gateway``
+        below a data root that is a folder.
     inbox : str
-        File or PostgreSQL address of the inbox; by default a file below the data root.
+        File or PostgreSQL address of the inbox; by default a file in that folder.
     host, port
         Where to listen.
     keys : Path or None
@@ -107,7 +115,8 @@ class GatewayOptions:
         Seconds for requests in work when it is asked to end.
     """
 
-    data: Path
+    data: str
+    home: Path | None = None
     inbox: str = ""
     host: str = "127.0.0.1"
     port: int = 8088
@@ -122,8 +131,19 @@ class GatewayOptions:
 
     @property
     def folder(self) -> Path:
-        """What the gateway keeps for itself."""
-        return self.data / "gateway"
+        """What the gateway keeps for itself.
+
+        Raises
+        ------
+        SpecError
+            If the data root is no folder and nothing else is named.
+        """
+        if self.home is not None:
+            return self.home
+        store = open_store(self.data)
+        if isinstance(store, LocalStore):
+            return store.root / "gateway"
+        raise SpecError(f"{self.data} is no folder; name one for the gateway itself with --home")
 
     @property
     def database(self) -> str:
@@ -145,12 +165,12 @@ class GatewayOptions:
 
         Examples
         --------
-        >>> options = GatewayOptions(Path("data"), keys=Path("keys.json"))
+        >>> options = GatewayOptions("data", keys=Path("keys.json"))
         >>> GatewayOptions.from_json(options.to_json()) == options
         True
         """
         values = json.loads(text)
-        for name in ("data", "keys", "collections", "zones"):
+        for name in ("home", "keys", "collections", "zones"):
             values[name] = None if values[name] is None else Path(values[name])
         values["limits"] = Limits(**values["limits"])
         values["worker_limits"] = WorkerLimits(**values["worker_limits"])
@@ -166,8 +186,8 @@ class GatewayOptions:
 
         Examples
         --------
-        >>> GatewayOptions(Path("data")).check_binding()
-        >>> GatewayOptions(Path("data"), host="0.0.0.0").check_binding()
+        >>> GatewayOptions("data").check_binding()
+        >>> GatewayOptions("data", host="0.0.0.0").check_binding()
         Traceback (most recent call last):
             ...
         synthgrid_assets.errors.SpecError: 0.0.0.0 can be reached by others and nothing need be

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,11 @@ import uvicorn
 from synthgrid_assets.services.gateway.app import build_app
 from synthgrid_assets.services.gateway.landing.process_limits import ENVIRONMENT
 from synthgrid_assets.services.gateway.log import start_log, tell
-from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.services.gateway.options import (
+    OPTIONS_VARIABLE,
+    PARENT_VARIABLE,
+    GatewayOptions,
+)
 from synthgrid_assets.services.gateway.receiving.guarded_protocol import guarded_protocol
 
 _PAUSE = 1.0  # seconds before a supervisor that ended is started again
@@ -58,7 +63,10 @@ def serve(options: GatewayOptions) -> None:
     """Serve until the process is asked to end, with landing workers beside."""
     start_log()
     server = server_of(options)
-    tell("serving", host=options.host, port=options.port, data=str(options.data))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again at its end, which must not end the end of workers
+        signal.signal(number, lambda number, frame: None)
+    tell("serving", host=options.host, port=options.port, data=options.data)
     with contextlib.ExitStack() as stack:
         if options.workers:
             stack.enter_context(landing_process(options))
@@ -102,8 +110,10 @@ def _keep(options: GatewayOptions, ended: threading.Event) -> None:
 @contextlib.contextmanager
 def _started(options: GatewayOptions, parent: int) -> Iterator[subprocess.Popen[bytes]]:
     module = "synthgrid_assets.services.gateway.landing"
-    command = [sys.executable, "-m", module, options.to_json(), str(parent)]
-    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT})
+    # not as arguments, which every user of the machine sees: an address may hold a password
+    given = {OPTIONS_VARIABLE: options.to_json(), PARENT_VARIABLE: str(parent)}
+    command = [sys.executable, "-m", module]
+    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT, **given})
     try:
         yield process
     finally:

@@ -79,5 +79,5 @@ def free_port() -> int:
 
 def options_in(folder: Path, *, limits: Limits | None = None, **changes: Any) -> GatewayOptions:
     """Options of a gateway below a folder, on a port of its own, without workers."""
-    fields = {"data": folder, "port": free_port(), "workers": 0, "limits": limits or Limits()}
+    fields = {"data": str(folder), "port": free_port(), "workers": 0, "limits": limits or Limits()}
     return GatewayOptions(**(fields | changes))

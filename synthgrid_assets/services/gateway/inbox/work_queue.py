@@ -68,7 +68,7 @@ class WorkQueue:
         policy: RetryPolicy = RetryPolicy(),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._database = database
+        self.database = database
         self.policy = policy
         self._clock = clock
 
@@ -91,7 +91,7 @@ class WorkQueue:
             Jobs at once, all of one kind.
         """
         now = self._clock()
-        with self._database.writing(exclusive=False) as connection:
+        with self.database.writing(exclusive=False) as connection:
             chosen = _together(connection, kinds, now, most)
             if not chosen:
                 return []
@@ -109,7 +109,7 @@ class WorkQueue:
 
     def extend(self, leases: Sequence[Lease], seconds: float) -> bool:
         """Prolong leases; False if one of them is not held any more."""
-        with self._database.writing(exclusive=False) as connection:
+        with self.database.writing(exclusive=False) as connection:
             now = self._clock()
             held = [
                 connection.execute(
@@ -121,7 +121,7 @@ class WorkQueue:
 
     def retry(self, leases: Sequence[Lease], *, soon: bool = False) -> None:
         """Give jobs back to be tried again: after a jittered wait, or at once."""
-        with self._database.writing(exclusive=False) as connection:
+        with self.database.writing(exclusive=False) as connection:
             for lease in leases:
                 wait = 0.0 if soon else self.policy.wait(lease.attempts)
                 connection.execute(
@@ -130,21 +130,21 @@ class WorkQueue:
 
     def release_owner(self, owner: str) -> int:
         """Make the leases of a worker that ended due at once; how many there were."""
-        with self._database.writing(exclusive=False) as connection:
+        with self.database.writing(exclusive=False) as connection:
             return connection.execute(
                 sa.update(queue).where(queue.c.owner == owner).values(owner="", due=self._clock())
             ).rowcount
 
     def release_dead_owners(self) -> int:
         """Do that for the workers of this machine that live no more."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             owners = set(connection.execute(sa.select(queue.c.owner).distinct()).scalars())
         return sum(self.release_owner(owner) for owner in owners if _is_dead(owner))
 
     def has_due(self, kinds: Sequence[Kind]) -> bool:
         """Whether a claim would find something, at less than its cost."""
         due = sa.select(queue.c.id).where(queue.c.kind.in_(kinds), queue.c.due <= self._clock())
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return connection.execute(due.limit(1)).first() is not None
 
     def suspects(self, job_id: str) -> list[Suspect]:
@@ -152,7 +152,7 @@ class WorkQueue:
         query = sa.select(
             suspect.c.first, suspect.c.count, suspect.c.reason, suspect.c.strikes
         ).where(suspect.c.job == job_id)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [Suspect(*row) for row in connection.execute(query.order_by(suspect.c.first))]
 
     def accuse(self, job_id: str, first: int, size: int, reason: str) -> None:
@@ -167,7 +167,7 @@ class WorkQueue:
             & (suspect.c.first + suspect.c.count > first)
         )
         columns = suspect.c.first, suspect.c.count, suspect.c.strikes
-        with self._database.writing(exclusive=False) as connection:
+        with self.database.writing(exclusive=False) as connection:
             known = connection.execute(sa.select(*columns).where(overlapping)).all()
             strikes = max((row[2] for row in known if tuple(row[:2]) == (first, size)), default=0)
             connection.execute(sa.delete(suspect).where(overlapping))
@@ -184,7 +184,7 @@ class WorkQueue:
         leased = sa.func.coalesce(sa.func.sum(sa.case((queue.c.owner != "", 1), else_=0)), 0)
         retries = sa.func.coalesce(sa.func.sum(sa.case((queue.c.attempts > 0, 1), else_=0)), 0)
         query = sa.select(sa.func.count(), leased, sa.func.min(queue.c.received), retries)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             n, held, oldest, again = connection.execute(query.select_from(queue)).one()
         age = max(self._clock() - oldest, 0.0) if n else 0.0
         return Depth(int(n - held), int(held), age, int(again))

@@ -5,12 +5,17 @@ Belongs here: its start. Not here: the command line for people (`cli`).
 
 from __future__ import annotations
 
-import sys
+import os
 
 from synthgrid_assets.services.gateway.landing.supervisor import run_supervisor
 from synthgrid_assets.services.gateway.log import start_log
-from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.services.gateway.options import (
+    OPTIONS_VARIABLE,
+    PARENT_VARIABLE,
+    GatewayOptions,
+)
 
 if __name__ == "__main__":
     start_log()
-    run_supervisor(GatewayOptions.from_json(sys.argv[1]), int(sys.argv[2]))
+    options = GatewayOptions.from_json(os.environ[OPTIONS_VARIABLE])
+    run_supervisor(options, int(os.environ[PARENT_VARIABLE]))

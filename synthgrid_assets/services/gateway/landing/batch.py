@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from synthgrid_assets.errors import GatewayError, StorageError
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
@@ -26,6 +25,7 @@ from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import FeatureRows, PartitionBuffer
 from synthgrid_assets.services.gateway.landing.staging import Staging, publish
 from synthgrid_assets.services.gateway.log import tell
+from synthgrid_assets.storage.store import Store
 
 OUT_OF_MEMORY, ERROR, GAVE_UP = "out_of_memory", "error", "gave_up"
 UNREADABLE = "unreadable_body"
@@ -41,8 +41,8 @@ class Workshop:
 
     Attributes
     ----------
-    root : Path
-        Data root.
+    store : Store
+        Of the data root.
     collections : Collections
         How what lands.
     queue, ledger, bodies
@@ -57,7 +57,7 @@ class Workshop:
         Bytes of a decompressed body.
     """
 
-    root: Path
+    store: Store
     collections: Collections
     queue: WorkQueue
     ledger: Ledger
@@ -76,26 +76,26 @@ def land_geometries(workshop: Workshop, leases: Sequence[Lease]) -> None:
     MemoryError
         After the chunk was accused and the jobs were given back: the worker should end.
     """
-    staging = Staging(workshop.root)
+    staging = Staging(workshop.store)
     try:
         batch = _GeometryBatch(workshop, leases, staging)
         outcomes = [batch.land(lease) for lease in leases]
         batch.buffer.flush()
         end_batch(workshop, outcomes, staging)
     except LeaseLostError:
-        staging.discard()
+        staging.clear()
         tell("lease lost", jobs=[lease.id for lease in leases])
     except StorageError as error:
-        staging.discard()
+        staging.clear()
         workshop.queue.retry(leases)
         tell("batch failed", jobs=[lease.id for lease in leases], error=str(error))
     except MemoryError:
-        staging.discard()
+        staging.clear()
         accuse(workshop, OUT_OF_MEMORY)
         workshop.queue.retry(leases, soon=True)
         raise
     except Exception as error:  # what nobody foresaw must not take the neighbours down
-        staging.discard()
+        staging.clear()
         accuse(workshop, ERROR)
         workshop.queue.retry(leases)
         tell(
@@ -113,8 +113,7 @@ def end_batch(workshop: Workshop, outcomes: Sequence[Outcome], staging: Staging)
     staging.sync()
     if not workshop.ledger.finish(outcomes, staging.files, staging.batch):
         raise LeaseLostError("a lease of the batch was lost")
-    publish(workshop.root, workshop.ledger, only=staging.files)
-    staging.close()
+    publish(workshop.store, workshop.ledger, only=staging.files)
     workshop.progress.done(jobs=len(outcomes))
     for outcome in outcomes:
         lease = outcome.lease

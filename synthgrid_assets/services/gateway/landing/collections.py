@@ -21,10 +21,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 class Deduplication(BaseModel):
     """When two features of a delivery are one.
 
+    They are looked for among 100,000 consecutive features of it.
+
     Attributes
     ----------
     tolerance : float
-        Distance in units of the grid's reference system.
+        Hausdorff distance in units of the grid's reference system.
     keep : {"first", "last"}
         Which of them lands.
     """
@@ -51,7 +53,8 @@ class Collection(BaseModel):
     repair : bool
         Whether invalid geometries are made valid, with the reason kept, or rejected.
     antimeridian : {"keep", "cut", "reject"}
-        What becomes of geometries that cross it.
+        What becomes of a step of more than 180 degrees: RFC 7946 draws it across the map,
+        senders that mean the short way want it cut.
     deduplicate : Deduplication or None
         Whether near equal features are one.
     """
@@ -63,7 +66,7 @@ class Collection(BaseModel):
     crs: str | None = None
     bbox: tuple[float, float, float, float] | None = None
     repair: bool = True
-    antimeridian: Literal["keep", "cut", "reject"] = "cut"
+    antimeridian: Literal["keep", "cut", "reject"] = "keep"
     deduplicate: Deduplication | None = None
 
     @field_validator("grid")

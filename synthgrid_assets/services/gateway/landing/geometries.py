@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +24,11 @@ from synthgrid_assets.errors import CrsAfterFeaturesError, GatewayError
 from synthgrid_assets.services.gateway.geojson import (
     FeatureBatch,
     FeatureReader,
+    Reason,
     Rejection,
     is_sequence,
 )
-from synthgrid_assets.services.gateway.geometry import Landed, Normalizer
+from synthgrid_assets.services.gateway.geometry import Landed, Normalizer, find_duplicates
 from synthgrid_assets.services.gateway.inbox.bodies import open_body
 from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease, Suspect
 from synthgrid_assets.services.gateway.landing.chunks import ChunkSize, next_chunk
@@ -38,6 +39,8 @@ from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import UNLOCATED, FeatureRows
 
 STRIKES = 2  # times that a worker was ended at one feature before it is a dead letter
+WINDOW = 100_000  # features of a delivery among which equal ones are looked for
+Held = tuple[list[str], FeatureRows]  # partitions of rows, and the rows
 Add = Callable[[str, list[str], FeatureRows], None]
 Reject = Callable[[list[DeadLetter]], None]
 
@@ -62,6 +65,17 @@ class Sink:
     reject: Reject
     restart: Callable[[], None]
     alive: Callable[[], None]
+
+
+@dataclass
+class _Delivery:
+    """A delivery on its way."""
+
+    lease: Lease
+    suspects: Sequence[Suspect]
+    sink: Sink
+    report: Report = field(default_factory=Report)
+    held: list[Held] = field(default_factory=list)
 
 
 class GeometryLanding:
@@ -94,112 +108,122 @@ class GeometryLanding:
         crs = self._collection.crs
         for _ in range(2):
             try:
-                return self._land(lease, suspects, sink, crs)
+                return self._land(_Delivery(lease, suspects, sink), crs)
             except CrsAfterFeaturesError as error:
                 sink.restart()
                 crs = error.crs
         raise GatewayError(f"the body of job {lease.id} names its reference system twice")
 
-    def _land(
-        self, lease: Lease, suspects: Sequence[Suspect], sink: Sink, crs: str | None
-    ) -> tuple[Report, str]:
-        report = Report()
+    def _land(self, delivery: _Delivery, crs: str | None) -> tuple[Report, str]:
+        lease, report = delivery.lease, delivery.report
+        sequence = is_sequence(lease.content_type)
         with open_body(lease, most=self._most) as stream:
-            reader = FeatureReader(
-                stream, sequence=is_sequence(lease.content_type), crs=crs, chunk=1
-            )
-            for batch in self._batches(lease, reader, suspects, sink):
-                fault = next((item for item in batch.rejections if item.ordinal < 0), None)
+            reader = FeatureReader(stream, sequence=sequence, crs=crs, chunk=1)
+            for batch in self._batches(delivery, reader):
+                fault = next((item for item in batch.rejections if _of_body(item, sequence)), None)
                 if fault is not None:
-                    return self._failed(lease, fault, report, sink)
-                self._take(lease, reader.crs, batch, suspects, report, sink)
+                    return self._failed(delivery, fault)
+                self._take(delivery, reader.crs, batch)
                 self._progress.done(features=len(batch))
-        if report.features == 0 and not is_sequence(lease.content_type):
+        self._land_held(delivery)
+        if report.features == 0 and not sequence:
             report.more["message"] = "the body holds no features"
         return report, ""
 
-    def _batches(
-        self, lease: Lease, reader: FeatureReader, suspects: Sequence[Suspect], sink: Sink
-    ) -> Iterator[FeatureBatch]:
+    def _batches(self, delivery: _Delivery, reader: FeatureReader) -> Iterator[FeatureBatch]:
         """Chunks, smaller where a worker was ended; each is timed from its reading on."""
         ordinal = 0
         batches = iter(reader)
         while True:
-            sink.alive()
-            reader.chunk = next_chunk(ordinal, suspects, self._chunk.features)
-            self._progress.begin(lease.id, ordinal, reader.chunk)
+            delivery.sink.alive()
+            reader.chunk = next_chunk(ordinal, delivery.suspects, self._chunk.features)
+            self._progress.begin(delivery.lease.id, ordinal, reader.chunk)
             began = time.perf_counter()
             batch = next(batches, None)
             if batch is None:
                 return
             yield batch
-            if not suspects and len(batch):
+            if not delivery.suspects and len(batch):
                 self._chunk.update(time.perf_counter() - began, len(batch))
             last = [item.ordinal for item in batch.rejections] + batch.ordinals[-1:].tolist()
             ordinal = max([ordinal - 1, *last]) + 1
 
-    def _failed(
-        self, lease: Lease, fault: Rejection, report: Report, sink: Sink
-    ) -> tuple[Report, str]:
-        sink.restart()
-        sink.reject([_letter(fault)])
-        failed = Report(rejected=report.features or 1)
+    def _failed(self, delivery: _Delivery, fault: Rejection) -> tuple[Report, str]:
+        features = delivery.report.features + sum(len(rows.ordinals) for _, rows in delivery.held)
+        delivery.sink.restart()
+        delivery.sink.reject([replace(_letter(fault), ordinal=-1)])
+        failed = Report(rejected=features or 1)
         failed.more["fault"] = {"at": fault.at, "reason": str(fault.reason)}
         return failed, f"{fault.reason} at byte {fault.at}: {fault.detail}"
 
-    def _take(
-        self,
-        lease: Lease,
-        crs: str,
-        batch: FeatureBatch,
-        suspects: Sequence[Suspect],
-        report: Report,
-        sink: Sink,
-    ) -> None:
+    def _take(self, delivery: _Delivery, crs: str, batch: FeatureBatch) -> None:
+        report = delivery.report
         letters = [_letter(rejection) for rejection in batch.rejections]
-        batch, accused = _without_accused(batch, suspects)
+        batch, accused = _without_accused(batch, delivery.suspects)
         letters += accused
         batch, outside = self._in_box(batch, crs)
         report.outside += outside
         if len(batch):
             landed = self._normalizer(crs)(batch)
             letters += [_letter(rejection) for rejection in landed.rejections]
-            self._add(lease, batch, landed, report, sink)
+            self._add(delivery, batch, landed)
         if letters:
-            sink.reject(letters)
+            delivery.sink.reject(letters)
             report.rejected += len(letters)
             report.cut |= any(letter.length > len(letter.data) for letter in letters)
 
-    def _add(
-        self, lease: Lease, batch: FeatureBatch, landed: Landed, report: Report, sink: Sink
-    ) -> None:
+    def _add(self, delivery: _Delivery, batch: FeatureBatch, landed: Landed) -> None:
         geometry, rows = landed.geometry, landed.rows
         bounds = shapely.bounds(geometry)
         kept = self._meets_box(bounds)
-        report.outside += int((~kept).sum())
+        delivery.report.outside += int((~kept).sum())
         geometry, rows, bounds = geometry[kept], rows[kept], bounds[kept]
-        centres = (bounds[:, :2] + bounds[:, 2:]) / 2
-        partitions = self._grid.partitions(centres)
+        partitions = self._grid.partitions((bounds[:, :2] + bounds[:, 2:]) / 2)
         repaired = [reason for reason, keep in zip(landed.repaired, kept, strict=True) if keep]
         unlocated = np.asarray(landed.unlocated, np.int64)
-        partitions += [UNLOCATED] * len(unlocated)
         every = np.concatenate([rows, unlocated])
         features = FeatureRows(
-            job=lease.id,
+            job=delivery.lease.id,
             ordinals=batch.ordinals[every],
             offsets=batch.offsets[every],
             ids=batch.ids.take(pa.array(every)),
             properties=batch.properties.take(pa.array(every)),
             geometry=np.concatenate([geometry, np.full(len(unlocated), None, object)]),
             repaired=[*repaired, *([None] * len(unlocated))],
-            received=lease.received,
+            received=delivery.lease.received,
         )
-        if len(every):
-            sink.add(self._grid.crs, partitions, features)
-        report.landed += len(every)
-        report.unlocated += len(unlocated)
-        report.repaired += sum(reason is not None for reason in repaired)
-        report.partitions += Counter(partitions)
+        delivery.held.append((partitions + [UNLOCATED] * len(unlocated), features))
+        held = sum(len(rows.ordinals) for _, rows in delivery.held)
+        if self._collection.deduplicate is None or held >= WINDOW:
+            self._land_held(delivery)
+
+    def _land_held(self, delivery: _Delivery) -> None:
+        """Pass on what is held, without those that equal another of it."""
+        held, delivery.held = delivery.held, []
+        report = delivery.report
+        for partitions, rows in self._deduplicated(held, report):
+            if len(rows.ordinals):
+                delivery.sink.add(self._grid.crs, partitions, rows)
+            report.landed += len(rows.ordinals)
+            report.unlocated += partitions.count(UNLOCATED)
+            report.repaired += sum(reason is not None for reason in rows.repaired)
+            report.partitions += Counter(partitions)
+
+    def _deduplicated(self, held: list[Held], report: Report) -> list[Held]:
+        rule = self._collection.deduplicate
+        if rule is None or not held:
+            return held
+        geometry = np.concatenate([rows.geometry for _, rows in held])
+        located = np.flatnonzero([shape is not None for shape in geometry])
+        dropped = find_duplicates(geometry[located], rule.tolerance, rule.keep).dropped
+        kept = np.ones(len(geometry), bool)
+        kept[located[dropped]] = False
+        report.duplicates += len(dropped)
+        ends = np.cumsum([len(rows.ordinals) for _, rows in held])[:-1]
+        return [
+            ([name for name, keep in zip(partitions, mask, strict=True) if keep], rows.filter(mask))
+            for (partitions, rows), mask in zip(held, np.split(kept, ends), strict=True)
+        ]
 
     def _normalizer(self, crs: str) -> Normalizer:
         found = self._normalizers.get(crs)
@@ -226,6 +250,11 @@ class GeometryLanding:
         apart = (bounds[:, 0] > east) | (bounds[:, 2] < west)
         apart |= (bounds[:, 1] > north) | (bounds[:, 3] < south)
         return ~apart  # without a geometry nothing is apart
+
+
+def _of_body(rejection: Rejection, sequence: bool) -> bool:
+    """Whether a fault is the body's: also a feature that is cut off is, but in a sequence."""
+    return rejection.ordinal < 0 or (rejection.reason == Reason.TRUNCATED and not sequence)
 
 
 def _letter(rejection: Rejection) -> DeadLetter:

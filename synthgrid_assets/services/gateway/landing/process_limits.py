@@ -22,16 +22,26 @@ ENVIRONMENT = {
 }
 
 
-def limit_memory(most: int) -> None:
-    """Let allocations beyond `most` bytes of data fail as `MemoryError`.
+def limit_memory(more: int) -> None:
+    """Let allocations of more than `more` bytes beyond today's fail as `MemoryError`.
 
     The limit is on data, not on address space: shared libraries and mapped files, which
-    take hundreds of megabytes of addresses, don't count.
+    take hundreds of megabytes of addresses, don't count. What a forked process has from its
+    parent does, so the limit is set from there.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = data_bytes() + more
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def data_bytes() -> int:
+    """Bytes of data that this process has mapped for itself, whether it touched them or not."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def resident_bytes(pid: int) -> int:

@@ -15,11 +15,12 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.services.gateway.landing.staging import Staging
 from synthgrid_assets.storage.geoparquet import (
     FACT_PREFIX,
     bbox_column,
-    canonical_json,
     geo_metadata,
 )
 
@@ -57,6 +58,20 @@ class FeatureRows:
     geometry: NDArray[Any]
     repaired: list[str | None]
     received: float
+
+    def filter(self, kept: NDArray[np.bool_]) -> FeatureRows:
+        """Some of them."""
+        mask = pa.array(kept)
+        return FeatureRows(
+            job=self.job,
+            ordinals=self.ordinals[kept],
+            offsets=self.offsets[kept],
+            ids=self.ids.filter(mask),
+            properties=self.properties.filter(mask),
+            geometry=self.geometry[kept],
+            repaired=[reason for reason, keep in zip(self.repaired, kept, strict=True) if keep],
+            received=self.received,
+        )
 
     def columns(self) -> dict[str, pa.Array]:
         """All but geometry and partition."""
@@ -126,17 +141,16 @@ class PartitionBuffer:
 def _with_metadata(table: pa.Table, crs: str, facts: Mapping[str, str]) -> pa.Table:
     geometry = shapely.from_wkb(np.array(table["geometry"].to_pylist(), dtype=object))
     bounds = shapely.bounds(geometry)
-    kinds = np.unique(shapely.get_type_id(geometry)).tolist()
+    low, high = bounds[:, :2], bounds[:, 2:]
     box = None
     if np.isfinite(bounds).any():
-        low, high = np.nanmin(bounds[:, :2], axis=0), np.nanmax(bounds[:, 2:], axis=0)
-        box = (*low.tolist(), *high.tolist())
+        west, south = np.nanmin(low, axis=0).tolist()
+        east, north = np.nanmax(high, axis=0).tolist()
+        box = Box(west, south, east, north)
     geo = geo_metadata(crs, "Point", box)
-    suffix = " Z" if shapely.has_z(geometry).any() else ""
-    types = [_TYPES[kind] for kind in kinds if kind in _TYPES]
-    geo["columns"]["geometry"]["geometry_types"] = sorted(
-        {*types, *(f"{name}{suffix}" for name in types)} if suffix else types
-    )
-    table = table.append_column("bbox", bbox_column(bounds[:, :2], bounds[:, 2:]))
+    kinds = set(zip(shapely.get_type_id(geometry), shapely.has_z(geometry), strict=True))
+    types = sorted(f"{_TYPES[kind]}{' Z' if z else ''}" for kind, z in kinds if kind in _TYPES)
+    geo["columns"]["geometry"]["geometry_types"] = types
+    table = table.append_column("bbox", bbox_column(low, high))
     stored = {f"{FACT_PREFIX}{name}": value for name, value in sorted(facts.items())}
     return table.replace_schema_metadata({"geo": canonical_json(geo), **stored})

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
-from synthgrid_assets.services.gateway.geojson import warm_up
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
@@ -29,10 +28,12 @@ from synthgrid_assets.services.gateway.landing.process_limits import (
     resident_bytes,
 )
 from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.rehearsal import rehearse
 from synthgrid_assets.services.gateway.landing.staging import publish, sweep_staging
 from synthgrid_assets.services.gateway.landing.worker import OUT_OF_MEMORY, run_worker
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.storage.store import open_store
 
 TIMED_OUT, TOO_LARGE, CRASHED = "timed_out", "out_of_memory", "worker_crashed"
 _LOOK = 0.05  # seconds between two looks
@@ -75,6 +76,7 @@ class Supervisor:
 
     def __init__(self, options: GatewayOptions) -> None:
         self._options = options
+        self._store = open_store(options.data)
         self._database = Database(options.database, INBOX, private=True)
         self._queue = WorkQueue(self._database)
         self._ledger = Ledger(self._database)
@@ -86,12 +88,14 @@ class Supervisor:
         self._slots.append(_Slot(lambda progress, parent: run_courier(options, parent), "courier"))
         self._asked = False
         self._tidied = 0.0
+        self._resident = 0  # of a worker at its start, as it is forked from this process
 
     def run(self) -> None:
         """Supervise until SIGTERM or SIGINT; then let jobs in work end, for the grace period."""
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, self._ask)
-        warm_up()
+        tell("rehearsed", seconds=round(rehearse(), 3))
+        self._resident = resident_bytes(os.getpid())
         self._queue.release_dead_owners()
         while not self._asked:
             self._look()
@@ -144,7 +148,7 @@ class Supervisor:
         allowed = limits.seconds * (1.0 if at.size > 0 else _COMMIT)
         if now - at.began > allowed:
             self._end(child, TIMED_OUT)
-        elif resident_bytes(child.pid) > limits.memory:
+        elif resident_bytes(child.pid) - self._resident > limits.memory:
             self._end(child, TOO_LARGE)
 
     def _end(self, child: _Child, verdict: str) -> None:
@@ -176,8 +180,8 @@ class Supervisor:
 
     def _tidy(self) -> None:
         try:
-            publish(self._options.data, self._ledger)
-            sweep_staging(self._options.data, self._ledger)
+            publish(self._store, self._ledger)
+            sweep_staging(self._store, self._ledger)
             self._bodies.sweep()
             self._queue.release_dead_owners()
         except StorageError as error:

@@ -27,6 +27,7 @@ from synthgrid_assets.services.gateway.landing.process_limits import die_with_pa
 from synthgrid_assets.services.gateway.landing.progress import Progress
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.storage.store import open_store
 
 OUT_OF_MEMORY = 75  # exit code of a worker that says so itself
 _IDLE = 0.1  # seconds between two looks at an empty queue, on average
@@ -59,7 +60,7 @@ def open_workshop(options: GatewayOptions, progress: Progress) -> Workshop:
     """What a worker needs, opened in its own process."""
     database = Database(options.database, INBOX, private=True)
     return Workshop(
-        root=options.data,
+        store=open_store(options.data),
         collections=Collections(options.collections),
         queue=WorkQueue(database),
         ledger=Ledger(database),
