@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
+
 from synthgrid_assets.services.gateway.geometry import find_duplicates
 
 

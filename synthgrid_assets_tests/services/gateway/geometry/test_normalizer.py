@@ -8,11 +8,11 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
-from synthgrid_assets.services.gateway.geometry import Normalizer
-from synthgrid_assets.services.gateway.geometry.antimeridian import cut_at_antimeridian
 
 from synthgrid_assets.errors import FeatureError
 from synthgrid_assets.services.gateway.geojson import FeatureReader
+from synthgrid_assets.services.gateway.geometry import Normalizer
+from synthgrid_assets.services.gateway.geometry.antimeridian import cut_at_antimeridian
 
 
 def batch_of(*geometries, crs=None):
