@@ -89,11 +89,19 @@ class Body:
         while self.window.buffer[start] in b" \t\n\r" and start < end:
             start += 1
         try:
-            feature = self.judge(start, end, bare=bare)
+            self.accept(start, end, bare=bare)
         except FeatureError as error:
             self.refuse(start, end, error)
-        else:
-            self.builder.add(start, feature)
+
+    def accept(self, start: int, end: int, *, bare: bool) -> None:
+        """Add the feature in start..end of the window to the batch.
+
+        Raises
+        ------
+        FeatureError
+            As `judge`.
+        """
+        self.builder.add(start, self.judge(start, end, bare=bare))
 
     def refuse(self, start: int, end: int, error: FeatureError) -> None:
         """Refuse the feature in start..end of the window."""

@@ -178,10 +178,21 @@ class CollectionLoop:
         if how == ENDED:
             if window.buffer[self.place] != _BRACE:
                 self._word = (window.offset + self.place, window.offset + end)
-            body.take(self.place, end, bare=False)
-            self.place, self._expected = end, kernel.AFTER
-            return True
+            return self._whole(end)
         return self._broken(end)
+
+    def _whole(self, end: int) -> bool:
+        """The element in place..end; a broken one may have taken in others."""
+        body, window = self.body, self.body.window
+        try:
+            body.accept(self.place, end, bare=False)
+        except FeatureError as error:
+            syntax = error.reason == Reason.SYNTAX
+            if syntax and next_feature(window.buffer, self.place + 1, end) >= 0:
+                return self._broken(end - 1)
+            body.refuse(self.place, end, error)
+        self.place, self._expected = end, kernel.AFTER
+        return True
 
     def _too_large(self, scan: Scan, end: int) -> bool:
         """Skip the rest of a feature beyond the limit, holding one window of it."""

@@ -1,0 +1,83 @@
+"""Layers of polygons as zones: a file, a world's cells, landed features.
+
+Belongs here: reading a layer and naming its zones. Not here: compiling (`zone_index`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.services.gateway.geofence.zone_files import ZoneFacts
+from synthgrid_assets.services.gateway.geofence.zone_index import compile_zones
+from synthgrid_assets.services.gateway.geojson.reference_systems import resolved
+
+_NAMES = ("name", "id", "zone")
+
+
+def compile_layer(frame: Any, folder: Path, *, name: str | None = None) -> ZoneFacts:
+    """Compile the polygons of a GeoDataFrame, in its own reference system.
+
+    Geometries of other kinds and empty ones are no zones and are left out; invalid polygons
+    are made valid (method "structure").
+
+    Parameters
+    ----------
+    frame : geopandas.GeoDataFrame
+        For example the Voronoi cells of a world's region, or features that landed.
+    folder : Path
+    name : str, optional
+        Column that names the zones; by default the first of `name`, `id` and `zone` there is,
+        else the index.
+
+    Raises
+    ------
+    SpecError
+        If the frame has no reference system, the column is missing, or no polygon is left.
+    """
+    if frame.crs is None:
+        raise SpecError("the layer has no reference system; declare it with set_crs")
+    shapes = np.asarray(frame.geometry.array, object)
+    kept = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes)
+    shapes, names = shapes[kept], _names(frame, name)[kept]
+    invalid = ~shapely.is_valid(shapes)
+    shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure", keep_collapsed=False)
+    left = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes)
+    if not left.any():
+        raise SpecError(f"the layer's {len(frame)} rows hold no polygon; zones are polygons")
+    return compile_zones(
+        shapes[left], list(names[left]), folder, crs=resolved(frame.crs.to_string())
+    )
+
+
+def compile_file(path: Path, folder: Path, *, name: str | None = None) -> ZoneFacts:
+    """Compile the polygons of a vector file or a GeoParquet file.
+
+    Raises
+    ------
+    SpecError
+        If it cannot be read, and as `compile_layer`.
+    """
+    import geopandas
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    read = geopandas.read_parquet if path.suffix == ".parquet" else geopandas.read_file
+    try:
+        frame = read(path)
+    except (OSError, ValueError, DataSourceError, DataLayerError) as error:
+        raise SpecError(f"{path}: cannot be read as a layer of polygons: {error}") from error
+    return compile_layer(frame, folder, name=name)
+
+
+def _names(frame: Any, name: str | None) -> NDArray[np.object_]:
+    if name is not None and name not in frame.columns:
+        have = ", ".join(map(str, frame.columns))
+        raise SpecError(f"the layer has no column {name!r} to name its zones; it has {have}")
+    column = name or next((one for one in _NAMES if one in frame.columns), None)
+    values = frame.index if column is None else frame[column]
+    return np.array([str(value) for value in values], object)
