@@ -24,7 +24,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.inputs.surfaces import BLOCK, ComputedSurface, retention_of
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.storage.commit import sync_folders
-from synthgrid_assets.storage.georeference import add_georeference
+from synthgrid_assets.storage.formats.georeference import add_georeference
 
 ARRAY = "threshold"
 _DIGEST_BYTES = 16

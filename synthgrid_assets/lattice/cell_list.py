@@ -37,7 +37,7 @@ def bin_grid(n, window, radius):
 
 @njit(cache=True)
 def bin_of(x, y, grid):
-    """Number of the bin that holds a place; a product is far faster than a division."""
+    """Number of the bin that holds a place; multiplying is far faster than dividing."""
     column = np.int64(float(x - grid[3]) * grid[0])
     return np.int64(float(y - grid[4]) * grid[0]) * grid[1] + column
 

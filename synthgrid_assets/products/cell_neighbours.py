@@ -21,7 +21,7 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import plain_table
+from synthgrid_assets.storage.formats.geoparquet import plain_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.contiguity import CellNeighbours as Pairs
 from synthgrid_assets.tessellation.contiguity import neighbours

@@ -22,7 +22,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import polygon_table
+from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
 

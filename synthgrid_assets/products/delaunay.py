@@ -1,7 +1,7 @@
 """The product ``delaunay``: triangles of a tile, with the layer's constraints where it has some.
 
 Belongs here: columns, digest and tests' input. Not here: the tessellation itself
-(`tessellation`), file formats (`storage.geoparquet`).
+(`tessellation`), file formats (`storage.formats.geoparquet`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, geometry_of, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import polygon_table
+from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.polygons import triangle_metres

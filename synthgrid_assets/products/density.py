@@ -1,6 +1,6 @@
 """The product ``density``: points per atom cell, one Zarr chunk per tile.
 
-Belongs here: counting, and a chunk as rows. Not here: the store (`storage.count_rasters`).
+Belongs here: counting, and a chunk as rows. Not here: the store (`storage.formats.count_rasters`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from synthgrid_assets.products.drawn_points import counts_per_cell
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import density_picture
 from synthgrid_assets.products.product import Column, Product, Rates, TileRows, Written
-from synthgrid_assets.storage.count_rasters import (
+from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.count_rasters import (
     chunk_key,
     create_density,
     metadata_faults,
     read_density,
     write_density,
 )
-from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
 

@@ -1,7 +1,7 @@
 """A layer's points as they are drawn, with ids and marks, in any rectangle of cells.
 
 Belongs here: drawing them, their table and their digest. Not here: sampling (`processes`), the
-tests of a tile (`points`), file formats (`storage.geoparquet`).
+tests of a tile (`points`), file formats (`storage.formats.geoparquet`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from synthgrid_assets.processes.superposition import Superposition
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import ORIGIN
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import point_table
+from synthgrid_assets.storage.formats.geoparquet import point_table
 from synthgrid_assets.world.layer_graph import union_of
 from synthgrid_assets.world.samplers import count_bounds
 

@@ -19,7 +19,7 @@ from synthgrid_assets.lattice.hashing import Component
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
-from synthgrid_assets.storage.geoparquet import read_bytes, serialise, table_bbox
+from synthgrid_assets.storage.formats.geoparquet import read_bytes, serialise, table_bbox
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Fact
 from synthgrid_assets.storage.store import FileFacts
@@ -111,7 +111,7 @@ class Written(NamedTuple):
 class Product(ABC):
     """One asset of a layer: a class per product, which has no state.
 
-    A new product is a module with such a class and one line in `registry`, or a call of
+    To add one, write a module with such a class and one line in `registry`, or a call of
     ``registry.register``. Instances of a class are equal, and travel to workers by the name of
     their class.
 

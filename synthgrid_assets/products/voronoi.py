@@ -1,7 +1,7 @@
 """The product ``voronoi``: the whole cells of the sites in a tile.
 
 Belongs here: columns, digest and tests' input. Not here: the tessellation itself
-(`tessellation`), file formats (`storage.geoparquet`).
+(`tessellation`), file formats (`storage.formats.geoparquet`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tesse
 from synthgrid_assets.statistics.region import cell_areas
 from synthgrid_assets.statistics.region.cell_areas import CellAreas
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import polygon_table
+from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.tessellation.polygons import ring_metres

@@ -1,6 +1,6 @@
 """Exports of assets: committed tiles merged into one file.
 
-Belongs here: what is exported. Not here: formats (`storage.export`).
+Belongs here: what is exported. Not here: formats (`storage.formats.export`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.reports.named_assets import open_asset, open_network
-from synthgrid_assets.storage.export import export_file, export_tiles
+from synthgrid_assets.storage.formats.export import export_file, export_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import write_tile_index
 from synthgrid_assets.storage.store import open_store

@@ -24,7 +24,7 @@ from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
-from synthgrid_assets.storage.geoparquet import (
+from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
     SIDES,
     bbox_column,

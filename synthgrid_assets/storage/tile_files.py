@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from synthgrid_assets.errors import DamageError
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.storage.geoparquet import read_bytes
+from synthgrid_assets.storage.formats.geoparquet import read_bytes
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.store import Store
 

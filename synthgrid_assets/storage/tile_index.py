@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.storage.geoparquet import FACT_PREFIX, POINT_WKB
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, POINT_WKB
 from synthgrid_assets.storage.store import Store
 from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps
 

@@ -12,7 +12,11 @@ from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.zarr_rasters import ZarrRaster, ZarrSource
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.tiling import Tiling
-from synthgrid_assets.storage.count_rasters import create_density, read_density, write_density
+from synthgrid_assets.storage.formats.count_rasters import (
+    create_density,
+    read_density,
+    write_density,
+)
 from synthgrid_assets.storage.local_store import LocalStore
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)

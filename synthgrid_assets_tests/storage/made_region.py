@@ -18,7 +18,7 @@ from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, Lattice
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.lattice.tiling import Tile, Tiling
 from synthgrid_assets.storage.digest import content_digest, digest_hex
-from synthgrid_assets.storage.geoparquet import (
+from synthgrid_assets.storage.formats.geoparquet import (
     point_table,
     polygon_table,
     serialise,

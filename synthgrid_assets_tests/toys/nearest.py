@@ -17,7 +17,7 @@ from synthgrid_assets.products.product import Column, Product, Rates, TileRows
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.geoparquet import plain_table
+from synthgrid_assets.storage.formats.geoparquet import plain_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable

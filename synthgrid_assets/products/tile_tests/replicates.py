@@ -28,7 +28,12 @@ from synthgrid_assets.statistics.curves.distance_counts import (
 )
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
-from synthgrid_assets.storage.geoparquet import FACT_PREFIX, plain_table, read_bytes, serialise
+from synthgrid_assets.storage.formats.geoparquet import (
+    FACT_PREFIX,
+    plain_table,
+    read_bytes,
+    serialise,
+)
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.world.samplers import build_sampler
 from synthgrid_assets.world.stream_keys import StreamKeys

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.tiling import Tile, Tiling
-from synthgrid_assets.storage.georeference import add_georeference
+from synthgrid_assets.storage.formats.georeference import add_georeference
 from synthgrid_assets.storage.store import Durability, FileFacts, Store
 
 ARRAY = "density"

@@ -14,8 +14,8 @@ import shapely
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
-from synthgrid_assets.storage.export import export_tiles
-from synthgrid_assets.storage.geoparquet import plain_table, serialise
+from synthgrid_assets.storage.formats.export import export_tiles
+from synthgrid_assets.storage.formats.geoparquet import plain_table, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.manifest import write_tile_index

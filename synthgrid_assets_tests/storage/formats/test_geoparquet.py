@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
-from synthgrid_assets.storage.geoparquet import (
+from synthgrid_assets.storage.formats.geoparquet import (
     bbox_column,
     plain_table,
     point_table,

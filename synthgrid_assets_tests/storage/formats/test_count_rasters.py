@@ -15,7 +15,7 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.storage.commit import sweep_partials
-from synthgrid_assets.storage.count_rasters import (
+from synthgrid_assets.storage.formats.count_rasters import (
     chunk_key,
     create_density,
     read_density,

@@ -1,0 +1,1 @@
+"""Formats: GeoParquet, Zarr and what is exported, with their georeference and order of rows."""
