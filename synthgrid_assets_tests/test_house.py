@@ -1,4 +1,4 @@
-"""The house keeps its shape: small rooms, small files, and no branch on a kind outside its registry."""
+"""The house keeps its shape: small rooms and files, no branch on a kind outside its registry."""
 
 from __future__ import annotations
 
