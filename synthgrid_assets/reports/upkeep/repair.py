@@ -6,6 +6,7 @@ finding faults (`reports.files`), making tiles (`materialize`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -92,18 +93,19 @@ def _repair_layer(
     journal: Journal, context: LayerContext, session: EngineSession, done: Repaired
 ) -> None:
     for _, group in groupby(products_of(context.table), key=lambda product: product.step):
-        products = tuple(group)
-        damaged: set[str] = set()
-        for product in products:
+        damaged: dict[str, list[Product]] = defaultdict(list)  # products of a step, by tile
+        for product in group:
             faults = list(file_faults(journal, context, product, read_all=True))
             done.faults += faults
-            damaged |= {fault.tile for fault in faults if fault.tile}
-            damaged |= _unrecorded(journal, context, product)
+            tiles = {fault.tile for fault in faults if fault.tile}
+            for tile in sorted(tiles | _unrecorded(journal, context, product)):
+                damaged[tile].append(product)
             set_aside_foreign(journal, context, product.name)
             if _is_there(context, product) and product.faults(context):
                 product.mend(context)
-        if damaged:
-            _make(journal, context, products, damaged, session, done)
+        for products in dict.fromkeys(tuple(products) for products in damaged.values()):
+            of_these = [tile for tile, damage in damaged.items() if tuple(damage) == products]
+            _make(journal, context, products, of_these, session, done)
 
 
 def _make(
@@ -115,7 +117,7 @@ def _make(
     done: Repaired,
 ) -> None:
     require_made(dict(context.job.inputs), context.spec.world.name)
-    tiles = [context.spec.world.tiling.from_key(key) for key in sorted(keys)]
+    tiles = [context.spec.world.tiling.from_key(key) for key in keys]
     for outcome in make_tiles(session, journal, context, products, tiles):
         if isinstance(outcome, TileFailed):
             done.failed.append(f"{context.layer} {outcome.tile}: {outcome.error}")

@@ -1,0 +1,217 @@
+"""Upkeep: verify names, repair makes again exactly that, gc removes what is old, compact merges."""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import duckdb
+import geopandas
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from synthgrid_assets.cli import app
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.upkeep.compaction import compact_asset
+from synthgrid_assets.reports.upkeep.garbage import collect_garbage
+from synthgrid_assets.reports.upkeep.repair import find_faults, repair_world
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets_tests.reports.committed_world import commit
+from synthgrid_assets_tests.small_world import small_spec, write_small_world
+
+NAMES = ("points", "voronoi", "density")
+
+
+@pytest.fixture(scope="module")
+def session():
+    with EngineSession(Settings(workers=1), preload=PRELOAD) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    context = LayerContext.of(small_spec(folder, tile=16), "cafes", folder / "data")
+    commit(context, NAMES)
+    index_rows(context)
+    return context
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    shutil.copytree(whole.layout.root, tmp_path / "data")
+    return LayerContext.of(whole.spec, "cafes", tmp_path / "data")
+
+
+def digests(context):
+    return {name: region_digest(context.spec, context.layout.root, "cafes", name) for name in NAMES}
+
+
+def garble(journal, kind):
+    data = journal.read_bytes()
+    if kind == "empty":
+        journal.write_bytes(b"")
+    elif kind == "truncated":
+        journal.write_bytes(data[: len(data) // 2])
+    elif kind == "text":
+        journal.write_text("no database\n" * 1000)
+    elif kind == "garbage":
+        journal.write_bytes(data[:100] + random.Random(1).randbytes(len(data) - 100))
+    elif kind == "missing":
+        journal.unlink()
+    else:  # its log is left
+        journal.unlink()
+        journal.with_name(f"{journal.name}-wal").write_bytes(b"7\x7f\x06\x82" + bytes(4092))
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "text", "garbage", "log", "missing"])
+def test_no_journal_is_a_dead_end(copy, session, whole, kind):
+    """Every state that a disk or a hand can leave is refused with the command, which mends it."""
+    context, root = copy, copy.layout.root
+    garble(context.layout.journal, kind)
+    if kind != "missing":
+        with pytest.raises(StorageError, match="synthgrid storage repair"):
+            region_digest(context.spec, root, "cafes", "points")
+    done = repair_world(context.spec, root, session)
+    assert done.failed == []
+    assert (done.journal is None) == (kind == "missing")
+    assert digests(context) == digests(whole)
+    assert list(find_faults(context.spec, root)) == []
+    assert repair_world(context.spec, root, session).made == 0
+
+
+def test_repair_makes_exactly_what_is_damaged(copy, session, whole):
+    context, root = copy, copy.layout.root
+    with Journal(context.layout) as journal:
+        points = list(journal.receipts(context.dataset("points")))
+        cells = list(journal.receipts(context.dataset("voronoi")))
+    (root / points[3].path).unlink()
+    (root / cells[5].path).write_bytes(b"")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
+    faults = list(find_faults(context.spec, root))
+    assert [(fault.asset, fault.tile) for fault in faults] == [
+        ("points", points[3].tile),
+        ("voronoi", cells[5].tile),
+    ]
+    done = repair_world(context.spec, root, session)
+    assert (done.faults, done.made, done.failed) == (faults, 2, [])
+    after = {path: path.stat().st_mtime_ns for path in root.rglob("w16/*.parquet")}
+    assert {path for path in after if before.get(path) != after[path]} == {
+        root / points[3].path,
+        root / cells[5].path,
+    }
+    assert digests(context) == digests(whole)
+
+
+def test_an_index_never_loses_tiles_in_silence(copy, tmp_path):
+    context = copy
+    index = context.layout.root / context.layout.tile_index("small", "cafes", "points")
+    with Journal(context.layout) as journal:
+        journal.forget(list(journal.receipts(context.dataset("points")))[1:])
+    with pytest.raises(StorageError, match=r"lists 11 tiles that .*storage repair"):
+        index_rows(context)
+    assert pq.read_metadata(index).num_rows == 12
+
+
+def test_a_part_in_another_tiling_does_not_replace_the_whole(copy, tmp_path):
+    context = copy
+    other = LayerContext.of(small_spec(tmp_path, tile=8), "cafes", context.layout.root)
+    commit(other, ["points"], list(other.spec.world.tiling)[:1])
+    (row,) = (row for row in index_rows(other) if row["asset"] == "points")
+    assert (row["tiles"], row["file"].endswith("points-w8-tile_index.parquet")) == (1, True)
+    stable = context.layout.root / context.layout.tile_index("small", "cafes", "points")
+    assert pq.read_metadata(stable).num_rows == 12
+    commit(other, ["points"])
+    (row,) = (row for row in index_rows(other) if row["asset"] == "points")
+    assert (row["tiles"], row["file"].endswith("points-tile_index.parquet")) == (36, True)
+    assert pq.read_metadata(stable).num_rows == 36  # as much as the one before
+
+
+def test_garbage_is_told_and_removed_only_when_asked(copy, tmp_path, whole):
+    context, root = copy, copy.layout.root
+    other = LayerContext.of(
+        small_spec(tmp_path, tile=16, seed="another"), "cafes", context.layout.root
+    )
+    commit(other, ["points"], list(other.spec.world.tiling)[:2])
+    old = other.layout.folder(other.dataset("points")).rpartition("/")[0]
+    (root / "small" / ".x.0123.partial").write_bytes(b"half")
+    assert collect_garbage(context.spec, root) == []  # young
+    (found,) = (
+        one for one in collect_garbage(context.spec, root, days=0.0) if "points" in one.what
+    )
+    assert (found.what, found.files) == (old, 2 + len(list((root / old).rglob("*.png"))))
+    assert (root / old).exists()
+    collect_garbage(context.spec, root, remove=True, days=0.0)
+    assert not [path for path in (root / old).rglob("*") if path.is_file()]
+    assert not list(root.rglob("*.partial"))
+    with Journal(context.layout) as journal:
+        assert not list(journal.receipts(other.dataset("points")))
+    assert digests(context) == digests(whole)
+
+
+@pytest.mark.parametrize("name", ["points", "voronoi"])
+def test_compacted_files_hold_every_row_along_the_curve(copy, name):
+    context, root = copy, copy.layout.root
+    key = "id" if name == "points" else "site_id"
+    made = compact_asset(context.spec, root, "cafes", name, rows=150)
+    listed = pq.read_table(made.listed).to_pylist()
+    assert made.files == len(listed) > 2
+    assert [part["rows"] for part in listed[:-1]] == [150] * (made.files - 1)
+    frames = [geopandas.read_parquet(root / part["file"]) for part in listed]
+    tiles = [pq.read_table(root / r.path)[key].to_numpy() for r in _records(context, name)]
+    found = np.concatenate([frame[key].to_numpy() for frame in frames])
+    assert sorted(found.tolist()) == sorted(np.concatenate(tiles).tolist())
+    for part, frame in zip(listed, frames, strict=True):
+        west, south, east, north = frame.total_bounds
+        assert part["xmin"] <= west <= east <= part["xmax"]
+        assert part["ymin"] <= south <= north <= part["ymax"]
+    files = [str(root / part["file"]) for part in listed]
+    ((rows,),) = duckdb.sql(f"SELECT count(*) FROM read_parquet({files})").fetchall()
+    assert rows == made.rows == len(found)
+    again = compact_asset(context.spec, root, "cafes", name, rows=150)
+    assert again == made
+
+
+def _records(context, name):
+    with Journal(context.layout) as journal:
+        return list(journal.receipts(context.dataset(name)))
+
+
+def test_what_has_no_place_is_not_compacted(tmp_path):
+    context = LayerContext.of(small_spec(tmp_path, tile=16), "cafes", tmp_path / "data")
+    commit(context, ["cell_neighbours"], list(context.spec.world.tiling)[:1])
+    with pytest.raises(SpecError, match="no geometry"):
+        compact_asset(context.spec, tmp_path / "data", "cafes", "cell_neighbours", rows=100)
+
+
+def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_path, monkeypatch):
+    context, root = copy, copy.layout.root
+    world = write_small_world(tmp_path)
+    monkeypatch.setenv("SYNTHGRID_DATA", str(root))
+    tell = CliRunner()
+    tiled = ["--set", "world.tile=16"]
+    clean = tell.invoke(app, ["storage", "verify", str(world), *tiled])
+    assert (clean.exit_code, "no faults" in clean.output) == (0, True)
+    damaged = root / _records(context, "points")[0].path
+    damaged.write_bytes(b"")
+    for form in ([], ["--json"]):
+        found = tell.invoke(app, ["storage", "verify", str(world), *tiled, *form])
+        assert found.exit_code == 1
+        assert str(damaged) in found.output
+    mended = tell.invoke(app, ["storage", "repair", str(world), "--workers", "1", *tiled])
+    assert (mended.exit_code, "1 tiles made again" in mended.output) == (0, True)
+    assert tell.invoke(app, ["storage", "verify", str(world), *tiled]).exit_code == 0
+    listed = tell.invoke(app, ["storage", "gc", str(world), *tiled])
+    assert "nothing was removed" in listed.output
+    merged = tell.invoke(
+        app, ["storage", "compact", str(world), "--layer", "cafes", "--asset", "points", *tiled]
+    )
+    assert merged.exit_code == 0
