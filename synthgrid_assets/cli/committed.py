@@ -57,6 +57,9 @@ def export(
     destination: Annotated[
         Path, typer.Option("--out", help="GeoParquet, GeoPackage, GeoJSONSeq or CSV by extension.")
     ],
+    text_ids: Annotated[
+        bool, typer.Option("--text-ids", help="Write ids as text: no reader rounds them.")
+    ] = False,
     overrides: SetOption = None,
 ) -> None:
     """Merge the committed tiles of an asset into one file."""
@@ -64,8 +67,10 @@ def export(
     from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(existing(world), given(overrides))
-    made = export_asset(spec, data_root(), layer, asset, destination)
+    made = export_asset(spec, data_root(), layer, asset, destination, text_ids=text_ids)
     tell(f"{made.rows:,} rows of {made.tiles} of {made.all_tiles} tiles in {destination}")
+    for loss in made.losses:
+        warn(loss)
 
 
 @explained

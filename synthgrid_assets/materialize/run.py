@@ -22,7 +22,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.scratch import claimed, discard
+from synthgrid_assets.storage.scratch import claimed, discard, sweep_leftovers
 
 PRELOAD = ("synthgrid_assets.materialize.work_units",)
 
@@ -91,7 +91,9 @@ def make_tiles(
         cost; then those at the region's rim, then those inside.
     """
     chosen = list(tiles)
-    for product in products:
+    sweep_leftovers(context.layout, context.spec.world.name, context.layer)
+    for product in products:  # what killed writers left, and what is nobody's
+        context.layout.store.sweep(context.layout.folder(context.dataset(product.name)))
         set_aside_foreign(journal, context, product.name)
         product.mend(context)
     kept = {} if force else _kept(journal, context, products, chosen)
@@ -101,8 +103,6 @@ def make_tiles(
     if missing:  # otherwise the session need not start any worker
         for product in products:
             product.prepare(context, missing)
-            # what killed writers left; live ones are not disturbed
-            context.layout.store.sweep(context.layout.folder(context.dataset(product.name)))
         region, folder = Selection(chosen), _units_folder(context, products)
         cap = session.settings.memory_cap
         tiles = region.rim_first(missing)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import heapq
 import json
 import math
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
+import sqlalchemy as sa
 
 from synthgrid_assets.errors import AuditError, BudgetExhaustedError, PrivacyError, SpecError
 from synthgrid_assets.lattice.hashing import canonical_json
@@ -21,6 +22,13 @@ from synthgrid_assets.privacy.mechanism import PICO
 from synthgrid_assets.records.hash_chain import Draft, Entry, append
 
 MAX_CAPACITY = 1000
+_DEAREST = sa.text(
+    "SELECT block, pico_epsilon FROM spent WHERE scope = :scope "
+    "ORDER BY pico_epsilon DESC LIMIT :blocks"
+)
+_SPENT_ON = sa.text(
+    "SELECT block, pico_epsilon FROM spent WHERE scope = :scope AND block IN :blocks"
+).bindparams(sa.bindparam("blocks", expanding=True, type_=sa.String))
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def format_epsilon(pico: int) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def declare(connection: sqlite3.Connection, budget: Budget) -> None:
+def declare(connection: sa.Connection, budget: Budget) -> None:
     """Put a budget on record; the same declaration again changes nothing.
 
     Raises
@@ -143,16 +151,15 @@ def declare(connection: sqlite3.Connection, budget: Budget) -> None:
     append(connection, [Draft("budget", budget.scope, "", 0, budget.body, "[]")])
 
 
-def budget_of(connection: sqlite3.Connection, scope: str) -> Budget | None:
+def budget_of(connection: sa.Connection, scope: str) -> Budget | None:
     """The budget that a scope's releases are charged to, if one was declared."""
-    row = connection.execute(
-        "SELECT body FROM entry WHERE kind = 'budget' AND scope = ?", (scope,)
-    ).fetchone()
+    query = sa.text("SELECT body FROM entry WHERE kind = 'budget' AND scope = :scope")
+    row = connection.execute(query, {"scope": scope}).first()
     return Budget.from_body(row[0]) if row else None
 
 
 def loss(
-    connection: sqlite3.Connection,
+    connection: sa.Connection,
     scope: str,
     blocks_per_unit: int,
     blocks: Sequence[str] = (),
@@ -166,10 +173,7 @@ def loss(
         In 1e-12 of epsilon: the sum over the `blocks_per_unit` dearest blocks.
     """
     # a block below these stays below them: charges only add, and `blocks` are looked up
-    dearest = connection.execute(
-        "SELECT block, pico_epsilon FROM spent WHERE scope = ? ORDER BY pico_epsilon DESC LIMIT ?",
-        (scope, blocks_per_unit),
-    )
+    dearest = _dearest(connection, scope, blocks_per_unit)
     after = dict.fromkeys(blocks, 0) | dict(dearest)
     after.update(spent_on(connection, scope, blocks))
     for block in blocks:
@@ -177,25 +181,22 @@ def loss(
     return sum(heapq.nlargest(blocks_per_unit, after.values()))
 
 
-def spent_on(connection: sqlite3.Connection, scope: str, blocks: Sequence[str]) -> dict[str, int]:
+def _dearest(connection: sa.Connection, scope: str, blocks: int) -> list[tuple[str, int]]:
+    """The blocks that have cost most, and what they have cost."""
+    rows = connection.execute(_DEAREST, {"scope": scope, "blocks": blocks})
+    return [(block, pico) for block, pico in rows.tuples()]
+
+
+def spent_on(connection: sa.Connection, scope: str, blocks: Sequence[str]) -> dict[str, int]:
     """What each of `blocks` has cost so far, in 1e-12 of epsilon; others are left out."""
-    rows = connection.execute(
-        "SELECT block, pico_epsilon FROM spent "
-        "WHERE scope = ? AND block IN (SELECT value FROM json_each(?))",
-        (scope, json.dumps(list(blocks))),
-    )
-    return dict(rows)
+    rows = connection.execute(_SPENT_ON, {"scope": scope, "blocks": list(blocks)})
+    return dict(rows.tuples().all())
 
 
-def remaining(
-    connection: sqlite3.Connection, budget: Budget, blocks: Sequence[str]
-) -> dict[str, int]:
+def remaining(connection: sa.Connection, budget: Budget, blocks: Sequence[str]) -> dict[str, int]:
     """Largest charge that each of `blocks` could still bear alone, in 1e-12 of epsilon."""
     k = budget.blocks_per_unit
-    dearest = connection.execute(
-        "SELECT block, pico_epsilon FROM spent WHERE scope = ? ORDER BY pico_epsilon DESC LIMIT ?",
-        (budget.scope, k),
-    ).fetchall()
+    dearest = _dearest(connection, budget.scope, k)
     spent = spent_on(connection, budget.scope, blocks)
     left = {}
     for block in blocks:  # the charged block counts, with the dearest k - 1 of the others
@@ -204,7 +205,7 @@ def remaining(
     return left
 
 
-def admit(connection: sqlite3.Connection, scope: str, blocks: Sequence[str], cost: int) -> None:
+def admit(connection: sa.Connection, scope: str, blocks: Sequence[str], cost: int) -> None:
     """Refuse a charge that its scope's budget cannot bear; a scope may have none.
 
     Raises
@@ -212,11 +213,10 @@ def admit(connection: sqlite3.Connection, scope: str, blocks: Sequence[str], cos
     BudgetExhaustedError
         If the loss would exceed the capacity. The message depends on the record alone.
     """
-    budget = budget_of(connection, scope)
-    if budget is None or not blocks:
-        return
-    after = loss(connection, scope, budget.blocks_per_unit, blocks, cost)
-    if after > budget.capacity_pico_epsilon:
+    if not bears(connection, scope, blocks, cost):
+        budget = budget_of(connection, scope)
+        assert budget is not None  # without one, a scope bears everything
+        after = loss(connection, scope, budget.blocks_per_unit, blocks, cost)
         before = loss(connection, scope, budget.blocks_per_unit)
         raise BudgetExhaustedError(
             f"scope {scope}: {len(blocks)} blocks at epsilon {format_epsilon(cost)} would bring "
@@ -224,6 +224,15 @@ def admit(connection: sqlite3.Connection, scope: str, blocks: Sequence[str], cos
             f"the capacity {budget.capacity}; nothing was drawn or charged. Ask for a smaller "
             "epsilon, or for what is already recorded, which is free"
         )
+
+
+def bears(connection: sa.Connection, scope: str, blocks: Sequence[str], cost: int) -> bool:
+    """Whether a scope's budget, if it has one, can bear a charge on each of some blocks."""
+    budget = budget_of(connection, scope)
+    if budget is None or not blocks:
+        return True
+    after = loss(connection, scope, budget.blocks_per_unit, blocks, cost)
+    return after <= budget.capacity_pico_epsilon
 
 
 class Sums:
@@ -253,7 +262,7 @@ class Sums:
                 self._budgets[entry.scope] = Budget.from_body(entry.body)
             yield entry
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def check(self, connection: sa.Connection) -> None:
         """Compare with the table of sums and with the capacities.
 
         Raises
@@ -261,7 +270,7 @@ class Sums:
         AuditError
             If a sum was changed, or a scope has cost more than its capacity.
         """
-        rows = connection.execute("SELECT scope, block, pico_epsilon FROM spent")
+        rows = connection.execute(sa.text("SELECT scope, block, pico_epsilon FROM spent"))
         table = {(scope, block): pico for scope, block, pico in rows}
         for scope, block in sorted(table.keys() | self._spent.keys()):
             found, due = table.get((scope, block)), self._spent.get((scope, block))

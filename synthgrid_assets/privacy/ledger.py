@@ -30,6 +30,8 @@ class Preview:
         Privacy loss of the scope, in 1e-12 of epsilon.
     capacity_pico_epsilon : int or None
         The scope's capacity; None where no budget was declared.
+    refused_by : tuple of str
+        Further scopes, of layers that the answer counts, whose budgets cannot bear it.
     """
 
     drawn: int
@@ -37,12 +39,14 @@ class Preview:
     loss_before: int
     loss_after: int
     capacity_pico_epsilon: int | None
+    refused_by: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
         """Whether the release would be made."""
         capacity = self.capacity_pico_epsilon
-        return self.drawn == 0 or capacity is None or self.loss_after <= capacity
+        within = capacity is None or self.loss_after <= capacity
+        return self.drawn == 0 or (within and not self.refused_by)
 
 
 class Ledger:
@@ -69,8 +73,8 @@ class Ledger:
     (True, 1000000000000)
     """
 
-    def __init__(self, path: Path) -> None:
-        self._chain = Chain(Path(path))
+    def __init__(self, path: Path | str) -> None:
+        self._chain = Chain(path)
         self._record = ReleaseRecord(path)
 
     def declare(self, budget: Budget) -> None:
@@ -97,14 +101,18 @@ class Ledger:
             blocks = request.missing_from(find(connection, request.keys))
             budget = accounting.budget_of(connection, scope)
             k = budget.blocks_per_unit if budget else 1
+            charged = [request.blocks[at].name for at in blocks]
             return Preview(
                 drawn=len(blocks),
                 cost_pico_epsilon=cost,
                 loss_before=accounting.loss(connection, scope, k),
-                loss_after=accounting.loss(
-                    connection, scope, k, [request.blocks[at].name for at in blocks], cost
-                ),
+                loss_after=accounting.loss(connection, scope, k, charged, cost),
                 capacity_pico_epsilon=budget.capacity_pico_epsilon if budget else None,
+                refused_by=tuple(
+                    other
+                    for other in request.scopes[1:]
+                    if not accounting.bears(connection, other, charged, cost)
+                ),
             )
 
     def remaining(self, request: ReleaseRequest) -> dict[str, int]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import AuditError, PrivacyError, SpecError
@@ -63,6 +63,9 @@ class ReleaseRequest:
         Least true count meant to be published, >= 1.
     beta : float
         Probability allowed for publishing a smaller one, in ``(0, 0.5]``.
+    members : tuple of str
+        Layers whose points the answer counts as well, as a union's: their budgets are
+        charged too, so that unions with anything draw no second answer about a layer.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class ReleaseRequest:
     epsilon: float
     k: int = 10
     beta: float = 1e-3
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("dataset", "layer", "realisation"):
@@ -101,6 +105,11 @@ class ReleaseRequest:
     def scope(self) -> str:
         """What a budget is declared for: the layer, whatever its realisation."""
         return f"{self.dataset}/{self.layer}"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """All scopes that are charged: the layer's own, and those of its members."""
+        return (self.scope, *(f"{self.dataset}/{member}" for member in self.members))
 
     @property
     def law(self) -> DiscreteLaplace:
@@ -170,9 +179,10 @@ class ReleaseRecord:
 
     Parameters
     ----------
-    path : Path
-        The record's SQLite file, on a local disk; made by the first release. Losing it
-        means drawing again, so it is backed up like the data.
+    path : Path or str
+        The record's SQLite file, on a local disk, or the address of a PostgreSQL database;
+        made by the first release. Losing it means drawing again, so it is backed up like
+        the data.
 
     Examples
     --------
@@ -187,8 +197,8 @@ class ReleaseRecord:
     (1, 0, True, 1)
     """
 
-    def __init__(self, path: Path) -> None:
-        self._chain = Chain(Path(path))
+    def __init__(self, path: Path | str) -> None:
+        self._chain = Chain(path)
 
     def release(
         self,
@@ -235,9 +245,23 @@ class ReleaseRecord:
             noisy = noisy_counts(counts[missing], request.epsilon)
             new = append(connection, _drafts(request, missing, noisy))
             if snapshot is not None:
-                snapshot_guard.remember(connection, [entry.key for entry in new], snapshot)
+                keys = [request.keys[at] for at in missing]
+                snapshot_guard.remember(connection, keys, snapshot)
         entries.update((entry.key, entry) for entry in new)
-        return _released(request, entries, drawn=len(new))
+        return _released(request, entries, drawn=len(missing))
+
+    def missing(self, request: ReleaseRequest) -> tuple[Block, ...]:
+        """The blocks of a request that would be drawn now."""
+        entries: dict[str, Entry] = {}
+        if request.keys and self._chain.exists:
+            with self._chain.reading() as connection:
+                entries = find(connection, request.keys)
+        return tuple(request.blocks[at] for at in request.missing_from(entries))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever recorded, or the record is not there."""
+        return not self._chain.exists or self.head().sequence == 0
 
     def head(self) -> Anchor:
         """Place and hash of the last entry."""
@@ -283,21 +307,22 @@ class ReleaseRecord:
         return head
 
     def _recorded(self, request: ReleaseRequest, snapshot: Snapshot | None) -> dict[str, Entry]:
-        if not request.keys or not self._chain.path.exists():
+        if not request.keys or not self._chain.exists:
             return {}
         with self._chain.reading() as connection:
             return _admitted(connection, request, snapshot)
 
 
 def _admitted(
-    connection: sqlite3.Connection, request: ReleaseRequest, snapshot: Snapshot | None
+    connection: sa.Connection, request: ReleaseRequest, snapshot: Snapshot | None
 ) -> dict[str, Entry]:
     """What is recorded, once it is certain that the rest may be drawn."""
     entries = find(connection, request.keys)
     if snapshot is not None:
         snapshot_guard.check(connection, list(entries), snapshot)
     missing = [request.blocks[at].name for at in request.missing_from(entries)]
-    admit(connection, request.scope, missing, request.law.cost_pico_epsilon)
+    for scope in request.scopes:
+        admit(connection, scope, missing, request.law.cost_pico_epsilon)
     return entries
 
 
@@ -313,18 +338,19 @@ def _checked_counts(counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def _drafts(request: ReleaseRequest, at: list[int], noisy: NDArray[np.int64]) -> list[Draft]:
-    cost = request.law.cost_pico_epsilon
-    return [
-        Draft(
-            kind="release",
-            scope=request.scope,
-            block=request.blocks[i].name,
-            cost_pico_epsilon=cost,
-            body=request.bodies[i],
-            payload=canonical_json([value]),
-        )
-        for i, value in zip(at, noisy.tolist(), strict=True)
-    ]
+    """An entry for each drawn block, and one for each further scope that it is charged to."""
+    cost, drafts = request.law.cost_pico_epsilon, []
+    for i, value in zip(at, noisy.tolist(), strict=True):
+        charged = [(request.scope, request.bodies[i], canonical_json([value]))]
+        charged += [
+            (scope, canonical_json({"charged_for": request.keys[i], "scope": scope}), "[]")
+            for scope in request.scopes[1:]
+        ]
+        drafts += [
+            Draft("release", scope, request.blocks[i].name, cost, body, payload)
+            for scope, body, payload in charged
+        ]
+    return drafts
 
 
 def _released(request: ReleaseRequest, entries: dict[str, Entry], drawn: int) -> ReleasedCounts:

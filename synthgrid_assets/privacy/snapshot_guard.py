@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+import sqlalchemy as sa
 
 from synthgrid_assets.errors import SnapshotChangedError, SpecError
 
 MIN_KEY_BYTES = 16
+_CODES = sa.text("SELECT key, code FROM guard WHERE key IN :keys").bindparams(
+    sa.bindparam("keys", expanding=True, type_=sa.String)
+)
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,14 @@ class Snapshot:
         return hmac.new(self.secret, message, hashlib.sha256).hexdigest()
 
 
-def remember(connection: sqlite3.Connection, keys: Iterable[str], snapshot: Snapshot) -> None:
+def remember(connection: sa.Connection, keys: Iterable[str], snapshot: Snapshot) -> None:
     """Record the codes of the data behind new releases, in their transaction."""
-    connection.executemany(
-        "INSERT INTO guard(key, code) VALUES (?, ?)", [(key, snapshot.code(key)) for key in keys]
-    )
+    codes = [{"key": key, "code": snapshot.code(key)} for key in keys]
+    if codes:
+        connection.execute(sa.text("INSERT INTO guard(key, code) VALUES (:key, :code)"), codes)
 
 
-def check(connection: sqlite3.Connection, keys: Sequence[str], snapshot: Snapshot) -> None:
+def check(connection: sa.Connection, keys: Sequence[str], snapshot: Snapshot) -> None:
     """Refuse data that are not those behind the recorded releases `keys`.
 
     Raises
@@ -72,11 +75,7 @@ def check(connection: sqlite3.Connection, keys: Sequence[str], snapshot: Snapsho
     SnapshotChangedError
         If they differ, or if the release was recorded without a code to compare.
     """
-    rows = connection.execute(
-        "SELECT key, code FROM guard WHERE key IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(keys)),),
-    )
-    codes = dict(rows)
+    codes: dict[str, str] = dict(connection.execute(_CODES, {"keys": list(keys)}).tuples().all())
     changed = [
         key for key in keys if not hmac.compare_digest(codes.get(key, ""), snapshot.code(key))
     ]

@@ -6,13 +6,16 @@ noise, threshold and record (`privacy`).
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from synthgrid_assets.errors import PrivacyError
 from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.privacy.blocks import Block, blocks_owned_by
@@ -23,9 +26,12 @@ from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
+from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.layer_graph import counted_layers
 from synthgrid_assets.world.spec import LayerTable
 
+RECORD = "releases.sqlite"
 RECORDED, SUPPRESSED = "release_is_recorded", "suppressed_below_k"
 _DIGESTED = ("ix0", "iy0", "ix1", "iy1", "k", "threshold", "noisy_count", "published")
 
@@ -36,8 +42,13 @@ def record_of(context: LayerContext) -> ReleaseRecord:
 
 
 def record_path(root: Path) -> Path:
-    """Where a data root keeps the record of its private draws."""
-    return root / "releases.sqlite"
+    """Where a data root keeps the record of its private draws: beside it, never inside.
+
+    Who copies the data does not copy the hidden counts. Earlier versions kept it inside; it
+    is used there for as long as it lies there.
+    """
+    inside = root / RECORD
+    return inside if inside.exists() else root.with_name(f"{root.name}.private") / RECORD
 
 
 def request_for(context: LayerContext, blocks: list[Block]) -> ReleaseRequest:
@@ -52,7 +63,53 @@ def request_for(context: LayerContext, blocks: list[Block]) -> ReleaseRequest:
         epsilon=table.epsilon,
         k=table.k,
         beta=table.beta,
+        members=counted_layers(context.spec, context.layer),
     )
+
+
+def _refuse_second_draw(
+    context: LayerContext, record: ReleaseRecord, tile: Tile, missing: tuple[Block, ...]
+) -> None:
+    """Stop where the record lacks what has been published: a second draw averages noise away.
+
+    Raises
+    ------
+    PrivacyError
+        If a committed tile shows one of these blocks, or there are releases and no record.
+    """
+    shown = _shown(context, tile, missing)
+    if shown is None and record.is_empty:
+        shown = _any_release(context)
+        if shown is not None and not record.is_empty:  # drawn by another process just now
+            shown = None
+    if shown is not None:
+        path = record_path(context.layout.root)
+        raise PrivacyError(
+            f"{context.layout.store.address(shown)} shows counts that the record of releases "
+            f"{path} does not know; they would be drawn a second time. Restore the record from a "
+            "backup; nothing was drawn"
+        )
+
+
+def _shown(context: LayerContext, tile: Tile, missing: tuple[Block, ...]) -> str | None:
+    """A committed tile that shows one of some blocks."""
+    extent = context.spec.world.tiling.extent
+    with Journal(context.layout) as journal:
+        for receipt in journal.covering(context.dataset("counts_release"), tile.cells):
+            if receipt.rows and set(blocks_owned_by(receipt.cells, extent)) & set(missing):
+                return receipt.path
+    return None
+
+
+def _any_release(context: LayerContext) -> str | None:
+    """Any file of released counts of the layer that has rows."""
+    store, world = context.layout.store, context.spec.world.name
+    for key in store.list(f"{world}/{context.layer}/counts_release-"):
+        if key.endswith(".parquet"):
+            with store.open(key) as file, contextlib.suppress(pa.ArrowInvalid, OSError):
+                if pq.read_metadata(file).num_rows:
+                    return key
+    return None
 
 
 class CountsRelease(Product):
@@ -72,8 +129,10 @@ class CountsRelease(Product):
     def description(self, layer: LayerTable) -> str:
         """What the asset is."""
         return (
-            "Differentially private counts per block of 64 x 64 cells: discrete Laplace noise, "
-            "small counts suppressed by their noisy value, drawn once and recorded."
+            "Counts per block of 64 x 64 cells with discrete Laplace noise, small ones suppressed "
+            "by their noisy value, drawn once and recorded. The points are synthetic and follow "
+            "from the world file, and so do their true counts: this release protects nothing "
+            "real, it shows the mechanism."
         )
 
     def wanted(self, layer: LayerTable) -> bool:
@@ -113,9 +172,11 @@ class CountsRelease(Product):
     def rows(self, context: LayerContext, tile: Tile) -> TileRows:
         """The recorded draws of the tile's blocks, which are drawn now where there are none."""
         blocks = _blocks(context, tile)
-        released = record_of(context).release(
-            request_for(context, blocks), lambda: _true_counts(context, blocks)
-        )
+        record, request = record_of(context), request_for(context, blocks)
+        missing = record.missing(request)
+        if missing:
+            _refuse_second_draw(context, record, tile, missing)
+        released = record.release(request, lambda: _true_counts(context, blocks))
         rows = counts_table(released)
         facts = (("blocks", len(blocks)), ("drawn_now", released.drawn))
         return TileRows(_with_squares(context, rows), _digest(rows), float(len(blocks)), facts)

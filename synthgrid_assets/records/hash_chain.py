@@ -1,82 +1,38 @@
-"""The append-only, hash-chained table behind every private release (SQLite).
+"""The append-only, hash-chained table behind every private release.
 
-Belongs here: the tables, the entries' hashes, and transactions that survive a kill at any
-instant. Not here: what an entry means (`release_record`, `budget`, `snapshot_guard`).
+Belongs here: the entries' hashes and their order. Not here: the tables (`chain_schema`),
+transactions (`database`), what an entry means (`release_record`, `budget`, `snapshot_guard`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import sqlalchemy as sa
+
 from synthgrid_assets.errors import AuditError, StorageError
 from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.records.chain_schema import CHAIN
+from synthgrid_assets.records.database import Database, database_url
 
 GENESIS = "0" * 64  # what the first entry names as its predecessor
 WAIT_SECONDS = 120.0  # for another process's write; a charge of 4096 blocks takes under one
-_SCHEMA_VERSION = 1
 _COLUMNS = (
     "sequence, kind, scope, key, block, cost_pico_epsilon, body, payload, recorded_at, "
     "previous, hash"
 )
-_SCHEMA = """
-CREATE TABLE entry(
-  sequence INTEGER PRIMARY KEY,
-  kind TEXT NOT NULL CHECK (kind IN ('release', 'budget')),
-  scope TEXT NOT NULL,
-  key TEXT NOT NULL UNIQUE,
-  block TEXT NOT NULL,
-  cost_pico_epsilon INTEGER NOT NULL CHECK (cost_pico_epsilon >= 0),
-  body TEXT NOT NULL,
-  payload TEXT NOT NULL,
-  recorded_at TEXT NOT NULL,
-  previous TEXT NOT NULL,
-  hash TEXT NOT NULL UNIQUE
-);
-CREATE TRIGGER entry_not_updated BEFORE UPDATE ON entry
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE TRIGGER entry_not_deleted BEFORE DELETE ON entry
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
--- INSERT OR REPLACE deletes without firing the trigger above: only the next entry may come
-CREATE TRIGGER entry_follows BEFORE INSERT ON entry
-  WHEN NEW.sequence IS NOT (SELECT coalesce(max(sequence), 0) + 1 FROM entry)
-    OR EXISTS (SELECT 1 FROM entry WHERE key = NEW.key OR hash = NEW.hash)
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-
--- sums of the entries' charges, so that a charge need not add up the whole record
-CREATE TABLE spent(
-  scope TEXT NOT NULL,
-  block TEXT NOT NULL,
-  pico_epsilon INTEGER NOT NULL,
-  PRIMARY KEY (scope, block)
-) WITHOUT ROWID;
-CREATE INDEX spent_most ON spent(scope, pico_epsilon DESC);
-CREATE TRIGGER spent_charged AFTER INSERT ON entry WHEN NEW.kind = 'release'
-  BEGIN
-    INSERT INTO spent VALUES (NEW.scope, NEW.block, NEW.cost_pico_epsilon)
-    ON CONFLICT(scope, block) DO UPDATE SET pico_epsilon = pico_epsilon + excluded.pico_epsilon;
-  END;
-CREATE TRIGGER spent_not_lowered BEFORE UPDATE ON spent
-  WHEN NEW.pico_epsilon < OLD.pico_epsilon OR NEW.scope <> OLD.scope OR NEW.block <> OLD.block
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE TRIGGER spent_not_deleted BEFORE DELETE ON spent
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-
--- keyed codes of the private data behind a release: never part of what is published
-CREATE TABLE guard(key TEXT PRIMARY KEY, code TEXT NOT NULL) WITHOUT ROWID;
-CREATE TRIGGER guard_not_updated BEFORE UPDATE ON guard
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE TRIGGER guard_not_deleted BEFORE DELETE ON guard
-  BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-"""
+_FIND = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE key IN :keys").bindparams(
+    sa.bindparam("keys", expanding=True, type_=sa.String)
+)
+_INSERT = sa.text(f"INSERT INTO entry({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})")
+_LAST = sa.text("SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1")
+_ALL = sa.text(f"SELECT {_COLUMNS} FROM entry ORDER BY sequence")
 
 
 class Anchor(NamedTuple):
@@ -166,130 +122,65 @@ def sha256(text: str) -> str:
 
 
 class Chain:
-    """One record file. Holds a path and no connection, so it may cross forks and pickles."""
+    """One record. Nothing is opened or made before it is used.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Parameters
+    ----------
+    location : Path or str
+        A file, or the address of a database (`records.database`).
+    """
+
+    def __init__(self, location: Path | str) -> None:
+        self._location = location
+        name = database_url(location).database
+        self.path = Path(name) if name and "sqlite" in database_url(location).drivername else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever recorded here; a server's record always exists."""
+        return self.path is None or self.path.exists()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
         """One consistent state of the record.
 
         Raises
         ------
         StorageError
-            If the file is missing or damaged.
+            If the record is missing or damaged.
         """
-        if not self.path.exists():
+        if not self.exists:
             raise StorageError(
                 f"there is no record of releases at {self.path}; if there were releases, restore "
                 "it from a backup before anything is released again"
             )
-        with self._transaction("BEGIN") as connection:
+        with self._opened() as database, database.reading() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
         """A write transaction: alone among all processes, on disk when the block ends.
 
         Raises
         ------
         StorageError
-            If the file cannot be written, or other processes hold it for too long.
+            If the record cannot be written, or other processes hold it for too long.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._opened() as database, database.writing() as connection:
             yield connection
 
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(_connect(self.path)) as connection:
-                connection.execute(begin)
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"the record of releases at {self.path} cannot be used ({error}); nothing was "
-                "released by this call. Check the disk and that no other program holds the file"
-            ) from error
+    def _opened(self) -> Database:
+        """Opened for one transaction: between two, the file is all there is, and can be copied."""
+        return Database(self._location, CHAIN, private=True, wait=WAIT_SECONDS)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-    try:
-        # a release that was handed out must survive a power loss
-        connection.execute("PRAGMA synchronous = FULL")
-        if _version(connection) != _SCHEMA_VERSION:
-            _create(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    _enter_wal(connection, path)
-    connection.execute("BEGIN IMMEDIATE")
-    version = _version(connection)  # another process may have been first
-    if version == 0:
-        for statement in _statements(_SCHEMA):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-    if version not in (0, _SCHEMA_VERSION):
-        raise StorageError(
-            f"the record of releases at {path} has format {version}, this version of "
-            f"synthgrid_assets reads format {_SCHEMA_VERSION}; use the version that wrote it"
-        )
-
-
-def _enter_wal(connection: sqlite3.Connection, path: Path) -> None:
-    """Set the journal mode; SQLite does not wait for other processes here, so this does."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            break
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    if mode != "wal":
-        raise StorageError(
-            f"the file system of {path} does not support SQLite's write-ahead log (got {mode}); "
-            "put the data root on a local disk"
-        )
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Single statements: `executescript` would commit the transaction they belong to."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def find(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Entry]:
+def find(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Entry]:
     """The entries of those `keys` that are recorded, each checked against its hash."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM entry WHERE key IN (SELECT value FROM json_each(?))",
-        (json.dumps(keys),),
-    )
+    rows = connection.execute(_FIND, {"keys": list(keys)})
     return {entry.key: entry.check() for entry in (Entry(*row) for row in rows)}
 
 
-def append(connection: sqlite3.Connection, drafts: Iterable[Draft]) -> list[Entry]:
+def append(connection: sa.Connection, drafts: Iterable[Draft]) -> list[Entry]:
     """Chain new entries after the last one, inside the caller's write transaction."""
     head = last(connection)
     recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -311,23 +202,18 @@ def append(connection: sqlite3.Connection, drafts: Iterable[Draft]) -> list[Entr
         entry = replace(unsigned, hash=unsigned.digest())
         entries.append(entry)
         head = Anchor(entry.sequence, entry.hash)
-    places = ", ".join("?" * len(_COLUMNS.split(",")))
-    connection.executemany(
-        f"INSERT INTO entry({_COLUMNS}) VALUES ({places})",
-        [tuple(vars(entry).values()) for entry in entries],
-    )
+    if entries:
+        connection.execute(_INSERT, [vars(entry) for entry in entries])
     return entries
 
 
-def last(connection: sqlite3.Connection) -> Anchor:
+def last(connection: sa.Connection) -> Anchor:
     """The chain's end; ``(0, GENESIS)`` for an empty record."""
-    row = connection.execute(
-        "SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1"
-    ).fetchone()
+    row = connection.execute(_LAST).first()
     return Anchor(*row) if row else Anchor(0, GENESIS)
 
 
-def walk(connection: sqlite3.Connection) -> Iterator[Entry]:
+def walk(connection: sa.Connection) -> Iterator[Entry]:
     """Every entry in order, each checked against its content and its predecessor.
 
     Raises
@@ -336,7 +222,7 @@ def walk(connection: sqlite3.Connection) -> Iterator[Entry]:
         At the first entry that was changed, removed or put in.
     """
     before = Anchor(0, GENESIS)
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM entry ORDER BY sequence"):
+    for row in connection.execute(_ALL):
         entry = Entry(*row)
         if entry.sequence != before.sequence + 1:
             raise AuditError(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.reports.named_assets import open_asset, open_network
-from synthgrid_assets.storage.formats.export import export_file, export_tiles
+from synthgrid_assets.storage.formats.export import export_file, export_tiles, losses
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import write_tile_index
 from synthgrid_assets.storage.store import open_store
@@ -27,14 +27,25 @@ class Exported(NamedTuple):
     rows : int
     tiles, all_tiles : int
         Committed tiles, which are in the file, and all tiles of the world.
+    losses : tuple of str
+        What readers of the format lose, for a person.
     """
 
     rows: int
     tiles: int
     all_tiles: int
+    losses: tuple[str, ...] = ()
 
 
-def export_asset(spec: WorldSpec, root: Path, layer: str, name: str, target: Path) -> Exported:
+def export_asset(
+    spec: WorldSpec,
+    root: Path,
+    layer: str,
+    name: str,
+    target: Path,
+    *,
+    text_ids: bool = False,
+) -> Exported:
     """Merge an asset's committed tiles into one file; the data root is only read.
 
     Parameters as for `region_digest`: a network is one file already, in another format here.
@@ -61,4 +72,6 @@ def export_asset(spec: WorldSpec, root: Path, layer: str, name: str, target: Pat
             raise StorageError(
                 f"no tile of {layer}/{name} is committed in {root}; materialise some first"
             )
-        return Exported(export_tiles(index, target), facts.tiles, len(spec.world.tiling))
+        rows = export_tiles(index, target, text_ids=text_ids)
+        lost = losses(index.schema(), target, text_ids=text_ids)
+        return Exported(rows, facts.tiles, len(spec.world.tiling), tuple(lost))

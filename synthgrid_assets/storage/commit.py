@@ -176,11 +176,17 @@ def sync_folders(folders: Iterable[Path]) -> None:
             raise StorageError(f"cannot sync folder {folder}: {error}") from error
 
 
-def sweep_partials(folder: Path) -> int:
+def sweep_partials(folder: Path, *, deep: bool = True) -> int:
     """Remove what killed writers left under `folder`; live writers are not disturbed.
 
     A writer holds a lock on its temporary file until it ends in whatever way, so what
     can be locked here has no owner any more.
+
+    Parameters
+    ----------
+    folder : Path
+    deep : bool
+        Whether folders below it are swept too.
 
     Returns
     -------
@@ -191,7 +197,7 @@ def sweep_partials(folder: Path) -> int:
     for parent, folders, files in os.walk(folder):
         for name in [name for name in [*folders, *files] if name.endswith(PARTIAL)]:
             removed += remove_if_abandoned(Path(parent, name))
-        folders[:] = [name for name in folders if not name.endswith(PARTIAL)]
+        folders[:] = [name for name in folders if deep and not name.endswith(PARTIAL)]
     return removed
 
 

@@ -231,6 +231,14 @@ class Journal:
         wanted = f"{_OF_ASSET} ORDER BY realisation, side, iy0, ix0, path"
         return self._stream(wanted, {"world": world, "layer": layer, "asset": asset})
 
+    def covering(self, dataset: Dataset, cells: Cells) -> Iterator[Receipt]:
+        """Stream the records of a dataset, on tiles of any side, that meet some cells."""
+        wanted = (
+            f"{_OF_ASSET} AND realisation = :realisation AND ix0 < :ix1 AND ix1 > :ix0 "
+            "AND iy0 < :iy1 AND iy1 > :iy0 ORDER BY path"
+        )
+        return self._stream(wanted, {**_key(dataset), **cells._asdict()})
+
     def of_world(self, world: str) -> Iterator[Receipt]:
         """Stream every record of a world."""
         return self._stream("world = :world ORDER BY path", {"world": world})

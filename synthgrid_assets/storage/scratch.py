@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.storage.commit import committing, remove_if_abandoned, sweep_partials
+from synthgrid_assets.storage.layout import NETWORKS, SURFACES, Layout
 
 
 @contextlib.contextmanager
@@ -71,6 +72,23 @@ def discard(folders: Iterable[Path]) -> int:
         Number of folders removed.
     """
     return sum(remove_if_abandoned(folder) for folder in folders)
+
+
+def sweep_leftovers(layout: Layout, world: str, layer: str) -> int:
+    """Remove what killed writers left of a layer's tables, of inputs and of the journal.
+
+    Tiles' own folders are swept by the store (`Store.sweep`); here no folder of many files
+    is walked.
+
+    Returns
+    -------
+    int
+        Number of leftovers removed.
+    """
+    shallow = (layout.root, layout.root / world / layer)
+    deep = (layout.root / world / SURFACES, layout.root / world / NETWORKS)
+    removed = sum(sweep_partials(folder, deep=False) for folder in shallow)
+    return removed + sum(sweep_partials(folder) for folder in deep)
 
 
 def save_part(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

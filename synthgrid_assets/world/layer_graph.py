@@ -51,6 +51,13 @@ def leaves(spec: WorldSpec, name: str) -> list[str]:
     return [leaf for member in members for leaf in leaves(spec, member)] if members else [name]
 
 
+def counted_layers(spec: WorldSpec, name: str) -> tuple[str, ...]:
+    """The layers whose points a union's counts count: its members, and theirs, by name."""
+    members = members_of(spec.layers[name])
+    below = {deeper for member in members for deeper in counted_layers(spec, member)}
+    return tuple(sorted({*members, *below}))
+
+
 def conditions(spec: WorldSpec, name: str) -> set[str]:
     """The layers on whose points the law of a layer with its own process is conditional."""
     near = spec.layers[name].near

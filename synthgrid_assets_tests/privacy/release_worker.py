@@ -14,15 +14,17 @@ import random
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from synthgrid_assets.errors import BudgetExhaustedError
 from synthgrid_assets.privacy import release_record
 from synthgrid_assets.privacy.blocks import Block
 from synthgrid_assets.privacy.mechanism import laplace_measurement
 from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseRequest
-from synthgrid_assets.records import hash_chain as chain
 
 BLOCKS = tuple(Block(i % 20, i // 20) for i in range(400))
 TRUE_COUNT = 500
@@ -59,10 +61,9 @@ def die_at(point: str, path: Path) -> None:
         if begun or inserting or committing:
             die()
 
-    def connect(file: Path) -> object:
-        connection = connect_as_ever(file)
+    @event.listens_for(Pool, "connect")
+    def connect(connection: Any, record: Any) -> None:
         connection.set_trace_callback(watch)
-        return connection
 
     def draw(*arguments: object) -> object:
         noisy = draw_as_ever(*arguments)
@@ -75,8 +76,8 @@ def die_at(point: str, path: Path) -> None:
             die()
         return counts(BLOCKS[:8])
 
-    connect_as_ever, draw_as_ever = chain._connect, release_record.noisy_counts
-    chain._connect, release_record.noisy_counts = connect, draw
+    draw_as_ever = release_record.noisy_counts
+    release_record.noisy_counts = draw
     ReleaseRecord(path).release(request(BLOCKS[:8]), count)
     die()  # released and recorded, but nobody was told
 

@@ -79,7 +79,7 @@ def test_a_record_that_is_missing_is_not_called_sound(path):
 
 def test_a_file_that_is_no_record_is_refused(tmp_path):
     (tmp_path / "text").write_text("not a database, but long enough to have a header" * 20)
-    with pytest.raises(StorageError, match="cannot be used"):
+    with pytest.raises(StorageError, match="not a database; restore it"):
         ReleaseRecord(tmp_path / "text").release(ask(), never)
 
 
@@ -87,7 +87,7 @@ def test_a_record_of_a_later_format_is_refused(path):
     ReleaseRecord(path).release(ask(), lambda: counts(ask()))
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(StorageError, match="format 2"):
+    with pytest.raises(StorageError, match="schema version 2"):
         ReleaseRecord(path).verify()
 
 

@@ -17,7 +17,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Settings
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.materialize.run import PRELOAD
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
@@ -39,7 +39,7 @@ def session():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    context = LayerContext.of(small_spec(folder, tile=16), "cafes", folder / "data")
+    context = open_layer(small_spec(folder, tile=16), "cafes", folder / "data")
     commit(context, NAMES)
     index_rows(context)
     return context
@@ -48,7 +48,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def copy(whole, tmp_path):
     shutil.copytree(whole.layout.root, tmp_path / "data")
-    return LayerContext.of(whole.spec, "cafes", tmp_path / "data")
+    return open_layer(whole.spec, "cafes", tmp_path / "data")
 
 
 def digests(context):
@@ -123,7 +123,7 @@ def test_an_index_never_loses_tiles_in_silence(copy, tmp_path):
 
 def test_a_part_in_another_tiling_does_not_replace_the_whole(copy, tmp_path):
     context = copy
-    other = LayerContext.of(small_spec(tmp_path, tile=8), "cafes", context.layout.root)
+    other = open_layer(small_spec(tmp_path, tile=8), "cafes", context.layout.root)
     commit(other, ["points"], list(other.spec.world.tiling)[:1])
     (row,) = (row for row in index_rows(other) if row["asset"] == "points")
     assert (row["tiles"], row["file"].endswith("points-w8-tile_index.parquet")) == (1, True)
@@ -137,9 +137,7 @@ def test_a_part_in_another_tiling_does_not_replace_the_whole(copy, tmp_path):
 
 def test_garbage_is_told_and_removed_only_when_asked(copy, tmp_path, whole):
     context, root = copy, copy.layout.root
-    other = LayerContext.of(
-        small_spec(tmp_path, tile=16, seed="another"), "cafes", context.layout.root
-    )
+    other = open_layer(small_spec(tmp_path, tile=16, seed="another"), "cafes", context.layout.root)
     commit(other, ["points"], list(other.spec.world.tiling)[:2])
     old = other.layout.folder(other.dataset("points")).rpartition("/")[0]
     (root / "small" / ".x.0123.partial").write_bytes(b"half")
@@ -186,7 +184,7 @@ def _records(context, name):
 
 
 def test_what_has_no_place_is_not_compacted(tmp_path):
-    context = LayerContext.of(small_spec(tmp_path, tile=16), "cafes", tmp_path / "data")
+    context = open_layer(small_spec(tmp_path, tile=16), "cafes", tmp_path / "data")
     commit(context, ["cell_neighbours"], list(context.spec.world.tiling)[:1])
     with pytest.raises(SpecError, match="no geometry"):
         compact_asset(context.spec, tmp_path / "data", "cafes", "cell_neighbours", rows=100)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.storage.scratch import claimed, discard, read_part, save_part
+from synthgrid_assets.storage.commit import committing
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.scratch import claimed, discard, read_part, save_part, sweep_leftovers
 
 ARRAYS = {
     "x": np.arange(1000).reshape(-1, 2),
@@ -96,3 +98,24 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot make"), claimed(tmp_path / "file" / "parts"):
         pass
+
+
+def test_leftovers_of_every_kind_are_swept_and_no_live_one(tmp_path):
+    """Of journal, index, moments, baseline and surfaces; a file that is being written stays."""
+    layout, layer = Layout(tmp_path), tmp_path / "w" / "cafes"
+    left = [
+        tmp_path / ".journal.sqlite.abc.partial" / "journal.sqlite",
+        layer / ".points-tile_index.parquet.abc.partial",
+        layer / ".moments.parquet.abc.partial",
+        layer / ".baseline-0123456789ab-w8-v2.parquet.abc.partial",
+        tmp_path / "w" / "surface" / "land" / ".abc.zarr.abc.partial" / "threshold" / "zarr.json",
+        tmp_path / "w" / "constraints" / "roads" / ".abc.parquet.abc.partial",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    with committing(layer / "live.parquet") as live:
+        live.write_bytes(b"half")
+        assert sweep_leftovers(layout, "w", "cafes") == len(left)
+        assert live.exists()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["live.parquet"]

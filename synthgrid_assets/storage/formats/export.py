@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,10 @@ from synthgrid_assets.storage.tile_index import (
     point_coordinates,
 )
 
+IDS = frozenset(("id", "site_id", "a", "b", "c", "focal", "neighbor"))
+_AS_DOUBLES = (".csv", ".geojsons", ".geojsonl")
+_MILLISECONDS = (".gpkg", ".geojsons", ".geojsonl")
+
 
 @dataclass(frozen=True)
 class _Rows:
@@ -53,11 +57,20 @@ class _Rows:
     tables: Callable[[], Iterator[pa.Table]]
     along_curve: Callable[[], Iterator[pa.Table]]
 
+    def with_text_ids(self) -> _Rows:
+        """The same rows, their ids as text."""
+        return replace(
+            self,
+            schema=_text_ids(self.schema.empty_table()).schema.with_metadata(self.schema.metadata),
+            tables=lambda: map(_text_ids, self.tables()),
+            along_curve=lambda: map(_text_ids, self.along_curve()),
+        )
+
 
 Write = Callable[[Path, _Rows], int]
 
 
-def export_tiles(index: TileIndex, target: Path) -> int:
+def export_tiles(index: TileIndex, target: Path, *, text_ids: bool = False) -> int:
     """Merge a dataset's committed tiles into one file, which appears when it is complete.
 
     Parameters
@@ -69,6 +82,9 @@ def export_tiles(index: TileIndex, target: Path) -> int:
         ``.gpkg`` (GeoPackage), ``.geojsons`` (GeoJSON text sequence, RFC 8142),
         ``.geojsonl`` (the same with newlines only), ``.csv`` (columns ``x, y``, or ``wkt``).
         Both GeoJSON forms are in longitude and latitude (RFC 7946).
+    text_ids : bool
+        Write ids as text in formats whose readers may take numbers for doubles: ids have 63
+        bits, and those of neighbouring points are the same double.
 
     Returns
     -------
@@ -91,7 +107,8 @@ def export_tiles(index: TileIndex, target: Path) -> int:
     else:
         along_curve = tables
     with committing(target) as file:
-        return write(file, _Rows(index.address, schema, tables, along_curve))
+        rows = _Rows(index.address, schema, tables, along_curve)
+        return write(file, rows.with_text_ids() if text_ids else rows)
 
 
 def export_file(source: Path, target: Path) -> int:
@@ -192,6 +209,29 @@ class _Counted(Iterator[pa.RecordBatch]):
             raise
         self.rows += batch.num_rows
         return batch
+
+
+def _text_ids(table: pa.Table) -> pa.Table:
+    """Columns of ids as decimal text."""
+    for place, field in enumerate(table.schema):
+        if field.name in IDS and pa.types.is_integer(field.type):
+            text = table.column(place).cast(pa.string())
+            table = table.set_column(place, pa.field(field.name, pa.string()), text)
+    return table
+
+
+def losses(schema: pa.Schema, target: Path, *, text_ids: bool) -> list[str]:
+    """What readers of a format lose of some rows, for a person."""
+    suffix, found = target.suffix.lower(), []
+    if suffix in _AS_DOUBLES and not text_ids and IDS.intersection(schema.names):
+        found.append(
+            "ids have 63 bits; JavaScript, R and others read numbers as doubles, which are the "
+            "same for neighbouring points: --text-ids writes them as text"
+        )
+    times = [field.name for field in schema if pa.types.is_timestamp(field.type)]
+    if suffix in _MILLISECONDS and times:
+        found.append(f"{', '.join(times)}: {suffix} keeps milliseconds, GeoParquet microseconds")
+    return found
 
 
 def _without_bbox(table: pa.Table) -> pa.Table:

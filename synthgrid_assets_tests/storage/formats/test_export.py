@@ -1,10 +1,12 @@
 """Export: every row once, in files that other programs read, whatever the tiling."""
 
 import json
+from pathlib import Path
 
 import geopandas
 import numpy as np
 import pandas
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
 import pyproj
@@ -14,7 +16,7 @@ import shapely
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
-from synthgrid_assets.storage.formats.export import export_tiles
+from synthgrid_assets.storage.formats.export import export_tiles, losses
 from synthgrid_assets.storage.formats.geoparquet import plain_table, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -30,6 +32,8 @@ from synthgrid_assets_tests.storage.made_region import (
     pattern,
     receipt,
 )
+
+FORMATS = ("parquet", "csv", "gpkg", "geojsons", "geojsonl")
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +174,30 @@ def test_lists_become_text_and_tables_without_geometry_stay_tables(tmp_path):
     assert pq.read_table(tmp_path / "n.parquet")["merged_ids"].to_pylist()[:3] == [[1, 2], [], [3]]
     with pytest.raises(StorageError, match="no geometry"):
         export_tiles(index, tmp_path / "n.gpkg")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "geojsonl"])
+def test_ids_as_text_outlive_readers_that_take_numbers_for_doubles(region, tmp_path, suffix):
+    """Ids of neighbouring points are the same double; as text they are what they were."""
+    index = region[1]
+    wanted = sorted(read_tiles(index)["id"].to_pylist())
+    assert len({float(id) for id in wanted}) < len(wanted)
+    for text_ids in (False, True):
+        target = tmp_path / f"{text_ids}.{suffix}"
+        export_tiles(index, target, text_ids=text_ids)
+        if suffix == "csv":
+            found = list(pandas.read_csv(target, dtype={"id": str}).id)
+        else:
+            lines = target.read_text().splitlines()
+            found = [json.loads(line, parse_int=float)["properties"]["id"] for line in lines]
+        distinct = {int(id) if isinstance(id, str) else id for id in found}
+        assert (sorted(distinct) == wanted) == (text_ids or suffix == "csv")
+
+
+def test_what_a_format_loses_is_said(tmp_path):
+    schema = pa.schema([("id", pa.int64()), ("opened", pa.timestamp("us", "UTC"))])
+    told = {suffix: losses(schema, Path(f"a.{suffix}"), text_ids=False) for suffix in FORMATS}
+    assert [len(told[suffix]) for suffix in FORMATS] == [0, 1, 1, 2, 2]
+    assert "--text-ids" in told["csv"][0]
+    assert "opened" in told["gpkg"][0]
+    assert losses(schema, Path("a.csv"), text_ids=True) == []

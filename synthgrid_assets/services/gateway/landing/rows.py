@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.services.gateway.landing.staging import Staging
-from synthgrid_assets.storage.geoparquet import (
+from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
     bbox_column,
     geo_metadata,

@@ -20,7 +20,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.services.gateway.inbox.deliveries import StagedFile, new_id
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.log import tell
-from synthgrid_assets.storage.geoparquet import serialise
+from synthgrid_assets.storage.formats.geoparquet import serialise
 from synthgrid_assets.storage.local_store import LocalStore
 from synthgrid_assets.storage.store import Store
 
