@@ -25,7 +25,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 "${PYTHON:-python3}" -m venv venv
-venv/bin/pip install --quiet dask-geopandas==0.5.0 "dask[dataframe]==2026.8.0" geopandas==1.2.0 pandas==3.1.1 shapely==2.2.0 pyarrow==26.0.1
+venv/bin/pip install --quiet dask-geopandas==0.5.0 "dask[dataframe]==2026.8.0" geopandas==1.2.0 \
+  pandas==3.1.1 shapely==2.2.0 pyarrow==26.0.1
 
 venv/bin/python -W ignore - <<'PY'
 import dask_geopandas

@@ -28,7 +28,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 "${PYTHON:-python3}" -m venv venv
-venv/bin/pip install --quiet geopandas==1.2.0 pyarrow==26.0.1 shapely==2.2.0 geoarrow-pyarrow==0.3.0 pyproj==3.7.2
+venv/bin/pip install --quiet geopandas==1.2.0 pyarrow==26.0.1 shapely==2.2.0 geoarrow-pyarrow==0.3.0 \
+  pyproj==3.7.2
 
 venv/bin/python -W ignore - <<'PY'
 import os

@@ -27,7 +27,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 "${PYTHON:-python3}" -m venv venv
-venv/bin/pip install --quiet kerchunk==0.2.10 virtualizarr==2.5.1 xarray==2026.9.0 zarr==3.1.6 h5netcdf==1.8.2 h5py==3.16.0 netCDF4==1.7.5.1.post1 obstore==0.12.1 obspec-utils==0.9.0 "dask==2026.8.0"
+venv/bin/pip install --quiet kerchunk==0.2.10 virtualizarr==2.5.1 xarray==2026.9.0 zarr==3.1.6 \
+  h5netcdf==1.8.2 h5py==3.16.0 netCDF4==1.7.5.1.post1 obstore==0.12.1 obspec-utils==0.9.0 "dask==2026.8.0"
 
 venv/bin/python -W ignore - <<'PY'
 import json

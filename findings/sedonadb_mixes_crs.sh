@@ -15,9 +15,9 @@
 #     list of files: 2 rows, all EPSG:32633
 #     join: Mismatched CRS arguments: epsg:32633 vs epsg:32634
 #
-# Expected: an error in all cases, or rows that keep their own CRS. OGC Simple Features (06-103r4) defines
-# operations only between geometries of one spatial reference system, and a column of a GeoParquet file has
-# exactly one.
+# Expected: an error in all cases, or rows that keep their own CRS. The spatial operations of OGC Simple
+# Features (06-103r4) are between geometries of one spatial reference system, and a column of a GeoParquet
+# file has exactly one.
 #
 # Why it matters: tiles in different zones are put together by exactly these two means. The points of one zone
 # move by hundreds of kilometres, and counts per cell, nearest neighbours and areas are then taken over places
@@ -28,7 +28,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 "${PYTHON:-python3}" -m venv venv
-venv/bin/pip install --quiet sedonadb==0.5.0 geopandas==1.2.0 pyarrow==26.0.1 shapely==2.2.0 geoarrow-pyarrow==0.3.0 geoarrow-pandas==0.1.3 pandas==3.1.1
+venv/bin/pip install --quiet sedonadb==0.5.0 geopandas==1.2.0 pyarrow==26.0.1 shapely==2.2.0 \
+  geoarrow-pyarrow==0.3.0 geoarrow-pandas==0.1.3 pandas==3.1.1
 
 venv/bin/python -W ignore - <<'PY'
 import geopandas

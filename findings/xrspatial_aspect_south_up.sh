@@ -12,9 +12,9 @@
 #     y rising: aspect 0
 #
 # Expected: the docstring defines aspect as clockwise from due north. xarray aligns data by coordinates, not
-# by row order, and the CF conventions (chapter "Coordinate Types") give coordinates in either direction; many
-# netCDF grids have south first. The result should follow the coordinates, as cell sizes in slope() do, or the
-# order be refused.
+# by row order, and the CF conventions ask of a coordinate variable only that it is monotonic; many netCDF
+# grids have south first. The result should follow the coordinates, as cell sizes in slope() do, or the order
+# be refused.
 #
 # Why it matters: synthetic terrain and model output are usually made with rising y. Sun exposure, runoff and
 # any statistic by orientation are mirrored for all cells, with values that look right one by one.

@@ -28,7 +28,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 "${PYTHON:-python3}" -m venv venv
-venv/bin/pip install --quiet xvec==0.5.2 exactextract==0.3.0 rioxarray==0.19.0 rasterio==1.4.4 xarray==2026.9.0 shapely==2.2.0 geopandas==1.2.0 joblib==1.6.0
+venv/bin/pip install --quiet xvec==0.5.2 exactextract==0.3.0 rioxarray==0.19.0 rasterio==1.4.4 \
+  xarray==2026.9.0 shapely==2.2.0 geopandas==1.2.0 joblib==1.6.0
 
 venv/bin/python -W ignore - <<'PY'
 import geopandas
