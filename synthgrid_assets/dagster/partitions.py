@@ -30,10 +30,22 @@ def step_tiles(context: dg.AssetExecutionContext, tiling: Tiling) -> list[Tile]:
 
     So it is with *Execute all* of the checks, and with a launch through the API without a
     partition.
+
+    Raises
+    ------
+    SpecError
+        If the run's range is empty, as from a larger key to a smaller one.
     """
     if not (context.has_partition_key or context.has_partition_key_range):
         return list(tiling)
-    return [tiling.from_key(str(key)) for key in context.partition_keys]
+    tiles = [tiling.from_key(str(key)) for key in context.partition_keys]
+    if not tiles:
+        span = context.partition_key_range
+        raise SpecError(
+            f"the range {span.start}...{span.end} holds no tile; let each of its start's two "
+            "keys come before its end's"
+        )
+    return tiles
 
 
 def range_tags(tiles: list[Tile]) -> dict[str, str]:

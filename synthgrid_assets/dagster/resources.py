@@ -35,7 +35,7 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
             attempts=self.attempts,
             memory_cap=self.memory_cap_mb * 1_000_000 or None,
         )
-        with EngineSession(settings, preload=PRELOAD) as session:
+        with EngineSession(settings, preload=PRELOAD, shares_host=True) as session:
             self._session = session
             try:
                 yield self

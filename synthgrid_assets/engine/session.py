@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from synthgrid_assets.engine.local.host_slots import HostSlots
 from synthgrid_assets.engine.local.pool import WorkerPool
-from synthgrid_assets.engine.task import Outcome, Settings, Task
+from synthgrid_assets.engine.task import Outcome, Settings, Task, usable_cores
 from synthgrid_assets.engine.window import Tally, Window
 from synthgrid_assets.errors import EngineError
 
@@ -62,6 +63,9 @@ class EngineSession:
         How the engine runs.
     preload, warm_up
         As for `WorkerPool`.
+    shares_host : bool
+        Whether this engine's workers and those of other such engines of this user are one per
+        core together, or as many as the settings ask for.
 
     Examples
     --------
@@ -77,9 +81,13 @@ class EngineSession:
         settings: Settings | None = None,
         preload: Sequence[str] = (),
         warm_up: Callable[[], object] | None = None,
+        *,
+        shares_host: bool = False,
     ) -> None:
         self._settings = settings or Settings()
-        self._make_pool = functools.partial(WorkerPool, self._settings, preload, warm_up)
+        limit = max(usable_cores(), self._settings.workers)
+        slots = HostSlots(limit) if shares_host else None
+        self._make_pool = functools.partial(WorkerPool, self._settings, preload, warm_up, slots)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: WorkerPool | None = None
         self._starting = threading.Lock()

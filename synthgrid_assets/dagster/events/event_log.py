@@ -68,13 +68,6 @@ INTERNALS = {
         "after_storage_id",
     ),
     "get_latest_planned_materialization_info": ("self", "asset_key", "partition"),
-    "get_latest_storage_id_by_partition": (
-        "self",
-        "asset_key",
-        "event_type",
-        "partitions",
-        "after_cursor",
-    ),
     "watch": ("self", "run_id", "cursor", "callback"),
     "wipe": ("self",),
     "dispose": ("self",),

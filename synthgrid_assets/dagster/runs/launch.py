@@ -54,6 +54,9 @@ class RegionRequest:
     run_config: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        range_tags(list(self.tiles))  # refuses an empty region before anything is launched
+
     @property
     def all_tags(self) -> dict[str, str]:
         """The tags of the run: its range of partitions and the caller's."""

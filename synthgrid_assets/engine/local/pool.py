@@ -23,10 +23,12 @@ from typing import Any
 from synthgrid_assets.engine.local.connection import WorkerLink
 from synthgrid_assets.engine.local.fork_server import Nurture
 from synthgrid_assets.engine.local.fork_server_client import NurseryProcess, ending
+from synthgrid_assets.engine.local.host_slots import HostSlots
 from synthgrid_assets.engine.task import Order, Reply, Settings, Task
 from synthgrid_assets.errors import EngineError, TaskTimeoutError, WorkerDiedError
 
 STARTS_BEFORE_GIVING_UP = 3
+SLOT_PAUSE = 0.5  # seconds between two looks for a free place
 START_LIMIT = 120.0  # seconds for the imports and the warm-up
 
 
@@ -42,6 +44,9 @@ class WorkerPool:
         starts does not exist in the workers: Arrow, which starts some, is made for that.
     warm_up : callable, optional
         Importable function called once after the imports, as to compile kernels.
+    slots : HostSlots, optional
+        Places shared with other engines: then there are as many workers as this one holds of
+        them, one at least, and more once others leave theirs while tasks wait.
 
     Attributes
     ----------
@@ -65,10 +70,12 @@ class WorkerPool:
         settings: Settings,
         preload: Sequence[str] = (),
         warm_up: Callable[[], object] | None = None,
+        slots: HostSlots | None = None,
     ) -> None:
         self.workers_spawned = 0
         self.busy_seconds = 0.0
         self._settings = settings
+        self._slots = slots
         warm = None if warm_up is None else _pickled(warm_up, warm_up, "the pool's warm_up")
         self._nurture = Nurture(tuple(preload), warm, settings.memory_cap)
         self._numbers = itertools.count()
@@ -101,8 +108,10 @@ class WorkerPool:
         """
         self._loop = asyncio.get_running_loop()
         self._nursery = NurseryProcess(self._nurture, self._lose_nursery)
-        for _ in range(self._settings.workers):
+        for _ in range(self._places()):
             self._spawn()
+        if self._slots is not None:
+            self._in_background(self._grow(self._slots))
         try:
             await asyncio.wait_for(self._nursery.ready, START_LIMIT)
         except TimeoutError:
@@ -152,6 +161,8 @@ class WorkerPool:
             job.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         self._nursery.close(patience)
+        if self._slots is not None:
+            self._slots.leave()
 
     def greeted(self, worker: WorkerLink) -> None:
         """A worker is ready (called by its link)."""
@@ -186,6 +197,22 @@ class WorkerPool:
         self._in_background(self._blame(worker.order, self._bury(worker), worker.pid))
         if self._failed_starts < STARTS_BEFORE_GIVING_UP:
             self._spawn()
+
+    def _places(self) -> int:
+        """How many workers to begin with."""
+        if self._slots is None:
+            return self._settings.workers
+        while self._slots.held < self._settings.workers and self._slots.take():
+            pass
+        return max(1, self._slots.held)
+
+    async def _grow(self, slots: HostSlots) -> None:
+        """Start more workers as other engines end, while there is work for them."""
+        while slots.held < self._settings.workers:
+            await asyncio.sleep(SLOT_PAUSE)
+            while self._waiting and slots.held < self._settings.workers and slots.take():
+                if slots.held > len(self._workers):
+                    self._spawn()
 
     async def _blame(self, order: Order | None, burial: asyncio.Future[int], pid: int) -> None:
         """Fail the one order a dead worker had."""
