@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from synthgrid_assets.errors import SpecError, SynthGridError
+from synthgrid_assets.world.world_text import printable
 
 FAILED, USAGE = 1, 2
 P = ParamSpec("P")
@@ -81,5 +82,5 @@ def _shown(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Text with rich's markup switched off."""
-    return text.replace("[", "\\[")
+    """Text with rich's markup switched off and its control characters escaped."""
+    return printable(text).replace("[", "\\[")

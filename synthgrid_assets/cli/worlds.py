@@ -24,6 +24,7 @@ from synthgrid_assets.cli.printing import (
     print_json,
     print_pairs,
     print_rows,
+    tell,
     warn,
 )
 from synthgrid_assets.settings import find_world
@@ -37,17 +38,20 @@ def world_check(
     worlds: Annotated[list[str], typer.Argument(metavar="WORLD...")], overrides: SetOption = None
 ) -> None:
     """Check world files and tell all their mistakes in one pass."""
+    from synthgrid_assets.world.inputs import world_notes
     from synthgrid_assets.world.validation import check_world
 
     mistaken = 0
     for name in worlds:
         path = find_world(name)
-        _, problems = check_world(path, given(overrides), contents=True)
+        spec, problems = check_world(path, given(overrides), contents=True)
         mistaken += bool(problems)
         for problem in problems:
             warn(str(problem))
         if not problems:
             out.print(f"{plain(str(path))}: [green]valid[/]", highlight=False, soft_wrap=True)
+        for note in world_notes(spec) if spec is not None and not problems else ():
+            tell(f"{path}: {note}")
     if mistaken:
         raise typer.Exit(FAILED)
 

@@ -223,7 +223,7 @@ class Raster:
         refuse_absent(path, "raster file", "raster")
         refuse_remote(path)
         # what a file refers to in ways of its own is not fetched either
-        kept_here = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none"}
+        kept_here = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "RAW_CHECK_FILE_SIZE": "YES"}
         with (
             reading(path, "GDAL cannot read it as a raster"),
             rasterio.Env(**kept_here),

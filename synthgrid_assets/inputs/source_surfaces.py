@@ -51,7 +51,10 @@ class SourceSurface(ComputedSurface):
         self.extent = extent
         self._raster = source.open()
         area = None if extent is None else area_of(lattice, extent)
-        self._projection = Projection(lattice.crs, self._raster.crs, area)
+        try:
+            self._projection = Projection(lattice.crs, self._raster.crs, area)
+        except SpecError as error:
+            raise SpecError(f"{source.path}: {error}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SourceSurface, (self.lattice, self.source, self.extent)

@@ -81,8 +81,11 @@ class VectorFile:
 
     def projection(self, lattice: Lattice, extent: Cells | None = None) -> Projection:
         """From the file's CRS to the world's, by the operation that is best in its extent."""
-        area = None if extent is None else area_of(lattice, extent)
-        return Projection(self.crs(), lattice.crs, area)
+        crs, area = self.crs(), None if extent is None else area_of(lattice, extent)
+        try:
+            return Projection(crs, lattice.crs, area)
+        except SpecError as error:
+            raise SpecError(f"{self.path}: {error}") from error
 
     def on_lattice(
         self, coordinates: NDArray[np.float64], lattice: Lattice, extent: Cells | None = None

@@ -20,6 +20,7 @@ from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.inputs.surfaces import Surface
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
@@ -71,9 +72,13 @@ def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
     return mistakes
 
 
-def input_notes(spec: WorldSpec, name: str) -> list[str]:
-    """What a person should know of an input that can be used: losses, shares, choices."""
-    return input_of(spec, name).notes()
+def world_notes(spec: WorldSpec) -> list[str]:
+    """What a person should know of inputs that can be used: by key path, losses and shares."""
+    return [
+        f"inputs.{name.rpartition('/')[2]}: {note}"
+        for name in spec.made_inputs
+        for note in input_of(spec, name).notes()
+    ]
 
 
 def input_version(spec: WorldSpec, name: str) -> str:
@@ -89,7 +94,10 @@ def make_input(spec: WorldSpec, name: str, layout: Layout) -> Record:
     SpecError
         If a value of the source cannot be used, with its place, or nothing would be kept.
     """
-    return input_of(spec, name).make(_folder(spec, name, layout))
+    folder = _folder(spec, name, layout)
+    if folder.is_dir():
+        sweep_partials(folder)  # what killed runs left; those of live ones are spared
+    return input_of(spec, name).make(folder)
 
 
 def find_input(spec: WorldSpec, name: str, layout: Layout) -> Record | None:

@@ -15,6 +15,7 @@ from synthgrid_assets.inputs.kinds.registry import AnyInputTable
 from synthgrid_assets.inputs.table_base import Model
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
+from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
 from synthgrid_assets.processes.marks.table import MarkTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
@@ -183,7 +184,7 @@ class ReleaseTable(Model):
         Bound of the probability that a block with fewer than `k` points is shown.
     """
 
-    epsilon: Annotated[float, Field(gt=0, le=10)]
+    epsilon: Annotated[float, Field(ge=MIN_EPSILON, le=MAX_EPSILON)]
     k: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 10
     beta: Annotated[float, Field(gt=0, lt=0.5)] = 1e-3
 

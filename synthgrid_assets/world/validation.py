@@ -10,10 +10,13 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.input import Use
+from synthgrid_assets.inputs.sources.reading import reason_of
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.superposition import UNION
@@ -115,6 +118,7 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
         assert spec.world.tiling
     except SpecError as error:
         yield "world.tile", str(error)
+    yield from _lattice_mistakes(spec)
     for name in spec.made_inputs:
         named = name.rpartition("/")[2]
         if name == named or (named in spec.inputs and "constraints" in spec.inputs[named].uses):
@@ -123,6 +127,20 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
     for name, layer in spec.layers.items():
         for key, message in _layer_mistakes(spec, name, layer):
             yield f"layers.{name}{key}", message
+
+
+def _lattice_mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
+    """A lattice finer than the coordinates that tell where its points are."""
+    lattice = spec.world.lattice
+    farthest = max(abs(edge) for edge in lattice.bounds(Cells(*spec.world.extent)))
+    between = float(np.spacing(farthest))
+    if not between <= lattice.quantum:
+        yield (
+            "world.cell",
+            f"cells of {lattice.cell!r} m are made of steps of {lattice.quantum:.3g} m, and "
+            f"coordinates as large as {farthest:.3g} m can only be told apart by {between:.3g} m; "
+            "use larger cells, or an origin nearer to 0",
+        )
 
 
 def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -171,6 +189,23 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
         build_process(spec, layer)
     except SpecError as error:
         yield f".{error.key}" if error.key else "", str(error)
+    except (ArithmeticError, ValueError) as error:
+        numbers = {key: value for key, value in layer.parameters.items() if _is_extreme(value)}
+        named = ", ".join(f"{key} = {value!r}" for key, value in numbers.items())
+        yield (
+            f".{next(iter(numbers))}" if len(numbers) == 1 else "",
+            f"{layer.process} cannot be computed with {named or 'these parameters'} "
+            f"({reason_of(error)}); use less extreme numbers",
+        )
+
+
+def _is_extreme(value: Any) -> bool:
+    """Whether a number, or one in a table or list, is so far from 1 that powers of it are lost."""
+    if isinstance(value, Mapping):
+        return any(_is_extreme(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return any(_is_extreme(one) for one in value)
+    return isinstance(value, int | float) and value != 0 and not 1e-60 < abs(value) < 1e60
 
 
 def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,9 @@ from synthgrid_assets.world.spec import (
     WorldSpec,
     WorldTable,
 )
+from synthgrid_assets.world.world_text import printable, read_tables
 
+MAX_SHOWN = 200  # characters of a value in a message
 _KINDS = frozenset({"linear", "radial"})
 _TABLES: dict[str, type[BaseModel]] = {
     "world": WorldTable,
@@ -59,7 +61,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}: {self.path}" if self.path else self.file
-        return f"{where}: {self.message}"
+        return printable(f"{where}: {self.message}")
 
 
 def refuse(problems: Iterable[Problem]) -> None:
@@ -77,14 +79,7 @@ def read_toml(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[st
     SpecError
         If the file is missing, is not TOML, or an override's path crosses a value.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"{path}: no such world file") from error
-    except IsADirectoryError as error:
-        raise SpecError(f"{path}: a folder; name the world's TOML file in it") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    tables = read_tables(path)
     for dotted, value in (overrides or {}).items():
         _set(tables, dotted, value, path)
     return tables
@@ -103,7 +98,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise SpecError(f"--set {text!r}: expected key=value, as world.tile=8")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value
     return key.strip(), parsed
 
@@ -141,13 +136,22 @@ def _mistake(error: dict[str, Any], allowed: Sequence[str] | None) -> tuple[str,
         known = _allowed(location[:-1]) if allowed is None else allowed
         message = f"unknown key{nearest(location[-1], known)}"
     elif kind == "value_error":
-        message = f"{found!r}: {error['ctx']['error']}"
+        message = f"{_shown(found)}: {error['ctx']['error']}"
     elif kind == "string_pattern_mismatch":
-        message = f"{found!r}: lower-case letters, digits and underscores, a letter first"
+        message = f"{_shown(found)}: lower-case letters, digits and underscores, a letter first"
     else:
-        shown = "" if isinstance(found, dict) else f"{found!r}: "
+        shown = "" if isinstance(found, dict) else f"{_shown(found)}: "
         message = f"{shown}{error['msg'][:1].lower()}{error['msg'][1:]}"
     return ".".join(_without_tags(location)), message
+
+
+def _shown(found: Any) -> str:
+    """A value as it was found, cut where it would fill the screen."""
+    try:
+        text = repr(found)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} ..."
 
 
 def _without_tags(location: list[str]) -> list[str]:

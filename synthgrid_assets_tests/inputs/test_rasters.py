@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 from scipy.ndimage import map_coordinates
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.rasters import Raster, RasterSource
-from synthgrid_assets.inputs.sources import sampling
+from synthgrid_assets.inputs.sources import raster_maximum, remembered, sampling
 
 NORTH_UP = Affine(2.0, 0.0, 100.0, 0.0, -3.0, 700.0)
 TURNED = Affine(1.7, -1.6, 100.0, 1.1, 2.6, 700.0)
@@ -186,3 +187,115 @@ def test_the_description_follows_the_bytes(tmp_path):
     values[2, 2] = 3
     write(path, values)
     assert Raster(RasterSource(path)).describe() != before
+
+
+def test_bilinear_leaves_missing_pixels_out(tmp_path):
+    """Data keep their value up to the last pixel, and nothing reaches beyond it."""
+    values = np.full((4, 8), 100, np.uint8)
+    values[:, 4:] = 255
+    path = write(tmp_path / "r.tif", values, nodata=255)
+    raster = Raster(RasterSource(path, method="bilinear"))
+    rows, columns = np.meshgrid(np.arange(0.1, 4, 0.2), np.arange(0.1, 8, 0.2))
+    found = raster.sample(*places(NORTH_UP, rows, columns))
+    np.testing.assert_array_equal(found, np.where(columns < 4, 100.0, 0.0))
+
+
+def test_bilinear_weighs_the_known_among_missing_pixels(tmp_path):
+    """Oracle: the weights of scipy's own interpolation, with and without the values."""
+    rng = np.random.default_rng(8)
+    values, known = rng.random((9, 8)), rng.random((9, 8)) < 0.6
+    path = write(tmp_path / "r.tif", np.where(known, values, -1.0), nodata=-1.0)
+    raster = Raster(RasterSource(path, method="bilinear", maximum=1.0))
+    rows, columns = rng.uniform((0.5, 0.5), (8.5, 7.5), (500, 2)).T
+    at = [rows - 0.5, columns - 0.5]
+    weight = map_coordinates(known.astype(float), at, order=1)
+    value = map_coordinates(np.where(known, values, 0.0), at, order=1)
+    own = known[np.floor(rows).astype(int), np.floor(columns).astype(int)]
+    found = raster.sample(*(side[None] for side in places(NORTH_UP, rows, columns)))[0]
+    np.testing.assert_allclose(found[own], (value[own] / weight[own]), rtol=1e-9)
+    assert (found[~own] == 0).all()
+    assert 0 < own.sum() < 500
+
+
+def test_nodata_beside_a_mask_is_missing(tmp_path):
+    values = np.full((8, 8), 100, np.uint8)
+    values[:, 4:] = 255
+    path = tmp_path / "r.tif"
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path, "w", driver="GTiff", width=8, height=8, count=1, dtype="uint8",
+            crs="EPSG:32633", transform=NORTH_UP, nodata=255,
+        ) as target,
+    ):  # fmt: skip
+        target.write(values, 1)
+        hidden = np.full(values.shape, 255, np.uint8)
+        hidden[:2] = 0
+        target.write_mask(hidden)
+    raster = Raster(RasterSource(path))
+    rows, columns = np.mgrid[0:8, 0:8] + 0.5
+    found = raster.sample(*places(NORTH_UP, rows, columns))
+    assert raster.maximum == 100
+    np.testing.assert_array_equal(found, np.where((rows > 2) & (columns < 4), 100.0, 0.0))
+
+
+@pytest.mark.parametrize("west", [0.0, -180.0, -90.0])
+@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+def test_longitudes_are_taken_modulo_a_full_turn(tmp_path, west, method):
+    """A global raster has the same values wherever its first column lies."""
+    values = np.random.default_rng(9).random((180, 360))
+    usual = write(
+        tmp_path / "a.tif", values, crs="EPSG:4326", transform=Affine(1.0, 0, 0, 0, -1.0, 90.0)
+    )
+    turned = np.roll(values, -int(west), axis=1)
+    other = write(
+        tmp_path / "b.tif",
+        turned,
+        crs="EPSG:4326",
+        transform=Affine(1.0, 0.0, west, 0.0, -1.0, 90.0),
+    )
+    x, y = np.random.default_rng(10).uniform((-180, -89), (180, 89), (400, 2)).T[:, None]
+    first, second = (Raster(RasterSource(p, method=method)).sample(x, y) for p in (usual, other))
+    np.testing.assert_allclose(first, second, rtol=0, atol=1e-9)
+    if method == "bilinear":  # no step where the last column meets the first
+        edge = np.array([[-1e-9, 1e-9]])
+        low, high = Raster(RasterSource(usual, method=method)).sample(edge, np.zeros((1, 2)))[0]
+        assert abs(low - high) < 1e-6
+
+
+def test_ground_control_points_and_arrays_are_told_apart(tmp_path):
+    points = [GroundControlPoint(r, c, 100 + c, 700 - r) for r, c in ((0, 0), (0, 9), (9, 0))]
+    with rasterio.open(
+        tmp_path / "gcp.tif", "w", driver="GTiff", width=9, height=9, count=1, dtype="uint8",
+        gcps=points, crs="EPSG:32633",
+    ) as target:  # fmt: skip
+        target.write(np.ones((1, 9, 9), np.uint8))
+    with pytest.raises(SpecError, match=r"3 ground control points alone; warp it .*gdalwarp"):
+        Raster(RasterSource(tmp_path / "gcp.tif"))
+
+
+def test_the_maximum_is_looked_for_once(tmp_path, monkeypatch):
+    scans = []
+    largest = raster_maximum._largest
+    monkeypatch.setattr(raster_maximum, "_largest", lambda *a: scans.append(1) or largest(*a))
+    remembered._memories.clear()
+    path = write(tmp_path / "r.tif", ramp())
+    assert [Raster(RasterSource(path)).maximum for _ in range(3)] == [35.0] * 3
+    assert len(scans) == 1
+    write(path, ramp() * 2)
+    assert Raster(RasterSource(path)).maximum == 70.0
+    monkeypatch.setattr(raster_maximum, "MAX_SCANNED", 34)
+    with pytest.raises(SpecError, match="35 pixels, too many to look for its maximum; declare"):
+        Raster(RasterSource(path))
+    assert Raster(RasterSource(path, maximum=80)).maximum == 80
+
+
+def test_a_maximum_of_many_pixels_outlives_the_process(tmp_path, monkeypatch):
+    remembered._memories.clear()
+    monkeypatch.setattr(raster_maximum, "_LASTING", 1)
+    (tmp_path / "data").mkdir()
+    path = write(tmp_path / "r.tif", ramp())
+    assert Raster(RasterSource(path)).maximum == 35.0
+    remembered._memories.clear()
+    monkeypatch.setattr(raster_maximum, "_largest", None)  # must not be asked again
+    assert Raster(RasterSource(path)).maximum == 35.0

@@ -11,7 +11,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.inputs.rasters import RasterSource
 from synthgrid_assets.inputs.source_surfaces import SourceSurface
 from synthgrid_assets.inputs.surfaces import (
@@ -183,3 +183,41 @@ def test_the_description_names_proj_and_its_operation(surface):
     found = surface.describe()
     assert found["proj"] == pyproj.proj_version_str
     assert "utm" in found["operation"]
+
+
+def far_raster(path, x0):
+    values = np.ones((4, 4), np.uint8)
+    return RasterSource(raster(path, values, "EPSG:32633", Affine(64, 0, x0, 0, -64, 256)))
+
+
+def test_a_raster_elsewhere_is_refused_and_a_part_is_told(tmp_path):
+    lattice, extent = Lattice("EPSG:32633", (500000.0, 0.0), 64.0), Cells(0, 0, 4, 4)
+    inside, half, beside = (
+        SourceSurface(lattice, far_raster(tmp_path / f"{x0}.tif", x0), extent)
+        for x0 in (500000.0, 500128.0, 600000.0)
+    )
+    assert inside.covered == 1.0
+    assert half.covered == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(SpecError, match=r"does not meet the world's extent.*spans 600000 to"):
+        assert beside.covered
+
+
+def test_a_raster_that_is_smaller_than_the_look_is_found(tmp_path):
+    lattice, extent = Lattice("EPSG:32633", (0.0, 0.0), 64.0), Cells(0, 0, 40_000, 40_000)
+    surface = SourceSurface(lattice, far_raster(tmp_path / "r.tif", 500000.0), extent)
+    assert 0 <= surface.covered < 1e-4
+
+
+def test_a_world_across_the_date_line_takes_both_sides(tmp_path):
+    """Longitudes 0 to 360, and a world in UTM zone 1 that begins west of the date line."""
+    values = np.tile(np.arange(360.0), (180, 1))
+    path = raster(tmp_path / "r.tif", values, "EPSG:4326", Affine(1, 0, 0, 0, -1, 90))
+    lattice = Lattice("EPSG:32601", (100000.0, 0.0), 20000.0)
+    surface = SourceSurface(lattice, RasterSource(path), Cells(0, 0, 20, 1))
+    found = surface.retention(Cells(0, 0, 20, 1))[0] * 359
+    to_degrees = pyproj.Transformer.from_crs("EPSG:32601", "EPSG:4326", always_xy=True)
+    east = to_degrees.transform(100000 + 20000 * (np.arange(20) + 0.5), np.full(20, 10000))[0]
+    np.testing.assert_allclose(found, np.floor(east % 360), atol=1e-6)
+    assert (east > 0).any()
+    assert (east < 0).any()
+    assert surface.covered == 1.0

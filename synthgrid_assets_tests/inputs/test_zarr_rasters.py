@@ -4,6 +4,8 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rioxarray
+import xarray
 import zarr
 
 from synthgrid_assets.errors import SpecError
@@ -142,3 +144,95 @@ def test_a_changed_chunk_changes_the_version(tmp_path):
     assert SourceSurface(LATTICE, source).code_version == before
     zarr.open_group(path, mode="r+")["people"][0, 0] = 333.0
     assert SourceSurface(LATTICE, source).code_version != before
+
+
+def by_xarray(path, version=3, *, dims=("y", "x"), dtype="float32", values=None, **encoding):
+    """A store as xarray and rioxarray write it, missing in its north."""
+    y, x = 5401500 - 50 * (np.arange(30) + 0.5), 500000 + 50 * (np.arange(40) + 0.5)
+    data = VALUES.astype("float64") if values is None else values
+    data[:6] = np.nan
+    names = {"y": dims[0], "x": dims[1]} if set(dims) != {"y", "x"} else {"y": "y", "x": "x"}
+    array = xarray.DataArray(data, {"y": y, "x": x}, ("y", "x"), name="people").rename(names)
+    if dims == ("x", "y"):
+        array = array.transpose("x", "y")
+    store_ = array.rio.write_crs(32633).to_dataset()
+    encoding = {"people": {"dtype": dtype, **encoding}}
+    store_.to_zarr(path, zarr_format=version, encoding=encoding, consolidated=False)
+    return path
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"_FillValue": np.float32(1e20)},
+        {"_FillValue": -9999.0},
+        {"_FillValue": np.float32(np.nan)},
+        {"dtype": "int16", "_FillValue": -9999, "scale_factor": 0.5, "add_offset": 10.0},
+        {"dims": ("x", "y")},
+        {"dims": ("latitude", "longitude")},
+    ],
+    ids=str,
+)
+def test_values_are_those_that_xarray_decodes(tmp_path, version, encoding):
+    path = by_xarray(tmp_path / "s.zarr", version, **encoding)
+    raster = ZarrRaster(ZarrSource(path, variable="people", maximum=400.0))
+    with xarray.open_zarr(path, chunks=None, decode_coords="all") as store_:
+        decoded = store_["people"]
+        decoded = decoded.transpose(decoded.rio.y_dim, decoded.rio.x_dim).values
+    np.testing.assert_array_equal(np.isnan(decoded).all(axis=1), np.arange(30) < 6)
+    rows, columns = np.mgrid[0:30, 0:40] + 0.5
+    found = raster.sample(500000 + 50 * columns, 5401500 - 50 * rows)
+    np.testing.assert_allclose(found, np.nan_to_num(decoded), rtol=1e-6)
+
+
+@pytest.mark.parametrize("change", ["crop", "stride", "turn"])
+def test_georeferences_that_contradict_each_other_are_both_named(tmp_path, change):
+    """xarray keeps a file's GeoTransform where slicing moves the coordinates alone."""
+    opened = rioxarray.open_rasterio(tiff(tmp_path / "a.tif")).squeeze("band", drop=True)
+    changed = {
+        "crop": opened.isel(x=slice(8, 24), y=slice(8, 24)),
+        "stride": opened[::2, ::2],
+        "turn": opened.sortby("y"),
+    }[change]
+    changed.to_dataset(name="people").to_zarr(tmp_path / "s.zarr")
+    with pytest.raises(SpecError, match=r"contradict each other: GeoTransform \[500000\.0.*begin"):
+        ZarrRaster(ZarrSource(tmp_path / "s.zarr", variable="people"))
+
+
+def test_coordinates_in_single_precision_are_even_enough(tmp_path):
+    step = 0.05
+    lon, lat = (5 + step * (np.arange(40) + 0.5)), (60 - step * (np.arange(30) + 0.5))
+    coords = {"latitude": lat.astype("f4"), "longitude": lon.astype("f4")}
+    array = xarray.DataArray(VALUES, coords, ("latitude", "longitude"), name="people")
+    array.rio.write_crs(4326).to_dataset().to_zarr(tmp_path / "s.zarr")
+    raster = ZarrRaster(ZarrSource(tmp_path / "s.zarr", variable="people"))
+    x, y = np.meshgrid(lon, lat)
+    np.testing.assert_array_equal(raster.sample(x, y), VALUES)
+    uneven = array.assign_coords(longitude=np.delete(np.arange(41.0), 7).astype("f4"))
+    uneven.rio.write_crs(4326).to_dataset().to_zarr(tmp_path / "u.zarr")
+    with pytest.raises(SpecError, match="'longitude' is not evenly spaced"):
+        ZarrRaster(ZarrSource(tmp_path / "u.zarr", variable="people"))
+
+
+def test_a_crs_in_cf_terms_alone_is_enough(tmp_path):
+    path = by_xarray(tmp_path / "s.zarr")
+    mapping = zarr.open_group(path, mode="r+")["spatial_ref"]
+    kept = {key: value for key, value in mapping.attrs.items() if "wkt" not in key}
+    mapping.attrs.put({key: value for key, value in kept.items() if key != "spatial_ref"})
+    raster = ZarrRaster(ZarrSource(path, variable="people"))
+    assert pyproj.CRS(raster.crs).to_cf()["longitude_of_central_meridian"] == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "word"),
+    [
+        ("spatial_ref", {"crs_wkt": "nonsense"}, "CRS"),
+        ("people", {"scale_factor": "abc"}, "cannot be read as a Zarr group"),
+    ],
+)
+def test_what_cannot_be_decoded_is_one_refusal(tmp_path, name, damage, word):
+    path = by_xarray(tmp_path / "s.zarr")
+    zarr.open_group(path, mode="r+")[name].update_attributes(damage)
+    with pytest.raises(SpecError, match=word):
+        ZarrRaster(ZarrSource(path, variable="people"))
