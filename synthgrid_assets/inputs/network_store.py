@@ -203,8 +203,10 @@ class StoredNetwork:
             ends = [[f(column), f(row)] for f in (np.min, np.max)]
             if ends != [side[group].tolist() for side in self._reach]:
                 return False
-        rows = np.concatenate([np.empty((0, len(COLUMNS)), np.int64), *groups])
-        return network_digest(_network(rows)) == self.record.data_version
+        network = _network(np.concatenate([np.empty((0, len(COLUMNS)), np.int64), *groups]))
+        counts = (np.unique(network.id).size, network.x.size, network.id.size)
+        told = (self.record.lines, self.record.nodes, self.record.edges)
+        return counts == told and network_digest(network) == self.record.data_version
 
     def _read_window(self, cells: Cells) -> ConstraintNetwork:
         # an edge lies in one closed cell, so its tail is at most a cell off each of its ends

@@ -10,6 +10,7 @@ north, as cells are numbered.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -21,12 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.inputs.sources.identity import files_below, sha256
 from synthgrid_assets.inputs.surfaces import BLOCK, ComputedSurface, retention_of
 from synthgrid_assets.lattice.cells import Cells, Lattice
+from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.storage.commit import sync_folders
 from synthgrid_assets.storage.formats.georeference import add_georeference
 
 ARRAY = "threshold"
+_ROOT, _SEAL = "zarr.json", "seal"
 _DIGEST_BYTES = 16
 
 
@@ -160,7 +164,31 @@ def finish_store(path: Path, facts: dict[str, Any]) -> None:
         # one read instead of five; readers that don't know consolidated metadata ignore it
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(path)
+    _seal(path)
     _sync_files(path)
+
+
+def is_sealed(path: Path) -> bool | None:
+    """Whether a store is byte for byte what was stored; None for one of an earlier version.
+
+    Earlier versions recorded the digest of the blocks alone.
+    """
+    root = json.loads((path / _ROOT).read_bytes())
+    seal = root["attributes"]["surface"].pop(_SEAL, None)
+    return None if seal is None else bool(seal == _seal_of(path, root))
+
+
+def _seal(path: Path) -> None:
+    """Record a hash of every other file and of the rest of the metadata."""
+    root = json.loads((path / _ROOT).read_bytes())
+    root["attributes"]["surface"][_SEAL] = _seal_of(path, root)
+    (path / _ROOT).write_text(json.dumps(root, indent=2), encoding="utf-8")
+
+
+def _seal_of(path: Path, root: dict[str, Any]) -> str:
+    files = [one for one in files_below(path) if one != path / _ROOT]
+    digests = [[one.relative_to(path).as_posix(), sha256(one)] for one in files]
+    return version_hash([digests, root])
 
 
 def open_blocks(path: Path) -> Any:

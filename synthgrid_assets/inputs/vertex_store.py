@@ -142,7 +142,7 @@ def load_vertices(path: Path) -> Mask | Paths:
     found: Mask | Paths = Paths(x, y, starts)
     if _kind(path) == MASK:
         found = Mask(x, y, starts, table["polygon"].to_numpy())
-    if _digest(found) != record.data_version:
+    if _digest(found) != record.data_version or _counts(found) != record.counts:
         raise StorageError(
             f"{path} is damaged: its vertices lack the recorded digest; remove it and make it again"
         )

@@ -140,3 +140,18 @@ class TestNetwork(_Vector):
         [shapely.LineString([(9, 9), (700, 300)])],
         [shapely.LineString([(9, 9), (700, 300)]), shapely.LineString([(9, 200), (400, 9)])],
     ]
+
+
+@pytest.mark.slow
+class TestEveryBitOfASurface(TestConstant):
+    flips = 300
+
+
+@pytest.mark.slow
+class TestEveryBitOfAMask(TestMask):
+    flips = 300
+
+
+@pytest.mark.slow
+class TestEveryBitOfANetwork(TestNetwork):
+    flips = 300

@@ -48,7 +48,7 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, hashed again only when it has changed in any way."""
     wanted = ["sha256", str(path.resolve()), *state_of(path)]
     lasting = path.stat().st_size >= LARGE
-    return remembered(wanted, lambda: _sha256(path), str, lasting=lasting)
+    return remembered(wanted, lambda: sha256(path), str, lasting=lasting)
 
 
 def folder_digest(folder: Path) -> str:
@@ -91,6 +91,7 @@ def _state(path: Path) -> str:
     return ":".join(map(str, parts))
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """SHA-256 of a file as it is now."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
