@@ -17,7 +17,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.services.gateway.endpoints import documents, health, items, jobs
+from synthgrid_assets.services.gateway.endpoints import (
+    documents,
+    health,
+    items,
+    jobs,
+    telemetry,
+)
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError, busy
@@ -61,6 +67,8 @@ def routes() -> list[Route]:
         Route("/collections/{collection}", items.show_collection),
         Route("/collections/{collection}/items", items.post_items, methods=["POST"]),
         Route("/v1/geometries", items.post_items, methods=["POST"]),
+        Route("/v1/telemetry", telemetry.post_telemetry, methods=["POST"]),
+        Route("/v1/telemetry", telemetry.get_telemetry, methods=["GET"]),
         Route("/jobs/{job}", jobs.show_job),
         Route("/jobs/{job}/results", jobs.show_results),
     ]

@@ -28,6 +28,7 @@ from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.services.gateway.receiving.clients import Clients
 from synthgrid_assets.services.gateway.receiving.quotas import Quotas
 from synthgrid_assets.services.gateway.receiving.refusals import busy, too_often
+from synthgrid_assets.storage.store import open_store
 
 _LOOK = 0.25  # seconds between two looks at the queue
 
@@ -50,6 +51,7 @@ class Gateway:
 
     def __init__(self, options: GatewayOptions) -> None:
         self.options = options
+        self.store = open_store(options.data)
         self.clients = Clients(options.keys)
         self.collections = Collections(options.collections)
         self.database = Database(options.database, INBOX, private=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
@@ -46,13 +46,20 @@ class Expected:
     types : frozenset of str
         Media types.
     by_content : bool
-        Whether equal bytes of one client are one delivery, whatever the headers say.
+        Whether equal bytes of one client and device are one delivery, whatever the headers
+        say.
+    most : int or None
+        Bytes of a body, where that is less than the gateway's limit.
+    device : str
+        Who sent telemetry.
     """
 
     kind: Kind
     collection: str
     types: frozenset[str]
     by_content: bool = False
+    most: int | None = None
+    device: str = ""
 
 
 async def deliver(gateway: Gateway, request: Request, expected: Expected) -> Accepted:
@@ -71,12 +78,15 @@ async def deliver(gateway: Gateway, request: Request, expected: Expected) -> Acc
     if verification is None:
         gateway.check_quota(client)
     job_id = new_id()
+    limits = gateway.options.limits
+    if expected.most is not None:
+        limits = replace(limits, body=expected.most, expanded=expected.most)
     with gateway.upload():
         upload = await receive_upload(
             request.receive,
             job_id=job_id,
             bodies=gateway.bodies,
-            limits=gateway.options.limits,
+            limits=limits,
             declared=declared_size(headers),
             encoding=encoding,
             verification=verification,
@@ -102,6 +112,7 @@ async def deliver(gateway: Gateway, request: Request, expected: Expected) -> Acc
                 correlation=_correlation(headers, job_id),
                 callback=_callback(gateway, headers, client),
                 received=time.time(),
+                device=expected.device,
             )
             assert gateway.group is not None
             kept = True  # from here the inbox may have it, whatever becomes of this request
@@ -150,7 +161,7 @@ def _key(
     """
     place = f"{client}|{expected.kind}|{expected.collection}"
     if expected.by_content:
-        return f"{place}|content|{upload.sha256}"
+        return f"{place}|{hashlib.sha256(expected.device.encode()).hexdigest()}|{upload.sha256}"
     if upload.signer is not None and b"webhook-signature" not in headers:
         return f"{place}|hub|{upload.sha256}"
     signed = b"webhook-signature" in headers

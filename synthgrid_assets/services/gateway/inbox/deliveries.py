@@ -59,6 +59,8 @@ class Delivery:
         Where to tell what became of it; may be empty.
     received : float
         Seconds since 1970.
+    device : str
+        Who sent telemetry, as far as the transport knows.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Delivery:
     correlation: str
     callback: str
     received: float
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Lease:
         Grows with every lease of a job: who has an older one cannot end the job any more.
     attempts : int
         How many leases there were, this one counted.
-    kind, collection, client, content_type, encoding, correlation, callback
+    kind, collection, client, content_type, encoding, correlation, callback, device
         As of the `Delivery`.
     size : int
         Bytes of the body.
@@ -131,6 +134,7 @@ class Lease:
     data: bytes | None
     path: str
     received: float
+    device: str = ""
 
 
 @dataclass(frozen=True)

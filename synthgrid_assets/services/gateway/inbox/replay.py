@@ -52,8 +52,9 @@ class Replays:
     def replay(self, job_id: str) -> str:
         """Replay all dead letters of a job, as one new job; its id.
 
-        A body that failed as a whole is sent as it was; rejected features are sent together
-        as a sequence. Each is replayed once: a second call finds only what failed again.
+        A body that failed as a whole, or of telemetry (equal fixes are one), is sent as it
+        was; rejected features are sent together as a sequence. Each is replayed once: a
+        second call finds only what failed again.
 
         Raises
         ------
@@ -68,7 +69,7 @@ class Replays:
         file = self._bodies.start(new)
         try:
             digest, size = hashlib.sha256(), 0
-            whole = letters[0].ordinal < 0
+            whole = letters[0].ordinal < 0 or lease.kind != "geometries"
             for part in _copied(lease) if whole else _sequence(lease, letters):
                 digest.update(part)
                 size += len(part)
@@ -89,6 +90,7 @@ class Replays:
                 correlation=lease.correlation,
                 callback=lease.callback,
                 received=time.time(),
+                device=lease.device,
             )
             self._move(job_id, delivery)
         finally:
@@ -104,7 +106,7 @@ class Replays:
     def _lease(self, job_id: str) -> Lease:
         columns = [job.c.id, job.c.fence, job.c.kind, job.c.collection, job.c.client]
         columns += [job.c.content_type, job.c.encoding, job.c.correlation, job.c.callback]
-        columns += [job.c.size, job.c.received, body.c.data, body.c.path]
+        columns += [job.c.size, job.c.received, job.c.device, body.c.data, body.c.path]
         query = sa.select(*columns).outerjoin(body, body.c.id == job.c.id)
         with self._database.reading() as connection:
             row = connection.execute(query.where(job.c.id == job_id)).one()._asdict()

@@ -28,6 +28,7 @@ job = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("correlation", sa.Text, nullable=False),
     sa.Column("callback", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),  # who sent telemetry, as far as one is told
     sa.Column("received", sa.Float(53), nullable=False),  # seconds since 1970, as all times
     sa.Column("state", sa.Text, nullable=False),  # accepted, successful, failed
     sa.Column("finished", sa.Float(53)),

@@ -250,6 +250,7 @@ def _leases(connection: sa.Connection, chosen: list[str]) -> list[Lease]:
     columns = [job.c.id, queue.c.fence, queue.c.attempts, job.c.kind, job.c.collection]
     columns += [job.c.client, job.c.content_type, job.c.encoding, job.c.correlation]
     columns += [job.c.callback, job.c.size, body.c.data, body.c.path, job.c.received]
+    columns += [job.c.device]
     query = (
         sa.select(*columns)
         .join(queue, queue.c.id == job.c.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthgrid_assets.errors import GatewayError, StorageError
@@ -20,6 +20,7 @@ from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue
 from synthgrid_assets.services.gateway.landing.chunks import ChunkSize
 from synthgrid_assets.services.gateway.landing.collections import Collection, Collections
 from synthgrid_assets.services.gateway.landing.geometries import GeometryLanding, Sink
+from synthgrid_assets.services.gateway.landing.positions import TelemetryBatch
 from synthgrid_assets.services.gateway.landing.progress import Progress
 from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import FeatureRows, PartitionBuffer
@@ -76,12 +77,42 @@ def land_geometries(workshop: Workshop, leases: Sequence[Lease]) -> None:
     MemoryError
         After the chunk was accused and the jobs were given back: the worker should end.
     """
-    staging = Staging(workshop.store)
-    try:
+
+    def land(staging: Staging) -> list[Outcome]:
         batch = _GeometryBatch(workshop, leases, staging)
         outcomes = [batch.land(lease) for lease in leases]
         batch.buffer.flush()
-        end_batch(workshop, outcomes, staging)
+        return outcomes
+
+    in_one_batch(workshop, leases, land)
+
+
+def land_telemetry(workshop: Workshop, leases: Sequence[Lease]) -> None:
+    """Land deliveries of telemetry and end their jobs; raises as `land_geometries`."""
+
+    def land(staging: Staging) -> list[Outcome]:
+        batch, outcomes = TelemetryBatch(most=workshop.expanded), []
+        for lease in leases:
+            workshop.progress.begin(lease.id, 0, 1)
+            if lease.attempts > workshop.queue.policy.attempts:
+                outcomes.append(give_up(workshop, lease))
+                continue
+            outcome, letters = batch.land(lease)
+            workshop.ledger.reject(lease, letters)
+            outcomes.append(outcome)
+        batch.write(staging, leases)
+        return outcomes
+
+    in_one_batch(workshop, leases, land)
+
+
+def in_one_batch(
+    workshop: Workshop, leases: Sequence[Lease], land: Callable[[Staging], list[Outcome]]
+) -> None:
+    """Do work whose files and outcomes are recorded together, whatever goes wrong."""
+    staging = Staging(workshop.store)
+    try:
+        end_batch(workshop, land(staging), staging)
     except LeaseLostError:
         staging.clear()
         tell("lease lost", jobs=[lease.id for lease in leases])

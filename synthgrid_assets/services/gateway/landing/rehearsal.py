@@ -27,11 +27,13 @@ _POINT = b'{"type":"Point","coordinates":[5e5,5.2e6]}'
 _BOW_TIE = b'{"type":"Polygon","coordinates":[[[0,0],[1,1],[1,0],[0,1],[0,0]]]}'
 _FEATURE = b'{"type":"Feature","id":1,"properties":{"a":1},"geometry":%s}'
 _COLLECTION = b'{"type":"FeatureCollection",%s,"features":[%s]}'
+_FIX = b'{"_type":"location","tst":1700000000,"lat":47.5,"lon":8.5,"tid":"a"}'
 _BODIES: tuple[tuple[Kind, str, bytes], ...] = (
     ("geometries", "application/geo+json", _COLLECTION % (_UTM, _FEATURE % _POINT)),
     ("geometries", "application/geo+json", _FEATURE % _BOW_TIE),
     ("geometries", "application/geo+json", b"{"),
     ("geometries", "application/geo+json-seq", b"\x1e" + _FEATURE % b"null" + b"\n"),
+    ("telemetry", "application/json", _FIX),
 )
 
 

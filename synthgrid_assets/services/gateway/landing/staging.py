@@ -52,7 +52,7 @@ class Staging:
         self._numbers = itertools.count()
 
     def write(self, kind: str, collection: str, partition: str, table: pa.Table) -> None:
-        """Write a table as one more file of a partition."""
+        """Write a table as one more file of a partition: of a collection, or of a kind."""
         name = f"{self.batch}-{next(self._numbers)}.parquet"
         staged = f"{STAGING}/{self.batch}/{name}"
         facts = self._store.put(staged, serialise(table), durability="batch")
@@ -62,7 +62,9 @@ class Staging:
                 collection=collection,
                 partition=partition,
                 staged=staged,
-                path=f"{LANDED}/{collection}/{partition}/{name}",
+                path=f"{LANDED}/{collection}/{partition}/{name}"
+                if collection
+                else f"{kind}/{partition}/{name}",
                 rows=table.num_rows,
                 size=facts.size,
                 sha256=facts.sha256,

@@ -20,7 +20,11 @@ from synthgrid_assets.services.gateway.inbox.deliveries import Kind, Lease
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue, owner_name
-from synthgrid_assets.services.gateway.landing.batch import Workshop, land_geometries
+from synthgrid_assets.services.gateway.landing.batch import (
+    Workshop,
+    land_geometries,
+    land_telemetry,
+)
 from synthgrid_assets.services.gateway.landing.chunk_size import AdaptiveChunk
 from synthgrid_assets.services.gateway.landing.collections import Collections
 from synthgrid_assets.services.gateway.landing.process_limits import die_with_parent, limit_memory
@@ -32,7 +36,7 @@ from synthgrid_assets.storage.store import open_store
 OUT_OF_MEMORY = 75  # exit code of a worker that says so itself
 _IDLE = 0.1  # seconds between two looks at an empty queue, on average
 Handler = Callable[[Workshop, Sequence[Lease]], None]
-HANDLERS: Mapping[Kind, Handler] = {"geometries": land_geometries}
+HANDLERS: Mapping[Kind, Handler] = {"geometries": land_geometries, "telemetry": land_telemetry}
 
 
 def run_worker(options: GatewayOptions, progress: Progress, parent: int) -> None:

@@ -105,8 +105,9 @@ def _numbers(column: pa.Array) -> NDArray[np.float64]:
 def _seconds(column: pa.Array) -> NDArray[np.float64]:
     if not pa.types.is_timestamp(column.type):
         return _numbers(column)
-    ticks = _numbers(column.cast(pa.timestamp("ns", column.type.tz), safe=False).cast(pa.int64()))
-    return ticks / 1e9
+    ticks = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+    # to microseconds, and past Arrow's own cast: that refuses nanoseconds of today as floats
+    return np.asarray(ticks.to_numpy(zero_copy_only=False), np.float64) / 1e6
 
 
 def _attributes(batch: pa.RecordBatch) -> NDArray[np.object_]:
