@@ -20,7 +20,7 @@ from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease
 from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.staging import Staging
 from synthgrid_assets.services.gateway.telemetry import Decoded, Fixes, decode
-from synthgrid_assets.storage.geoparquet import point_table
+from synthgrid_assets.storage.formats.geoparquet import point_table
 
 TELEMETRY = "telemetry"
 CRS84 = "OGC:CRS84"
