@@ -76,6 +76,12 @@ class WorkerDiedError(EngineError):
     retryable = True
 
 
+class WorkersLostError(EngineError):
+    """All workers ended at once, with the process that starts them; no task is to blame."""
+
+    retryable = True
+
+
 class TaskTimeoutError(EngineError):
     """A task ran past its deadline and its worker was killed."""
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from synthgrid_assets import World
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import GeometryError, SpecError
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.density import array_key

@@ -38,6 +38,7 @@ from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root
 
 if TYPE_CHECKING:
     from synthgrid_assets.dagster.runs.follow import RunSummary
+    from synthgrid_assets.engine.events import Statistics
 
 
 @explained
@@ -102,19 +103,39 @@ def _own_folders_for(changes: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar of tiles on the terminal, on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+def _progress_bar() -> Iterator[Callable[[int, int, str, Statistics | None], None]]:
+    """A bar of tiles on the terminal, on standard error, with the engine's figures."""
+    figures_column = TextColumn("{task.fields[figures]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), figures_column)
     watched = err.is_terminal  # elsewhere a bar would only leave an empty line
     with Progress(
         *columns, TimeRemainingColumn(), console=err, transient=True, disable=not watched
     ) as bar:
-        task = bar.add_task("starting", total=None)
+        task = bar.add_task("starting", total=None, figures="")
 
-        def show(done: int, total: int, asset: str) -> None:
-            bar.update(task, completed=done, total=total, description=asset)
+        def show(done: int, total: int, asset: str, figures: Statistics | None) -> None:
+            told = "" if figures is None else engine_line(figures)
+            bar.update(task, completed=done, total=total, description=asset, figures=told)
 
         yield show
+
+
+def engine_line(figures: Statistics) -> str:
+    """The engine's figures in a few words; what is as it should be is left out.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.engine.session import EngineSession
+    >>> from synthgrid_assets.engine.settings import Settings
+    >>> engine_line(EngineSession(Settings(workers=2)).statistics())
+    '0.0 tiles/s depth 16'
+    """
+    words = [f"{figures.rate:.1f} tiles/s", f"depth {figures.depth}"]
+    if figures.retried:
+        words.append(f"{figures.retried} retries")
+    if figures.breaker != "closed":
+        words.append(f"[yellow]waiting for the store ({figures.breaker})[/]")
+    return " ".join(words)
 
 
 def _print_summary(summary: RunSummary) -> None:

@@ -54,7 +54,7 @@ def repair(
 ) -> None:
     """Make exactly what is damaged again, and a lost journal anew; no run may be going on."""
     from synthgrid_assets.engine.session import EngineSession
-    from synthgrid_assets.engine.task import Settings
+    from synthgrid_assets.engine.settings import Settings
     from synthgrid_assets.materialize.run import PRELOAD
     from synthgrid_assets.reports.upkeep.repair import repair_world
 

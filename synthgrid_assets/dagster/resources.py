@@ -10,8 +10,9 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings, usable_cores
+from synthgrid_assets.engine.settings import Settings, usable_cores
 from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.settings import data_root
 
@@ -23,6 +24,11 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
     deadline: float = Field(default=900.0, gt=0, description="Seconds one tile may take.")
     attempts: int = Field(default=3, ge=1, description="Attempts of a tile that may be retried.")
     memory_cap_mb: int = Field(default=0, ge=0, description="Memory per worker; 0: no cap.")
+    executor: str = Field(
+        default="local",
+        description="What runs the tiles: `local` (processes), `inline` (threads of this one, for "
+        "a debugger).",
+    )
 
     _session: EngineSession | None = PrivateAttr(default=None)
 
@@ -34,8 +40,11 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
             deadline=self.deadline,
             attempts=self.attempts,
             memory_cap=self.memory_cap_mb * 1_000_000 or None,
+            shares_host=True,
         )
-        with EngineSession(settings, preload=PRELOAD, shares_host=True) as session:
+        run_id = context.run_id or ""
+        observers = observers_asked_for(run_id)
+        with EngineSession(settings, PRELOAD, self.executor, observers, run_id) as session:
             self._session = session
             try:
                 yield self

@@ -1,7 +1,7 @@
 """The engine for blocking callers: an event loop in a thread of its own.
 
-Belongs here: the thread, and the one pool that all runs of a session share. Not here:
-what a run is (`window`), what a worker is (`pool`).
+Belongs here: the thread, and the one executor that all runs of a session share. Not here:
+what a run is (`window`), what a worker is (`executor`).
 """
 
 from __future__ import annotations
@@ -9,70 +9,63 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
+import queue
 import threading
+import time
+import uuid
+import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from synthgrid_assets.engine.local.host_slots import HostSlots
-from synthgrid_assets.engine.local.pool import WorkerPool
-from synthgrid_assets.engine.task import Outcome, Settings, Task, usable_cores
-from synthgrid_assets.engine.window import Tally, Window
+from synthgrid_assets.engine.events import EngineEvent, Observer, Statistics, Step
+from synthgrid_assets.engine.executor import Executor, executor_factory
+from synthgrid_assets.engine.loop_lag import LoopLag
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.steering import Steering, Workers
+from synthgrid_assets.engine.task import Outcome, Task
+from synthgrid_assets.engine.window import Window
 from synthgrid_assets.errors import EngineError
 
 T = TypeVar("T")
+_OPEN: weakref.WeakValueDictionary[str, EngineSession] = weakref.WeakValueDictionary()
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """A session's figures so far.
-
-    Parameters
-    ----------
-    in_flight : int
-        Tasks that wait, run or back off now.
-    done, failed, retried : int
-        Tasks that returned; tasks given up; attempts beyond a task's first.
-    workers_spawned : int
-        Worker processes started, replacements included.
-    peak_window : int
-        Most tasks ever held at once by one run.
-    busy_seconds : float
-        Time workers spent in tasks.
-    """
-
-    in_flight: int
-    done: int
-    failed: int
-    retried: int
-    workers_spawned: int
-    peak_window: int
-    busy_seconds: float
+def open_session(run_id: str) -> EngineSession | None:
+    """The session of a run that is open in this process, for whoever shows its figures."""
+    return _OPEN.get(run_id)
 
 
 class EngineSession:
     """One engine, used from ordinary blocking code; several threads may share it.
 
-    Workers start with the first `map`. Leaving the ``with`` block ends them, whatever
+    Workers start with the first `map_groups`. Leaving the ``with`` block ends them, whatever
     else happens; so does the end of this process.
 
     Parameters
     ----------
     settings : Settings, optional
         How the engine runs.
-    preload, warm_up
-        As for `WorkerPool`.
-    shares_host : bool
-        Whether this engine's workers and those of other such engines of this user are one per
-        core together, or as many as the settings ask for.
+    preload : sequence of str
+        Modules that workers import before their first task.
+    executor : str or callable
+        A name or an address of `executor.EXECUTORS`, or ``factory(settings, preload)``.
+    observers : sequence of Observer
+        Who watches.
+    run_id : str, optional
+        Names this session in logs and traces, also in its workers; by default a random one.
+
+    Attributes
+    ----------
+    run_id : str
 
     Examples
     --------
     >>> import math
-    >>> with EngineSession(Settings(workers=1)) as session:
+    >>> with EngineSession(Settings(workers=1), executor="inline") as session:
     ...     tasks = (Task(str(n), math.factorial, (n,)) for n in range(4))
-    ...     sorted(outcome.result for outcome in session.map(tasks))
+    ...     sorted(o.result for group in session.map_groups(tasks) for o in group)
     [1, 1, 2, 6]
     """
 
@@ -80,20 +73,20 @@ class EngineSession:
         self,
         settings: Settings | None = None,
         preload: Sequence[str] = (),
-        warm_up: Callable[[], object] | None = None,
-        *,
-        shares_host: bool = False,
+        executor: str | Callable[[Settings, Sequence[str]], Executor] = "local",
+        observers: Sequence[Observer] = (),
+        run_id: str = "",
     ) -> None:
-        self._settings = settings or Settings()
-        limit = max(usable_cores(), self._settings.workers)
-        slots = HostSlots(limit) if shares_host else None
-        self._make_pool = functools.partial(WorkerPool, self._settings, preload, warm_up, slots)
+        self.run_id = run_id or uuid.uuid4().hex
+        self._settings = replace(settings or Settings(), run_id=self.run_id)
+        factory = executor_factory(executor) if isinstance(executor, str) else executor
+        self._make_executor = functools.partial(factory, self._settings, tuple(preload))
+        self._steering = Steering(self._settings, tuple(observers))
+        self._workers = Workers(self._make_executor, self._steering.workers_changed)
+        self._lag = LoopLag(self._lagged) if observers else None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pool: WorkerPool | None = None
-        self._starting = threading.Lock()
-        self._tally = Tally()
-        self._earlier_spawned, self._earlier_busy = 0, 0.0
         self._windows: set[Window] = set()
+        self._steps = itertools.count(1)
 
     @property
     def settings(self) -> Settings:
@@ -110,64 +103,76 @@ class EngineSession:
         )
         self._thread.start()
         self._loop = loop
+        _OPEN[self.run_id] = self
+        for observer in self._steering.log.observers:
+            observer.on_start(self.run_id, self.statistics)
+        if self._lag is not None:
+            self._lag.start(loop, self._thread)
         return self
 
     def __exit__(self, *_: object) -> None:
         loop = self._loop
         if loop is None:
             return
+        _OPEN.pop(self.run_id, None)
         try:
             self._call(self._close())
         finally:
             self._loop = None
+            if self._lag is not None:
+                self._lag.stop()
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
+            for observer in self._steering.log.observers:
+                observer.on_close(self.statistics())
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Outcomes of `tasks` in the order they are reached, for this thread.
+    def map_groups(self, tasks: Iterable[Task], step: str = "") -> Iterator[list[Outcome]]:
+        """Outcomes of `tasks` as they are reached, in groups to be committed together.
 
-        `tasks` is read on the calling thread, and only as far as the window has room. When
-        the caller stops in the middle (``break``, an exception, an interrupt), the run is
-        cancelled before control returns.
+        `tasks` is read on the calling thread, and only as far as the window has room, so
+        neither side of it is ever held in memory as a whole. It may grow with the outcomes: an
+        iterator that has no task for now is asked again after each group, and the run ends
+        when it has none and no task is held. When the caller stops in the middle (``break``,
+        an exception, an interrupt), the run is cancelled before control returns.
+
+        Parameters
+        ----------
+        tasks : iterable of Task
+        step : str
+            A name for these tasks, for whoever watches.
 
         Yields
         ------
-        Done or Failed
-            One per task.
+        list of Done or Failed
+            At least one: every outcome that was reached meanwhile. Whoever commits them in
+            groups gets larger ones the slower a commit is.
 
         Raises
         ------
         EngineError
             When the session is not open, the workers cannot start, or `cancel` was called.
         """
-        for group in self.map_groups(tasks):
-            yield from group
-
-    def map_groups(self, tasks: Iterable[Task]) -> Iterator[list[Outcome]]:
-        """As `map`, in groups: each holds every outcome that was reached meanwhile.
-
-        `tasks` may grow with the outcomes: an iterator that has no task for now is asked
-        again after each group, and the run ends when it has none and no task is held.
-
-        Yields
-        ------
-        list of Done or Failed
-            At least one; to be committed together.
-        """
-        pool = self._open_pool()
-        waiting = iter(tasks)
-        window = Window(pool, self._settings, self._tally)
+        self._call(self._workers.ready())
+        reached: queue.SimpleQueue[list[Outcome] | None] = queue.SimpleQueue()
+        part = Step(next(self._steps), step, time.time())
+        window = Window(self._workers, self._steering, reached.put, part)
+        source = _Source(tasks, self._steering)
         self._windows.add(window)
+        for observer in self._steering.log.observers:
+            observer.on_step(part, None)
         try:
             while True:
-                batch = list(islice(waiting, window.room))
-                if not batch and window.held == 0:
+                if batch := source.take():
+                    self._open_loop.call_soon_threadsafe(window.add, batch)
+                if source.held == 0:
                     return
-                yield self._call(window.exchange_group(batch))
+                yield source.settle(_wait(reached, source.held))
         finally:
             self._windows.discard(window)
             self._drop(window)
+            for observer in self._steering.log.observers:
+                observer.on_step(part, time.time())
 
     def cancel(self) -> None:
         """Cancel every run of this session, from any thread; their callers get EngineError.
@@ -179,37 +184,26 @@ class EngineSession:
 
     def statistics(self) -> Statistics:
         """The figures at this moment."""
-        tally, pool = self._tally, self._pool
-        return Statistics(
-            in_flight=tally.in_flight,
-            done=tally.done,
-            failed=tally.failed,
-            retried=tally.retried,
-            workers_spawned=self._earlier_spawned + (pool.workers_spawned if pool else 0),
-            peak_window=tally.peak_window,
-            busy_seconds=self._earlier_busy + (pool.busy_seconds if pool else 0.0),
-        )
+        return self._steering.statistics(self._workers.figures())
 
-    def _open_pool(self) -> WorkerPool:
-        """The pool; a new one in place of one whose nursery was lost."""
-        with self._starting:
-            if self._pool is None or not self._pool.usable:
-                self._call(self._retire_pool())
-                pool = self._make_pool()
-                self._call(pool.start())
-                self._pool = pool
-            return self._pool
+    def events(self) -> tuple[EngineEvent, ...]:
+        """The latest changes of depth, breaker and executor, oldest first."""
+        return self._steering.log.latest()
 
-    async def _retire_pool(self) -> None:
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.close()
-            self._earlier_spawned += pool.workers_spawned
-            self._earlier_busy += pool.busy_seconds
+    @property
+    def _open_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise EngineError("the engine session is not open: use it in a `with` block")
+        return self._loop
+
+    def _lagged(self, seconds: float, culprit: str) -> None:
+        self._steering.loop_lag = max(self._steering.loop_lag, seconds)
+        for observer in self._steering.log.observers:
+            observer.on_lag(seconds, culprit)
 
     async def _close(self) -> None:
         await asyncio.gather(*(window.cancel() for window in list(self._windows)))
-        await self._retire_pool()
+        await self._workers.close()
 
     def _drop(self, window: Window) -> None:
         if self._loop is None:
@@ -224,8 +218,7 @@ class EngineSession:
         """Run a coroutine on the engine's loop and wait for it here."""
         if self._loop is None:
             work.close()
-            raise EngineError("the engine session is not open: use it in a `with` block")
-        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        waiting = asyncio.run_coroutine_threadsafe(work, self._open_loop)
         try:
             return waiting.result()
         except BaseException:
@@ -233,3 +226,57 @@ class EngineSession:
             with contextlib.suppress(Exception):
                 waiting.cancel()
             raise
+
+
+class _Source:
+    """The caller's tasks, read as far as the window has room for their number and bytes."""
+
+    def __init__(self, tasks: Iterable[Task], steering: Steering) -> None:
+        self.held = 0
+        self._tasks = iter(tasks)
+        self._next: Task | None = None
+        self._steering = steering
+        self._bytes: dict[str, int] = {}  # of the tasks held, where they are predicted
+        self._sum = 0
+
+    def take(self) -> list[Task]:
+        """The tasks that may be added now."""
+        batch: list[Task] = []
+        while self.held < self._steering.depth.limit:
+            task = self._next or next(self._tasks, None)
+            if task is None:
+                break
+            self._next = task
+            if not self._fits(task):
+                break
+            self._next = None
+            self.held += 1
+            if task.predicted_bytes:
+                self._bytes[task.key] = task.predicted_bytes
+                self._sum += task.predicted_bytes
+            batch.append(task)
+        self._steering.peak_window = max(self._steering.peak_window, self.held)
+        return batch
+
+    def settle(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Outcomes that the caller takes: their tasks are no longer held."""
+        self.held -= len(outcomes)
+        if self._bytes:
+            self._sum -= sum(self._bytes.pop(outcome.key, 0) for outcome in outcomes)
+        return outcomes
+
+    def _fits(self, task: Task) -> bool:
+        settings, needed = self._steering.settings, self._sum + task.predicted_bytes
+        return self.held < settings.workers or needed <= settings.window_bytes
+
+
+def _wait(reached: queue.SimpleQueue[list[Outcome] | None], held: int) -> list[Outcome]:
+    """The next outcome, with all further ones that are there by then."""
+    outcomes: list[Outcome] = []
+    with contextlib.suppress(queue.Empty):
+        while True:
+            group = reached.get(block=not outcomes)
+            if group is None:
+                raise EngineError(f"the run was cancelled with {held} tasks held")
+            outcomes += group
+    return outcomes

@@ -1,116 +1,103 @@
-"""A bounded window of tasks over a pool: how much is held at once, retries, cancelling.
+"""A bounded window of tasks over an executor: attempts, retries, cancelling.
 
 Belongs here: what happens to a task between the caller's iterable and its outcome. Not
-here: worker processes (`pool`), threads (`session`).
+here: worker processes (`local`), threads (`session`), how many tasks may be held (`depth`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from synthgrid_assets.engine.backoff import waits
-from synthgrid_assets.engine.task import Done, Failed, Order, Outcome, Reply, Settings, Task
+from synthgrid_assets.engine.events import Step, TaskEnded
+from synthgrid_assets.engine.executor import Executor
+from synthgrid_assets.engine.stages import Timings
+from synthgrid_assets.engine.steering import Steering, Workers
+from synthgrid_assets.engine.task import Done, Failed, Order, Outcome, Reply, Task
 from synthgrid_assets.errors import EngineError
 
-
-class Pool(Protocol):
-    """What a window needs of whatever runs the tasks."""
-
-    def submit(self, task: Task) -> Order:
-        """Take a task; its order's ``reply`` is settled once it ran."""
-
-    async def withdraw(self, order: Order) -> None:
-        """Give up on an order; nothing of it runs when this returns."""
+NOTHING = Timings()
+GATHERING = 0.001  # seconds for which an outcome may wait for others
 
 
-@dataclass
-class Tally:
-    """Counts over every window that shares it."""
+class Held:
+    """A task in a window: its attempts so far and what it waits for."""
 
-    in_flight: int = 0
-    done: int = 0
-    failed: int = 0
-    retried: int = 0
-    peak_window: int = 0
+    __slots__ = ("added", "attempts", "executor", "order", "pauses", "task", "timer")
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.added = time.time()
+        self.attempts = 0
+        self.executor: Executor | None = None
+        self.order: Order | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.pauses: Iterator[float] | None = None
 
 
 class Window:
-    """Tasks held at once, of one run.
+    """Tasks held at once, of one run; every method is called on the event loop.
 
-    A task is held from `exchange` until its outcome is handed back by a later
-    `exchange`: waiting, running, backing off, or finished.
+    A task is held from `add` until its outcome is delivered: waiting for the breaker or for
+    workers, running, or backing off.
 
     Parameters
     ----------
-    pool : Pool
-        Runs the tasks.
-    settings : Settings
-        Size, attempts, backoff, grace, memory cap.
-    tally : Tally, optional
-        Where to count.
+    workers : Workers
+        Give the executor.
+    steering : Steering
+        Decides whether a task may begin, and counts.
+    deliver : callable
+        Called with groups of outcomes, each task's once; with None when the window is
+        cancelled. Outcomes that come fast are gathered, as long as the executor has other
+        tasks to go on with: to wake another thread costs more than a small task does.
+    step : Step
+        What its tasks belong to, for whoever watches.
     draw : random.Random, optional
         Source of the backoff's jitter; it has no influence on any result.
     """
 
     def __init__(
         self,
-        pool: Pool,
-        settings: Settings,
-        tally: Tally | None = None,
+        workers: Workers,
+        steering: Steering,
+        deliver: Callable[[list[Outcome] | None], None],
+        step: Step,
         draw: random.Random | None = None,
     ) -> None:
-        self.held = 0
-        self._pool = pool
-        self._settings = settings
-        self._tally = tally or Tally()
+        self._workers, self._steering, self._deliver = workers, steering, deliver
+        self._settings = steering.settings
+        self._step = step
         self._draw = draw or random.Random()
-        self._orders: dict[asyncio.Task[None], Order | None] = {}
-        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue()
+        self._held: set[Held] = set()
+        self._reached: list[Outcome] = []  # to be delivered
+        self._delivery: asyncio.TimerHandle | None = None
+        self._gated: deque[Held] = deque()  # wait for the breaker or for workers
+        self._alarm: asyncio.TimerHandle | None = None
+        self._restart: asyncio.Task[None] | None = None
         self._cancelling: asyncio.Task[None] | None = None
+        steering.pumps.add(self._pump)
 
-    @property
-    def room(self) -> int:
-        """Tasks that may be added now."""
-        return self._settings.window - self.held
-
-    async def exchange_group(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """As `exchange`, with all further outcomes that are there by then.
-
-        Whoever commits outcomes in groups gets larger ones the slower a commit is.
-        """
-        group = [await self.exchange(tasks)]
-        while not self._outcomes.empty() and not self._cancelling:
-            group.append(await self.exchange(()))
-        return group
-
-    async def exchange(self, tasks: Sequence[Task]) -> Outcome:
-        """Add `tasks`, at most `room`, and wait for the next outcome of any task held.
-
-        Raises
-        ------
-        EngineError
-            When the window was cancelled.
-        """
-        for task in () if self._cancelling else tasks:
-            self.held += 1
-            self._tally.in_flight += 1
-            self._tally.peak_window = max(self._tally.peak_window, self.held)
-            settling = asyncio.get_running_loop().create_task(self._settle(task))
-            self._orders[settling] = None
-            settling.add_done_callback(self._release)
-        outcome = None if self._cancelling else await self._outcomes.get()
-        if outcome is None:
-            raise EngineError(f"the run was cancelled with {self.held} tasks held")
-        self.held -= 1
-        return outcome
+    def add(self, tasks: Iterable[Task]) -> None:
+        """Take tasks in and begin with them."""
+        if self._cancelling is not None:
+            return
+        for task in tasks:
+            held = Held(task)
+            self._held.add(held)
+            self._steering.in_flight += 1
+            if (refusal := self._too_large(task)) is not None:
+                self._fail(held, refusal)
+            else:
+                self._attempt(held)
 
     async def cancel(self) -> None:
-        """Hand out nothing more; nothing of this window runs when this returns.
+        """Deliver nothing more; nothing of this window runs when this returns.
 
         Running tasks get ``settings.grace`` seconds to finish, then their workers are
         killed. Outcomes nobody has taken are dropped: what a task had committed is found
@@ -122,59 +109,156 @@ class Window:
         await asyncio.shield(self._cancelling)
 
     async def _stop(self) -> None:
-        self._outcomes.put_nowait(None)
-        running = [task for task, order in self._orders.items() if order and order.running]
-        for settling in self._orders.keys() - set(running):
-            settling.cancel()
+        self._steering.pumps.discard(self._pump)
+        self._deliver(None)
+        for timer in (self._alarm, self._delivery, *(held.timer for held in self._held)):
+            if timer is not None:
+                timer.cancel()
+        if self._restart is not None:
+            self._restart.cancel()
+        running = [held.order.reply for held in self._held if held.order and held.order.running]
+        waiting = [held for held in self._held if held.order and not held.order.running]
+        await self._withdraw(waiting)
         if running:
             await asyncio.wait(running, timeout=self._settings.grace)
-        left = list(self._orders)
-        for settling in left:
-            settling.cancel()
-        if left:
-            await asyncio.wait(left)
+        await self._withdraw([held for held in self._held if held.order])
+        for held in self._held:
+            self._steering.breaker.let_go(held)
+        self._steering.in_flight -= len(self._held)
+        self._held.clear()
+        self._gated.clear()
 
-    def _release(self, settling: asyncio.Task[None]) -> None:
-        del self._orders[settling]
-        self._tally.in_flight -= 1
+    async def _withdraw(self, unwanted: list[Held]) -> None:
+        giving_up = []
+        for held in unwanted:
+            order, held.order = held.order, None
+            if order is not None and held.executor is not None:
+                giving_up.append(held.executor.withdraw(order))
+        await asyncio.gather(*giving_up)
 
-    async def _settle(self, task: Task) -> None:
-        """Attempt a task until it returns or there is no use in trying again."""
-        if (refusal := self._too_large(task)) is not None:
-            self._fail(task, refusal, attempts=0)
+    def _pump(self) -> None:
+        """Begin with what waited, as far as the breaker and the workers allow."""
+        gated, self._gated = self._gated, deque()
+        for held in gated:
+            self._attempt(held)
+
+    def _attempt(self, held: Held) -> None:
+        """Hand a task to the executor, or keep it until that is possible."""
+        held.timer = None
+        breaker = self._steering.breaker
+        if self._cancelling is not None:
             return
-        pauses = waits(self._settings.backoff, self._settings.backoff_limit, self._draw)
-        for attempt in range(1, self._settings.attempts + 1):
-            try:
-                reply = await self._attempt(task)
-            except Exception as error:
-                last = attempt == self._settings.attempts or self._cancelling
-                if last or not getattr(error, "retryable", False):
-                    self._fail(task, error, attempt)
-                    return
-                self._tally.retried += 1
-                await asyncio.sleep(next(pauses))
-            else:
-                self._tally.done += 1
-                done = Done(task.key, reply.result, reply.seconds, reply.worker_pid, attempt)
-                self._outcomes.put_nowait(done)
+        if not breaker.admits(held):
+            if (refusal := breaker.refusal()) is not None:
+                self._fail(held, refusal)
                 return
-
-    async def _attempt(self, task: Task) -> Reply:
-        order = self._pool.submit(task)
-        settling = asyncio.current_task()
-        assert settling is not None
-        self._orders[settling] = order
+            self._gated.append(held)
+            self._set_alarm()
+            return
+        executor = self._workers.current
+        if executor is None:
+            breaker.let_go(held)
+            self._gated.append(held)
+            self._restart_workers()
+            return
+        held.attempts += 1
         try:
-            return await order.reply
-        finally:
-            self._orders[settling] = None
-            if not order.reply.done() or order.reply.cancelled():
-                await self._pool.withdraw(order)
+            held.order = executor.submit(held.task)
+        except Exception as error:
+            self._ended(held, error)
+            return
+        held.executor = executor
+        held.order.reply.add_done_callback(functools.partial(self._replied, held))
 
-    def _fail(self, task: Task, error: Exception, attempts: int) -> None:
-        self._tally.failed += 1
-        self._outcomes.put_nowait(Failed(task.key, error, attempts))
+    def _replied(self, held: Held, reply: asyncio.Future[Reply]) -> None:
+        if held.order is None or reply.cancelled():
+            return  # withdrawn
+        held.order = None
+        error = reply.exception()
+        if isinstance(error, Exception):
+            self._ended(held, error)
+            return
+        answer = reply.result()
+        self._workers.proved()
+        self._steering.succeeded(held, answer.timings)
+        done = Done(held.task.key, answer.result, answer.timings, answer.worker_pid, held.attempts)
+        self._release(held, done)
+
+    def _ended(self, held: Held, error: Exception) -> None:
+        """An attempt has failed: again after a pause, or never."""
+        self._steering.breaker.failed(held, error)
+        last = held.attempts >= self._settings.attempts or self._cancelling is not None
+        if last or not getattr(error, "retryable", False):
+            self._fail(held, error)
+            return
+        self._steering.retried += 1
+        if held.pauses is None:
+            held.pauses = waits(self._settings.backoff, self._settings.backoff_limit, self._draw)
+        loop = asyncio.get_running_loop()
+        held.timer = loop.call_later(next(held.pauses), self._attempt, held)
+
+    def _fail(self, held: Held, error: Exception) -> None:
+        self._steering.gave_up()
+        self._release(held, Failed(held.task.key, error, held.attempts))
+
+    def _release(self, held: Held, outcome: Outcome) -> None:
+        self._held.discard(held)
+        self._steering.in_flight -= 1
+        if self._steering.log.observers:
+            self._tell(held, outcome)
+        self._reached.append(outcome)
+        if 2 * len(self._reached) >= len(self._held):
+            self._deliver_now()
+        elif self._delivery is None:
+            loop = asyncio.get_running_loop()
+            self._delivery = loop.call_later(GATHERING, self._deliver_now)
+
+    def _deliver_now(self) -> None:
+        if self._delivery is not None:
+            self._delivery.cancel()
+            self._delivery = None
+        if self._reached and self._cancelling is None:
+            reached, self._reached = self._reached, []
+            self._deliver(reached)
+
+    def _tell(self, held: Held, outcome: Outcome) -> None:
+        pid, timings, error = 0, NOTHING, None
+        if isinstance(outcome, Done):
+            pid, timings = outcome.worker_pid, outcome.timings
+        else:
+            error = outcome.error
+        key, now = held.task.key, time.time()
+        ended = TaskEnded(key, self._step, held.added, now, held.attempts, pid, timings, error)
+        for observer in self._steering.log.observers:
+            observer.on_task(ended)
+
+    def _set_alarm(self) -> None:
+        """Look again when the breaker may take a probe."""
+        wait = self._steering.breaker.wait()
+        if self._alarm is not None or wait == float("inf"):
+            return  # whoever has the probe out will turn the breaker, and wake all windows
+
+        def again() -> None:
+            self._alarm = None
+            self._pump()
+
+        self._alarm = asyncio.get_running_loop().call_later(wait + 0.001, again)
+
+    def _restart_workers(self) -> None:
+        if self._restart is None:
+            self._restart = asyncio.get_running_loop().create_task(self._start_again())
+
+    async def _start_again(self) -> None:
+        try:
+            await self._workers.ready()
+        except EngineError as error:
+            self._restart = None
+            gated, self._gated = self._gated, deque()
+            for held in gated:
+                self._fail(held, error)
+        else:
+            self._restart = None
+            self._pump()
 
     def _too_large(self, task: Task) -> EngineError | None:
         cap = self._settings.memory_cap
@@ -184,54 +268,3 @@ class Window:
             f"task {task.key} is expected to need {task.predicted_bytes / 1e6:,.0f} MB and a "
             f"worker may hold {cap / 1e6:,.0f} MB: make the tile smaller or raise `memory_cap`"
         )
-
-
-async def run(
-    tasks: Iterable[Task],
-    pool: Pool,
-    settings: Settings,
-    tally: Tally | None = None,
-    draw: random.Random | None = None,
-) -> AsyncIterator[Outcome]:
-    """Outcomes of `tasks` in the order they are reached.
-
-    `tasks` is read only as far as the window has room, so neither side of it is ever held
-    in memory as a whole. Closing the iterator cancels the run; use
-    `contextlib.aclosing`, so that it happens at once.
-
-    Parameters
-    ----------
-    tasks : iterable of Task
-        Read lazily, on the event loop.
-    pool : Pool
-        Runs them.
-    settings, tally, draw
-        As for `Window`.
-
-    Yields
-    ------
-    Done or Failed
-        One per task.
-
-    Examples
-    --------
-    >>> import math
-    >>> from synthgrid_assets.engine.local.pool import WorkerPool
-    >>> async def roots():
-    ...     settings = Settings(workers=1)
-    ...     tasks = (Task(str(n), math.isqrt, (n,)) for n in (9, 16))
-    ...     async with WorkerPool(settings) as pool:
-    ...         return sorted([done.result async for done in run(tasks, pool, settings)])
-    >>> asyncio.run(roots())
-    [3, 4]
-    """
-    waiting = iter(tasks)
-    window = Window(pool, settings, tally, draw)
-    try:
-        while True:
-            batch = list(islice(waiting, window.room))
-            if not batch and window.held == 0:
-                return
-            yield await window.exchange(batch)
-    finally:
-        await window.cancel()

@@ -92,6 +92,12 @@ class Plan:
     def __iter__(self) -> Iterator[Task]:
         return self
 
+    @property
+    def step(self) -> str:
+        """What is made, for whoever watches the engine."""
+        names = "+".join(product.name for product in self._products)
+        return f"{self._context.spec.world.name}/{self._context.layer}/{names}"
+
     def __next__(self) -> Task:
         """The next task; StopIteration when there is none until an outcome comes home."""
         while self._next:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from synthgrid_assets.engine.stages import COMMIT, spent
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product, TileRows, Written
@@ -27,6 +28,11 @@ class Stopwatch:
         now = time.perf_counter()
         self.stages = (*self.stages, (stage, now - self._since))
         self._since = now
+
+    def committed(self, size: int) -> None:
+        """A file of so many bytes has just been written; the engine is told, too."""
+        self.lap("write")
+        spent(COMMIT, self.stages[-1][1], size)
 
 
 def receipt_of(

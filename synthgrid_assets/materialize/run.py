@@ -119,7 +119,7 @@ def make_tiles(
 
 def _work(session: EngineSession, journal: Journal, plan: Plan) -> Iterator[TileMade | TileFailed]:
     """Whole tiles, each once its receipts stand in the journal."""
-    for group in session.map_groups(plan):
+    for group in session.map_groups(plan, step=plan.step):
         settled = [whole for outcome in group if (whole := plan.settle(outcome))]
         recorded = _record(journal, settled)
         plan.committed(outcome.key for outcome in settled)

@@ -39,7 +39,7 @@ def _make(context: LayerContext, product: Product, tile: Tile) -> Receipt:
     rows = product.rows(context, tile)
     watch.lap("make")
     written = product.write(context, tile, rows)
-    watch.lap("write")
+    watch.committed(written.file.size)
     verdicts = product.verify(context, tile, written.read())
     watch.lap("test")
     picture = context.layout.picture(context.dataset(product.name), tile)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synthgrid_assets.engine.task import usable_cores
+from synthgrid_assets.engine.settings import usable_cores
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layer

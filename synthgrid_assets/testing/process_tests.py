@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.pattern import canonical
 from synthgrid_assets.lattice.seeding import stream_key

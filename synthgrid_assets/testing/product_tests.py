@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile import make_tile

@@ -9,7 +9,7 @@ from synthgrid_assets.dagster.build import build_definitions
 from synthgrid_assets.dagster.freshness import CHECK, SENSOR
 from synthgrid_assets.dagster.keys import layer_key, world_key
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_of

@@ -12,17 +12,25 @@ import tracemalloc
 import psutil
 import pytest
 
+from synthgrid_assets.engine.local import fork_server_client
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Done, Failed, Settings, Task
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.task import Done, Failed, Task
 from synthgrid_assets.errors import EngineError, SpecError, StorageError, WorkerDiedError
-from synthgrid_assets_tests.engine import chores
+from synthgrid_assets.testing import executor_chores as chores
 
-PRELOAD = ("numpy", "synthgrid_assets_tests.engine.chores")
+PRELOAD = ("numpy", "synthgrid_assets.testing.executor_chores")
 GROWTH = 1_000_000  # bytes: 50 a task, where an outcome held takes 300; one read takes 256 k
 
 
 def session(**settings):
     return EngineSession(Settings(**{"workers": 2, **settings}), PRELOAD)
+
+
+def each(opened, tasks):
+    """Outcomes one by one."""
+    for group in opened.map_groups(tasks):
+        yield from group
 
 
 def squares(numbers):
@@ -38,22 +46,22 @@ def _nothing_is_left():
 
 def test_a_session_that_is_not_open_says_so():
     with pytest.raises(EngineError, match="`with` block"):
-        next(session().map(squares([1])))
+        next(session().map_groups(squares([1])))
     with session() as opened, pytest.raises(EngineError, match="already open"):
         opened.__enter__()
 
 
-def test_workers_that_cannot_start_are_an_error_of_the_map():
+def test_workers_that_cannot_start_are_an_error_of_the_run():
     with EngineSession(Settings(workers=1), ["no_such_module"]) as opened:
         for _ in range(2):
             with pytest.raises(EngineError, match="no_such_module"):
-                next(opened.map(squares([1])))
+                next(each(opened, squares([1])))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_results_are_the_same_for_any_number_of_workers(workers):
     with session(workers=workers, window=7) as opened:
-        outcomes = list(opened.map(squares(range(100))))
+        outcomes = list(each(opened, squares(range(100))))
     assert {o.key: o.result for o in outcomes} == {str(n): n * n for n in range(100)}
 
 
@@ -65,7 +73,7 @@ def test_outcomes_tell_results_failures_and_attempts_apart(tmp_path):
         Task("poison", chores.die),
     ]
     with session(attempts=2, backoff=0.01) as opened:
-        found = {outcome.key: outcome for outcome in opened.map(tasks)}
+        found = {outcome.key: outcome for outcome in each(opened, tasks)}
         statistics = opened.statistics()
     assert isinstance(found["good"], Done)
     assert found["flaky"].attempts == 2
@@ -116,14 +124,14 @@ def test_tasks_are_read_on_the_calling_thread_and_only_as_the_window_has_room():
             yield Task(str(n), chores.square, (n,))
 
     with session(window=5) as opened:
-        for _ in opened.map(tasks()):
+        for _ in each(opened, tasks()):
             consumed += 1
         assert opened.statistics().peak_window == 5
 
 
 def test_memory_does_not_grow_with_the_number_of_tasks():
     with session(window=16, recycle_after=100_000) as opened:
-        stream = opened.map(squares(range(22_000)))
+        stream = each(opened, squares(range(22_000)))
         for _ in range(2_000):
             next(stream)
         tracemalloc.start()
@@ -141,7 +149,7 @@ def test_two_threads_share_one_session():
     with session() as opened:
 
         def add(name, numbers):
-            sums[name] = sum(outcome.result for outcome in opened.map(squares(numbers)))
+            sums[name] = sum(outcome.result for outcome in each(opened, squares(numbers)))
 
         threads = [threading.Thread(target=add, args=(k, range(k, k + 50))) for k in range(3)]
         for thread in threads:
@@ -161,7 +169,7 @@ def test_a_run_abandoned_at_a_random_moment_reports_nothing_half_done(tmp_path, 
     )
     reported = []
     with session(grace=0.0) as opened:
-        for outcome in opened.map(tasks):
+        for outcome in each(opened, tasks):
             reported.append(outcome.key)
             if len(reported) == stop:
                 break
@@ -171,13 +179,13 @@ def test_a_run_abandoned_at_a_random_moment_reports_nothing_half_done(tmp_path, 
         assert len(begun) <= stop + 8
         time.sleep(0.1)  # longer than any task: whatever still ran would end now
         assert {path.stem for path in tmp_path.glob("*.ended")} == ended
-        assert len(list(opened.map(squares(range(5))))) == 5
+        assert len(list(each(opened, squares(range(5))))) == 5
 
 
 def test_running_tasks_may_finish_within_the_grace_time(tmp_path):
     slow = [Task(str(n), chores.begin_and_end, (str(tmp_path), str(n), 0.5)) for n in range(4)]
     with session(grace=20.0) as opened:
-        stream = opened.map([*squares([1]), *slow])
+        stream = each(opened, [*squares([1]), *slow])
         next(stream)
         while len(list(tmp_path.glob("*.begun"))) < 2:
             time.sleep(0.01)
@@ -193,8 +201,8 @@ def test_an_error_of_the_consumer_or_of_the_plan_cancels_the_run():
     endless = [Task(str(n), chores.nap, (60.0,)) for n in range(4)]
     with session(grace=0.0) as opened:
         with pytest.raises(SpecError):
-            list(opened.map(plan()))
-        stream = opened.map([*squares([0]), *endless])
+            list(each(opened, plan()))
+        stream = each(opened, [*squares([0]), *endless])
         with pytest.raises(ZeroDivisionError):
             sum(1 / outcome.result for outcome in stream)
         stream.close()
@@ -202,44 +210,59 @@ def test_an_error_of_the_consumer_or_of_the_plan_cancels_the_run():
 
 def test_an_interrupt_while_waiting_cancels_the_run():
     with session(grace=0.0) as opened:
-        assert len(list(opened.map(squares([1])))) == 1
+        assert len(list(each(opened, squares([1])))) == 1
         main = threading.get_ident()
         threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            list(opened.map(Task(str(n), chores.nap, (60.0,)) for n in range(4)))
+            list(each(opened, [Task(str(n), chores.nap, (60.0,)) for n in range(4)]))
         assert opened.statistics().in_flight == 0
 
 
-def test_cancel_from_another_thread_ends_the_map_with_an_error():
+def test_cancel_from_another_thread_ends_the_run_with_an_error():
     with session(grace=0.0) as opened:
-        assert len(list(opened.map(squares([1])))) == 1
+        assert len(list(each(opened, squares([1])))) == 1
         threading.Timer(0.3, opened.cancel).start()
         with pytest.raises(EngineError, match="the run was cancelled with 4 tasks held"):
-            list(opened.map(Task(str(n), chores.nap, (60.0,)) for n in range(4)))
-        assert len(list(opened.map(squares(range(5))))) == 5
+            list(each(opened, [Task(str(n), chores.nap, (60.0,)) for n in range(4)]))
+        assert len(list(each(opened, squares(range(5))))) == 5
 
 
-def test_a_session_outlives_its_nursery():
+def test_a_session_outlives_its_fork_server():
     with session() as opened:
-        assert len(list(opened.map(squares(range(5))))) == 5
+        assert len(list(each(opened, squares(range(5))))) == 5
         psutil.Process().children()[0].kill()
-        deadline = time.monotonic() + 20
-        while opened._pool.usable and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert len(list(opened.map(squares(range(5))))) == 5
+        assert len(list(each(opened, squares(range(5))))) == 5
         assert opened.statistics().workers_spawned == 4
+
+
+def test_a_run_goes_on_where_the_fork_server_was_frozen(monkeypatch):
+    monkeypatch.setattr(fork_server_client, "PATIENCE", 0.3)
+    tasks = (Task(str(n), chores.nap, (0.02,)) for n in range(60))
+    found = []
+    with session(backoff=0.01) as opened:
+        for outcome in each(opened, tasks):
+            found.append(outcome)
+            if len(found) == 10:
+                frozen = psutil.Process().children()[0]
+                frozen.suspend()
+                frozen.children()[0].kill()
+        events = opened.events()
+    assert all(isinstance(outcome, Done) for outcome in found)
+    assert len({outcome.key for outcome in found}) == 60
+    assert [event.kind for event in events] == ["executor"]
 
 
 PARENT = """
 import sys
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings, Task
-from synthgrid_assets_tests.engine import chores
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.task import Task
+from synthgrid_assets.testing import executor_chores as chores
 
-with EngineSession(Settings(workers=2), ["synthgrid_assets_tests.engine.chores"]) as session:
+with EngineSession(Settings(workers=2), ["synthgrid_assets.testing.executor_chores"]) as session:
     {before}
     naps = [Task(str(n), chores.begin_and_end, (sys.argv[1], str(n), 60.0)) for n in range(4)]
-    for outcome in session.map(naps):
+    for group in session.map_groups(naps):
         pass
 """
 
@@ -249,6 +272,7 @@ def start_parent(folder, before="pass"):
     code = PARENT.format(before=before)
     parent = subprocess.Popen([sys.executable, "-c", code, str(folder)])
     while len(list(folder.glob("*.begun"))) < 2:
+        assert parent.poll() is None
         time.sleep(0.02)
     return parent, psutil.Process(parent.pid).children(recursive=True)
 
@@ -263,7 +287,8 @@ def test_a_killed_parent_leaves_no_orphans_not_even_busy_ones(tmp_path):
 
 
 def test_not_even_where_a_fork_of_the_parent_keeps_its_sockets_open(tmp_path):
-    fork = "import os, time; list(session.map([Task('t', chores.square, (1,))])); pid = os.fork()"
+    first = "list(session.map_groups([Task('t', chores.square, (1,))]))"
+    fork = f"import os, time; {first}; pid = os.fork()"
     parent, family = start_parent(tmp_path, f"{fork}\n    if pid == 0: time.sleep(8); os._exit(0)")
     parent.kill()
     parent.wait()

@@ -1,6 +1,6 @@
 import pytest
 
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import EngineError
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.materialize.tile import make_tile

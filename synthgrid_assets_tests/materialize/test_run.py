@@ -13,7 +13,7 @@ import time
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.open_layer import open_layer

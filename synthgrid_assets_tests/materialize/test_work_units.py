@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Done, Failed, Settings
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.task import Done, Failed
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.lattice.seeding import stream_key

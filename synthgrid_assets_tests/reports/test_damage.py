@@ -11,7 +11,7 @@ import time
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import DamageError, StorageError, SynthGridWarning
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
 from synthgrid_assets.products.open_layer import open_layer

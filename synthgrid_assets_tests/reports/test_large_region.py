@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from synthgrid_assets.cli import app
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.density import DENSITY

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from synthgrid_assets.dagster.assets.made_inputs import MissingInputs
 from synthgrid_assets.dagster.assets.tile_verification import verify_tiles
+from synthgrid_assets.dagster.events.engine_figures import StepFigures
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
 from synthgrid_assets.dagster.metadata import receipt_metadata, verdicts_metadata
@@ -105,6 +106,7 @@ class TileStep:
     ) -> Iterator[Any]:
         layer_context = self._open()
         failed: list[TileFailed] = []
+        figures = StepFigures(self._engine.session)
         with (
             Journal(layer_context.layout) as journal,
             TileEvents(self._context, [tile.key for tile in self._tiles]) as events,
@@ -122,6 +124,7 @@ class TileStep:
                     self._context.log.error(f"tile {outcome.tile}: {outcome.error}")
                 else:
                     yield from self._told(events, outcome, layer_context)
+            yield from figures.observation(next(iter(self._chosen.values())))
             if failed:
                 failures.append(_failed_tiles(failed, self._tiles))
             if failures:

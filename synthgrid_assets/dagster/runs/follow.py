@@ -23,11 +23,13 @@ from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_ins
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
 from synthgrid_assets.dagster.runs.liveness import sign_of_life
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
+from synthgrid_assets.engine.events import Statistics
+from synthgrid_assets.engine.session import open_session
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[int, int, str, Statistics | None], None]
 
 
 @dataclass
@@ -175,7 +177,8 @@ def run_region(
         Keys that the command line sets.
     choice : RegionChoice
     progress : callable
-        Called with tiles done, tiles in all and the asset that is being made.
+        Called with tiles done, tiles in all, the asset that is being made, and the engine's
+        figures.
     """
     spec = load_spec(path, overrides)
     request = region_request(spec, choice, data_root())
@@ -209,7 +212,9 @@ def _follow(
             done += 1
         else:
             continue
-        progress(done, total, _name(event.asset_key) if event.asset_key else "")
+        engine = open_session(summary.run_id)
+        figures = None if engine is None else engine.statistics()
+        progress(done, total, _name(event.asset_key) if event.asset_key else "", figures)
 
 
 def estimate(

@@ -13,54 +13,57 @@ from typing import Protocol
 from synthgrid_assets.engine.local.framing import FrameReader, frame
 from synthgrid_assets.engine.task import Order
 
+ROOM = 1 << 17
+
 
 class Listener(Protocol):
     """Who is told what a worker does."""
 
-    def greeted(self, worker: WorkerLink) -> None:
-        """The worker is ready for its first order."""
+    def ready(self, worker: WorkerConnection) -> None:
+        """The worker can take its first order."""
 
-    def answered(self, worker: WorkerLink, order: Order, payload: bytes) -> None:
+    def answered(self, worker: WorkerConnection, order: Order, payload: bytes) -> None:
         """The worker has finished its order and has none now."""
 
-    def lost(self, worker: WorkerLink) -> None:
+    def lost(self, worker: WorkerConnection) -> None:
         """The worker closed its channel without being told to."""
 
 
-class WorkerLink(asyncio.Protocol):
-    """One worker: its number in the nursery, its pid, the order it has.
+class WorkerConnection(asyncio.BufferedProtocol):
+    """One worker: its number in the fork server, its pid, the order it has.
 
     Parameters
     ----------
     number : int
-        The name the nursery knows it by.
+        The name that the fork server knows it by.
     listener : Listener
-        Told of greetings, answers and loss; never again after `leave`.
+        Told of readiness, answers and loss; never again after `close`.
     """
 
     def __init__(self, number: int, listener: Listener) -> None:
         self.number = number
         self.pid = 0
         self.order: Order | None = None
+        self.due = 0.0
         self.answers = 0
         self._listener = listener
         self._reader = FrameReader()
+        # kept: for each piece that a plain protocol receives, asyncio allocates 256 kB
+        self._room = memoryview(bytearray(ROOM))
         self._transport: asyncio.Transport | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._left = False
+        self._closed = False
 
-    def begin(self, order: Order, message: bytes, alarm: asyncio.TimerHandle) -> None:
-        """Send a task; `alarm` is silenced by its answer."""
-        assert self._transport is not None, "a worker greets before it is given work"
+    def begin(self, order: Order, message: bytes, due: float) -> None:
+        """Send a task, which is late from `due` on (on the loop's clock)."""
+        assert self._transport is not None, "a worker is ready before it is given work"
         self.order = order
-        self._alarm = alarm
+        self.due = due
         order.running = True
         self._transport.write(frame(message))
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the channel; nothing that still arrives counts."""
-        self._left = True
-        self._silence()
+        self._closed = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -68,29 +71,27 @@ class WorkerLink(asyncio.Protocol):
         """Keep the transport (called by the event loop)."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        if self._left:
+        if self._closed:
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to put what arrives (called by the event loop)."""
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take in a piece of the stream (called by the event loop)."""
-        for payload in self._reader.feed(data):
-            if self._left:
+        for payload in self._reader.feed(self._room[:nbytes]):
+            if self._closed:
                 return
             if self.pid == 0:
                 self.pid = pickle.loads(payload)
-                self._listener.greeted(self)
+                self._listener.ready(self)
             elif self.order is not None:
                 order, self.order = self.order, None
-                self._silence()
                 self.answers += 1
                 self._listener.answered(self, order, payload)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass on that the worker is gone (called by the event loop)."""
-        if not self._left:
+        if not self._closed:
             self._listener.lost(self)
-
-    def _silence(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None

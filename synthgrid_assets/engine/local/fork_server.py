@@ -1,4 +1,4 @@
-"""The process that starts and buries workers: modules are loaded once, then it forks.
+"""The process that starts and ends workers: modules are loaded once, then it forks.
 
 Belongs here: fork, kill, wait. Not here: anything that knows a task.
 
@@ -21,11 +21,12 @@ import sys
 import traceback
 from dataclasses import dataclass
 
+from synthgrid_assets.engine import log
 from synthgrid_assets.engine.local import worker
 from synthgrid_assets.engine.local.framing import receive, send
 
 LOOK_FOR_PARENT = 1.0  # seconds between looks, where no closed channel tells of its death
-LOOK_FOR_BURIED = 0.002
+LOOK_FOR_DEAD = 0.002
 COMMAND_ROOM = 1 << 16
 FDS_ROOM = 64
 
@@ -36,12 +37,12 @@ START = (
 
 
 @dataclass(frozen=True)
-class Nurture:
-    """What the nursery loads before its first fork, and the cap its workers live under."""
+class Preparation:
+    """What the fork server loads before its first fork, and the cap its workers live under."""
 
     preload: tuple[str, ...]
-    warm_up: bytes | None
     memory_cap: int | None
+    run_id: str = ""
 
 
 def main(channel_fd: int) -> None:
@@ -51,25 +52,25 @@ def main(channel_fd: int) -> None:
     os.set_inheritable(channel_fd, False)
     control = socket.socket(fileno=channel_fd)
     try:
-        nurture: Nurture = pickle.loads(receive(control))
-        for name in nurture.preload:
+        preparation: Preparation = pickle.loads(receive(control))
+        log.start(preparation.run_id)
+        for name in preparation.preload:
             importlib.import_module(name)
-        if nurture.warm_up is not None:
-            pickle.loads(nurture.warm_up)()
     except EOFError:
         return
     except BaseException:
         send(control, ("failed", traceback.format_exc()))
         return
     send(control, ("ready", os.getpid()))
-    Nursery(control, nurture.memory_cap, parent).serve()
+    ForkServer(control, preparation.memory_cap, parent).serve()
 
 
-class Nursery:
-    """Forks a worker for each ``spawn NUMBER`` and kills and reaps one for each ``bury NUMBER``.
+class ForkServer:
+    """Forks a worker for ``spawn NUMBER``, kills and reaps one for ``kill NUMBER``.
 
     A worker is killed only here, where it is not yet reaped, so that a process id which
-    the system has given away again is never shot.
+    the system has given away again is never shot. ``ping NUMBER`` is answered, so that the
+    other side can tell a frozen fork server from a worker that the kernel cannot end.
     """
 
     def __init__(self, control: socket.socket, memory_cap: int | None, parent: int) -> None:
@@ -94,7 +95,7 @@ class Nursery:
 
     def _hear(self) -> bool:
         """Take what commands have come; False once the channel is closed."""
-        patience = LOOK_FOR_BURIED if self._dying else LOOK_FOR_PARENT
+        patience = LOOK_FOR_DEAD if self._dying else LOOK_FOR_PARENT
         if not select.select([self._control], [], [], patience)[0]:
             return True
         data, fds, _, _ = socket.recv_fds(self._control, COMMAND_ROOM, FDS_ROOM)
@@ -103,12 +104,17 @@ class Nursery:
         self._channels += fds
         *commands, self._text = (self._text + data).split(b"\n")
         for command in commands:
-            verb, number = command.split()
-            if verb == b"spawn":
-                self._spawn(int(number), self._channels.pop(0))
-            else:
-                self._condemn(int(number))
+            self._obey(*command.split())
         return bool(data)
+
+    def _obey(self, verb: bytes, number: bytes) -> None:
+        if verb == b"spawn":
+            self._spawn(int(number), self._channels.pop(0))
+        elif verb == b"kill":
+            os.kill(self._pids[int(number)], signal.SIGKILL)
+            self._dying.add(int(number))
+        else:
+            send(self._control, ("pong", int(number)))
 
     def _spawn(self, number: int, channel_fd: int) -> None:
         pid = os.fork()
@@ -118,7 +124,7 @@ class Nursery:
         self._pids[number] = pid
 
     def _become_worker(self, channel_fd: int) -> None:
-        """Never returns: the nursery's own clean-up must not run in its children."""
+        """Never returns: the fork server's own clean-up must not run in its children."""
         status = 1
         try:
             self._control.close()
@@ -133,14 +139,10 @@ class Nursery:
             sys.stderr.flush()
             os._exit(status)
 
-    def _condemn(self, number: int) -> None:
-        os.kill(self._pids[number], signal.SIGKILL)
-        self._dying.add(number)
-
     def _reap(self) -> None:
         for number in list(self._dying):
             pid, status = os.waitpid(self._pids[number], os.WNOHANG)
             if pid:
                 self._dying.discard(number)
                 del self._pids[number]
-                send(self._control, ("buried", (number, os.waitstatus_to_exitcode(status))))
+                send(self._control, ("dead", (number, os.waitstatus_to_exitcode(status))))

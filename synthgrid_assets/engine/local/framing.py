@@ -1,6 +1,6 @@
 """Pickled messages on a stream socket, each behind its length.
 
-Belongs here: the framing shared by the orchestrating process, the nursery and the
+Belongs here: the framing shared by the orchestrating process, the fork server and the
 workers. Not here: what the messages mean.
 """
 
@@ -60,7 +60,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
         """Take a piece of the stream; give every payload it completes."""
         self._buffer += data
         while len(self._buffer) >= LENGTH.size:

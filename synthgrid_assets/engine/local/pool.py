@@ -5,31 +5,36 @@ tasks are held at once, retries, cancellation of a whole run (`window`).
 
 Executors of the standard library and of loky blame every task in flight for one dead
 worker and cannot stop a late one; pebble can, but it stands on `multiprocessing`'s fork
-server (see `nursery`). Here each worker has a socket of its own.
+server (see `fork_server`) and on one channel for all workers, which a worker that dies in
+the middle of a reply leaves blocked. Here each worker has a socket of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import heapq
 import itertools
 import pickle
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from synthgrid_assets.engine.local.connection import WorkerLink
-from synthgrid_assets.engine.local.fork_server import Nurture
-from synthgrid_assets.engine.local.fork_server_client import NurseryProcess, ending
+from synthgrid_assets.engine.executor import ExecutorFigures
+from synthgrid_assets.engine.local.connection import WorkerConnection
+from synthgrid_assets.engine.local.fork_server import Preparation
+from synthgrid_assets.engine.local.fork_server_client import ForkServerClient, ending
 from synthgrid_assets.engine.local.host_slots import HostSlots
-from synthgrid_assets.engine.task import Order, Reply, Settings, Task
+from synthgrid_assets.engine.settings import Settings, usable_cores
+from synthgrid_assets.engine.stages import Timings
+from synthgrid_assets.engine.task import Order, Reply, Task
 from synthgrid_assets.errors import EngineError, TaskTimeoutError, WorkerDiedError
 
 STARTS_BEFORE_GIVING_UP = 3
 SLOT_PAUSE = 0.5  # seconds between two looks for a free place
-START_LIMIT = 120.0  # seconds for the imports and the warm-up
+START_LIMIT = 120.0  # seconds for the imports
+LATENESS = 0.05  # of the deadline: how late a late task may be found
+LOOK_AT_LEAST = 1.0  # seconds
 
 
 class WorkerPool:
@@ -42,18 +47,12 @@ class WorkerPool:
     preload : sequence of str
         Modules to import once, before the first worker is forked. A thread that an import
         starts does not exist in the workers: Arrow, which starts some, is made for that.
-    warm_up : callable, optional
-        Importable function called once after the imports, as to compile kernels.
+    address : str
+        Not used: this pool is on this machine.
     slots : HostSlots, optional
-        Places shared with other engines: then there are as many workers as this one holds of
-        them, one at least, and more once others leave theirs while tasks wait.
-
-    Attributes
-    ----------
-    workers_spawned : int
-        Workers started so far, replacements included.
-    busy_seconds : float
-        Time workers spent in tasks they answered.
+        Places shared with other engines, by default those of the host if the settings share
+        it: then there are as many workers as this pool holds of them, one at least, and more
+        once others leave theirs while tasks wait.
 
     Examples
     --------
@@ -69,21 +68,22 @@ class WorkerPool:
         self,
         settings: Settings,
         preload: Sequence[str] = (),
-        warm_up: Callable[[], object] | None = None,
+        address: str = "",
         slots: HostSlots | None = None,
     ) -> None:
-        self.workers_spawned = 0
-        self.busy_seconds = 0.0
         self._settings = settings
+        if slots is None and settings.shares_host:
+            slots = HostSlots(max(usable_cores(), settings.workers))
         self._slots = slots
-        warm = None if warm_up is None else _pickled(warm_up, warm_up, "the pool's warm_up")
-        self._nurture = Nurture(tuple(preload), warm, settings.memory_cap)
+        self._preparation = Preparation(tuple(preload), settings.memory_cap, settings.run_id)
+        self._spawned, self._busy, self._resident = 0, 0.0, 0
         self._numbers = itertools.count()
         self._waiting: list[tuple[float, int, Order, bytes]] = []
-        self._idle: list[WorkerLink] = []
-        self._workers: dict[int, WorkerLink] = {}
+        self._idle: list[WorkerConnection] = []
+        self._workers: dict[int, WorkerConnection] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._failed_starts = 0
+        self._look: asyncio.TimerHandle | None = None
         self._broken: EngineError | None = None
 
     async def __aenter__(self) -> WorkerPool:
@@ -99,30 +99,31 @@ class WorkerPool:
         return self._broken is None
 
     async def start(self) -> None:
-        """Start the nursery and the workers.
+        """Start the fork server and the workers.
 
         Raises
         ------
         EngineError
-            When a module to preload or the warm-up fails, with the traceback from there.
+            When a module to preload fails, with the traceback from there.
         """
         self._loop = asyncio.get_running_loop()
-        self._nursery = NurseryProcess(self._nurture, self._lose_nursery)
+        self._fork_server = ForkServerClient(self._preparation, self._lose_fork_server)
         for _ in range(self._places()):
             self._spawn()
         if self._slots is not None:
             self._in_background(self._grow(self._slots))
         try:
-            await asyncio.wait_for(self._nursery.ready, START_LIMIT)
+            await asyncio.wait_for(self._fork_server.ready, START_LIMIT)
         except TimeoutError:
             await self.close()
             raise EngineError(
-                f"workers: loading {', '.join(self._nurture.preload) or 'the warm-up'} took "
+                f"workers: loading {', '.join(self._preparation.preload)} took "
                 f"longer than {START_LIMIT:g} s"
             ) from None
         except BaseException:
             await self.close()
             raise
+        self._look_for_late()
 
     def submit(self, task: Task) -> Order:
         """Queue a task by priority; the order's ``reply`` is its `Reply` or its error.
@@ -134,7 +135,8 @@ class WorkerPool:
         """
         if self._broken is not None:
             raise self._broken
-        message = _pickled((task.function, task.arguments), task.function, f"task {task.key}")
+        call = task.key, task.function, task.arguments
+        message = _pickled(call, task.function, f"task {task.key}")
         order = Order(task, self._loop.create_future())
         heapq.heappush(self._waiting, (-task.priority, next(self._numbers), order, message))
         self._hand_out()
@@ -145,56 +147,70 @@ class WorkerPool:
         order.reply.cancel()
         for worker in list(self._workers.values()):
             if worker.order is order:
-                burial = self._bury(worker)
+                death = self._kill(worker)
                 self._spawn()
-                await asyncio.shield(burial)
+                await asyncio.shield(death)
 
     async def close(self) -> None:
-        """End every worker and the nursery; orders still open fail."""
+        """End every worker and the fork server; orders still open fail."""
         closed = EngineError("the worker pool is closed")
         self._break(closed)
         patience = self._settings.grace + 1
-        burials = self._bury_all(self._broken or closed)
-        if burials and self._nursery.ready.done():
-            await asyncio.wait(burials, timeout=patience)
+        deaths = self._kill_all(self._broken or closed)
+        if deaths and self._fork_server.ready.done():
+            await asyncio.wait(deaths, timeout=patience)
+        if self._look is not None:
+            self._look.cancel()
         for job in self._background:
             job.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        self._nursery.close(patience)
+        await self._fork_server.close(patience)
         if self._slots is not None:
             self._slots.leave()
 
-    def greeted(self, worker: WorkerLink) -> None:
-        """A worker is ready (called by its link)."""
+    def figures(self) -> ExecutorFigures:
+        """The figures at this moment."""
+        return ExecutorFigures(self._spawned, self._busy, self._resident)
+
+    def ready(self, worker: WorkerConnection) -> None:
+        """A worker can take its first order (called by its connection)."""
         self._failed_starts = 0
         self._idle.append(worker)
         self._hand_out()
 
-    def answered(self, worker: WorkerLink, order: Order, payload: bytes) -> None:
-        """A worker has finished its order (called by its link)."""
+    def answered(self, worker: WorkerConnection, order: Order, payload: bytes) -> None:
+        """A worker has finished its order (called by its connection)."""
         try:
-            error, result, seconds = pickle.loads(payload)
+            error, result, told = pickle.loads(payload)
+            timings = Timings(*told)
         except Exception as unreadable:
-            error, result, seconds = EngineError(f"cannot read a reply: {unreadable}"), None, 0.0
-        self.busy_seconds += seconds
+            error, result = EngineError(f"cannot read a reply: {unreadable}"), None
+            timings = Timings()
+        self._busy += timings.seconds
+        self._resident = max(self._resident, timings.resident)
         if order.reply.done():
             pass  # withdrawn in this very moment
         elif error is not None:
             order.reply.set_exception(error)
         else:
-            order.reply.set_result(Reply(result, seconds, worker.pid))
-        if worker.answers < self._settings.recycle_after:
-            self._idle.append(worker)
-        else:
-            self._bury(worker)
+            order.reply.set_result(Reply(result, timings, worker.pid))
+        if self._is_worn(worker, timings):
+            self._kill(worker)
             self._spawn()
+        else:
+            self._idle.append(worker)
         self._hand_out()
 
-    def lost(self, worker: WorkerLink) -> None:
-        """A worker closed its channel by itself: it is dying (called by its link)."""
+    def _is_worn(self, worker: WorkerConnection, timings: Timings) -> bool:
+        most = self._settings.recycle_above
+        grown = most is not None and timings.resident > most
+        return grown or worker.answers >= self._settings.recycle_after
+
+    def lost(self, worker: WorkerConnection) -> None:
+        """A worker closed its channel by itself: it is dying (called by its connection)."""
         if worker.pid == 0:
             self._failed_starts += 1
-        self._in_background(self._blame(worker.order, self._bury(worker), worker.pid))
+        self._in_background(self._blame(worker.order, self._kill(worker), worker.pid))
         if self._failed_starts < STARTS_BEFORE_GIVING_UP:
             self._spawn()
 
@@ -214,9 +230,9 @@ class WorkerPool:
                 if slots.held > len(self._workers):
                     self._spawn()
 
-    async def _blame(self, order: Order | None, burial: asyncio.Future[int], pid: int) -> None:
+    async def _blame(self, order: Order | None, death: asyncio.Future[int], pid: int) -> None:
         """Fail the one order a dead worker had."""
-        exitcode = await burial
+        exitcode = await death
         if order is not None and not order.reply.done():
             hint = ""
             if exitcode == -signal.SIGKILL:
@@ -233,37 +249,46 @@ class WorkerPool:
                 )
             )
 
-    def _stop_late(self, worker: WorkerLink, order: Order) -> None:
-        burial = self._bury(worker)
+    def _look_for_late(self) -> None:
+        """Stop what runs past its deadline; one look for all costs less than a timer a task."""
+        now = self._loop.time()
+        for worker in list(self._workers.values()):
+            if worker.order is not None and worker.due <= now:
+                self._stop_late(worker, worker.order)
+        pause = min(self._settings.deadline * LATENESS, LOOK_AT_LEAST)
+        self._look = self._loop.call_later(pause, self._look_for_late)
+
+    def _stop_late(self, worker: WorkerConnection, order: Order) -> None:
+        death = self._kill(worker)
         self._spawn()
         late = TaskTimeoutError(
             f"task {order.task.key} ran longer than {self._settings.deadline:g} s; its worker "
             f"{worker.pid} was killed: raise `deadline` or make the tile smaller"
         )
-        self._in_background(self._fail_after(burial, order, late))
+        self._in_background(self._fail_after(death, order, late))
 
-    async def _fail_after(self, burial: asyncio.Future[int], order: Order, why: Exception) -> None:
+    async def _fail_after(self, death: asyncio.Future[int], order: Order, why: Exception) -> None:
         """Fail an order only when its worker is surely dead: a retry must not meet it."""
-        await burial
+        await death
         if not order.reply.done():
             order.reply.set_exception(why)
 
-    def _bury(self, worker: WorkerLink) -> asyncio.Future[int]:
+    def _kill(self, worker: WorkerConnection) -> asyncio.Future[int]:
         """Let go of a worker and have it killed; its exit code, once it is dead."""
         del self._workers[worker.number]
         if worker in self._idle:
             self._idle.remove(worker)
-        worker.leave()
-        return self._nursery.bury(worker.number)
+        worker.close()
+        return self._fork_server.kill(worker.number)
 
     def _spawn(self) -> None:
         if self._broken is None:
             number = next(self._numbers)
-            worker = self._workers[number] = WorkerLink(number, self)
-            self.workers_spawned += 1
-            self._in_background(self._connect(worker, self._nursery.spawn(number)))
+            worker = self._workers[number] = WorkerConnection(number, self)
+            self._spawned += 1
+            self._in_background(self._connect(worker, self._fork_server.spawn(number)))
 
-    async def _connect(self, worker: WorkerLink, channel: socket.socket) -> None:
+    async def _connect(self, worker: WorkerConnection, channel: socket.socket) -> None:
         await self._loop.create_connection(lambda: worker, sock=channel)
 
     def _hand_out(self) -> None:
@@ -271,21 +296,19 @@ class WorkerPool:
             *_, order, message = heapq.heappop(self._waiting)
             if not order.reply.done():
                 worker = self._idle.pop()
-                late = functools.partial(self._stop_late, worker, order)
-                alarm = self._loop.call_later(self._settings.deadline, late)
-                worker.begin(order, message, alarm)
+                worker.begin(order, message, self._loop.time() + self._settings.deadline)
 
-    def _lose_nursery(self, error: EngineError) -> None:
-        """Without a nursery there are no workers: what is in flight fails, all the rest too."""
+    def _lose_fork_server(self, error: EngineError) -> None:
+        """Without it there are no workers: what is in flight fails, all the rest too."""
         self._break(error)
-        self._bury_all(error)
+        self._kill_all(error)
 
-    def _bury_all(self, why: EngineError) -> list[asyncio.Future[int]]:
+    def _kill_all(self, why: EngineError) -> list[asyncio.Future[int]]:
         workers = list(self._workers.values())
         for worker in workers:
             if worker.order is not None and not worker.order.reply.done():
                 worker.order.reply.set_exception(why)
-        return [self._bury(worker) for worker in workers]
+        return [self._kill(worker) for worker in workers]
 
     def _break(self, error: EngineError) -> None:
         """Refuse new orders and fail those no worker has."""

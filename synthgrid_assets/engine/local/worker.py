@@ -1,7 +1,7 @@
 """The life of one worker process: read a call, make it, send back what came of it.
 
 Belongs here: what happens inside the worker. Not here: starting or killing workers
-(`nursery`), and deciding which task comes next (`pool`).
+(`fork_server`), and deciding which task comes next (`pool`).
 """
 
 from __future__ import annotations
@@ -12,55 +12,60 @@ import pickle
 import signal
 import socket
 import sys
-import time
 import traceback
+from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
+from synthgrid_assets.engine import log
 from synthgrid_assets.engine.local.framing import frame, receive
+from synthgrid_assets.engine.stages import begin, end
 from synthgrid_assets.errors import EngineError
 
 PR_SET_PDEATHSIG = 1
 
 
 def serve(channel: socket.socket, memory_cap: int | None, parent: int) -> None:
-    """Answer calls until the channel closes; the first message is the greeting."""
+    """Answer calls until the channel closes; the first message says ready."""
     _die_with(parent)
     if memory_cap is not None:
         _cap_memory(memory_cap)
+    resident = _resident_reader()
     channel.sendall(frame(pickle.dumps(os.getpid())))
     while True:
         try:
             call = receive(channel)
         except (EOFError, ConnectionError):
             return
-        reply = _answer(call)
+        reply = _answer(call, resident)
         # A worker may be killed between tasks: nothing of this one may be lost with it.
         sys.stdout.flush()
         sys.stderr.flush()
         channel.sendall(frame(reply))
 
 
-def _answer(call: bytes) -> bytes:
-    """Make one call; the pickled ``(error or None, result, seconds)``."""
-    start = time.perf_counter()
+def _answer(call: bytes, resident: Callable[[], int]) -> bytes:
+    """Make one call; the pickled ``(error or None, result, timings)``."""
+    begun = begin()
     error: Exception | None = None
     result: Any = None
     try:
-        function, arguments = pickle.loads(call)
-        start = time.perf_counter()
-        result = function(*arguments)
+        key, function, arguments = pickle.loads(call)
+        begun = begin()
+        with log.task(key):
+            result = function(*arguments)
     except BaseException as raised:
         error = portable(raised)
-    seconds = time.perf_counter() - start
+    timings = astuple(end(begun, resident()))  # a plain tuple is half the pickle
     try:
-        return pickle.dumps((error, result, seconds), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((error, result, timings), pickle.HIGHEST_PROTOCOL)
     except Exception as unpicklable:
         kind = f"{type(result).__module__}.{type(result).__qualname__}"
         refused = EngineError(
             f"a task returned a {kind}, which cannot be pickled ({unpicklable}): "
             "return plain values or write the data and return a receipt"
         )
-        return pickle.dumps((refused, None, seconds), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((refused, None, timings), pickle.HIGHEST_PROTOCOL)
 
 
 def portable(error: BaseException) -> Exception:
@@ -90,7 +95,7 @@ def portable(error: BaseException) -> Exception:
 def _die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent is gone (Linux).
 
-    Elsewhere the nursery kills its workers when its own parent goes; an idle worker
+    Elsewhere the fork server kills its workers when its own parent goes; an idle worker
     also ends when its channel closes.
     """
     if sys.platform == "linux":
@@ -105,3 +110,12 @@ def _cap_memory(memory_cap: int) -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_cap, hard))
+
+
+def _resident_reader() -> Callable[[], int]:
+    """Something that tells how many bytes of memory this process holds; 0 where none does."""
+    if sys.platform != "linux":
+        return lambda: 0
+    statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    page = os.sysconf("SC_PAGE_SIZE")
+    return lambda: int(os.pread(statm, 64, 0).split()[1]) * page

@@ -12,10 +12,11 @@ import pytest
 from synthgrid_assets.engine.local import pool
 from synthgrid_assets.engine.local.host_slots import HostSlots
 from synthgrid_assets.engine.local.pool import WorkerPool
-from synthgrid_assets.engine.task import Settings, Task
-from synthgrid_assets_tests.engine import chores
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.task import Task
+from synthgrid_assets.testing import executor_chores as chores
 
-PRELOAD = ("synthgrid_assets_tests.engine.chores",)
+PRELOAD = ("synthgrid_assets.testing.executor_chores",)
 
 
 def test_places_are_left_by_whatever_ends_a_process(tmp_path):
@@ -66,13 +67,13 @@ def test_pools_share_places_and_a_pool_grows_when_another_ends(tmp_path, monkeyp
         second = WorkerPool(Settings(workers=3), PRELOAD, slots=HostSlots(3, tmp_path))
         await first.start()
         async with second:
-            counts = (first.workers_spawned, second.workers_spawned)
+            counts = tuple(p.figures().workers_spawned for p in (first, second))
             file = str(tmp_path / "met")  # only three workers at once can ever finish these
             orders = [second.submit(Task(str(n), chores.meet, (file, 3))) for n in range(3)]
             await asyncio.sleep(0.5)
             assert not any(order.reply.done() for order in orders)
             await first.close()
             assert [(await order.reply).result for order in orders] == [3] * 3
-            return counts, second.workers_spawned
+            return counts, second.figures().workers_spawned
 
     assert asyncio.run(both()) == ((3, 1), 3)

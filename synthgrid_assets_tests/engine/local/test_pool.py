@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import sys
 
@@ -10,21 +9,29 @@ import numpy as np
 import psutil
 import pytest
 
-from synthgrid_assets.engine.local import pool
+from synthgrid_assets.engine.local import fork_server_client, pool
 from synthgrid_assets.engine.local.pool import WorkerPool
-from synthgrid_assets.engine.task import Settings, Task
-from synthgrid_assets.errors import EngineError, GeometryError, TaskTimeoutError, WorkerDiedError
-from synthgrid_assets_tests.engine import chores
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.task import Task
+from synthgrid_assets.errors import (
+    EngineError,
+    GeometryError,
+    TaskTimeoutError,
+    WorkerDiedError,
+    WorkersLostError,
+)
+from synthgrid_assets.testing import executor_chores as chores
+from synthgrid_assets.testing.executor_tests import ExecutorTests
 
-PRELOAD = ("numpy", "synthgrid_assets_tests.engine.chores")
+PRELOAD = ("numpy", "synthgrid_assets.testing.executor_chores")
 LIMIT = 60  # seconds after which a test counts as hung
 
 
-def with_pool(work, *, preload=PRELOAD, warm_up=None, **settings):
+def with_pool(work, *, preload=PRELOAD, **settings):
     """Run ``await work(call, pool)`` on a pool; `call` awaits one task's result."""
 
     async def main():
-        async with WorkerPool(Settings(**{"workers": 2, **settings}), preload, warm_up) as pool:
+        async with WorkerPool(Settings(**{"workers": 2, **settings}), preload) as pool:
 
             async def call(function, *arguments, priority=0.0):
                 task = Task(function.__name__, function, arguments, priority)
@@ -39,6 +46,11 @@ def descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
+class TestContract(ExecutorTests):
+    def make(self, settings, preload):
+        return WorkerPool(settings, preload)
+
+
 @pytest.fixture(autouse=True)
 def _no_process_is_left():
     before = set(descendants())
@@ -49,11 +61,6 @@ def _no_process_is_left():
 def test_a_module_that_cannot_be_imported_is_named_and_nothing_hangs():
     with pytest.raises(EngineError, match="No module named 'no_such_module'"):
         with_pool(None, preload=("no_such_module",))
-
-
-def test_a_warm_up_that_fails_is_reported_with_its_own_text():
-    with pytest.raises(EngineError, match="the kernels do not compile"):
-        with_pool(None, warm_up=chores.refuse_to_warm_up)
 
 
 def test_imports_that_never_end_meet_a_limit(tmp_path, monkeypatch):
@@ -121,20 +128,6 @@ def test_errors_survive_the_way_home_and_the_worker_survives_them(kind, arrives,
     with_pool(work, workers=1)
 
 
-def test_a_death_is_blamed_on_its_task_and_on_no_other():
-    poison = frozenset({7, 30, 31})
-
-    async def work(call, pool):
-        return await asyncio.gather(
-            *(call(chores.die_if, n, poison) for n in range(60)), return_exceptions=True
-        )
-
-    results = with_pool(work)
-    assert {n for n, r in enumerate(results) if isinstance(r, WorkerDiedError)} == poison
-    assert all(results[n] == n for n in range(60) if n not in poison)
-    assert "SIGKILL" in str(results[7])
-
-
 @pytest.mark.parametrize(
     ("function", "argument", "ending"),
     [
@@ -166,15 +159,6 @@ def test_a_worker_killed_from_outside_costs_only_its_own_task():
     assert squares == [n * n for n in range(20)]
 
 
-def test_a_death_in_the_middle_of_a_reply_is_a_death():
-    async def work(call, pool):
-        with pytest.raises(WorkerDiedError):
-            await call(chores.die_in_the_middle_of_the_reply)
-        return await call(chores.square, 4)
-
-    assert with_pool(work) == 16
-
-
 def test_a_late_task_is_killed_its_worker_replaced_and_the_next_runs_at_once():
     async def work(call, pool):
         late = asyncio.create_task(call(chores.nap, 50.0))
@@ -183,7 +167,7 @@ def test_a_late_task_is_killed_its_worker_replaced_and_the_next_runs_at_once():
         with pytest.raises(TaskTimeoutError, match=r"task nap ran longer than 0\.5 s"):
             await late
         assert await call(chores.square, 5) == 25
-        return pool.workers_spawned
+        return pool.figures().workers_spawned
 
     assert with_pool(work, workers=1, deadline=0.5) == 2
 
@@ -198,7 +182,7 @@ def test_the_deadline_counts_from_the_start_of_the_task_not_from_its_submission(
 def test_a_worker_is_replaced_after_its_number_of_tasks():
     async def work(call, pool):
         pids = await asyncio.gather(*(call(chores.pid_of_worker) for _ in range(40)))
-        return pids, pool.workers_spawned
+        return pids, pool.figures().workers_spawned
 
     pids, spawned = with_pool(work, recycle_after=5)
     assert max(pids.count(pid) for pid in pids) == 5
@@ -216,27 +200,6 @@ def test_memory_beyond_the_cap_is_a_memory_error_and_the_worker_lives_on():
     with_pool(work, workers=1, memory_cap=600 << 20)
 
 
-def test_waiting_tasks_start_by_priority_and_then_in_order_of_arrival():
-    draw = random.Random(3)
-    priorities = [draw.choice([-1.0, 0.0, 2.5]) for _ in range(30)]
-
-    async def work(call, pool):
-        started = []
-
-        async def one(n):
-            task = Task(str(n), chores.square, (n,), priorities[n])
-            await pool.submit(task).reply
-            started.append(n)
-
-        blocker = asyncio.create_task(call(chores.nap, 0.3))
-        await asyncio.sleep(0.1)
-        await asyncio.gather(blocker, *(one(n) for n in range(30)))
-        return started
-
-    expected = sorted(range(30), key=lambda n: (-priorities[n], n))
-    assert with_pool(work, workers=1) == expected
-
-
 def test_a_withdrawn_order_no_longer_runs_when_withdraw_returns(tmp_path):
     async def work(call, pool):
         arguments = (str(tmp_path), "tile", 1.0)
@@ -252,30 +215,14 @@ def test_a_withdrawn_order_no_longer_runs_when_withdraw_returns(tmp_path):
     assert not (tmp_path / "tile.ended").exists()
 
 
-def test_a_closed_pool_fails_what_is_open_and_takes_no_more():
-    async def main():
-        pool = WorkerPool(Settings(workers=1), PRELOAD)
-        await pool.start()
-        orders = [pool.submit(Task(str(n), chores.nap, (60.0,))) for n in range(3)]
-        await asyncio.sleep(0.3)
-        await pool.close()
-        with pytest.raises(EngineError, match="closed"):
-            pool.submit(Task("late", chores.square, (1,)))
-        return await asyncio.wait_for(
-            asyncio.gather(*(order.reply for order in orders), return_exceptions=True), LIMIT
-        )
-
-    assert {type(error) for error in asyncio.run(main())} == {EngineError}
-
-
-def test_without_its_nursery_the_pool_says_so_and_no_worker_is_left():
+def test_without_its_fork_server_the_pool_says_so_and_no_worker_is_left():
     async def work(call, pool):
         napping = asyncio.create_task(call(chores.nap, 50.0))
         await call(chores.square, 1)
         await asyncio.sleep(0.1)
-        nursery = next(p for p in psutil.Process().children())
-        workers = nursery.children()
-        nursery.kill()
+        fork_server = next(p for p in psutil.Process().children())
+        workers = fork_server.children()
+        fork_server.kill()
         with pytest.raises(EngineError, match="process that starts them ended by itself"):
             await napping
         _, alive = psutil.wait_procs(workers, timeout=10)
@@ -283,6 +230,55 @@ def test_without_its_nursery_the_pool_says_so_and_no_worker_is_left():
         assert not pool.usable
 
     with_pool(work)
+
+
+@pytest.mark.parametrize("shot", ["outside", "late"])
+def test_a_frozen_fork_server_is_found_out_when_a_worker_must_end(shot, monkeypatch):
+    """Stopped (SIGSTOP) it reaps nobody: nothing may wait for it past every deadline."""
+    monkeypatch.setattr(fork_server_client, "PATIENCE", 0.3)
+
+    async def work(call, pool):
+        pid = await call(chores.pid_of_worker)
+        napping = asyncio.create_task(call(chores.nap, 50.0))
+        await asyncio.sleep(0.2)
+        fork_server = next(p for p in psutil.Process().children())
+        workers = fork_server.children()
+        fork_server.suspend()
+        if shot == "outside":
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(WorkersLostError, match=r"did not answer for 0\.6 s"):
+            await napping
+        assert not pool.usable
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        assert not alive
+
+    with_pool(work, workers=1, deadline=1.0 if shot == "late" else 900.0)
+
+
+def test_a_worker_that_is_stopped_ends_with_its_deadline():
+    async def work(call, pool):
+        pid = await call(chores.pid_of_worker)
+        napping = asyncio.create_task(call(chores.nap, 0.5))
+        await asyncio.sleep(0.2)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(TaskTimeoutError):
+            await napping
+        return await call(chores.square, 3)
+
+    assert with_pool(work, workers=1, deadline=1.5) == 9
+
+
+def test_a_worker_that_grows_is_replaced():
+    async def work(call, pool):
+        first = await call(chores.pid_of_worker)
+        assert await call(chores.pid_of_worker) == first
+        await call(chores.keep, 120 << 20)
+        second = await call(chores.pid_of_worker)
+        assert pool.figures().resident > 120 << 20
+        return first, second
+
+    first, second = with_pool(work, workers=1, recycle_above=120 << 20)
+    assert first != second
 
 
 def test_workers_have_one_thread_for_blas_and_few_arenas():
@@ -294,7 +290,7 @@ def test_workers_have_one_thread_for_blas_and_few_arenas():
     assert "MALLOC_ARENA_MAX" not in os.environ
 
 
-def test_arrow_with_its_threads_works_in_every_fork_of_a_nursery_that_loaded_it(tmp_path):
+def test_arrow_with_its_threads_works_in_every_fork_of_a_server_that_loaded_it(tmp_path):
     async def work(call, pool):
         paths = [str(tmp_path / f"{n}.parquet") for n in range(8)]
         return await asyncio.gather(*(call(chores.write_and_read, path) for path in paths))

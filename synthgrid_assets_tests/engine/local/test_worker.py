@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from synthgrid_assets.engine.local.framing import FrameReader, frame
 from synthgrid_assets.engine.local.worker import portable
 from synthgrid_assets.errors import EngineError, WorkerDiedError
-from synthgrid_assets_tests.engine import chores
+from synthgrid_assets.testing import executor_chores as chores
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 400), max_size=20))

@@ -1,4 +1,8 @@
-"""Functions that the engine's tests run in workers: importable, as workers need them."""
+"""Functions that the executors' tests run in workers: importable, as workers need them.
+
+Belongs here: small calls that succeed, fail, hang, die or tell where they are. Not here:
+what is asserted of them (`executor_tests`).
+"""
 
 import os
 import signal
@@ -9,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthgrid_assets.engine.stages import COMMIT, spent
 from synthgrid_assets.errors import GeometryError, StorageError
 
 
@@ -20,10 +25,12 @@ class AwkwardError(Exception):
 
 
 def square(n: int) -> int:
+    """``n * n``."""
     return n * n
 
 
 def nap(seconds: float) -> float:
+    """Sleep, and say how long."""
     time.sleep(seconds)
     return seconds
 
@@ -38,18 +45,22 @@ def meet(file: str, count: int) -> int:
 
 
 def pid_of_worker() -> int:
+    """The process that runs this."""
     return os.getpid()
 
 
 def environment(name: str) -> str | None:
+    """A variable of the worker's environment."""
     return os.environ.get(name)
 
 
 def knows_main(name: str) -> bool:
+    """Whether the worker's ``__main__`` has an attribute."""
     return hasattr(sys.modules["__main__"], name)
 
 
 def write_and_read(path: str) -> int:
+    """Sum of a column that went through a Parquet file, read with threads."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -59,15 +70,18 @@ def write_and_read(path: str) -> int:
 
 
 def die(sig: int = signal.SIGKILL) -> None:
+    """End this process by a signal."""
     os.kill(os.getpid(), sig)
     time.sleep(10)
 
 
 def leave(code: int) -> None:
+    """End this process with an exit code."""
     os._exit(code)
 
 
 def die_if(n: int, poison: frozenset[int]) -> int:
+    """End this process for some numbers; give the others back."""
     time.sleep(0.002)
     if n in poison:
         die()
@@ -75,11 +89,13 @@ def die_if(n: int, poison: frozenset[int]) -> int:
 
 
 def die_in_the_middle_of_the_reply() -> bytes:
+    """End while a large result is on its way."""
     threading.Timer(0.02, die).start()
     return bytes(400_000_000)
 
 
 def fail(kind: str) -> None:
+    """Raise an error of a kind."""
     errors: dict[str, BaseException] = {
         "geometry": GeometryError("cell (3, 4) has no area"),
         "storage": StorageError("the disk is full"),
@@ -92,10 +108,12 @@ def fail(kind: str) -> None:
 
 
 def return_lock() -> threading.Lock:
+    """Something that no pickle can hold."""
     return threading.Lock()
 
 
 def allocate(size: int) -> int:
+    """Fill some bytes of memory."""
     return int(np.ones(size, np.uint8).sum(dtype=np.int64))
 
 
@@ -116,5 +134,32 @@ def begin_and_end(folder: str, name: str, seconds: float) -> str:
     return name
 
 
-def refuse_to_warm_up() -> None:
-    raise RuntimeError("the kernels do not compile")
+def commit(seconds: float, written: int) -> None:
+    """Spend time as if in writing a file."""
+    time.sleep(seconds)
+    spent(COMMIT, seconds, written)
+
+
+def leave_a_mark(folder: str, name: str, seconds: float) -> int:
+    """How many calls of this function ran at the same time in a folder, this one included."""
+    mine = Path(folder) / name
+    mine.touch()
+    time.sleep(seconds)
+    together = len(list(Path(folder).iterdir()))
+    mine.unlink()
+    return together
+
+
+def spin(seconds: float) -> None:
+    """Keep a core busy by this process's own CPU time."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+_KEPT: list[bytes] = []
+
+
+def keep(size: int) -> None:
+    """Fill some bytes of memory and never let go of them."""
+    _KEPT.append(b"x" * size)
