@@ -6,12 +6,14 @@ Belongs here: the records, and who may listen. Not here: what causes a change (`
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from synthgrid_assets.engine.stages import Timings
+from synthgrid_assets.errors import SynthGridWarning
 
 EVENTS_KEPT = 1000  # by a session; listeners get all
 
@@ -174,8 +176,20 @@ class EventLog:
         """Keep an event and tell it to everybody."""
         self.count += 1
         self._latest.append(event)
+        self.tell(lambda observer: observer.on_event(event))
+
+    def tell(self, told: Callable[[Observer], None]) -> None:
+        """Tell each observer something; one that fails is warned of, and harms no run."""
         for observer in self.observers:
-            observer.on_event(event)
+            try:
+                told(observer)
+            except Exception as error:
+                name = type(observer).__name__
+                warnings.warn(
+                    f"{name} failed and missed something: {type(error).__name__}: {error}",
+                    SynthGridWarning,
+                    stacklevel=2,
+                )
 
     def latest(self) -> tuple[EngineEvent, ...]:
         """The last `EVENTS_KEPT` events, oldest first."""

@@ -104,8 +104,8 @@ class EngineSession:
         self._thread.start()
         self._loop = loop
         _OPEN[self.run_id] = self
-        for observer in self._steering.log.observers:
-            observer.on_start(self.run_id, self.statistics)
+        log = self._steering.log
+        log.tell(lambda observer: observer.on_start(self.run_id, self.statistics))
         if self._lag is not None:
             self._lag.start(loop, self._thread)
         return self
@@ -124,8 +124,7 @@ class EngineSession:
             loop.call_soon_threadsafe(loop.stop)
             self._thread.join()
             loop.close()
-            for observer in self._steering.log.observers:
-                observer.on_close(self.statistics())
+            self._steering.log.tell(lambda observer: observer.on_close(self.statistics()))
 
     def map_groups(self, tasks: Iterable[Task], step: str = "") -> Iterator[list[Outcome]]:
         """Outcomes of `tasks` as they are reached, in groups to be committed together.
@@ -159,8 +158,7 @@ class EngineSession:
         window = Window(self._workers, self._steering, reached.put, part)
         source = _Source(tasks, self._steering)
         self._windows.add(window)
-        for observer in self._steering.log.observers:
-            observer.on_step(part, None)
+        self._steering.log.tell(lambda observer: observer.on_step(part, None))
         try:
             while True:
                 if batch := source.take():
@@ -171,8 +169,7 @@ class EngineSession:
         finally:
             self._windows.discard(window)
             self._drop(window)
-            for observer in self._steering.log.observers:
-                observer.on_step(part, time.time())
+            self._steering.log.tell(lambda observer: observer.on_step(part, time.time()))
 
     def cancel(self) -> None:
         """Cancel every run of this session, from any thread; their callers get EngineError.
@@ -198,8 +195,7 @@ class EngineSession:
 
     def _lagged(self, seconds: float, culprit: str) -> None:
         self._steering.loop_lag = max(self._steering.loop_lag, seconds)
-        for observer in self._steering.log.observers:
-            observer.on_lag(seconds, culprit)
+        self._steering.log.tell(lambda observer: observer.on_lag(seconds, culprit))
 
     async def _close(self) -> None:
         await asyncio.gather(*(window.cancel() for window in list(self._windows)))

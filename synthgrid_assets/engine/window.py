@@ -180,7 +180,11 @@ class Window:
             return
         answer = reply.result()
         self._workers.proved()
-        self._steering.succeeded(held, answer.timings)
+        try:
+            self._steering.succeeded(held, answer.timings)
+        except Exception as unfit:  # notes that an executor or a task has made up
+            self._fail(held, unfit)
+            return
         done = Done(held.task.key, answer.result, answer.timings, answer.worker_pid, held.attempts)
         self._release(held, done)
 
@@ -229,8 +233,7 @@ class Window:
             error = outcome.error
         key, now = held.task.key, time.time()
         ended = TaskEnded(key, self._step, held.added, now, held.attempts, pid, timings, error)
-        for observer in self._steering.log.observers:
-            observer.on_task(ended)
+        self._steering.log.tell(lambda observer: observer.on_task(ended))
 
     def _set_alarm(self) -> None:
         """Look again when the breaker may take a probe."""

@@ -21,6 +21,7 @@ from synthgrid_assets.errors import (
     EngineError,
     GeometryError,
     StorageError,
+    SynthGridWarning,
     WorkersLostError,
 )
 
@@ -80,7 +81,7 @@ async def forever():
 
 
 async def committing(latency, written=1000):
-    return Timings(0.0, latency, ((COMMIT, latency),), written)
+    return Timings(0.0, latency, ((COMMIT, 0.0, latency),), written)
 
 
 class FailsAtFirst:
@@ -266,6 +267,38 @@ def test_workers_that_are_lost_again_and_again_fail_the_tasks_and_end_the_run():
     assert len(found) == 10
     assert all(type(outcome.error) is WorkersLostError for outcome in found)
     assert any("3 times in a row" in str(outcome.error) for outcome in found)
+
+
+def test_notes_that_make_no_sense_fail_their_task_and_nothing_waits_for_it():
+    async def made_up():
+        return Timings(stages=(("commit", 1.0),))  # two numbers where there are three
+
+    found, _, _ = outcomes([Task("t", made_up), Task("good", after_turns, (1, 1))])
+    assert {type(outcome) for outcome in found} == {Failed, Done}
+
+
+class Faulty:
+    """An observer whose every method fails."""
+
+    def __getattr__(self, name):
+        def method(*_):
+            raise ZeroDivisionError(name)
+
+        return method
+
+
+def test_an_observer_that_fails_is_warned_of_and_harms_no_run():
+    tasks = [Task(str(n), after_turns, (n, 1)) for n in range(3)]
+    session = EngineSession(
+        Settings(workers=1), executor=lambda *_: CoroutineExecutor(), observers=[Faulty()]
+    )
+    match = "Faulty failed and missed something"
+    with pytest.warns(SynthGridWarning, match=match) as told, session:
+        found = [outcome for group in session.map_groups(tasks) for outcome in group]
+    assert sorted(outcome.result for outcome in found) == [0, 1, 2]
+    assert {"on_start", "on_step", "on_task", "on_close"} <= {
+        str(one.message).rsplit(": ", 1)[1] for one in told
+    }
 
 
 def test_while_the_store_fails_one_task_probes_it_and_all_come_home_when_it_recovers():
