@@ -37,7 +37,7 @@ def test_generation_pauses_while_it_is_open_and_what_was_in_flight_finishes(twen
     first, *later = [sum(a < time < b for time in twenty.ended) for a, b in paused]
     assert 4 <= first <= 32  # what the workers had been given by then
     assert len(later) >= 2
-    assert set(later) == {0}
+    assert set(later) <= {0, 1}  # at most the probe's own tile, which is told a moment later
 
 
 def test_throughput_is_what_it_was_within_a_tenth_and_the_depth_comes_back(twenty):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from synthgrid_assets.engine.backoff import waits
 from synthgrid_assets.engine.circuit_breaker import BreakerSettings, State
+from synthgrid_assets.engine.events import Step
 from synthgrid_assets.engine.executor import ExecutorFigures
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
@@ -188,7 +189,7 @@ def test_a_window_cancelled_at_any_moment_leaves_nothing_running(turns, stop, gr
         workers = Workers(lambda: executor, lambda *_: None)
         await workers.ready()
         delivered = []
-        window = Window(workers, steering, delivered.append)
+        window = Window(workers, steering, delivered.append, Step(1, "", 0.0))
         window.add(
             Task(str(n), after_turns if work else forever, (n, work)[: 2 * (work > 0)])
             for n, work in enumerate(turns)
