@@ -206,13 +206,14 @@ class Rate:
         if second != self._second:
             self._buckets.append((self._second, self._count))
             self._second, self._count = second, 0
-            while self._buckets[0][0] < second - RATE_OVER:
+            while self._buckets and self._buckets[0][0] < second - RATE_OVER:
                 self._buckets.popleft()
         self._count += 1
 
     def value(self) -> float:
         """Events per second."""
         now = self._clock()
-        recent = [n for second, n in self._buckets.copy() if second >= now - RATE_OVER]
+        buckets = [*self._buckets.copy(), (self._second, self._count)]
+        recent = sum(n for second, n in buckets if second >= now - RATE_OVER)
         span = min(RATE_OVER, now - self._began)
-        return (sum(recent) + self._count) / span if span > 0 else 0.0
+        return recent / span if span > 0 else 0.0
