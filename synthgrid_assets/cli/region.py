@@ -53,6 +53,9 @@ def materialize(
     assets: Annotated[str | None, typer.Option(metavar="A,B", help="Only these products.")] = None,
     layers: Annotated[str | None, typer.Option(metavar="L,M", help="Only these layers.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="NAME", help="What runs the tiles: local, or inline to debug.")
+    ] = "local",
     overrides: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Recompute committed tiles.")] = False,
     dry_run: Annotated[
@@ -73,6 +76,7 @@ def materialize(
         layers=names(layers),
         assets=names(assets),
         workers=workers or 0,
+        executor=executor,
         force=force,
     )
     if dry_run:

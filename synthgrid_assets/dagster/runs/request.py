@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.dagster.keys import input_key, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest
 from synthgrid_assets.errors import SpecError
@@ -40,6 +41,8 @@ class RegionChoice:
         Names; None takes all.
     workers : int
         0: one per core.
+    executor : str
+        A name or an address of `engine.executor.EXECUTORS`.
     force : bool
         Make committed tiles again.
     """
@@ -49,6 +52,7 @@ class RegionChoice:
     layers: tuple[str, ...] | None = None
     assets: tuple[str, ...] | None = None
     workers: int = 0
+    executor: str = "local"
     force: bool = False
 
 
@@ -127,7 +131,9 @@ def run_config(
     spec: WorldSpec, products: dict[str, tuple[str, ...]], choice: RegionChoice
 ) -> dict[str, Any]:
     """Configuration of the resources and of the steps that take part."""
-    config: dict[str, Any] = {"resources": {"engine": {"config": {"workers": choice.workers}}}}
+    executor_factory(choice.executor)  # a name that is not known is refused here, not in a step
+    engine = {"workers": choice.workers, "executor": choice.executor}
+    config: dict[str, Any] = {"resources": {"engine": {"config": engine}}}
     if choice.force:
         steps = {
             step_name(spec.world.name, layer, product.step)
