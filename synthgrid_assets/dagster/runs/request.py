@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.dagster.keys import input_key, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest
+from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.products.registry import products_named, products_of
 from synthgrid_assets.storage.layout import Layout
