@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 BEAT = 0.02  # seconds between two signs of life of the loop
 LATE = 0.05  # seconds without one that are told of
+STARVED = "nothing of the loop: it waited for a core or for the interpreter's lock"
 
 
 class LoopLag:
@@ -70,5 +71,7 @@ def _running(thread: threading.Thread) -> str:
     """The innermost lines of this package that a thread is in; else the innermost line."""
     frame = sys._current_frames().get(thread.ident or 0)
     stack = traceback.extract_stack(frame) if frame is not None else []
+    if stack and stack[-1].name == "select":
+        return STARVED
     ours = [line for line in stack if "synthgrid" in line.filename] or stack
     return " < ".join(f"{line.name} ({line.filename}:{line.lineno})" for line in ours[:-4:-1])
