@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from synthgrid_assets.engine.circuit_breaker import BreakerSettings
 from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings, usable_cores
@@ -26,8 +27,20 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
     memory_cap_mb: int = Field(default=0, ge=0, description="Memory per worker; 0: no cap.")
     executor: str = Field(
         default="local",
-        description="What runs the tiles: `local` (processes), `inline` (threads of this one, for "
-        "a debugger).",
+        description="What runs the tiles: `local` (processes) or `inline` (this one, to debug).",
+    )
+    window: int = Field(default=0, ge=0, description="Tiles in flight, at most; 0: 8 per worker.")
+    recycle_above_mb: int = Field(
+        default=0, ge=0, description="Memory at which a worker is replaced; 0: never for that."
+    )
+    breaker_failures: int = Field(
+        default=5, ge=1, description="Storage errors in a row that pause the run."
+    )
+    breaker_slowdown: float = Field(
+        default=8.0, ge=2, description="How many times slower than usual writing pauses it."
+    )
+    breaker_patience: float = Field(
+        default=120.0, gt=0, description="Seconds without any write until waiting tiles fail."
     )
 
     _session: EngineSession | None = PrivateAttr(default=None)
@@ -40,6 +53,13 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
             deadline=self.deadline,
             attempts=self.attempts,
             memory_cap=self.memory_cap_mb * 1_000_000 or None,
+            window=self.window,
+            recycle_above=self.recycle_above_mb * 1_000_000 or None,
+            breaker=BreakerSettings(
+                failures=self.breaker_failures,
+                slowdown=self.breaker_slowdown,
+                patience=self.breaker_patience,
+            ),
             shares_host=True,
         )
         run_id = context.run_id or ""

@@ -1,8 +1,10 @@
-"""Tasks in threads of this process: for a debugger, a profiler, and systems without fork.
+"""Tasks in this process, one at a time: for a debugger, a profiler, and systems without fork.
 
-Belongs here: the executor without processes. Not here: isolation, which threads do not
+Belongs here: the executor without processes. Not here: isolation, which a thread does not
 give. A task that dies takes the program along, one that hangs is waited for (the deadline is
-not kept, as a breakpoint may take its time), and no memory cap holds.
+not kept, as a breakpoint may take its time), and no memory cap holds. One thread, whatever
+the number of workers: a task may count on being alone in its process, and keep there what
+the next one needs.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ from synthgrid_assets.errors import EngineError
 
 
 class InlineExecutor:
-    """Runs tasks in as many threads as there would be workers.
+    """Runs tasks one after the other in a thread of this process.
 
     Parameters
     ----------
     settings : Settings
-        The number of workers is that of threads; with one, a breakpoint stops everything.
+        Nothing of it but the run's id matters here.
     preload : sequence of str
         Modules to import at the start.
     address : str
@@ -50,13 +52,12 @@ class InlineExecutor:
     """
 
     def __init__(self, settings: Settings, preload: Sequence[str] = (), address: str = "") -> None:
-        self._workers = settings.workers
         self._run_id = settings.run_id
         self._preload = tuple(preload)
         self._numbers = itertools.count()
         self._waiting: list[tuple[float, int, Order]] = []
-        self._running: set[asyncio.Task[None]] = set()
-        self._threads: ThreadPoolExecutor | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
         self._busy = 0.0
         self._closed: EngineError | None = None
 
@@ -66,7 +67,7 @@ class InlineExecutor:
         return self._closed is None
 
     async def start(self) -> None:
-        """Import what tasks need, and make the threads.
+        """Import what tasks need, and make the thread.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class InlineExecutor:
                 import_module(name)
             except Exception as error:
                 raise EngineError(f"workers: could not load {name}: {error}") from error
-        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="synthgrid-worker")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="synthgrid-worker")
 
     def submit(self, task: Task) -> Order:
         """Queue a task by priority.
@@ -99,8 +100,8 @@ class InlineExecutor:
     async def withdraw(self, order: Order) -> None:
         """Give up on an order; one that runs is waited for, as a thread cannot be stopped."""
         order.reply.cancel()
-        while order.running and self._running:
-            await asyncio.wait(set(self._running), return_when=asyncio.FIRST_COMPLETED)
+        while order.running and self._running is not None:
+            await asyncio.wait([self._running])
 
     async def close(self) -> None:
         """Fail what waits, and wait for what runs."""
@@ -109,31 +110,28 @@ class InlineExecutor:
         for *_, order in waiting:
             if not order.reply.done():
                 order.reply.set_exception(self._closed)
-        if self._running:
-            await asyncio.wait(set(self._running))
-        if self._threads is not None:
-            self._threads.shutdown()
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def figures(self) -> ExecutorFigures:
-        """Threads count as workers."""
-        return ExecutorFigures(self._workers if self._threads else 0, self._busy)
+        """The thread counts as a worker."""
+        return ExecutorFigures(int(self._thread is not None), self._busy)
 
     def _hand_out(self) -> None:
-        while self._waiting and len(self._running) < self._workers:
+        while self._waiting and self._running is None:
             *_, order = heapq.heappop(self._waiting)
             if not order.reply.done():
                 order.running = True
-                running = asyncio.get_running_loop().create_task(self._run(order))
-                self._running.add(running)
+                self._running = asyncio.get_running_loop().create_task(self._run(order))
 
     async def _run(self, order: Order) -> None:
-        running = asyncio.current_task()
-        assert running is not None
         loop = asyncio.get_running_loop()
-        error, result, timings = await loop.run_in_executor(self._threads, _call, order.task)
+        error, result, timings = await loop.run_in_executor(self._thread, _call, order.task)
         self._busy += timings.seconds
         order.running = False
-        self._running.discard(running)
+        self._running = None
         if order.reply.done():
             pass  # withdrawn meanwhile
         elif error is not None:

@@ -1,4 +1,4 @@
-"""Square bins for neighbour searches within a fixed radius.
+"""A cell list for neighbour searches within a fixed radius; its cells are called bins.
 
 Belongs here: the bins' geometry and the sort into them. Not here: what is asked of
 neighbours (`matern_hard_core`, `strauss`).

@@ -18,6 +18,7 @@ from synthgrid_assets_tests.engine.toy_executor import ToyExecutor
 
 class TestInline(ExecutorTests):
     isolated = False
+    parallel = False
 
     def make(self, settings, preload):
         return InlineExecutor(settings, preload)
