@@ -51,6 +51,7 @@ def main(channel_fd: int) -> None:
     parent = os.getppid()
     os.set_inheritable(channel_fd, False)
     control = socket.socket(fileno=channel_fd)
+    told: tuple[str, str | int]
     try:
         preparation: Preparation = pickle.loads(receive(control))
         log.start(preparation.run_id)
@@ -59,9 +60,15 @@ def main(channel_fd: int) -> None:
     except EOFError:
         return
     except BaseException:
-        send(control, ("failed", traceback.format_exc()))
+        told = "failed", traceback.format_exc()
+    else:
+        told = "ready", os.getpid()
+    try:
+        send(control, told)
+    except BrokenPipeError:
+        return  # the other side was ended meanwhile
+    if told[0] == "failed":
         return
-    send(control, ("ready", os.getpid()))
     ForkServer(control, preparation.memory_cap, parent).serve()
 
 
