@@ -59,9 +59,19 @@ def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
     )
 
 
-def world_definitions(worlds: Mapping[str, tuple[Path, WorldSpec]]) -> dg.Definitions:
-    """Definitions of valid worlds, with the resources and the region job."""
-    parts = [_world(path, spec) for path, spec in worlds.values()]
+def world_definitions(
+    worlds: Mapping[str, tuple[Path, WorldSpec]], layers: Collection[str] | None = None
+) -> dg.Definitions:
+    """Definitions of valid worlds, with the resources and the region job.
+
+    Parameters
+    ----------
+    worlds : mapping of str to (Path, WorldSpec)
+    layers : collection of str, optional
+        Only these layers, as for a run over a few of thousands; by default all. No asset of a
+        layer depends on another layer's.
+    """
+    parts = [_world(path, spec, layers) for path, spec in worlds.values()]
     specs = {name: spec for name, (_, spec) in worlds.items()}
     shared = dg.Definitions(
         jobs=[region_job(specs)],
@@ -72,9 +82,9 @@ def world_definitions(worlds: Mapping[str, tuple[Path, WorldSpec]]) -> dg.Defini
     return dg.Definitions.merge(shared, *parts)
 
 
-def _world(path: Path, spec: WorldSpec) -> dg.Definitions:
+def _world(path: Path, spec: WorldSpec, chosen: Collection[str] | None) -> dg.Definitions:
     name = spec.world.name
-    layers = list(spec.layers)
+    layers = [layer for layer in spec.layers if chosen is None or layer in chosen]
     return dg.Definitions(
         assets=[
             world_asset(name, path, []),

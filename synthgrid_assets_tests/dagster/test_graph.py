@@ -10,7 +10,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from synthgrid_assets.dagster.build import build_definitions
+from synthgrid_assets.dagster.build import build_definitions, world_definitions
 from synthgrid_assets.dagster.jobs import JOB_NAME
 from synthgrid_assets.dagster.keys import TILE_CHECK, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
@@ -262,6 +262,21 @@ def test_two_worlds_of_one_name_do_not_shadow_each_other(tmp_path):
         path.write_text(SMALL)
     keys = build_definitions([first, second]).get_repository_def().asset_graph.get_all_asset_keys()
     assert {world_key("small"), world_key("b")} <= set(keys)
+
+
+def test_definitions_of_one_layer_are_those_among_all(made):
+    """What a run over one of thousands of layers loads: no layer needs another's assets."""
+    folder, _, whole, _ = made
+    path = folder / "small.toml"
+    spec = load_spec(path)
+    alone = world_definitions({"small": (path, spec)}, layers=["trees"]).get_repository_def()
+    graph, full = alone.asset_graph, whole.get_repository_def().asset_graph
+    keys = graph.get_all_asset_keys()
+    assert keys == {key for key in full.get_all_asset_keys() if "cafes" not in key.path}
+    for key in keys:
+        assert graph.get(key).code_version == full.get(key).code_version
+        assert graph.get(key).parent_keys == full.get(key).parent_keys
+        assert graph.get(key).partitions_def == full.get(key).partitions_def
 
 
 def test_definitions_load_without_a_word_on_previews(made):

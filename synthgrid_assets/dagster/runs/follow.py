@@ -182,7 +182,7 @@ def run_region(
     """
     spec = load_spec(path, overrides)
     request = region_request(spec, choice, data_root())
-    definitions = world_definitions({spec.world.name: (path, spec)})
+    definitions = world_definitions({spec.world.name: (path, spec)}, layers=request.products)
     begun = time.perf_counter()
     with open_instance() as instance, sign_of_life() as signed:
         fail_abandoned_runs(instance)
