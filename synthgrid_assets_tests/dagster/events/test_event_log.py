@@ -164,7 +164,7 @@ def test_a_plan_costs_its_partitions_once_not_once_for_each(home):
         assert attempts.keys() == set(tiles.get_partition_keys())
         assert {run_id for run_id, _ in attempts.values()} == {run.run_id}
     files = (home / "events").glob("*.db*")
-    assert sum(file.stat().st_size for file in files) < 5_000_000  # 170 MB with stock Dagster
+    assert sum(file.stat().st_size for file in files) < 5_000_000  # 60 MB with stock Dagster
 
 
 UNFINISHED = CachedSqliteEventLogStorage.get_latest_asset_partition_materialization_attempts_without_materializations  # noqa: E501
