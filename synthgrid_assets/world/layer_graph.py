@@ -90,7 +90,8 @@ def composition_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]
         yield from _near_mistakes(spec, layer.near)
     if layer.process == UNION:
         yield from _union_mistakes(spec, name)
-    if _refers_soundly(spec):
+    refers = layer.process == UNION or layer.near is not None
+    if refers and _refers_soundly(spec):  # looked for in all layers, so not for each of thousands
         cycle = _cycle(spec, name)
         # one cycle is one mistake: told at the first of its layers
         if cycle and name == next(known for known in spec.layers if known in cycle):
