@@ -74,8 +74,17 @@ def receipt_metadata(receipt: Receipt, store: Store, *, brief: bool = False) -> 
 
 def picture_metadata(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A small PNG inside Markdown, as the UI can show it."""
+    return dg.MetadataValue.md(_picture(png, title))
+
+
+def _picture(png: bytes, title: str) -> str:
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def gallery_metadata(pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
+    """Several PNGs under their titles in one entry: one click shows all of them."""
     return dg.MetadataValue.md(
-        f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+        "\n\n".join(f"**{title}**\n\n{_picture(png, title)}" for title, png in pictures.items())
     )
 
 

@@ -112,9 +112,15 @@ def test_quality_shows_where_four_tiles_meet_if_the_layer_has_cells(made):
     for layer, shown in (("cafes", True), ("trees", False)):
         key = layer_key("small", layer, "quality")
         (record,) = instance.fetch_materializations(key, limit=1).records
-        metadata = record.asset_materialization.metadata
-        assert ("four_tiles_meet" in metadata) == shown
-        assert {"points_per_tile", "residuals", "p_values", "l_function"} <= metadata.keys()
+        gallery = str(record.asset_materialization.metadata["pictures"].value)
+        assert ("**Where four tiles meet**" in gallery) == shown
+        titles = (
+            "Points per tile",
+            "Residuals per tile",
+            "p-values of tiles",
+            "L among replicates",
+        )
+        assert all(f"![{title}](data:image/png;base64,iVBOR" in gallery for title in titles)
 
 
 def test_a_column_says_which_columns_of_the_points_it_comes_from(made):

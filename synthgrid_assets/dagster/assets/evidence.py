@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import common, input_key, layer_key, world_key
-from synthgrid_assets.dagster.metadata import picture_metadata, tests_table
+from synthgrid_assets.dagster.metadata import gallery_metadata, picture_metadata, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
@@ -129,35 +129,32 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         layer_context = open_layer(spec, layer, data.path)
         curves = compare_with_replicates(layer_context, read_baseline(layer_context))
         of_replicates = {
-            "l_function": picture_metadata(
-                l_function_picture(curves, layer_context), "L among replicates"
-            ),
-            "neighbours": picture_metadata(neighbours_picture(curves, layer_context), "G, F and J"),
+            "L among replicates": l_function_picture(curves, layer_context),
+            "G, F and J among replicates": neighbours_picture(curves, layer_context),
         }
         with Journal(layer_context.layout) as journal:
             evidence = RegionEvidence(journal, layer_context)
             corner = find_corner(journal, layer_context)
         pictures = {
-            "points_per_tile": counts_map(evidence, layer_context),
-            "residuals": residuals_map(evidence, layer_context),
-            "p_values": p_value_histogram(evidence, layer_context),
+            "Points per tile": counts_map(evidence, layer_context),
+            "Residuals per tile": residuals_map(evidence, layer_context),
+            "p-values of tiles": p_value_histogram(evidence, layer_context),
         }
         if corner is not None:
-            pictures["four_tiles_meet"] = four_tiles_picture(layer_context, corner)
+            pictures["Where four tiles meet"] = four_tiles_picture(layer_context, corner)
         yield dg.MaterializeResult(
-            asset_key=key,
-            metadata={
-                **{name: picture_metadata(png, name) for name, png in pictures.items()},
-                **of_replicates,
-            },
+            asset_key=key, metadata={"pictures": gallery_metadata({**pictures, **of_replicates})}
         )
-        for verdict, (name, picture) in zip(curves.verdicts, of_replicates.items(), strict=True):
+        for verdict, (title, png) in zip(curves.verdicts, of_replicates.items(), strict=True):
             yield dg.AssetCheckResult(
                 asset_key=key,
                 check_name=verdict.test,
                 passed=verdict.passed,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"verdict": tests_table([verdict]), name: picture},
+                metadata={
+                    "verdict": tests_table([verdict]),
+                    "picture": picture_metadata(png, title),
+                },
             )
 
     return quality
