@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import PrivacyError
 from synthgrid_assets.lattice.cells import CELL
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.privacy.blocks import Block, blocks_owned_by
 from synthgrid_assets.privacy.counts_release import counts_table
@@ -27,12 +28,14 @@ from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, 
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Fact
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.layer_graph import counted_layers
 from synthgrid_assets.world.spec import LayerTable
 
 RECORD = "releases.sqlite"
 RECORDED, SUPPRESSED = "release_is_recorded", "suppressed_below_k"
+MAX_TOLD = 16  # blocks whose counts a tile's receipt tells
 _DIGESTED = ("ix0", "iy0", "ix1", "iy1", "k", "threshold", "noisy_count", "published")
 
 
@@ -178,7 +181,9 @@ class CountsRelease(Product):
             _refuse_second_draw(context, record, tile, missing)
         released = record.release(request, lambda: _true_counts(context, blocks))
         rows = counts_table(released)
-        facts = (("blocks", len(blocks)), ("drawn_now", released.drawn))
+        facts: tuple[Fact, ...] = (("blocks", len(blocks)), ("drawn_now", released.drawn))
+        if blocks:
+            facts = (*facts, ("released", _told(rows)))
         return TileRows(_with_squares(context, rows), _digest(rows), float(len(blocks)), facts)
 
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
@@ -203,6 +208,18 @@ class CountsRelease(Product):
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
         """The blocks in the tile's frame."""
         return boxes_picture(context.lattice.bounds(tile.cells), self.name, rows.table)
+
+
+def _told(rows: pa.Table) -> str:
+    """The published counts with their intervals, as a JSON object that the UI shows as a tree."""
+    shown = rows.slice(0, MAX_TOLD).to_pylist()
+    counts = {
+        row["block"]: f"{row['noisy_count']} ± {row['error_bar_95']} (95 %)"
+        if row["published"]
+        else f"suppressed: noisy count below {row['threshold']}"
+        for row in shown
+    }
+    return canonical_json({"epsilon": shown[0]["epsilon"], "counts": counts})
 
 
 def _blocks(context: LayerContext, tile: Tile) -> list[Block]:

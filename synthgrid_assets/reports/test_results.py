@@ -15,24 +15,23 @@ from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 
-SCHEMA = pa.schema(
-    [
-        ("asset", pa.string()),
-        ("tile", pa.string()),
-        ("ix0", pa.int64()),
-        ("iy0", pa.int64()),
-        ("ix1", pa.int64()),
-        ("iy1", pa.int64()),
-        ("test", pa.string()),
-        ("passed", pa.bool_()),
-        ("suspicious", pa.bool_()),
-        ("statistic", pa.float64()),
-        ("expectation", pa.float64()),
-        ("standard_error", pa.float64()),
-        ("p_value", pa.float64()),
-        ("false_alarm_rate", pa.float64()),
-    ]
-)
+COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "asset": (pa.string(), "Product whose tile was tested."),
+    "tile": (pa.string(), "Key of the tile, as the partition is named."),
+    "ix0": (pa.int64(), "First cell column of the tile."),
+    "iy0": (pa.int64(), "First cell row of the tile."),
+    "ix1": (pa.int64(), "Cell column after the tile's last."),
+    "iy1": (pa.int64(), "Cell row after the tile's last."),
+    "test": (pa.string(), "The claim."),
+    "passed": (pa.bool_(), "Whether it stands on this tile."),
+    "suspicious": (pa.bool_(), "Whether the tile is worth a look, though nothing is proven."),
+    "statistic": (pa.float64(), "What was observed; for exact claims the number of faults."),
+    "expectation": (pa.float64(), "Its value under the law."),
+    "standard_error": (pa.float64(), "Its spread under the law; null for exact claims."),
+    "p_value": (pa.float64(), "How often a healthy tile deviates as far; null for exact claims."),
+    "false_alarm_rate": (pa.float64(), "How often a healthy tile fails, at most."),
+}
+SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
 
 def moments_table(context: LayerContext) -> pa.Table:

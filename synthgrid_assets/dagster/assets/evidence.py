@@ -28,7 +28,7 @@ from synthgrid_assets.reports.region_maps import (
     residuals_map,
 )
 from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_replicates
-from synthgrid_assets.reports.test_results import SCHEMA, write_moments
+from synthgrid_assets.reports.test_results import COLUMNS, write_moments
 from synthgrid_assets.reports.tile_corners import find_corner, four_tiles_picture
 from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.storage.journal import Journal
@@ -53,7 +53,10 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         code_version=layer_version(spec, layer, products_of(spec.layers[layer])),
         metadata={
             "dagster/column_schema": dg.TableSchema(
-                [dg.TableColumn(field.name, str(field.type)) for field in SCHEMA]
+                [
+                    dg.TableColumn(name, str(kind), meaning)
+                    for name, (kind, meaning) in COLUMNS.items()
+                ]
             )
         },
         **common(world, layer),
