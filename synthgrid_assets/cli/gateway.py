@@ -35,6 +35,9 @@ HomeOption = Annotated[
 CollectionsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file that declares collections.")
 ]
+ZonesOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of compiled zones for geofences.")
+]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Landing workers to start along.")]
 MemoryOption = Annotated[
     int,
@@ -54,6 +57,7 @@ def serve_command(
     data: DataOption = "",
     home: HomeOption = None,
     collections: CollectionsOption = None,
+    zones: ZonesOption = None,
     workers: WorkersOption = 1,
     worker_memory: MemoryOption = 512,
     unsigned: Annotated[
@@ -74,6 +78,7 @@ def serve_command(
             keys=_keys(),
             unsigned=unsigned,
             collections=collections,
+            zones=zones,
             workers=workers,
             grace=grace,
             worker_limits=WorkerLimits(memory=worker_memory << 20),
@@ -88,6 +93,7 @@ def work_command(
     data: DataOption = "",
     home: HomeOption = None,
     collections: CollectionsOption = None,
+    zones: ZonesOption = None,
     workers: WorkersOption = 1,
     worker_memory: MemoryOption = 512,
     grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
@@ -101,6 +107,7 @@ def work_command(
         inbox=inbox,
         keys=_keys(),
         collections=collections,
+        zones=zones,
         workers=workers,
         grace=grace,
         worker_limits=WorkerLimits(memory=worker_memory << 20),
@@ -128,6 +135,22 @@ def key_command(
     tell(f"secret {made.secret}")
     tell(f"token  {made.token}")
     warn(f"the token is shown once; {path} keeps the secret, and is for its owner alone")
+
+
+@app.command("zones")
+@explained
+def zones_command(
+    layer: Annotated[Path, typer.Argument(metavar="FILE", help="A file of polygons.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of compiled zones.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column that names the zones.")
+    ] = None,
+) -> None:
+    """Compile zones; a running gateway that serves the folder takes the new version up."""
+    from synthgrid_assets.services.gateway.geofence.sources import compile_file
+
+    facts = compile_file(layer, folder, name=name)
+    tell(f"version {facts.version}")
 
 
 @app.command()

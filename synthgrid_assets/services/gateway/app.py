@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.services.gateway.endpoints import (
     documents,
+    geofence,
     health,
     items,
     jobs,
@@ -69,6 +70,7 @@ def routes() -> list[Route]:
         Route("/v1/geometries", items.post_items, methods=["POST"]),
         Route("/v1/telemetry", telemetry.post_telemetry, methods=["POST"]),
         Route("/v1/telemetry", telemetry.get_telemetry, methods=["GET"]),
+        Route("/v1/geofence", geofence.post_geofence, methods=["POST"]),
         Route("/jobs/{job}", jobs.show_job),
         Route("/jobs/{job}/results", jobs.show_results),
     ]

@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
+from synthgrid_assets.services.gateway.geofence.batching import MicroBatcher
+from synthgrid_assets.services.gateway.geofence.tiers import TierController
+from synthgrid_assets.services.gateway.geofence.zone_store import ZoneStore
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
 from synthgrid_assets.services.gateway.inbox.deliveries import Depth
 from synthgrid_assets.services.gateway.inbox.group_commit import GroupCommit
@@ -60,7 +63,11 @@ class Gateway:
         self.queue = WorkQueue(self.database)
         self.quotas = Quotas()
         self.metrics = Metrics()
-        self.watch = LoopWatch()
+        self.tiers = TierController()
+        self.batcher: MicroBatcher | None = None
+        if options.zones is not None:
+            self.batcher = MicroBatcher(ZoneStore(options.zones), self.tiers)
+        self.watch = LoopWatch(self.tiers.observe_lag)
         self.uploads = 0
         self.depth = Depth(0, 0, 0.0, 0)
         self.ready = False
@@ -148,6 +155,7 @@ class Gateway:
             try:
                 self._taken = 0
                 self.depth = await asyncio.to_thread(self.queue.depth)
+                self.tiers.observe_fill(self.fill, "inbox")
                 if time.monotonic() > slow:  # these are counted row by row
                     self._counts = await asyncio.to_thread(self.ledger.counts)
                     slow = time.monotonic() + 10 * _LOOK
@@ -163,7 +171,11 @@ class Gateway:
         gauge("ledger", "Ended jobs, dead letters and callbacks.", lambda: self._counts)
         gauge("loop_lag_seconds", "Delay of the event loop.", lambda: self.watch.lag)
         gauge("slow_callbacks", "Callbacks above 50 ms.", lambda: self.watch.stalls)
+        gauge("geofence_batches", "Batches of questions by tier.", self._tier_counts)
         gauge("uploads", "Bodies that are being received.", lambda: self.uploads)
+
+    def _tier_counts(self) -> dict[str, float]:
+        return {str(tier): float(count) for tier, count in self.tiers.counts.items()}
 
     def _queue_states(self) -> dict[str, float]:
         return {"waiting": self.depth.waiting, "leased": self.depth.leased}

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from synthgrid_assets.errors import GatewayError, StorageError
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
@@ -22,6 +23,7 @@ from synthgrid_assets.services.gateway.landing.collections import Collection, Co
 from synthgrid_assets.services.gateway.landing.geometries import GeometryLanding, Sink
 from synthgrid_assets.services.gateway.landing.positions import TelemetryBatch
 from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.questions import Questions
 from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import FeatureRows, PartitionBuffer
 from synthgrid_assets.services.gateway.landing.staging import Staging, publish
@@ -56,6 +58,8 @@ class Workshop:
         Seconds of a lease.
     expanded : int
         Bytes of a decompressed body.
+    zones : Path or None
+        Folder of compiled zones.
     """
 
     store: Store
@@ -67,6 +71,7 @@ class Workshop:
     chunk: ChunkSize
     lease: float
     expanded: int
+    zones: Path | None
 
 
 def land_geometries(workshop: Workshop, leases: Sequence[Lease]) -> None:
@@ -101,6 +106,24 @@ def land_telemetry(workshop: Workshop, leases: Sequence[Lease]) -> None:
             workshop.ledger.reject(lease, letters)
             outcomes.append(outcome)
         batch.write(staging, leases)
+        return outcomes
+
+    in_one_batch(workshop, leases, land)
+
+
+def answer_questions(workshop: Workshop, leases: Sequence[Lease]) -> None:
+    """Answer deferred questions and end their jobs; raises as `land_geometries`."""
+
+    def land(staging: Staging) -> list[Outcome]:
+        questions, outcomes = Questions(workshop.zones), []
+        for lease in leases:
+            workshop.progress.begin(lease.id, 0, 1)
+            if lease.attempts > workshop.queue.policy.attempts:
+                outcomes.append(give_up(workshop, lease))
+                continue
+            outcome, letters = questions.answer(lease)
+            workshop.ledger.reject(lease, letters)
+            outcomes.append(outcome)
         return outcomes
 
     in_one_batch(workshop, leases, land)

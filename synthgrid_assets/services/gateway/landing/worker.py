@@ -22,6 +22,7 @@ from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue, owner_name
 from synthgrid_assets.services.gateway.landing.batch import (
     Workshop,
+    answer_questions,
     land_geometries,
     land_telemetry,
 )
@@ -36,7 +37,11 @@ from synthgrid_assets.storage.store import open_store
 OUT_OF_MEMORY = 75  # exit code of a worker that says so itself
 _IDLE = 0.1  # seconds between two looks at an empty queue, on average
 Handler = Callable[[Workshop, Sequence[Lease]], None]
-HANDLERS: Mapping[Kind, Handler] = {"geometries": land_geometries, "telemetry": land_telemetry}
+HANDLERS: Mapping[Kind, Handler] = {
+    "geometries": land_geometries,
+    "telemetry": land_telemetry,
+    "geofence": answer_questions,
+}
 
 
 def run_worker(options: GatewayOptions, progress: Progress, parent: int) -> None:
@@ -73,6 +78,7 @@ def open_workshop(options: GatewayOptions, progress: Progress) -> Workshop:
         chunk=AdaptiveChunk(),
         lease=options.worker_limits.lease,
         expanded=options.limits.expanded,
+        zones=options.zones,
     )
 
 

@@ -132,6 +132,38 @@ async def receive_upload(
         await state.close()
 
 
+async def receive_message(
+    receive: Receive,
+    *,
+    limits: Limits,
+    declared: int,
+    verification: Verification | None,
+) -> tuple[bytes, str | None]:
+    """Receive a small body into memory, up to ``limits.message``; the body and its signer.
+
+    Raises
+    ------
+    RefusedError
+        401, 408 or 413.
+    DisconnectedError
+        If the sender went away.
+    """
+    if declared > limits.message:
+        raise _too_large(declared, limits.message)
+    body = bytearray()
+    async for data in _chunks(receive, limits):
+        body += data
+        if len(body) > limits.message:
+            raise _too_large(len(body), limits.message)
+    if verification is None:
+        return bytes(body), None
+    verification.update(bytes(body))
+    signer = verification.signer()
+    if signer is None:
+        raise unauthorised("the signature is not one of a known client for these bytes")
+    return bytes(body), signer
+
+
 class _State:
     """What is known of a body so far."""
 

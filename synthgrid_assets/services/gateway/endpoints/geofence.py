@@ -1,0 +1,127 @@
+"""``POST /v1/geofence``: which zones hold these points, at once or, under load, later.
+
+Belongs here: the question and the answer's form. Not here: zones and tiers (`geofence`).
+
+The answer names its tier: ``exact``; ``boxes``, a superset by bounding boxes; or
+``deferred``: 202 and a job whose results hold the exact answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from synthgrid_assets.services.gateway.endpoints.deliveries import headers_of
+from synthgrid_assets.services.gateway.geofence.zone_index import Matches, ZoneIndex
+from synthgrid_assets.services.gateway.inbox.deliveries import Delivery, new_id
+from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
+from synthgrid_assets.services.gateway.receiving.upload import declared_size, receive_message
+from synthgrid_assets.services.gateway.runtime import Gateway
+
+_FORM = 'a question is {"points": [[lon, lat], ...]} or a GeoJSON Point or MultiPoint, in degrees'
+
+
+async def post_geofence(request: Request) -> Response:
+    """Answer a question."""
+    gateway: Gateway = request.app.state.gateway
+    if gateway.batcher is None:
+        raise RefusedError(404, "no zones are served here; start the gateway with --zones DIR")
+    headers = headers_of(request)
+    verification = gateway.clients.verification(headers, time.time())
+    client = gateway.clients.of_token(headers) if verification is None else ""
+    body, signer = await receive_message(
+        request.receive,
+        limits=gateway.options.limits,
+        declared=declared_size(headers),
+        verification=verification,
+    )
+    client = signer or client
+    gateway.check_quota(client)
+    points = question(body, gateway.options.limits.points)
+    answer = await gateway.batcher.submit(points)
+    gateway.metrics.count("geofence_points_total", "Points by tier.", len(points), tier=answer.tier)
+    if answer.matches is None:
+        return await _deferred(gateway, client, points)
+    return JSONResponse(
+        {
+            "tier": str(answer.tier),
+            "version": answer.index.version,
+            "zones": names_of(answer.index, answer.matches, len(points)),
+        }
+    )
+
+
+def question(body: bytes, most: int) -> NDArray[np.float64]:
+    """The points of a question, shape (n, 2).
+
+    Raises
+    ------
+    RefusedError
+        400, if it has none or they are not longitudes and latitudes; 413, if it has too many.
+
+    Examples
+    --------
+    >>> question(b'{"type": "Point", "coordinates": [8.5, 47.4]}', most=10).tolist()
+    [[8.5, 47.4]]
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RefusedError(400, f"the body is not JSON; {_FORM}") from None
+    points: Any = None
+    if isinstance(content, dict):
+        points = content.get("points", content.get("coordinates"))
+        if content.get("type") == "Point":
+            points = [points]
+    try:
+        found = np.array([[spot[0], spot[1]] for spot in points], np.float64)
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
+        raise RefusedError(400, _FORM) from None
+    if len(found) > most:
+        raise RefusedError(413, f"a question has {most} points at most, this one {len(found)}")
+    found = found.reshape(-1, 2)
+    inside = (np.abs(found) <= (180.0, 90.0)).all(axis=1)  # false for NaN
+    if not inside.all():
+        at = int(np.argmin(inside))
+        raise RefusedError(400, f"point {at} is no longitude and latitude; {_FORM}")
+    return found
+
+
+def names_of(index: ZoneIndex, matches: Matches, count: int) -> list[list[str]]:
+    """Names of the zones of each point."""
+    return [[str(index.names[zone]) for zone in matches.of(k)] for k in range(count)]
+
+
+async def _deferred(gateway: Gateway, client: str, points: NDArray[np.float64]) -> Response:
+    gateway.check_queue()
+    data = json.dumps({"points": points.tolist()}).encode()
+    job_id = new_id()
+    assert gateway.group is not None
+    await gateway.group.put(
+        Delivery(
+            id=job_id,
+            key=f"{client}|geofence|once|{job_id}",
+            kind="geofence",
+            collection="",
+            client=client,
+            content_type="application/json",
+            encoding="",
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            data=data,
+            path="",
+            correlation=job_id,
+            callback="",
+            received=time.time(),
+        )
+    )
+    location = f"/jobs/{job_id}"
+    content = {"tier": "deferred", "jobID": job_id, "results": f"{location}/results"}
+    return JSONResponse(content, 202, {"location": location, "retry-after": "1"})

@@ -1,0 +1,143 @@
+"""Geofence questions over HTTP: answers equal shapely's, the tier is told, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+
+from synthgrid_assets.services.gateway.geofence.sources import compile_layer
+from synthgrid_assets.services.gateway.geofence.tiers import Tier
+from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
+from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.worker import open_workshop, work_once
+from synthgrid_assets.services.gateway.receiving.clients import make_key
+from synthgrid_assets_tests.services.gateway.served import Served, options_in
+
+
+def zones(shift=0.0):
+    shapes = [shapely.Point(8 + k % 5 + shift, 45 + k // 5).buffer(0.9) for k in range(20)]
+    shapes[3] = shapes[3].difference(shapely.Point(11 + shift, 45).buffer(0.4))
+    names = [f"zone-{k}" for k in range(20)]
+    return geopandas.GeoDataFrame({"name": names}, geometry=shapes, crs="OGC:CRS84")
+
+
+@pytest.fixture
+def served(tmp_path):
+    compile_layer(zones(), tmp_path / "zones", name="name")
+    with Served(options_in(tmp_path / "data", zones=tmp_path / "zones")) as running:
+        running.folder = tmp_path / "zones"
+        yield running
+
+
+def ask(served, points, **headers):
+    body = json.dumps({"points": np.asarray(points).tolist()})
+    headers = {"content_type": "application/json"} | headers
+    return served.ask("POST", "/v1/geofence", body, **headers)
+
+
+def expected(frame, points):
+    tree = shapely.STRtree(frame.geometry.to_numpy())
+    found = [set() for _ in points]
+    for point, zone in tree.query(shapely.points(points), predicate="intersects").T:
+        found[point].add(frame["name"][zone])
+    return found
+
+
+POINTS = np.column_stack(
+    [np.random.default_rng(4).uniform(6, 14, 500), np.random.default_rng(5).uniform(43, 50, 500)]
+)
+
+
+def test_answers_equal_shapelys(served):
+    answer = ask(served, POINTS)
+    assert (answer.status, answer.json["tier"]) == (200, "exact")
+    assert [set(names) for names in answer.json["zones"]] == expected(zones(), POINTS)
+    vertices = shapely.get_coordinates(zones().geometry[3])[:50]
+    found = [set(names) for names in ask(served, vertices).json["zones"]]
+    assert found == expected(zones(), vertices)
+    assert ask(served, np.zeros((0, 2))).json["zones"] == []
+
+
+def test_a_new_version_is_taken_up_while_serving(served):
+    first = ask(served, POINTS).json
+    compile_layer(zones(shift=0.3), served.folder, name="name")
+    second = ask(served, POINTS).json
+    assert second["version"] != first["version"]
+    assert [set(names) for names in second["zones"]] == expected(zones(shift=0.3), POINTS)
+
+
+def test_a_deferred_question_is_answered_exactly_later(served, monkeypatch):
+    monkeypatch.setattr(served.gateway.tiers, "decide", lambda points: Tier.DEFERRED)
+    answer = ask(served, POINTS)
+    assert (answer.status, answer.json["tier"]) == (202, "deferred")
+    assert work_once(open_workshop(served.options, Progress()), owner_name(), 60.0) == 1
+    results = served.ask("GET", answer.json["results"]).json
+    assert [set(names) for names in results["zones"]] == expected(zones(), POINTS)
+    assert results["tier"] == "exact"
+
+
+def test_boxes_hold_the_exact_answer(served, monkeypatch):
+    monkeypatch.setattr(served.gateway.tiers, "decide", lambda points: Tier.BOXES)
+    answer = ask(served, POINTS).json
+    assert answer["tier"] == "boxes"
+    pairs = zip(answer["zones"], expected(zones(), POINTS), strict=True)
+    assert all(set(coarse) >= exact for coarse, exact in pairs)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b""),
+        (400, b"{"),
+        (400, b"[" * 5000),
+        (400, b"[1, 2]"),
+        (400, b'{"points": 3}'),
+        (400, b'{"points": [[1]]}'),
+        (400, b'{"points": [["a", 2]]}'),
+        (400, b'{"points": [[NaN, 2]]}'),
+        (400, b'{"points": [[1e400, 2]]}'),
+        (400, b'{"points": [[181, 2]]}'),
+        (400, b'{"points": [[1, -91]]}'),
+        (413, json.dumps({"points": [[1, 2]] * 10_001}).encode()),
+        (413, b" " * ((8 << 20) + 1)),
+        (200, b'{"type": "Point", "coordinates": [8, 45]}'),
+        (200, b'{"type": "MultiPoint", "coordinates": [[8, 45], [9, 45, 300]]}'),
+    ],
+)
+def test_questions_are_answered_or_refused(served, status, body):
+    assert served.ask("POST", "/v1/geofence", body).status == status
+
+
+def test_without_zones_there_are_no_geofences(tmp_path):
+    with Served(options_in(tmp_path)) as served:
+        answer = ask(served, POINTS)
+        assert answer.status == 404
+        assert "--zones" in answer.json["detail"]
+
+
+def test_questions_need_a_key_where_keys_are_needed(tmp_path):
+    compile_layer(zones(), tmp_path / "zones", name="name")
+    token = make_key(tmp_path / "keys.json", "fleet").token
+    options = options_in(tmp_path / "d", zones=tmp_path / "zones", keys=tmp_path / "keys.json")
+    with Served(options) as served:
+        assert ask(served, POINTS[:3]).status == 401
+        assert ask(served, POINTS[:3], authorization=f"Bearer {token}").status == 200
+
+
+def test_a_full_queue_makes_answers_cheaper_and_never_wrong(tmp_path):
+    compile_layer(zones(), tmp_path / "zones", name="name")
+    with Served(options_in(tmp_path / "d", zones=tmp_path / "zones")) as served:
+        for _ in range(3):
+            served.gateway.tiers.observe_fill(1.0, "inbox")
+            assert ask(served, POINTS[:5]).status in (200, 202)
+        deadline = time.monotonic() + 10
+        while ask(served, POINTS[:5]).json["tier"] != "exact":
+            assert time.monotonic() < deadline, "it does not recover"
+            time.sleep(0.05)
+        text = served.ask("GET", "/metrics").body.decode()
+        assert 'geofence_points_total{tier="exact"}' in text
