@@ -63,7 +63,9 @@ class BreakerSettings:
     patience: float = 120.0
 
     def __post_init__(self) -> None:
-        for name, least in (("failures", 1), ("slowdown", 2.0), ("samples", 1), ("cool_off", 0.0)):
+        positive = ("least_latency", "cool_off", "cool_off_limit", "patience")
+        bounds = {"failures": 1, "slowdown": 2.0, "samples": 1, **dict.fromkeys(positive, 0.0)}
+        for name, least in bounds.items():
             value = getattr(self, name)
             if not (value >= least and math.isfinite(value)):
                 raise EngineError(f"breaker: {name} must be at least {least}, got {value!r}")

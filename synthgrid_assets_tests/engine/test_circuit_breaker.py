@@ -40,7 +40,15 @@ class Clocked:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"failures": 0}, {"slowdown": 1.5}, {"samples": 0}, {"cool_off": math.inf}]
+    "settings",
+    [
+        {"failures": 0},
+        {"slowdown": 1.5},
+        {"samples": 0},
+        {"cool_off": math.inf},
+        {"cool_off_limit": -1.0},
+        {"patience": math.nan},
+    ],
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(EngineError, match=next(iter(settings))):

@@ -1,3 +1,5 @@
+"""Settings of an engine: what is out of range is refused by name."""
+
 import pytest
 
 from synthgrid_assets.engine.settings import Settings
@@ -15,6 +17,8 @@ from synthgrid_assets.errors import EngineError
         ("attempts", 0),
         ("recycle_after", 0),
         ("memory_cap", 0),
+        ("window_bytes", 0),
+        ("recycle_above", -5),
         ("grace", -1.0),
         ("backoff", float("nan")),
     ],
