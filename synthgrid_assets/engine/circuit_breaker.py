@@ -68,7 +68,9 @@ class BreakerSettings:
         for name, least in bounds.items():
             value = getattr(self, name)
             if not (value >= least and math.isfinite(value)):
-                raise EngineError(f"breaker: {name} must be finite and at least {least}, got {value!r}")
+                raise EngineError(
+                    f"breaker: {name} must be finite and at least {least}, got {value!r}"
+                )
 
 
 Change = Callable[[State, State, str, dict[str, float]], None]
