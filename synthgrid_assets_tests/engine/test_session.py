@@ -1,5 +1,6 @@
 """The blocking face: threads, interrupts, orphans, and memory that does not grow."""
 
+import contextlib
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ import tracemalloc
 import psutil
 import pytest
 
+from synthgrid_assets.engine import steering
 from synthgrid_assets.engine.local import fork_server_client
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
@@ -250,6 +252,42 @@ def test_a_run_goes_on_where_the_fork_server_was_frozen(monkeypatch):
     assert all(isinstance(outcome, Done) for outcome in found)
     assert len({outcome.key for outcome in found}) == 60
     assert [event.kind for event in events] == ["executor"]
+
+
+def shoot(draw):
+    """End or stop one process of this engine, if there is one."""
+    servers = psutil.Process().children()
+    workers = [worker for server in servers for worker in server.children()]
+    if not workers:
+        return
+    kind = draw.choice(("worker", "worker", "stopped worker", "fork server", "frozen"))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if kind == "worker":
+            draw.choice(workers).kill()
+        elif kind == "stopped worker":
+            draw.choice(workers).suspend()
+        elif kind == "fork server":
+            servers[0].kill()
+        else:
+            servers[0].suspend()
+            workers[0].kill()
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_whatever_is_shot_each_task_comes_home_once_with_its_result(seed, monkeypatch):
+    monkeypatch.setattr(fork_server_client, "PATIENCE", 0.2)
+    monkeypatch.setattr(steering, "LOSSES_IN_A_ROW", 100)
+    draw = random.Random(seed)
+    tasks = (Task(str(n), chores.nap, (0.01,)) for n in range(200))
+    found = []
+    with session(attempts=50, backoff=0.01, deadline=1.0, grace=0.0) as opened:
+        for outcome in each(opened, tasks):
+            found.append(outcome)
+            if len(found) % 20 == 0:
+                shoot(draw)
+        assert opened.statistics().in_flight == 0
+    assert [outcome for outcome in found if not isinstance(outcome, Done)] == []
+    assert sorted(int(outcome.key) for outcome in found) == list(range(200))
 
 
 PARENT = """
