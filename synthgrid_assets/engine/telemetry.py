@@ -109,7 +109,8 @@ class Telemetry:
 
     def on_start(self, run_id: str, read: Callable[[], Statistics]) -> None:
         """Begin the run's span and the metrics."""
-        resource = Resource.create({"service.name": "synthgrid", "synthgrid.run": run_id})
+        named = os.environ.get("OTEL_SERVICE_NAME", "synthgrid")
+        resource = Resource.create({"service.name": named, "synthgrid.run": run_id})
         self._read = read
         # providers of our own: a global one can be set once only, and may be another's
         self._traces = TracerProvider(
