@@ -5,6 +5,7 @@ Belongs here: the record. Not here: how any test reaches it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 TILE_ALPHA = 1e-6  # a million healthy tiles give about one red tile per test
@@ -19,7 +20,7 @@ class Verdict:
     test : str
         The claim that was tested, as ``counts_match_the_process``.
     passed : bool
-        Whether the claim stands.
+        Whether the claim stands; also where nothing could be said of it.
     observed, expected : float
         The statistic and its value under the null hypothesis.
     standard_error : float or None
@@ -35,6 +36,9 @@ class Verdict:
         Worth a look, and no failure: a rank among replicates below its level.
     counts : tuple of int
         What was counted, for tests that pool tiles; empty for most tests.
+    judged : bool
+        Whether the test was made. Otherwise `detail` says why not, and nobody may call the
+        claim shown.
 
     Examples
     --------
@@ -52,6 +56,7 @@ class Verdict:
     detail: str = ""
     suspicious: bool = False
     counts: tuple[int, ...] = ()
+    judged: bool = True
 
     @classmethod
     def exact(cls, test: str, broken: int, detail: str = "") -> Verdict:
@@ -76,10 +81,21 @@ class Verdict:
         )
 
     @classmethod
-    def not_judged(
-        cls, test: str, reason: str, observed: float = 0.0, alpha: float = TILE_ALPHA
-    ) -> Verdict:
-        """A claim that nothing can be said of: it stands, and `reason` says why."""
-        return cls.significance(
-            test, 1.0, observed=observed, expected=observed, alpha=alpha, detail=reason
-        )
+    def not_judged(cls, test: str, reason: str) -> Verdict:
+        """A claim that nothing can be said of, and why: it has no statistic and no p-value.
+
+        Examples
+        --------
+        >>> Verdict.not_judged("no_seam", "one tile has no border").outcome
+        'not tested'
+        """
+        return cls(test, True, math.nan, math.nan, detail=f"not tested: {reason}", judged=False)
+
+    @property
+    def outcome(self) -> str:
+        """In a word: ``passed``, ``failed``, ``suspicious`` or ``not tested``."""
+        if not self.passed:
+            return "failed"
+        if not self.judged:
+            return "not tested"
+        return "suspicious" if self.suspicious else "passed"

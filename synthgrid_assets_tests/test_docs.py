@@ -153,7 +153,14 @@ def project(tmp_path, monkeypatch):
     """A project folder with the worlds and a corner of Riverton."""
     (tmp_path / "worlds").symlink_to(PROJECT / "worlds")
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / ".synthgrid" / "data"))
-    chosen = ("--tiles", "0:2,0:2", "--layers", "cafes", "--assets", "points,density")
+    chosen = (
+        "--tiles",
+        "0:2,0:2",
+        "--layers",
+        "cafes",
+        "--assets",
+        "points,density,cell_neighbours",
+    )
     riverton = str(PROJECT / "worlds" / "riverton.toml")
     assert CliRunner().invoke(app, ["materialize", riverton, *chosen]).exit_code == 0
     return tmp_path
@@ -166,4 +173,5 @@ def test_the_python_of_the_readme_runs(project, monkeypatch):
     for block in blocks((PROJECT / "README.md").read_text(), "python"):
         exec(block, names)
     density, kinds = names["density"], names["kinds"]
+    assert names["w"].n == names["graph"].n > 100
     assert len(names["cafes"]) == kinds["cafes"].sum() == int(density.where(density > 0, 0).sum())

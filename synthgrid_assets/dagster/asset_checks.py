@@ -63,7 +63,11 @@ def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
-        passed=check.verdict.passed,
+        passed=check.verdict.passed and check.verdict.judged,
+        # what was not tested is no success, and no failure of the asset either
+        severity=dg.AssetCheckSeverity.ERROR
+        if check.verdict.judged
+        else dg.AssetCheckSeverity.WARN,
         description=check.verdict.detail,
         metadata=metadata,
     )

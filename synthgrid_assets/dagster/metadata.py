@@ -23,7 +23,7 @@ from synthgrid_assets.verdict import Verdict
 _TESTS = dg.TableSchema(
     columns=[
         dg.TableColumn("test", "string", "The claim."),
-        dg.TableColumn("passed", "bool", "Whether it stands."),
+        dg.TableColumn("outcome", "string", "passed, failed, suspicious or not tested."),
         dg.TableColumn("observed", "float", "The statistic."),
         dg.TableColumn("expected", "float", "Its value under the null hypothesis."),
         dg.TableColumn("standard_error", "float", "Its spread under the null hypothesis."),
@@ -94,7 +94,7 @@ def tests_table(verdicts: Iterable[Verdict]) -> dg.TableMetadataValue:
         dg.TableRecord(
             {
                 "test": verdict.test,
-                "passed": verdict.passed,
+                "outcome": verdict.outcome,
                 "observed": _digits(verdict.observed),
                 "expected": _digits(verdict.expected),
                 "standard_error": _digits(verdict.standard_error),
@@ -114,13 +114,16 @@ def verdicts_metadata(verdicts: Sequence[Verdict], *, brief: bool = False) -> di
     Examples
     --------
     >>> verdicts_metadata([Verdict.exact("ids_are_unique", 0)], brief=True)
-    {'tests': '1 of 1 passed'}
+    {'tests': '1 passed'}
     """
     if not brief:
         return {"tests": tests_table(verdicts)}
     failed = [verdict for verdict in verdicts if not verdict.passed]
-    passed = len(verdicts) - len(failed)
-    return {"tests": tests_table(failed) if failed else f"{passed} of {passed} passed"}
+    if failed:
+        return {"tests": tests_table(failed)}
+    judged = sum(verdict.judged for verdict in verdicts)
+    untested = len(verdicts) - judged
+    return {"tests": f"{judged} passed" + (f", {untested} not tested" if untested else "")}
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

@@ -53,8 +53,10 @@ class CellNeighbours(Tessellated):
     def description(self, layer: LayerTable) -> str:
         """What the asset is."""
         return (
-            "Which Voronoi cells share a border, and how long it is: contiguity weights, as "
-            "`libpysal.weights.W.from_adjlist` reads them. The focal site lies in the tile."
+            "Which Voronoi cells share a border, and how long it is: contiguity weights, in "
+            "libpysal's columns. The focal site lies in the tile, its neighbours also in others: "
+            "`rows.assign(neighbor=rows['neighbor'].where(rows['neighbor'].isin(rows['focal']), "
+            "rows['focal']))` is what `libpysal.weights.W.from_adjlist` reads of any tiles."
         )
 
     def wanted(self, layer: LayerTable) -> bool:

@@ -156,7 +156,7 @@ class Delaunay(Tessellated):
         """Whether the tiles' triangles are one triangulation."""
         if _is_too_fine(context):
             reason = "cells are so small that stored coordinates of two sites may be equal"
-            verdict = Verdict.exact(JOIN_TEST, 0, f"not judged: {reason}")
+            verdict = Verdict.not_judged(JOIN_TEST, reason)
             tiles = sum(1 for _ in committed_tiles(journal, context, self.name))
             return {JOIN_TEST: RegionCheck(verdict, tiles)}
         return {JOIN_TEST: join_tiles(journal, context, self.name, _JOIN)}

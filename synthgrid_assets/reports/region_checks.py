@@ -6,14 +6,17 @@ region (`products.region_tests`), Dagster checks (`dagster.asset_checks`).
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
+
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles, recorded_tiles
 from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, RegionCheck
+from synthgrid_assets.products.tile_tests.replicates import SUSPICIOUS_RATE
 from synthgrid_assets.reports.files import FILES_CLAIM, FILES_TEST, file_faults, files_are_whole
-from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.verdict import TILE_ALPHA, Verdict
+from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
 
 
@@ -55,40 +58,69 @@ def _of_files(journal: Journal, context: LayerContext, product: Product) -> dict
 def _tile_tests(
     journal: Journal, context: LayerContext, product: Product
 ) -> dict[str, RegionCheck]:
-    tests = product.tests(context.table)
-    tiles, failed = 0, dict.fromkeys(tests, 0)
-    failing: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
-    suspicious: dict[str, list[tuple[str, Verdict]]] = {test: [] for test in tests}
+    """What the tests of each tile say of all committed tiles."""
+    tallies = {test: _Tally() for test in product.tests(context.table)}
+    tiles = 0
     for receipt in committed_tiles(journal, context, product.name):
         tiles += 1
         for verdict in receipt.verdicts:
-            if not verdict.passed:
-                failed[verdict.test] += 1
-                failing[verdict.test].append((receipt.tile, verdict))
-                del failing[verdict.test][MAX_FAILING:]
-            elif verdict.suspicious:
-                suspicious[verdict.test].append((receipt.tile, verdict))
-    return {
-        test: RegionCheck(
-            Verdict(
-                test,
-                failed[test] == 0,
-                observed=float(failed[test]),
-                expected=0.0,
-                false_alarm_rate=min(1.0, tiles * TILE_ALPHA),
-                detail=_how_many(failed[test], len(suspicious[test]), tiles),
-            ),
-            tiles,
-            tuple(failing[test]),
-            tuple(suspicious[test][:MAX_FAILING]),
+            tallies[verdict.test].add(receipt.tile, verdict)
+    return {test: tally.check(test, tiles) for test, tally in tallies.items()}
+
+
+@dataclass
+class _Tally:
+    """One test over many tiles."""
+
+    failed: int = 0
+    judged: int = 0
+    false_alarms: float = 0.0
+    why_not: Counter[str] = field(default_factory=Counter)
+    failing: list[tuple[str, Verdict]] = field(default_factory=list)
+    suspicious: list[tuple[str, Verdict]] = field(default_factory=list)
+
+    def add(self, tile: str, verdict: Verdict) -> None:
+        if not verdict.judged:
+            self.why_not[verdict.detail.removeprefix("not tested: ")] += 1
+            return
+        self.judged += 1
+        self.false_alarms += verdict.false_alarm_rate
+        if not verdict.passed:
+            self.failed += 1
+            self.failing = [*self.failing, (tile, verdict)][:MAX_FAILING]
+        elif verdict.suspicious:
+            self.suspicious.append((tile, verdict))
+
+    def check(self, test: str, tiles: int) -> RegionCheck:
+        """The check of all tiles; nothing is claimed where no tile was tested."""
+        suspicious = tuple(self.suspicious[:MAX_FAILING])
+        if not self.judged:
+            return RegionCheck(Verdict.not_judged(test, self._why_none(tiles)), tiles)
+        verdict = Verdict(
+            test,
+            self.failed == 0,
+            observed=float(self.failed),
+            expected=0.0,
+            false_alarm_rate=min(1.0, self.false_alarms),
+            detail=self._told(),
         )
-        for test in tests
-    }
+        return RegionCheck(verdict, tiles, tuple(self.failing), suspicious)
 
+    def _why_none(self, tiles: int) -> str:
+        if tiles == 0:
+            return "no tile is committed"
+        reason, most = self.why_not.most_common(1)[0]
+        return f"none of {tiles} committed tiles; {most} of them: {reason}"
 
-def _how_many(failed: int, suspicious: int, tiles: int) -> str:
-    detail = f"{failed} of {tiles} committed tiles fail"
-    if suspicious:
-        healthy = tiles * ENVELOPE_ALPHA
-        detail += f", {suspicious} are suspicious (at most {healthy:.3g} expected)"
-    return detail
+    def _told(self) -> str:
+        untested = self.why_not.total()
+        detail = (
+            f"{self.failed} of {self.judged} {'tested' if untested else 'committed'} tiles fail"
+        )
+        if self.suspicious:
+            healthy = self.judged * SUSPICIOUS_RATE
+            detail += f", {len(self.suspicious)} are suspicious ({healthy:.3g} expected)"
+        if untested:
+            reason, _ = self.why_not.most_common(1)[0]
+            detail += f"; {untested} are not tested, as {reason}"
+        return detail

@@ -15,6 +15,7 @@ from PIL import Image
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
+from synthgrid_assets.products.tile_tests.replicates import SUSPICIOUS_RATE
 from synthgrid_assets.reports.replicate_curves import CurveAmongReplicates, ReplicateCurves
 
 
@@ -83,7 +84,9 @@ def _draw(
         (values - less) * scale
         for values in (envelope.low, envelope.middle, envelope.high, curve.observed)
     )
-    axes.fill_between(metres, low, high, color="#d6e4f0", label="replicates, 99 %")
+    axes.fill_between(
+        metres, low, high, color="#d6e4f0", label=f"replicates, {1 - SUSPICIOUS_RATE:.1%}"
+    )
     axes.plot(metres, middle, color="#3f7fb5", linestyle="--")
     axes.plot(metres, own, color="#17324d", label="this world")
 

@@ -41,7 +41,7 @@ def moments_table(context: LayerContext) -> pa.Table:
     -------
     pyarrow.Table
         With the columns of `SCHEMA`; ``standard_error`` and ``p_value`` are null for exact
-        claims.
+        claims, ``passed`` for tests that were not made.
     """
     with Journal(context.layout) as journal:
         rows = [
@@ -74,7 +74,7 @@ def _rows(receipt: Receipt) -> Iterator[dict[str, object]]:
             "ix1": ix1,
             "iy1": iy1,
             "test": verdict.test,
-            "passed": verdict.passed,
+            "passed": verdict.passed if verdict.judged else None,
             "suspicious": verdict.suspicious,
             "statistic": verdict.observed,
             "expectation": verdict.expected,

@@ -7,6 +7,7 @@ points.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,20 @@ def bonferroni(p_values: ArrayLike) -> float:
     """
     p = np.asarray(p_values, float)
     return float(min(1.0, p.size * p.min())) if p.size else 1.0
+
+
+def told_together(p_values: Sequence[float]) -> str:
+    """How several p-values that a text names become the one of its verdict.
+
+    Examples
+    --------
+    >>> told_together([0.29, 0.2])
+    '; p = 0.4 for both together'
+    """
+    if len(p_values) < 2:
+        return ""
+    many = "both" if len(p_values) == 2 else f"all {len(p_values)}"
+    return f"; p = {bonferroni(p_values):.2g} for {many} together"
 
 
 def p_values_are_uniform(
@@ -56,14 +71,7 @@ def p_values_are_uniform(
     p = np.asarray(p_values, np.float64)
     p = p[~np.isnan(p)]
     if p.size == 0:
-        return Verdict.significance(
-            "p_values_are_uniform",
-            1.0,
-            observed=0.0,
-            expected=0.0,
-            alpha=alpha,
-            detail="no tiles with a known law",
-        )
+        return Verdict.not_judged("p_values_are_uniform", "no tiles with a known law")
     distance = float(kstest(p, "uniform").statistic)
     effective = p.size / max(inflation, 1.0)
     p_value = _kolmogorov_tail(distance, effective, p)

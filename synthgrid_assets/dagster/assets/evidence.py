@@ -17,6 +17,7 @@ from synthgrid_assets.products.region_tests.region_evidence import RegionEvidenc
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import (
     REPLICATES,
+    SUSPICIOUS_RATE,
     read_baseline,
     write_baseline,
 )
@@ -30,7 +31,6 @@ from synthgrid_assets.reports.region_maps import (
 from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_replicates
 from synthgrid_assets.reports.test_results import COLUMNS, write_moments
 from synthgrid_assets.reports.tile_corners import find_corner, four_tiles_picture
-from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import input_names, layer_version, pattern_version
@@ -63,11 +63,13 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     )
     def moments(data: DataRoot) -> dg.MaterializeResult[None]:
         path, table = write_moments(open_layer(spec, layer, data.path))
-        failed = table.num_rows - sum(table["passed"].to_pylist())
+        failed = table["passed"].to_pylist().count(False)
+        untested = table["passed"].null_count
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": table.num_rows,
                 "failed": str(failed),
+                "not tested": str(untested),
                 "path": dg.MetadataValue.path(str(path)),
             }
         )
@@ -123,7 +125,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
                 test,
                 asset=key,
                 description=f"This world's {names} lie among its replicates'. A rank can call a "
-                f"world suspicious (one healthy one in {round(1 / ENVELOPE_ALPHA)}), never wrong.",
+                f"world suspicious (one healthy one in {round(1 / SUSPICIOUS_RATE)}), never wrong.",
             )
             for names, test in TESTS.items()
         ],

@@ -28,7 +28,7 @@ from synthgrid_assets.statistics.region.neighbours import (
 )
 from synthgrid_assets.statistics.region.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
-from synthgrid_assets.statistics.region.totals import REGION_ALPHA, mean_variance_hold
+from synthgrid_assets.statistics.region.totals import mean_variance_hold
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 
@@ -90,7 +90,7 @@ def _of_windows(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdic
     """Tests on what tiles have within some distances; nothing is read but the journal."""
     if not is_stationary(context):
         reason = "thinned: tiles are not alike, and no closed form of F and G is known"
-        return (Verdict.not_judged(NEIGHBOURS, reason, alpha=REGION_ALPHA),)
+        return (Verdict.not_judged(NEIGHBOURS, reason),)
     law, baseline = context.sampler.law, baseline_of(context.job)
     windows = evidence.windows(baseline)
     neighbours = neighbours_follow_the_law(windows, baseline.distances, law, baseline.replicates)

@@ -26,6 +26,7 @@ from synthgrid_assets.statistics.curves.distance_counts import (
     count_distances,
     typical_intensity,
 )
+from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA, attained_level
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
 from synthgrid_assets.storage.formats.geoparquet import (
@@ -39,6 +40,8 @@ from synthgrid_assets.world.samplers import build_sampler
 from synthgrid_assets.world.stream_keys import StreamKeys
 
 REPLICATES = 199  # a rank among them is an exact test with p >= 1 / 200
+# how often a healthy tile or world is called suspicious by such a rank
+SUSPICIOUS_RATE = attained_level(ENVELOPE_ALPHA, REPLICATES)
 MOST_POINTS = 2_000.0  # expected in a window: replicates of a larger tile are of its middle
 VERSION = 2  # raised when the file's columns change
 

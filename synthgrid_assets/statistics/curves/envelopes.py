@@ -6,7 +6,8 @@ Belongs here: the extreme-rank-length test and its envelope. Not here: the curve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,20 @@ from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.verdict import Verdict
 
 ENVELOPE_ALPHA = 0.01  # replicates can call a tile suspicious; 1e-6 would take a million of them
+
+
+def attained_level(alpha: float, replicates: int) -> float:
+    """How often a healthy curve's rank among replicates lies below a level.
+
+    A rank among n has p-values that are multiples of ``1 / (n + 1)``.
+
+    Examples
+    --------
+    >>> attained_level(ENVELOPE_ALPHA, 199)
+    0.005
+    """
+    below = math.ceil(round(alpha * (replicates + 1), 9)) - 1
+    return below / (replicates + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +108,7 @@ def curve_fits_replicates(
     order = _extremeness(curves)
     p_value = float(np.count_nonzero(order <= order[0])) / (n + 1)
     envelope = _envelope(curves, order, alpha)
+    level = attained_level(alpha, n)
     outside = (observed < envelope.low) | (observed > envelope.high)
     verdict = Verdict.significance(
         test,
@@ -101,11 +117,11 @@ def curve_fits_replicates(
         expected=0.0,
         alpha=alpha,
         detail=(
-            f"rank among {n} replicates: p = {p_value:.3g}; outside of the {1 - alpha:.3g} global "
+            f"rank among {n} replicates: p = {p_value:.3g}; outside of the {1 - level:.3g} global "
             f"envelope at {int(np.count_nonzero(outside))} of {observed.size} places"
         ),
     )
-    return verdict, envelope
+    return replace(verdict, false_alarm_rate=level), envelope
 
 
 @dataclass(frozen=True, eq=False)

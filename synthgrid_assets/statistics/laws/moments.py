@@ -87,14 +87,14 @@ def untestable(law: Law, retention: Retention) -> str:
     >>> from synthgrid_assets.processes.poisson import PoissonLaw
     >>> law = SuperpositionLaw((PoissonLaw(1.0), PoissonLaw(2.0)), "b depends on a")
     >>> untestable(law, Retention.full(3, 2))
-    'not judged, the union has no closed law: b depends on a'
+    'the union has no closed law: b depends on a'
     """
     if not isinstance(law, SuperpositionLaw):
         return ""
     reason = law.coupling
     if not reason and any(mean_bounds(m, r.by_cell) for m, r in parts_of(law, retention)):
         reason = "the intensity of a member is not known"
-    return f"not judged, the union has no closed law: {reason}" if reason else ""
+    return f"the union has no closed law: {reason}" if reason else ""
 
 
 def _levels(by_cell: NDArray[np.float64]) -> set[float]:

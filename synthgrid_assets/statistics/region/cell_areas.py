@@ -126,9 +126,7 @@ class CellAreas:
             per cell.
         """
         if self._expected < FEWEST_CELLS:
-            return Verdict.not_judged(
-                TEST, f"{self.sites} cells, too few to be compared", alpha=alpha
-            )
+            return Verdict.not_judged(TEST, f"{self.sites} cells, too few to be compared")
         n = self._expected
         errors = [math.sqrt(score.variance / n) for score in _SCORES]
         p_values = [

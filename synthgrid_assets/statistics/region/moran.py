@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.processes.protocol import Law
-from synthgrid_assets.statistics.multiple_testing import bonferroni
+from synthgrid_assets.statistics.multiple_testing import bonferroni, told_together
 from synthgrid_assets.statistics.region.totals import REGION_ALPHA
 from synthgrid_assets.verdict import Verdict
 
@@ -194,9 +194,7 @@ def tiles_are_correlated_as_declared(
         raise GeometryError(f"scores of shape {scores.shape} are no grid of tiles")
     reason = _unjudged(scores, correlations)
     if reason:
-        return Verdict.significance(
-            TEST, 1.0, observed=0.0, expected=0.0, alpha=alpha, detail=reason
-        )
+        return Verdict.not_judged(TEST, reason)
     n, lags = np.count_nonzero(~np.isnan(scores)), correlations.shape[0] // 2
     rho = float(correlations[lags, lags + 1] + correlations[lags + 1, lags]) / 2
     common = inflation / n
@@ -216,7 +214,7 @@ def tiles_are_correlated_as_declared(
         detail=(
             f"Moran's I {moran.value:.4f} +- {errors[0]:.2g}, {expected_i:.4f} expected "
             f"(p = {p_moran:.2g}); Geary's C {geary.value:.4f} +- {errors[1]:.2g}, "
-            f"{expected_c:.4f} expected (p = {p_geary:.2g})"
+            f"{expected_c:.4f} expected (p = {p_geary:.2g}){told_together([p_moran, p_geary])}"
         ),
     )
 

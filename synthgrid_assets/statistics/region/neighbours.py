@@ -151,7 +151,7 @@ def neighbours_follow_the_law(
         against replicate tiles (`rank_tests`). Bonferroni over both at all distances.
     """
     if len(tiles.keys) < FEWEST_TILES:
-        return _too_few(NEIGHBOURS, len(tiles.keys), alpha)
+        return _too_few(NEIGHBOURS, len(tiles.keys))
     chosen = np.arange(EVERY - 1, distances.r.size, EVERY)
     f, g = _closed_forms(law, distances.r[chosen])
     if np.isfinite(f).all():
@@ -252,11 +252,9 @@ def _against_replicates(
     """Each curve of independent tiles, at the chosen distances, against that of replicates."""
     used = tiles.independent()
     if not curves:
-        return Verdict.not_judged(
-            test, "no closed form and no replicates to compare with", alpha=alpha
-        )
+        return Verdict.not_judged(test, "no closed form and no replicates to compare with")
     if used.size < FEWEST_TILES:
-        return _too_few(test, used.size, alpha)
+        return _too_few(test, used.size)
     found = [
         (two_sample_p_value(own[used, at], others[:, at]), name, at)
         for name, (own, others) in curves.items()
@@ -278,5 +276,5 @@ def _against_replicates(
     )
 
 
-def _too_few(test: str, tiles: int, alpha: float) -> Verdict:
-    return Verdict.not_judged(test, f"{tiles} tiles apart, too few to be compared", alpha=alpha)
+def _too_few(test: str, tiles: int) -> Verdict:
+    return Verdict.not_judged(test, f"{tiles} tiles apart, too few to be compared")

@@ -144,9 +144,7 @@ class PairCounter(RowCounter):
         """
         reason = self._unjudged(law)
         if reason:
-            return Verdict.significance(
-                TEST, 1.0, observed=0.0, expected=0.0, alpha=alpha, detail=reason
-            )
+            return Verdict.not_judged(TEST, reason)
         intensity = law.intensity * self._retained.copy().pop()
         excesses = self._excesses(intensity, law.k_function(self._distances))
         p_values = [found.p_value for found in excesses]

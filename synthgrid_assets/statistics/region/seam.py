@@ -144,14 +144,8 @@ class SeamCounter(RowCounter):
         tests = [compare(pairs, exposure, self._depth) for pairs, exposure in (*both, together)]
         judged = [test for test in tests if test is not None]
         if not judged:
-            return Verdict.significance(
-                "no_seam",
-                1.0,
-                observed=0.0,
-                expected=0.0,
-                alpha=alpha,
-                detail="too few lines inside tiles to compare borders with",
-            )
+            reason = "too few lines inside tiles to compare borders with"
+            return Verdict.not_judged("no_seam", reason)
         worst = min(judged, key=lambda test: test.p_value)
         return Verdict.significance(
             "no_seam",

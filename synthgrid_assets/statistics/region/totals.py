@@ -19,7 +19,7 @@ from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.statistics.laws.count_distribution import ApproximateCounts, two_sided
 from synthgrid_assets.statistics.laws.moments import CountMoments
 from synthgrid_assets.statistics.laws.skewed_sums import zero_mean_p_value
-from synthgrid_assets.statistics.multiple_testing import bonferroni
+from synthgrid_assets.statistics.multiple_testing import bonferroni, told_together
 from synthgrid_assets.statistics.tile.counts import TileCount
 from synthgrid_assets.verdict import Verdict
 
@@ -131,21 +131,18 @@ def mean_variance_hold(
     False
     """
     total = int(tiles.observed.sum())
-    if len(tiles) == 0 or math.isnan(region.mean):
-        return Verdict.significance(
-            "mean_variance_hold",
-            1.0,
-            observed=float(total),
-            expected=float(total),
-            alpha=alpha,
-            detail=f"{len(tiles)} tiles; no moments in closed form to compare with",
-        )
+    if len(tiles) == 0:
+        return Verdict.not_judged("mean_variance_hold", "no tile is committed")
+    if math.isnan(region.mean):
+        reason = f"{total} points in {len(tiles)} tiles, no moments in closed form to compare with"
+        return Verdict.not_judged("mean_variance_hold", reason)
     p_total = float(two_sided(ApproximateCounts(region), total))
-    p_spread, spread = _spread(tiles, tiles.inflation(region))
+    spread = _spread(tiles, tiles.inflation(region))
+    p_values = [p_total] if spread is None else [p_total, spread[0]]
     delta = smallest_rate_error(region, alpha)
     return Verdict.significance(
         "mean_variance_hold",
-        bonferroni([p_total, p_spread]),
+        bonferroni(p_values),
         observed=float(total),
         expected=region.mean,
         standard_error=region.standard_deviation,
@@ -153,14 +150,20 @@ def mean_variance_hold(
         detail=(
             f"{total} points in {len(tiles)} tiles, {region.mean:.6g} +- "
             f"{region.standard_deviation:.4g} expected (p = {p_total:.2g}); spread of the tiles "
-            f"{spread:.3f} of the law's (p = {p_spread:.2g}); a rate error of {delta:.2%} or more "
-            f"would show with probability {POWER:.0%}"
+            f"{_told(spread)}{told_together(p_values)}; a rate error of {delta:.2%} or more would "
+            f"show with probability {POWER:.0%}"
         ),
     )
 
 
-def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float]:
-    """p-value of the tiles' squared scores, and their mean."""
+def _told(spread: tuple[float, float] | None) -> str:
+    if spread is None:
+        return "not tested: too few tiles"
+    return f"{spread[1]:.3f} of the law's (p = {spread[0]:.2g})"
+
+
+def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float] | None:
+    """p-value of the tiles' squared scores, and their mean; None for too few tiles."""
     n, widening = len(tiles), 1.0 + abs(inflation - 1.0)
     if np.isnan(tiles.randomised).any():
         return _spread_of_counts(tiles, widening)
@@ -171,11 +174,11 @@ def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float]:
     return min(p, 1.0), total / n
 
 
-def _spread_of_counts(tiles: TileCounts, widening: float) -> tuple[float, float]:
+def _spread_of_counts(tiles: TileCounts, widening: float) -> tuple[float, float] | None:
     """The same from standardised counts; tiles whose count is certain say nothing."""
     random = tiles.variance > 0
     if np.count_nonzero(random) < FEWEST_TILES:
-        return 1.0, 1.0
+        return None
     squares = (tiles.observed - tiles.mean)[random] ** 2 / tiles.variance[random]
     variance = squares.size * float(squares.var(ddof=2)) * widening
     return zero_mean_p_value(squares - 1.0, variance), float(squares.mean())

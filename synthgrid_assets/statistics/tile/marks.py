@@ -55,6 +55,8 @@ def labels_follow_their_weights(
         return Verdict.exact(TEST, len(undeclared), f"mark {name}: undeclared labels {undeclared}")
     labels = list(weights)
     n = sum(counts.values())
+    if n == 0:
+        return Verdict.not_judged(TEST, f"mark {name}: no points")
     shares = np.array([weights[label] for label in labels]) / sum(weights.values())
     observed = np.array([counts.get(label, 0) for label in labels])
     lower, upper = binom.cdf(observed, n, shares), binom.sf(observed - 1, n, shares)
@@ -111,9 +113,7 @@ def values_follow_their_distribution(
     if broken:
         return Verdict.exact(TEST, broken, f"mark {name}: {broken} of {values.size} are not finite")
     if values.size == 0:
-        return Verdict.significance(
-            TEST, 1.0, observed=0.0, expected=0.0, alpha=alpha, detail=f"mark {name}: no points"
-        )
+        return Verdict.not_judged(TEST, f"mark {name}: no points")
     result = kstest(values, cdf)
     return Verdict.significance(
         TEST,
@@ -152,9 +152,12 @@ def marks_follow_their_law(marks: Sequence[Verdict], alpha: float = TILE_ALPHA) 
     1.0
     """
     if not marks:
-        return Verdict.exact(TEST, 0, "the layer has no marks")
-    p_values = [0.0 if mark.p_value is None else mark.p_value for mark in marks]
-    worst = marks[int(np.argmin(p_values))]
+        return Verdict.not_judged(TEST, "the layer has no marks")
+    judged = [mark for mark in marks if mark.judged]
+    if not judged:
+        return marks[0]
+    p_values = [0.0 if mark.p_value is None else mark.p_value for mark in judged]
+    worst = judged[int(np.argmin(p_values))]
     if worst.p_value is None:
         return worst
     return Verdict.significance(

@@ -122,10 +122,7 @@ def quadrats_follow_the_surface(
         )
     reason = untestable(law, retention)
     if reason:
-        n = float(counts.sum())
-        return Verdict.significance(
-            "quadrats_follow_the_surface", 1.0, observed=n, expected=n, alpha=alpha, detail=reason
-        )
+        return Verdict.not_judged("quadrats_follow_the_surface", reason)
     bounds = mean_bounds(law, retention.by_cell)
     if bounds is not None:
         middle = max(float(bounds[0].mean() + bounds[1].mean()) / 2, 1e-9)
@@ -164,9 +161,15 @@ def _p_values(
     observed: NDArray[np.float64],
     expected: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Two-sided p-value of each quadrat; 1 for those that pass the screen."""
+    """Two-sided p-value of each quadrat; 1 for those that pass the screen.
+
+    A tile that is one quadrat has the p-value of its count, which has been computed already.
+    """
     if isinstance(law.count_model, PoissonModel):
         return two_sided(PoissonCounts(expected), observed)
+    if observed.size == 1:
+        p_value = two_sided(count_distribution(law, retention), int(observed[0, 0]))
+        return np.full_like(observed, float(p_value))
     p_values = np.ones_like(observed)
     distance = np.abs(observed - expected)
     for row, column in np.argwhere(distance > SCREEN * _spread(law, quadrats, expected)):
