@@ -99,7 +99,7 @@ def test_the_union_of_the_files_is_the_triangulation_of_everything(made):
     assert len(rows) == len(set(rows)) > 2500
     lines = quanta_lines(town())
     network = constraint_network([line for _, line in lines], [number for number, _ in lines])
-    trees = open_layer(spec, "trees", root)._sites
+    trees = open_layer(spec, "trees", root).cache._sites
     assert set(rows) == at_once(trees, network, Cells(-46, -46, 78, 78), EXTENT)
     assert is_constraint_node(ids).any()
 

@@ -48,7 +48,7 @@ def test_it_is_the_same_for_any_tiling_and_wherever_files_lie(tmp_path):
         ('"a marked world"', '"another seed"'),
         ("cell = 64.0", "cell = 65.0"),
         ("500000.0,", "500001.0,"),
-        ("EPSG:32633", "EPSG:32634"),
+        ("EPSG:32633", "EPSG:25833"),
         ("[0, 0, 32, 32]", "[0, 0, 32, 31]"),
         ("points_per_km2 = 1000.0", "points_per_km2 = 1001.0"),
         ("edge = 0.2", "edge = 0.3"),

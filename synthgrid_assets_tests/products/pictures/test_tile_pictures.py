@@ -123,7 +123,7 @@ def test_all_points_are_drawn_however_many(tmp_path):
     context = context_of(tmp_path, "trees", tile=48)
     tile = max(context.spec.world.tiling, key=lambda tile: tile.cells.area)
     rows = POINTS.rows(context, tile)
-    assert rows.num_rows > 1500
+    assert rows.table.num_rows > 1500
     names = colours(POINTS.picture(context, tile, rows))
     canvas = Canvas(context.lattice.bounds(tile.cells))
     xy = np.column_stack(context.lattice.metres(rows["x_q"].to_numpy(), rows["y_q"].to_numpy()))

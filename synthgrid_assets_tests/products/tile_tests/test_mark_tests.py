@@ -69,7 +69,7 @@ def is_tea(rows):
 
 def test_a_healthy_tile_passes_and_is_tested_once(made):
     verdicts = POINTS.verify(*made)
-    assert tuple(verdict.test for verdict in verdicts) == POINTS.tests
+    assert tuple(verdict.test for verdict in verdicts) == POINTS.tests(made[0].table)
     assert all(verdict.passed for verdict in verdicts)
     assert verdicts[-1].p_value is not None
 

@@ -149,7 +149,7 @@ def test_replicates_are_made_once_and_are_the_same_again(made):
         np.testing.assert_array_equal(ours[:5], theirs)
     kept = read_baseline(context)
     np.testing.assert_array_equal(kept.distances.r, first.distances.r)
-    np.testing.assert_array_equal(kept.twins.pairs, first.twins.pairs)
+    np.testing.assert_array_equal(kept.replicates.pairs, first.replicates.pairs)
     columns = pq.read_table(context.layout.root / baseline_key(context)).column_names
     assert columns[:2] == ["points", "places"]
 
