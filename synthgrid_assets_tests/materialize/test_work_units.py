@@ -159,8 +159,8 @@ def test_a_box_in_units_is_the_same_without_the_engine(tmp_path):
     specs = full_spec(tmp_path), full_spec(tmp_path, decomposition="fixed")
     split, whole = (open_layer(spec, "cafes", tmp_path) for spec in specs)
     assert len(split.units(cells)) > 4
-    expected = whole.tessellation(cells).rows()
-    for name, array in split.tessellation(cells).rows().items():
+    expected = whole.cache.tessellation(cells).rows()
+    for name, array in split.cache.tessellation(cells).rows().items():
         assert np.array_equal(array, expected[name]), name
 
 
