@@ -112,6 +112,15 @@ def test_realisation_code_version_and_digests_are_the_recorded_ones(kept, layer,
     assert region_digest(kept.spec, kept.root, layer, name) == total
 
 
+def has(read, written):
+    """Whether what was written is there; later versions may have added fields."""
+    if isinstance(written, dict):
+        return all(has(read[key], value) for key, value in written.items())
+    if isinstance(written, list):
+        return len(read) == len(written) and all(map(has, read, written))
+    return read == written
+
+
 def test_every_receipt_is_read_as_it_was_written(kept):
     with Journal(Layout(kept.root)) as journal:
         found = {receipt.path: receipt for receipt in journal.receipts()}
@@ -119,7 +128,7 @@ def test_every_receipt_is_read_as_it_was_written(kept):
     assert sorted(found) == [record["path"] for record in kept.records]
     for record in kept.records:
         read = json.loads(found[record["path"]].to_json())
-        assert {key: read[key] for key in record} == record
+        assert has(read, record), record["path"]
 
 
 def test_every_tile_is_done_and_none_is_stale(kept):
