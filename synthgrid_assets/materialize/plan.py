@@ -1,7 +1,7 @@
 """The tasks of one step over a region, which grow as full tiles are split into work units.
 
 Belongs here: which task follows from which outcome, in the orchestrating process. Not here:
-what the tasks do (`tile`, `units`), how they run (`engine`), the journal (`making`).
+what the tasks do (`tile`, `work_units`), how they run (`engine`), the journal (`run`).
 
 A tile is one task. If it turns out to be full, that task returns its units instead of
 receipts; each becomes a task, and when the last one is home each product of the tile is

@@ -2,7 +2,7 @@
 
 Belongs here: the functions that the engine calls for a tile that may be split, and the form
 of a unit on disk. Not here: the order of these tasks (`plan`), the rectangles of the
-units (`context`), what becomes of the merged tessellation (`tile`).
+units (`layer_context`), what becomes of the merged tessellation (`tile`).
 """
 
 from __future__ import annotations

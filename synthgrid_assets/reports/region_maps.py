@@ -1,7 +1,7 @@
 """Pictures of a region for a person: maps of tiles, curves and p-values.
 
 Belongs here: pictures of many tiles. Not here: pictures of one (`pictures`), what they
-show (`region_evidence`, `replicates`).
+show (`products.region_tests`, `replicate_curves`).
 """
 
 from __future__ import annotations

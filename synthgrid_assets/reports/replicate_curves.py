@@ -1,7 +1,7 @@
 """Curves of one window of this world among those of its replicates: L, G, F and J with envelopes.
 
 Belongs here: what the quality report draws and judges. Not here: the replicates (`replicates`), the
-pictures (`region_maps`), the tests of tiles (`tile_curves`).
+pictures (`region_maps`), the tests of tiles (`products.tile_tests`).
 """
 
 from __future__ import annotations

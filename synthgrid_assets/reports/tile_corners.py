@@ -1,7 +1,7 @@
 """A picture of a place where four tiles meet, drawn from their four files.
 
 Belongs here: choosing the place, reading the files, drawing them. Not here: maps of whole
-regions (`region_maps`), a single tile (`tessellation_pictures`).
+regions (`region_maps`), a single tile (`products.pictures`).
 """
 
 from __future__ import annotations

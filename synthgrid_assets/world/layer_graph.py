@@ -1,7 +1,7 @@
 """How layers depend on each other: by `near`, and as members of unions.
 
 Belongs here: the graph of layers, and its mistakes. Not here: distances and superposition
-(`processes`), the assembly of samplers (`sampling`).
+(`processes`), the assembly of samplers (`samplers`).
 """
 
 from __future__ import annotations

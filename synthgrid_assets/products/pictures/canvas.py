@@ -1,7 +1,7 @@
 """Small pictures of tiles: rows in a square of pixels, as PNG of a few kB.
 
 Belongs here: the canvas, points, boxes and counts; of synthetic or released rows only. Not
-here: what a tessellation's picture shows (`tessellation_pictures`), maps of regions
+here: what a tessellation's picture shows (`tessellations`), maps of regions
 (`region_maps`).
 """
 

@@ -1,7 +1,7 @@
 """The picture of a tile of triangles or cells, with the halo that it was computed from.
 
 Belongs here: which part of a tile is shown, and what around it. Not here: the canvas
-(`pictures`), the tessellation.
+(`canvas`), the tessellation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Replicates: the same layer under other seeds, the baseline where no law is closed.
 
 Belongs here: the replicates' counts, made once per layer version and kept in a file. Not here:
-the counts (`statistics.curves.distance_counts`), comparing with them (`tile_curves`, `quality`).
+the counts (`statistics.curves.distance_counts`), comparing (`redrawn_tile`, `reports`).
 """
 
 from __future__ import annotations
