@@ -39,6 +39,7 @@ from synthgrid_assets.products.tile_tests.replicates import (
 )
 from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS, PAIRS
 from synthgrid_assets.statistics.tile.counts import counts_match_the_process, tile_count
+from synthgrid_assets.statistics.tile.marks import TEST as MARKS
 from synthgrid_assets.statistics.tile.patterns import points_are_canonical, points_lie_in_their_tile
 from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
 from synthgrid_assets.storage.journal import Journal
@@ -73,7 +74,7 @@ class Points(Product):
             "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
             PAIRS: "There are as many pairs at each distance as the law's K says.",
             NEIGHBOURS: "Nearest neighbours and empty space are as the law's G and F say.",
-            "marks_follow_their_law": "Each mark has its declared law, given what it depends on.",
+            MARKS: "Each mark has its declared law, given what it depends on.",
             "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
             "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
             "tiles_are_correlated_as_declared": "Neighbouring tiles are as alike as the law says.",
@@ -100,7 +101,7 @@ class Points(Product):
         return (*_COLUMNS, *marks, Column("geometry", GEOMETRY, "Point in the world's CRS."))
 
     def tests(self, layer: LayerTable) -> tuple[str, ...]:
-        """Exact ones, then those of counts, quadrats, curves and marks."""
+        """Exact ones, then those of counts, quadrats, curves and, where there are some, marks."""
         return (
             "points_lie_in_their_tile",
             "points_are_canonical",
@@ -109,7 +110,7 @@ class Points(Product):
             "quadrats_follow_the_surface",
             PAIRS,
             NEIGHBOURS,
-            "marks_follow_their_law",
+            *((MARKS,) if layer.marks else ()),
         )
 
     def region_tests(self, layer: LayerTable) -> tuple[str, ...]:
@@ -183,7 +184,7 @@ class Points(Product):
             quadrats_follow_the_surface(counts, law, retention),
             pairs,
             neighbours,
-            verify_marks(context, cells, rows),
+            *((verify_marks(context, cells, rows),) if context.table.marks else ()),
         )
 
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:

@@ -6,6 +6,7 @@ from scipy import stats
 
 from synthgrid_assets.statistics.tile.marks import (
     labels_follow_their_weights,
+    marks_follow_their_law,
     values_follow_their_distribution,
 )
 
@@ -27,8 +28,12 @@ def test_a_value_that_is_missing_or_impossible_fails_outright(bad):
 
 
 def test_an_empty_tile_has_nothing_to_contradict():
-    assert labels_follow_their_weights("kind", {}, WEIGHTS).p_value == 1.0
-    assert values_follow_their_distribution("seats", np.empty(0), stats.uniform.cdf).passed
+    labels = labels_follow_their_weights("kind", {}, WEIGHTS)
+    values = values_follow_their_distribution("seats", np.empty(0), stats.uniform.cdf)
+    assert {verdict.outcome for verdict in (labels, values)} == {"not tested"}
+    assert marks_follow_their_law([labels, values]).outcome == "not tested"
+    tea = labels_follow_their_weights("kind", {"tea": 9}, {"tea": 1})
+    assert marks_follow_their_law([labels, tea]).outcome == "passed"
 
 
 @pytest.mark.parametrize("n", [1, 7, 400])
