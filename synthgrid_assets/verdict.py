@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+NOT_TESTED = "not tested"  # what is told of a test that was not made, before the reason
 TILE_ALPHA = 1e-6  # a million healthy tiles give about one red tile per test
 
 
@@ -89,7 +90,8 @@ class Verdict:
         >>> Verdict.not_judged("no_seam", "one tile has no border").outcome
         'not tested'
         """
-        return cls(test, True, math.nan, math.nan, detail=f"not tested: {reason}", judged=False)
+        detail = f"{NOT_TESTED}: {reason}"
+        return cls(test, True, math.nan, math.nan, detail=detail, judged=False)
 
     @property
     def outcome(self) -> str:
@@ -97,5 +99,5 @@ class Verdict:
         if not self.passed:
             return "failed"
         if not self.judged:
-            return "not tested"
+            return NOT_TESTED
         return "suspicious" if self.suspicious else "passed"

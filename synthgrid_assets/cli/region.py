@@ -144,6 +144,8 @@ def engine_line(figures: Statistics) -> str:
 
 def _print_summary(summary: RunSummary) -> None:
     outcome = "all checks passed" if summary.passed else "[red]failed[/]"
+    if summary.passed and summary.untested_checks:
+        outcome += f" that could be made, {len(summary.untested_checks)} were not tested"
     print_rows(f"{summary.world}: {outcome} in {summary.seconds:.1f} s", summary.rows())
     failures = [f"failed check: {plain(check)}" for check in summary.failed_checks]
     failures += [f"[bold red]error[/]: {plain(error)}" for error in summary.errors]

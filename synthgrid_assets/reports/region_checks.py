@@ -16,7 +16,7 @@ from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, Reg
 from synthgrid_assets.products.tile_tests.replicates import SUSPICIOUS_RATE
 from synthgrid_assets.reports.files import FILES_CLAIM, FILES_TEST, file_faults, files_are_whole
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.verdict import NOT_TESTED, Verdict
 from synthgrid_assets.world.spec import LayerTable
 
 
@@ -82,7 +82,7 @@ class _Tally:
 
     def add(self, tile: str, verdict: Verdict) -> None:
         if not verdict.judged:
-            self.why_not[verdict.detail.removeprefix("not tested: ")] += 1
+            self.why_not[verdict.detail.removeprefix(f"{NOT_TESTED}: ")] += 1
             return
         self.judged += 1
         self.false_alarms += verdict.false_alarm_rate

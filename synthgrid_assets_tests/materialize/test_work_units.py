@@ -191,7 +191,7 @@ def test_killed_in_the_middle_of_units_only_the_rest_is_made(session, whole, tmp
     program = textwrap.dedent(
         f"""
         from pathlib import Path
-        from synthgrid_assets_tests.products.test_units import *
+        from synthgrid_assets_tests.materialize.test_work_units import *
         if __name__ == "__main__":
             spec = full_spec(Path({str(tmp_path)!r}))
             with EngineSession(Settings(workers=2), preload=PRELOAD) as engine:

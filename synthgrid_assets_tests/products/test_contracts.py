@@ -31,6 +31,12 @@ class TestVoronoi(OfCafes):
 class TestCellNeighbours(OfCafes):
     (product,) = products_named("cell_neighbours")
 
+    def damaged(self, rows: pa.Table) -> pa.Table:
+        """Without a pair whose counterpart stands in the same tile."""
+        pairs = list(zip(rows["focal"].to_pylist(), rows["neighbor"].to_pylist(), strict=True))
+        inside = next(i for i, (focal, other) in enumerate(pairs) if (other, focal) in pairs)
+        return pa.concat_tables([rows.slice(0, inside), rows.slice(inside + 1)])
+
 
 class TestDensity(OfCafes):
     (product,) = products_named("density")

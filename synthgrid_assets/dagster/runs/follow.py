@@ -26,6 +26,7 @@ from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.engine.events import Statistics
 from synthgrid_assets.engine.session import open_session
 from synthgrid_assets.settings import data_root
+from synthgrid_assets.verdict import NOT_TESTED
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
 
@@ -64,6 +65,8 @@ class RunSummary:
     assets : dict of str to AssetTally
     failed_checks : list of str
         Named checks of severity error that did not pass, as ``asset: check``.
+    untested_checks : list of str
+        Named checks that could not be made, as ``asset: check``.
     errors : list of str
     """
 
@@ -73,6 +76,7 @@ class RunSummary:
     succeeded: bool = False
     assets: dict[str, AssetTally] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
+    untested_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -107,6 +111,7 @@ class RunSummary:
             "passed": self.passed,
             "assets": self.rows(),
             "failed_checks": self.failed_checks,
+            "untested_checks": self.untested_checks,
             "errors": self.errors,
             "data": str(data_root()),
         }
@@ -118,11 +123,13 @@ class RunSummary:
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
             is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
+            check = f"{_name(evaluation.asset_key)}: {evaluation.check_name}"
             if not evaluation.passed and evaluation.check_name == TILE_CHECK:
                 self._tally(evaluation.asset_key).failed_tiles += 1
             elif not evaluation.passed and is_error:
-                name = _name(evaluation.asset_key)
-                self.failed_checks.append(f"{name}: {evaluation.check_name}")
+                self.failed_checks.append(check)
+            elif (evaluation.description or "").startswith(NOT_TESTED):
+                self.untested_checks.append(check)
         elif event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
             observation = event.asset_observation_data.asset_observation
             self._tally(observation.asset_key).add_kept(Kept.of(observation))

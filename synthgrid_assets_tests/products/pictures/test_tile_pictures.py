@@ -126,7 +126,9 @@ def test_all_points_are_drawn_however_many(tmp_path):
     assert rows.table.num_rows > 1500
     names = colours(POINTS.picture(context, tile, rows))
     canvas = Canvas(context.lattice.bounds(tile.cells))
-    xy = np.column_stack(context.lattice.metres(rows["x_q"].to_numpy(), rows["y_q"].to_numpy()))
+    xy = np.column_stack(
+        context.lattice.metres(*(rows.table[name].to_numpy() for name in ("x_q", "y_q")))
+    )
     column, row = canvas.pixels(xy).astype(np.int64).T
     assert np.isin(names[row, column], ["ink", "frame"]).all()
     assert (names == "ink").sum() > 0.9 * len(np.unique(row * 1000 + column))
