@@ -130,6 +130,14 @@ def test_execute_all_reads_every_committed_file_and_makes_nothing(town):
     assert town.failing("voronoi") == set()
 
 
+def test_a_range_that_holds_no_tile_is_refused_with_its_corners(town):
+    reversed_range = {RANGE_START_TAG: max(TILES), RANGE_END_TAG: min(TILES)}
+    succeeded, errors = town.run(reversed_range, ("points",))
+    assert not succeeded
+    assert "holds no tile" in errors
+    assert min(TILES) in errors
+
+
 def test_a_launch_without_partitions_makes_the_whole_world(town):
     assert town.run({}, ("points",)) == (True, "")
     assert len(town.made("points")) == 16

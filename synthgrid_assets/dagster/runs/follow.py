@@ -6,6 +6,7 @@ Belongs here: the run on the shared instance, followed event by event. Not here:
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -195,7 +196,8 @@ def run_region(
         fail_abandoned_runs(instance)
         run, events = execute_here(instance, definitions.get_repository_def(), request, signed)
         summary = RunSummary(spec.world.name, run.run_id)
-        _follow(events, summary, request, progress)
+        with contextlib.closing(events):
+            _follow(events, summary, request, progress)
         finished = instance.get_run_by_id(run.run_id)
         summary.succeeded = finished is not None and finished.is_success
     summary.seconds = time.perf_counter() - begun

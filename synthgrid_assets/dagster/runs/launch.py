@@ -7,7 +7,7 @@ Belongs here: run requests and their way to Dagster. Not here: which tiles a reg
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,10 +87,11 @@ def execute_here(
     repository: dg.RepositoryDefinition,
     request: RegionRequest,
     tags: Mapping[str, str] | None = None,
-) -> tuple[dg.DagsterRun, Iterator[dg.DagsterEvent]]:
+) -> tuple[dg.DagsterRun, Generator[dg.DagsterEvent, None, None]]:
     """Create the run and execute it in this process, event by event.
 
     The console stays silent: the caller tells what happens, the instance keeps the log.
+    Whoever stops in the middle closes the events: that ends the run and its workers.
 
     Parameters
     ----------
@@ -103,7 +104,13 @@ def execute_here(
         run_config={**request.run_config, "loggers": SILENT_CONSOLE},
     )
     run, job = create_run(instance, repository, tagged, ui_origin())
-    return run, execute_run_iterator(InMemoryJob(job), run, instance)
+    return run, _events(instance, run, job)
+
+
+def _events(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, job: dg.JobDefinition
+) -> Generator[dg.DagsterEvent, None, None]:
+    yield from execute_run_iterator(InMemoryJob(job), run, instance)
 
 
 def submit(

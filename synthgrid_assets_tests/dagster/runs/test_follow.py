@@ -1,0 +1,34 @@
+"""A run that is followed here, and a follower that stops in the middle."""
+
+from __future__ import annotations
+
+import dagster as dg
+import psutil
+import pytest
+
+from synthgrid_assets.dagster.runs.follow import run_region
+from synthgrid_assets.dagster.runs.instance import open_instance
+from synthgrid_assets.dagster.runs.request import RegionChoice
+from synthgrid_assets_tests.small_world import write_small_world
+
+CHOICE = RegionChoice(tiles="0:2,0:2", layers=("trees",), assets=("points",), workers=1)
+
+
+# Dagster's step generators yield once more when they are closed, which Python tells nobody but pytest
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_follower_that_raises_ends_the_run_and_its_workers(tmp_path, monkeypatch):
+    """As when the reader of a pipe has gone; the run is not left open, nor the process hung."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    before = set(psutil.Process().children(recursive=True))
+
+    def broken(*told):
+        if "points" in str(told[2]):
+            raise BrokenPipeError("nobody reads")
+
+    with pytest.raises(BrokenPipeError, match="nobody reads"):
+        run_region(write_small_world(tmp_path), {}, CHOICE, broken)
+    assert set(psutil.Process().children(recursive=True)) <= before
+    with open_instance() as instance:
+        (run,) = instance.get_runs()
+        assert run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
