@@ -14,7 +14,7 @@ from synthgrid_assets_tests.small_world import write_small_world
 CHOICE = RegionChoice(tiles="0:2,0:2", layers=("trees",), assets=("points",), workers=1)
 
 
-# Dagster's step generators yield once more when they are closed, which Python tells nobody but pytest
+# Dagster yields once more from a step that is closed, which Python tells nobody but pytest
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_follower_that_raises_ends_the_run_and_its_workers(tmp_path, monkeypatch):
     """As when the reader of a pipe has gone; the run is not left open, nor the process hung."""
