@@ -53,6 +53,7 @@ def test_answers_are_those_of_geos(tmp_path, scale, offset):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_million_points_over_ten_thousand_zones(tmp_path):
     r = np.random.default_rng(12)
     shapes = random_zones(r, 10_000)

@@ -146,6 +146,7 @@ def test_any_window_gives_the_same():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(10))
 def test_soak(seed):
     """A million texts in all."""
