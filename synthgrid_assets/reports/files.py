@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.foreign_files import foreign_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
+from synthgrid_assets.products.tile_tests.replicates import baseline_key
+from synthgrid_assets.storage.formats.geoparquet import is_unbroken, read_bytes
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 
@@ -72,6 +75,24 @@ def file_faults(
             "the asset again, which sets it aside"
         )
         yield FileFault(context.layer, name, "", key, problem)
+
+
+def report_faults(context: LayerContext) -> Iterator[FileFault]:
+    """Manifests, tables of tests and replicates of a layer that are not what was written."""
+    layout, world = context.layout, context.spec.world.name
+    named = {name: layout.tile_index(world, context.layer, name) for name in context.assets}
+    named["moments"] = layout.report(world, context.layer, "moments")
+    named["baseline"] = baseline_key(context)
+    for name, key in named.items():
+        if layout.store.stat(key) is None:
+            continue
+        try:
+            whole = is_unbroken(read_bytes(layout.store.get(key)))
+        except (OSError, ValueError, StorageError):  # Arrow's errors are ValueErrors
+            whole = False
+        if not whole:
+            problem = f"{layout.store.address(key)} is damaged; materialise the layer again"
+            yield FileFault(context.layer, name, "", key, problem)
 
 
 def files_are_whole(tiles: int, faults: list[FileFault]) -> Verdict:

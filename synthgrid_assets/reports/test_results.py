@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
-from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, serialise
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, sealed, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 
@@ -59,7 +59,7 @@ def write_moments(context: LayerContext) -> tuple[str, pa.Table]:
     facts = context.facts_of_layer | context.citation
     named = {f"{FACT_PREFIX}{name}": fact for name, fact in facts.items()}
     table = moments_table(context).replace_schema_metadata(named)
-    context.layout.store.put(key, serialise(table))
+    context.layout.store.put(key, serialise(sealed(table)))
     return context.layout.store.address(key), table
 
 

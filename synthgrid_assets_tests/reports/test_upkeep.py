@@ -19,7 +19,9 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.digests import region_digest
+from synthgrid_assets.reports.files import report_faults
 from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
 from synthgrid_assets.reports.upkeep.repair import find_faults, repair_world
@@ -213,3 +215,31 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
         app, ["storage", "compact", str(world), "--layer", "cafes", "--asset", "points", *tiled]
     )
     assert merged.exit_code == 0
+
+
+def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, session):
+    """A bit that changes no value may stay unseen: of padding, of statistics nobody reads."""
+    context, rng = copy, random.Random(11)
+    root, layout = context.layout.root, context.layout
+    write_moments(context)
+    keys = [
+        layout.tile_index("small", "cafes", "points"),
+        layout.report("small", "cafes", "moments"),
+    ]
+    for key in keys:
+        path, seen = root / key, 0
+        before, values = path.read_bytes(), pq.read_table(path)
+        for _ in range(25):
+            damaged = bytearray(before)
+            damaged[rng.randrange(len(before))] ^= 1 << rng.randrange(8)
+            path.write_bytes(damaged)
+            faults = list(report_faults(context))
+            seen += bool(faults)
+            if not faults:
+                assert pq.read_table(path).equals(values, check_metadata=True)
+            else:
+                assert [fault.file for fault in faults] == [key]
+        assert seen > 8
+    assert [fault.file for fault in find_faults(context.spec, root)][-1:] in ([keys[1]], [])
+    repair_world(context.spec, root, session)
+    assert list(find_faults(context.spec, root)) == []

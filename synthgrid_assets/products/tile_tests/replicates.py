@@ -31,8 +31,10 @@ from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
 from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
+    is_unbroken,
     plain_table,
     read_bytes,
+    sealed,
     serialise,
 )
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
@@ -131,7 +133,7 @@ def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple
         "distances": " ".join(map(repr, r.tolist())),
         "step": str(baseline.distances.step),
     }
-    store.put(key, serialise(plain_table(columns, facts)))
+    store.put(key, serialise(sealed(plain_table(columns, facts))))
     return store.address(key), baseline
 
 
@@ -154,6 +156,8 @@ def read_baseline(context: LayerContext) -> Baseline:
     store, key = context.layout.store, baseline_key(context)
     try:
         table = read_bytes(store.get(key))
+        if not is_unbroken(table):
+            raise DamageError(f"{store.address(key)} is damaged")
     except (OSError, pa.ArrowInvalid, DamageError) as error:
         raise StorageError(
             f"no replicates in {store.address(key)} ({error}); materialise {context.layer}/baseline"

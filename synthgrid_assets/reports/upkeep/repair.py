@@ -20,7 +20,8 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.files import FileFault, file_faults
+from synthgrid_assets.products.tile_tests.replicates import baseline_key
+from synthgrid_assets.reports.files import FileFault, file_faults, report_faults
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.journal import Journal
@@ -59,6 +60,7 @@ def find_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
         with Journal(context.layout) as journal:
             for product in products_of(table):
                 yield from file_faults(journal, context, product, read_all=True)
+        yield from report_faults(context)
 
 
 def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaired:
@@ -84,6 +86,10 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
         before = len(done.faults), done.made
         with Journal(context.layout) as journal:
             _repair_layer(journal, context, session, done)
+        broken = list(report_faults(context))
+        done.faults += broken
+        if any(fault.file == baseline_key(context) for fault in broken):
+            context.layout.store.delete(baseline_key(context))  # made where it is asked for
         if before != (len(done.faults), done.made) or done.journal:
             _write_reports(context)
     return done

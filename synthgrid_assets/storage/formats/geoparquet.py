@@ -6,6 +6,7 @@ the columns mean (`products`) and where the bytes go (`commit`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -24,6 +25,8 @@ from synthgrid_assets.lattice.hashing import canonical_json
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
+SEAL = f"{FACT_PREFIX}seal"
+_NOT_SEALED = (SEAL, "ARROW:schema")
 ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
@@ -188,6 +191,40 @@ def serialise(table: pa.Table) -> bytes:
     options = write_options(table.schema)
     pq.write_table(table.combine_chunks(), sink, row_group_size=ROW_GROUP, **options)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def seal_of(table: pa.Table, metadata: Mapping[str, str]) -> str:
+    """What a table says of itself: SHA-256 of its values, their types and its metadata.
+
+    It stands in the metadata of tables that are recorded nowhere else, under `SEAL`.
+
+    Examples
+    --------
+    >>> table = pa.table({"x": [1, 2]})
+    >>> seal = seal_of(table, {"a": "b"})
+    >>> is_unbroken(table.replace_schema_metadata({"a": "b", SEAL: seal}))
+    True
+    >>> is_unbroken(table.replace_schema_metadata({"a": "c", SEAL: seal}))
+    False
+    """
+    said = sorted((key, text) for key, text in metadata.items() if key not in _NOT_SEALED)
+    digest = hashlib.sha256(repr(said).encode())
+    for field in table.schema:
+        values = table.column(field.name).to_pylist()
+        digest.update(repr((field.name, str(field.type), values)).encode())
+    return digest.hexdigest()
+
+
+def is_unbroken(table: pa.Table) -> bool:
+    """Whether a table is what its seal says; tables of earlier versions have none."""
+    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    return SEAL not in metadata or metadata[SEAL] == seal_of(table, metadata)
+
+
+def sealed(table: pa.Table) -> pa.Table:
+    """A table with its seal in the metadata."""
+    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    return table.replace_schema_metadata({**metadata, SEAL: seal_of(table, metadata)})
 
 
 def write_options(schema: pa.Schema) -> dict[str, Any]:
