@@ -25,6 +25,7 @@ from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
 from synthgrid_assets.reports.upkeep.repair import find_faults, repair_world
+from synthgrid_assets.storage.formats.geoparquet import SEAL
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.reports.committed_world import commit
 from synthgrid_assets_tests.small_world import small_spec, write_small_world
@@ -217,6 +218,11 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
     assert merged.exit_code == 0
 
 
+def told(table):
+    """A table's metadata without its seal."""
+    return {key: text for key, text in table.schema.metadata.items() if key != SEAL.encode()}
+
+
 def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, session):
     """A bit that changes no value may stay unseen: of padding, of statistics nobody reads."""
     context, rng = copy, random.Random(11)
@@ -235,8 +241,10 @@ def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, s
             path.write_bytes(damaged)
             faults = list(report_faults(context))
             seen += bool(faults)
-            if not faults:
-                assert pq.read_table(path).equals(values, check_metadata=True)
+            if not faults:  # the seal stands twice in a file: a reader sees one of them
+                found = pq.read_table(path)
+                assert found.equals(values)
+                assert told(found) == told(values)
             else:
                 assert [fault.file for fault in faults] == [key]
         assert seen > 8
