@@ -12,6 +12,7 @@ from pathlib import Path
 DATA_VARIABLE = "SYNTHGRID_DATA"
 WORLDS_VARIABLE = "SYNTHGRID_WORLDS"
 HOME_VARIABLE = "DAGSTER_HOME"
+INBOX_VARIABLE = "SYNTHGRID_GATEWAY_INBOX"
 
 
 def project_folder() -> Path:
@@ -47,6 +48,13 @@ def data_root() -> Path:
     """``SYNTHGRID_DATA``, or ``.synthgrid/data`` in the project folder."""
     given = os.environ.get(DATA_VARIABLE)
     return Path(given).resolve() if given else project_folder() / ".synthgrid" / "data"
+
+
+def gateway_inbox() -> str | None:
+    """``SYNTHGRID_GATEWAY_INBOX``, or the file below the data root, if there is one."""
+    given = os.environ.get(INBOX_VARIABLE)
+    file = data_root() / "gateway" / "inbox.sqlite"
+    return given or (str(file) if file.is_file() else None)
 
 
 def worlds_folder() -> Path:

@@ -15,7 +15,7 @@ from synthgrid_assets.cli.arguments import JsonOption
 from synthgrid_assets.cli.printing import explained, print_json, print_rows, tell, warn
 from synthgrid_assets.errors import GatewayError, SpecError
 from synthgrid_assets.services.gateway.options import GatewayOptions, WorkerLimits
-from synthgrid_assets.settings import data_root
+from synthgrid_assets.settings import INBOX_VARIABLE, data_root
 
 KEYS_VARIABLE = "SYNTHGRID_GATEWAY_KEYS"
 app = typer.Typer(
@@ -24,7 +24,11 @@ app = typer.Typer(
 
 InboxOption = Annotated[
     str,
-    typer.Option(metavar="URL", help="The inbox: a file, or postgresql://user@host/database."),
+    typer.Option(
+        metavar="URL",
+        envvar=INBOX_VARIABLE,
+        help="The inbox: a file, or postgresql://user@host/database.",
+    ),
 ]
 DataOption = Annotated[
     str, typer.Option(metavar="URL", help="Data root: a folder or a store's address.")

@@ -14,6 +14,7 @@ import dagster as dg
 from synthgrid_assets.dagster.asset_checks import layer_checks
 from synthgrid_assets.dagster.assets.constraints import constraints_asset
 from synthgrid_assets.dagster.assets.evidence import evidence_assets
+from synthgrid_assets.dagster.assets.landing import gateway_definitions
 from synthgrid_assets.dagster.assets.left_behind import left_behind, made_assets
 from synthgrid_assets.dagster.assets.surfaces import surface_asset
 from synthgrid_assets.dagster.assets.tile_index import layer_index
@@ -23,7 +24,7 @@ from synthgrid_assets.dagster.assets.world_tiles import tiles_asset
 from synthgrid_assets.dagster.freshness import freshness_checks, freshness_sensor
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.resources import DataRoot, Engine
-from synthgrid_assets.settings import data_root, world_files
+from synthgrid_assets.settings import data_root, gateway_inbox, world_files
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets.world.world_file import Problem
@@ -52,8 +53,10 @@ def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
             valid[name] = path, spec
     made = made_assets(data_root())
     gone = [] if files is not None else sorted(made.keys() - valid.keys() - invalid.keys())
+    inbox = gateway_inbox() if files is None else None
     return dg.Definitions.merge(
         world_definitions(valid),
+        *([gateway_definitions(str(data_root()), inbox)] if inbox else []),
         *(_mistaken(name, *found, made.get(name, ())) for name, found in invalid.items()),
         *(dg.Definitions(assets=left_behind(name, made[name], gone=True)) for name in gone),
     )
