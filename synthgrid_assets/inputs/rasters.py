@@ -177,14 +177,21 @@ class Raster:
 
     def read(self, dataset: Any, low: Corner, high: Corner) -> Pixels:
         """A window of source values, rows and columns inclusive."""
-        window = ((low[0], high[0] + 1), (low[1], high[1] + 1))
-        stored = dataset.read(self.source.band, window=window)
-        known = dataset.read_masks(self.source.band, window=window) != 0
-        if self._beside is not None:
-            known &= ~_equal(stored, self._beside)
+        stored, known = self._stored(dataset, low, high)
         values = stored.astype(np.float64) * self._scale + self._offset
         values[~known] = 0.0
         return Pixels(values, known)
+
+    def _stored(
+        self, dataset: Any, low: Corner, high: Corner
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A window as it is stored, and where it is not missing."""
+        window = ((low[0], high[0] + 1), (low[1], high[1] + 1))
+        stored = dataset.read(self.source.band, window=window)
+        known: NDArray[np.bool_] = dataset.read_masks(self.source.band, window=window) != 0
+        if self._beside is not None:
+            known &= ~_equal(stored, self._beside)
+        return stored, known
 
     def refuse(self, row: int, column: int, value: float) -> SpecError:
         """The error for a value that no threshold can be made of, with its place."""
@@ -211,9 +218,20 @@ class Raster:
             self._named,
             self.grid.shape,
             blocks[0],
-            lambda low, high: self.read(dataset, low, high),
+            lambda low, high: self._largest(dataset, low, high),
             described,
         )
+
+    def _largest(self, dataset: Any, low: Corner, high: Corner) -> float:
+        """The largest finite value of a window; values are scaled only once they are found."""
+        stored, known = self._stored(dataset, low, high)
+        if stored.dtype.kind == "f":
+            known &= np.isfinite(stored)
+        values = stored if known.all() else stored[known]
+        if values.size == 0:
+            return 0.0
+        ends = (float(values.min()), float(values.max()))
+        return max(end * self._scale + self._offset for end in ends)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -245,6 +263,11 @@ class Raster:
                 f"{sorted(names)}"
             )
         return str(names[self.source.array])
+
+
+def largest_finite(values: NDArray[np.float64]) -> float:
+    """The largest finite value; 0 where there is none above it."""
+    return float(np.max(values, where=np.isfinite(values), initial=0.0))
 
 
 def _equal(stored: NDArray[Any], nodata: float) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.rasters import Raster, RasterSource
+from synthgrid_assets.inputs.rasters import Raster, RasterSource, largest_finite
 from synthgrid_assets.inputs.sources.identity import folder_digest, refuse_absent
 from synthgrid_assets.inputs.sources.raster_checks import turn_of
 from synthgrid_assets.inputs.sources.raster_maximum import raster_maximum
@@ -113,7 +113,7 @@ class ZarrRaster(Raster):
             self._named,
             self.grid.shape,
             int(chunks[dataset.get_axis_num(dataset.rio.y_dim)]),
-            lambda low, high: self.read(dataset, low, high),
+            lambda low, high: largest_finite(self.read(dataset, low, high).values),
             decides,
         )
 

@@ -45,6 +45,7 @@ def test_huge_ones_are_told_without_reading_them(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_command_line_tells_all_of_them(tmp_path):
     """All of a driver in one process, whose processor time the kernel limits."""
     worlds = {**broken_inputs(tmp_path), **huge_inputs(tmp_path / "huge")}

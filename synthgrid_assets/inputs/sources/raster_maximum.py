@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.sources.remembered import remembered
-from synthgrid_assets.inputs.sources.sampling import Corner, Pixels
+from synthgrid_assets.inputs.sources.sampling import Corner
 
 MAX_SCANNED = 1 << 31  # pixels: a minute of reading
 _LASTING = 1 << 24  # pixels from which the maximum is remembered beyond this process
@@ -30,7 +28,7 @@ def raster_maximum(
     named: str,
     shape: tuple[int, int],
     block_rows: int,
-    read: Callable[[Corner, Corner], Pixels],
+    largest: Callable[[Corner, Corner], float],
     decides: Sequence[str],
 ) -> float:
     """The largest finite value of a raster.
@@ -43,8 +41,9 @@ def raster_maximum(
     shape : tuple of two ints
     block_rows : int
         Rows that are stored together; strips are whole blocks where memory allows.
-    read : callable
-        Pixels between two corners (row, column), both inclusive.
+    largest : callable
+        The largest finite value between two corners (row, column), both inclusive; 0 or less
+        where there is none.
     decides : sequence of str
         Everything that decides the values: the maximum is remembered by it.
 
@@ -61,7 +60,7 @@ def raster_maximum(
         )
     found = remembered(
         ["maximum", *decides],
-        lambda: _largest(path, shape, block_rows, read),
+        lambda: _largest(path, shape, block_rows, largest),
         float,
         lasting=pixels >= _LASTING,
     )
@@ -74,7 +73,7 @@ def raster_maximum(
 
 
 def _largest(
-    path: Path, shape: tuple[int, int], block_rows: int, read: Callable[[Corner, Corner], Pixels]
+    path: Path, shape: tuple[int, int], block_rows: int, largest: Callable[[Corner, Corner], float]
 ) -> float:
     height, width = shape
     rows = max(_STRIP // width, 1)
@@ -82,8 +81,7 @@ def _largest(
         rows -= rows % block_rows
     found, told = 0.0, time.monotonic()
     for row in range(0, height, rows):
-        values = read((row, 0), (min(row + rows, height) - 1, width - 1)).values
-        found = max(found, float(np.max(values, where=np.isfinite(values), initial=0.0)))
+        found = max(found, largest((row, 0), (min(row + rows, height) - 1, width - 1)))
         if time.monotonic() - told > _PATIENCE:
             told = time.monotonic()
             log.warning(
