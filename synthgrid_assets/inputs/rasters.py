@@ -8,6 +8,7 @@ thresholds made of the values (`surfaces`).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -236,18 +237,20 @@ class Raster:
     @contextmanager
     def _open(self) -> Iterator[Any]:
         import rasterio
+        from rasterio.errors import NotGeoreferencedWarning
 
         path = self.source.path
         refuse_absent(path, "raster file", "raster")
         refuse_remote(path)
         # what a file refers to in ways of its own is not fetched either
         kept_here = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "RAW_CHECK_FILE_SIZE": "YES"}
-        with (
-            reading(path, "GDAL cannot read it as a raster"),
-            rasterio.Env(**kept_here),
-            rasterio.open(self._name_of_array()) as dataset,
-        ):
-            yield dataset
+        failure = "GDAL cannot read it as a raster"
+        if path.is_dir():  # the GDAL at hand may not decode what xarray does
+            failure += "; a Zarr store is read with the keys `zarr` and `variable`"
+        with reading(path, failure), rasterio.Env(**kept_here), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused in words
+            with rasterio.open(self._name_of_array()) as dataset:
+                yield dataset
 
     def _name_of_array(self) -> Path | str:
         """What GDAL calls the array of a file that holds several; else the file."""

@@ -1,4 +1,4 @@
-"""Where a Zarr raster lies: CF coordinates and CRS, as xarray, rioxarray and GDAL read them.
+"""Where a Zarr raster lies: CF coordinates and CRS, as xarray and rioxarray read them.
 
 Belongs here: the coordinates of a raster on the lattice. Not here: its values.
 """
