@@ -178,7 +178,7 @@ PLANTED = {
         "reserved",
     ),
     "missing vector": ("land.geojson", "gone.geojson", "inputs.land", "no such vector file"),
-    "epsilon 0": ("epsilon = 1.0", "epsilon = 0", "layers.cafes.release.epsilon", "greater than 0"),
+    "epsilon 0": ("epsilon = 1.0", "epsilon = 0", "layers.cafes.release.epsilon", "0.000001"),
 }
 
 
