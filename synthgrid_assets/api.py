@@ -1,7 +1,7 @@
 """Worlds and layers in Python: points and tessellations of any box on the plane.
 
-Belongs here: what ``from synthgrid_assets import World`` gives. Not here: committed
-tiles (`storage`), Dagster (`dagster`); nothing here needs a data root or a run.
+Belongs here: what ``from synthgrid_assets import World`` gives. Not here: Dagster
+(`dagster`). Only `Layer.committed` needs a data root and a run before it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.processes.metric_law import MetricLaw
 from synthgrid_assets.products.asked_box import AskedBox, box_of
-from synthgrid_assets.products.boxes import delaunay_in, points_in, voronoi_in
+from synthgrid_assets.products.boxes import (
+    counts_in,
+    delaunay_in,
+    neighbours_in,
+    points_in,
+    voronoi_in,
+)
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
 from synthgrid_assets.products.delaunay import CONSTRAINT_COLUMNS
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_of
+from synthgrid_assets.reports.exports import committed_rows
 from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
@@ -31,6 +39,8 @@ from synthgrid_assets.world.validation import load_spec
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
+    import xarray as xr
 
 
 class World:
@@ -212,17 +222,105 @@ class Layer:
         """
         return voronoi_in(self._context, self._box(bbox))
 
+    def cell_neighbours_table(self, bbox: AskedBox) -> pa.Table:
+        """Which Voronoi cells share a border: pairs whose focal site lies in the box.
+
+        Parameters and errors as for `points_table`; columns ``focal, neighbor, weight``, the
+        last the length of the common border in metres. Neighbours outside the box are named
+        as ``neighbor`` and are no ``focal``.
+        """
+        return neighbours_in(self._context, self._box(bbox))
+
     def points(self, bbox: AskedBox) -> gpd.GeoDataFrame:
-        """`points_table` as a GeoDataFrame."""
+        """The points in a half-open box, with their marks, as a GeoDataFrame.
+
+        Parameters and errors as for `points_table`.
+        """
         return _frame(self.points_table(bbox), self.world.crs)
 
     def delaunay(self, bbox: AskedBox) -> gpd.GeoDataFrame:
-        """`delaunay_table` as a GeoDataFrame."""
+        """The Delaunay triangles whose smallest vertex lies in the box, as a GeoDataFrame.
+
+        Parameters and errors as for `points_table`; columns as for `delaunay_table`.
+        """
         return _frame(self.delaunay_table(bbox), self.world.crs)
 
     def voronoi(self, bbox: AskedBox) -> gpd.GeoDataFrame:
-        """`voronoi_table` as a GeoDataFrame."""
+        """The whole Voronoi cells of the sites in the box, as a GeoDataFrame.
+
+        Parameters and errors as for `points_table`; columns as for `voronoi_table`.
+        """
         return _frame(self.voronoi_table(bbox), self.world.crs)
+
+    def cell_neighbours(self, bbox: AskedBox) -> pd.DataFrame:
+        """Which Voronoi cells share a border, as a DataFrame ``focal, neighbor, weight``.
+
+        Parameters and errors as for `points_table`; see `cell_neighbours_table`.
+        """
+        return self.cell_neighbours_table(bbox).to_pandas()
+
+    def density(self, bbox: AskedBox) -> xr.DataArray:
+        """Points of every atom cell that meets the box.
+
+        Parameters and errors as for `points_table`.
+
+        Returns
+        -------
+        xarray.DataArray of int64, dimensions ``y, x``
+            Coordinates are the centres of cells, in CRS units, from south to north; the CRS
+            is set as rioxarray reads it.
+        """
+        import rioxarray  # noqa: F401  (registers the accessor)
+        import xarray as xr
+
+        cells, counts = counts_in(self._context, self._box(bbox))
+        lattice = self.world.spec.world.lattice
+        centres = [
+            np.arange(first, last) * lattice.cell + lattice.cell / 2 + origin
+            for first, last, origin in zip(
+                cells[1::-1], cells[:1:-1], lattice.origin[::-1], strict=True
+            )
+        ]
+        found = xr.DataArray(counts, dict(zip("yx", centres, strict=True)), ("y", "x"), "density")
+        shown: xr.DataArray = found.rio.write_crs(lattice.crs)
+        return shown
+
+    def committed(
+        self, asset: str = "points", bbox: AskedBox | None = None
+    ) -> gpd.GeoDataFrame | pd.DataFrame:
+        """Rows of an asset as they were materialised, read from the data root.
+
+        Parameters
+        ----------
+        asset : str
+            A product of the layer that is a table, as ``"points"`` or ``"counts_release"``.
+        bbox : as for `points_table`, optional
+            Points in the half-open box, other geometries that meet it; all without.
+
+        Returns
+        -------
+        GeoDataFrame, or DataFrame for an asset without geometry
+
+        Raises
+        ------
+        SpecError
+            If the layer has no such asset, or it is no table.
+        StorageError
+            If no tile has been materialised, or a file is not what was recorded.
+        """
+        box = None if bbox is None else self._box(bbox)
+        table = committed_rows(self.world.spec, self.world._data, self.name, asset, box)
+        if "geometry" not in table.column_names:
+            return table.to_pandas()
+        return _frame(table, self.world.crs)
+
+    def counts_release(self, bbox: AskedBox | None = None) -> gpd.GeoDataFrame:
+        """The private counts that have been released, as recorded; nothing is ever drawn here.
+
+        Parameters and errors as for `committed`.
+        """
+        released: gpd.GeoDataFrame = self.committed("counts_release", bbox)
+        return released
 
     def describe(self) -> dict[str, Any]:
         """What the layer is, for a person."""

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from synthgrid_assets import World
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.errors import GeometryError, SpecError
+from synthgrid_assets.errors import GeometryError, SpecError, StorageError
 from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
 from synthgrid_assets.products.density import array_key
 from synthgrid_assets.products.open_layer import open_layer
@@ -292,6 +292,61 @@ def test_a_box_across_tiles_gives_the_rows_of_all_of_them(committed, kind, key):
     assert asked.take(np.argsort(asked[key].to_pylist())).equals(
         stored.take(np.argsort(stored[key].to_pylist()))
     )
+
+
+@pytest.mark.parametrize("asset", KINDS)
+def test_committed_rows_are_those_that_a_box_draws(committed, asset):
+    world, _ = committed
+    layer = world.layer("cafes")
+    stored, drawn = layer.committed(asset), getattr(layer, asset)(world.bounds)
+    key = {"points": "id", "delaunay": ["a", "b", "c"], "voronoi": "site_id"}[asset]
+    stored, drawn = (f.sort_values(key).reset_index(drop=True) for f in (stored, drawn))
+    assert list(stored.columns) == list(drawn.columns)
+    assert stored.geometry.geom_equals_exact(drawn.geometry, 0).all()
+    assert stored.crs == drawn.crs
+
+
+def test_committed_points_of_a_box_are_those_in_it(committed):
+    world, _ = committed
+    box = (X + 100.0, Y + 100.0, X + 1_500.0, Y + 1_100.0)
+    layer = world.layer("cafes")
+    assert sorted(layer.committed(bbox=box)["id"]) == sorted(layer.points(box)["id"])
+
+
+def test_what_is_not_committed_or_no_table_is_refused(committed):
+    world, _ = committed
+    with pytest.raises(StorageError, match="counts_release is committed"):
+        world.layer("cafes").counts_release()
+    with pytest.raises(SpecError, match="no asset 'cells'"):
+        world.layer("cafes").committed("cells")
+    with pytest.raises(SpecError, match="density"):
+        world.layer("cafes").committed("density")
+
+
+def test_density_counts_the_points_of_every_cell(world):
+    """Against NumPy's histogram over the same edges."""
+    layer, box = world.layer("cafes"), (X - 2 * CELL, Y + CELL, X + 14 * CELL, Y + 10 * CELL)
+    density, points = layer.density(box), layer.points(box)
+    assert density.dims == ("y", "x")
+    assert density.rio.crs.to_epsg() == pyproj.CRS(world.crs).to_epsg()
+    edges = [np.append(density[name] - CELL / 2, density[name][-1] + CELL / 2) for name in "yx"]
+    counts, *_ = np.histogram2d(points.geometry.y, points.geometry.x, bins=edges)
+    np.testing.assert_array_equal(density.to_numpy(), counts)
+    assert density.sum() == len(points) > 30
+
+
+def test_neighbours_of_a_box_are_those_of_its_cells(world):
+    """Each focal cell touches its neighbours along the border whose length is the weight."""
+    layer, box = world.layer("cafes"), (X, Y, X + 900.0, Y + 700.0)
+    pairs = layer.cell_neighbours(box)
+    cells = layer.voronoi(box).set_index("site_id")
+    assert set(pairs["focal"]) == set(cells.index)
+    degrees = pairs.groupby("focal").size()
+    assert degrees.to_dict() == cells["n_neighbours"].to_dict()
+    inside = pairs[pairs["neighbor"].isin(cells.index)]
+    rings = (cells.geometry.loc[inside[name]].to_numpy() for name in ("focal", "neighbor"))
+    borders = shapely.length(shapely.intersection(*rings, grid_size=1e-6))
+    np.testing.assert_allclose(inside["weight"], borders, atol=1e-3)
 
 
 def folder_of(context, kind):

@@ -10,10 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.products.cell_neighbours import neighbours_table
 from synthgrid_assets.products.delaunay import delaunay_table
-from synthgrid_assets.products.drawn_points import draw, points_table
+from synthgrid_assets.products.drawn_points import counts_per_cell, draw, points_table
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.voronoi import voronoi_table
+from synthgrid_assets.tessellation.contiguity import neighbours
 
 
 def points_in(context: LayerContext, bbox: Box) -> pa.Table:
@@ -36,6 +39,21 @@ def voronoi_in(context: LayerContext, bbox: Box) -> pa.Table:
     tessellation = context.cache.tessellation(context.lattice.cells_of(bbox))
     table = voronoi_table(context, tessellation)
     return table.filter(pa.array(_inside(context, bbox, tessellation.x, tessellation.y)))
+
+
+def neighbours_in(context: LayerContext, bbox: Box) -> pa.Table:
+    """Pairs of neighbouring Voronoi cells whose focal site lies in a half-open box."""
+    tessellation = context.cache.tessellation(context.lattice.cells_of(bbox))
+    table = neighbours_table(context, neighbours(tessellation))
+    inside = _inside(context, bbox, tessellation.x, tessellation.y)
+    return table.filter(pa.array(np.repeat(inside, np.diff(tessellation.neighbour_offsets))))
+
+
+def counts_in(context: LayerContext, bbox: Box) -> tuple[Cells, NDArray[np.int64]]:
+    """Points of every atom cell that meets a box: the cells, and counts from south to north."""
+    cells = context.lattice.cells_of(bbox)
+    points = context.sampler.points(cells)
+    return cells, counts_per_cell(points.x, points.y, cells)
 
 
 def _inside(

@@ -87,10 +87,8 @@ class CellNeighbours(Tessellated):
         """Pairs of neighbouring cells whose focal site lies in the tile."""
         tessellation = context.cache.tessellation(tile.cells)
         pairs = neighbours(tessellation)
-        weight = pairs.length * context.lattice.quantum
-        columns = dict(zip(_NAMES, (pairs.focal, pairs.neighbor, weight), strict=True))
-        table = plain_table(columns, context.facts(self.name))
         facts = tessellation_facts(tessellation)
+        table = neighbours_table(context, pairs)
         return TileRows(table, _digest(tessellation, pairs), facts=facts)
 
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
@@ -108,6 +106,13 @@ class CellNeighbours(Tessellated):
     def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
         """Whether pairs of two tiles stand in both."""
         return {JOIN_TEST: join_tiles(journal, context, self.name, _JOIN)}
+
+
+def neighbours_table(context: LayerContext, pairs: Pairs) -> pa.Table:
+    """Pairs as an adjacency list, with the length of the common border in metres."""
+    weight = pairs.length * context.lattice.quantum
+    columns = dict(zip(_NAMES, (pairs.focal, pairs.neighbor, weight), strict=True))
+    return plain_table(columns, context.facts(CELL_NEIGHBOURS.name))
 
 
 def _digest(tessellation: Tessellation, pairs: Pairs) -> int:
