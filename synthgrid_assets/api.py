@@ -257,7 +257,8 @@ class Layer:
 
         Parameters and errors as for `points_table`; see `cell_neighbours_table`.
         """
-        return self.cell_neighbours_table(bbox).to_pandas()
+        frame: pd.DataFrame = self.cell_neighbours_table(bbox).to_pandas()
+        return frame
 
     def density(self, bbox: AskedBox) -> xr.DataArray:
         """Points of every atom cell that meets the box.
