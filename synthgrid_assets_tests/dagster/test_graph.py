@@ -11,6 +11,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
 from synthgrid_assets.dagster.build import build_definitions, world_definitions
+from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.jobs import JOB_NAME
 from synthgrid_assets.dagster.keys import TILE_CHECK, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
@@ -18,6 +19,7 @@ from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.reports.replicate_curves import TESTS
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.validation import load_spec
+from synthgrid_assets_tests.dagster.events.test_tile_events import open_instance
 from synthgrid_assets_tests.small_world import SMALL, write_small_world
 
 TILES = "0:3,0:2"
@@ -47,7 +49,7 @@ def data_of_the_made_world(made, own_folders, monkeypatch):
 def local_instance(folder):
     home = folder / "instance"
     home.mkdir()
-    return dg.DagsterInstance.local_temp(str(home))
+    return open_instance(home)
 
 
 def materialize(instance, definitions, path, choice):
@@ -226,15 +228,17 @@ def test_another_tile_side_shows_its_tiles_as_missing_not_green(made, tmp_path):
     assert not made_tiles & set(partitions.get_partition_keys())
 
 
-def test_a_second_run_keeps_committed_tiles_and_reports_them_again(made):
+def test_a_second_run_keeps_committed_tiles_and_tells_of_them_once(made):
     folder, instance, definitions, _ = made
+    key = layer_key("small", "trees", "points")
+    before = len(instance.fetch_materializations(key, limit=1000).records)
     choice = RegionChoice(tiles="0:1,0:1", layers=("trees",), assets=("points",))
     run = materialize(instance, definitions, folder / "small.toml", choice)
     assert run.is_success
-    record = instance.fetch_materializations(
-        layer_key("small", "trees", "points"), limit=1
-    ).records[0]
-    assert record.asset_materialization.metadata["kept"].value is True
+    assert len(instance.fetch_materializations(key, limit=1000).records) == before
+    seen = instance.fetch_observations(key, limit=1).records[0].asset_observation
+    assert Kept.of(seen).tiles == 1
+    assert Kept.of(seen).rows > 0
 
 
 @pytest.mark.parametrize(

@@ -210,11 +210,14 @@ def test_a_cancelled_run_keeps_whole_tiles_and_the_next_one_makes_the_rest(serve
     files = committed_files(server, "posts")
     assert sorted(files) == SLOW_TILES
     assert {tile: files[tile].stat().st_mtime_ns for tile in kept} == written
-    latest: dict[str, bool] = {}
-    for event in server.nodes("slow/posts/points")["slow/posts/points"]["assetMaterializations"]:
-        (entry,) = [entry for entry in event["metadataEntries"] if entry["label"] == "kept"]
-        latest.setdefault(event["partition"], entry["boolValue"])
-    assert latest == {tile: tile in kept for tile in SLOW_TILES}
+    events = server.nodes("slow/posts/points")["slow/posts/points"]["assetMaterializations"]
+    assert sorted(event["partition"] for event in events) == SLOW_TILES  # none is told again
+    told_later = {
+        event["partition"]
+        for event in events
+        if any(entry["label"] == "kept" for entry in event["metadataEntries"])
+    }
+    assert told_later <= kept.keys()  # committed just before the run ended
 
 
 def test_cancelling_the_region_job_cancels_its_run(server):
