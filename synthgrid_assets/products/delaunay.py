@@ -19,7 +19,6 @@ from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.tessellations import TRIANGLE_SHAPES, tessellation_picture
 from synthgrid_assets.products.product import GEOMETRY, TRIANGLES, Column, Rates, TileRows
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, geometry_of, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
@@ -154,11 +153,6 @@ class Delaunay(Tessellated):
 
     def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
         """Whether the tiles' triangles are one triangulation."""
-        if _is_too_fine(context):
-            reason = "cells are so small that stored coordinates of two sites may be equal"
-            verdict = Verdict.not_judged(JOIN_TEST, reason)
-            tiles = sum(1 for _ in committed_tiles(journal, context, self.name))
-            return {JOIN_TEST: RegionCheck(verdict, tiles)}
         return {JOIN_TEST: join_tiles(journal, context, self.name, _JOIN)}
 
 
@@ -209,12 +203,6 @@ def _begin_join(coverage: Coverage) -> tuple[TriangleJoin, Add]:
         join.add(tile, corners, xy[:, :3])
 
     return join, add
-
-
-def _is_too_fine(context: LayerContext) -> bool:
-    """Whether floats of the world's CRS cannot tell all lattice positions apart."""
-    bounds = np.abs(context.lattice.bounds(context.spec.world.tiling.extent))
-    return bool(context.lattice.quantum < np.spacing(bounds).max())
 
 
 _JOIN = Join(JOIN_TEST, ("a", "b", "c", "geometry"), _begin_join)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import pyarrow as pa
 
+from synthgrid_assets.dagster.build import build_definitions
+from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.products.registry import PRODUCTS, products_named
-from synthgrid_assets.testing.product_tests import ProductTests
+from synthgrid_assets.testing.product_tests import ProductTests, registered
 from synthgrid_assets_tests.small_world import SMALL
 from synthgrid_assets_tests.toys.nearest import NEAREST
 
@@ -55,3 +58,20 @@ def test_every_product_keeps_the_contract():
     """The private release draws once for all, so that its tests are of its own (`privacy`)."""
     tested = {kind.product.name for kind in OfCafes.__subclasses__()}
     assert tested == {*PRODUCTS, NEAREST.name} - {"counts_release"}
+
+
+def test_a_run_of_dagster_makes_a_tile_of_a_product_of_one_file(tmp_path, monkeypatch):
+    """Its step, its workers, its events and its tile's check."""
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    path = tmp_path / "small.toml"
+    path.write_text(WORLD)
+    key, tile = layer_key("small", "cafes", NEAREST.name), {"x": "+0000000_8", "y": "+0000008_8"}
+    with registered(NEAREST), dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions([path]).resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(
+            instance=instance, partition_key=dg.MultiPartitionKey(tile), asset_selection=[key]
+        )
+        assert result.success
+        assert instance.get_materialized_partitions(key) == {"+0000000_8|+0000008_8"}
+    (check,) = (e for e in result.get_asset_check_evaluations() if e.asset_key == key)
+    assert check.passed

@@ -78,14 +78,6 @@ def test_tiles_without_rows_join(tmp_path):
         assert check(commit(context, [name], tiles), name).verdict.passed
 
 
-def test_cells_too_small_for_coordinates_are_not_judged(tmp_path):
-    fine = [("sigma = 60.0", "sigma = 0.001")]
-    context = context_of(tmp_path, changes=fine, cell=0.0005)
-    verdict = check(context, "delaunay").verdict
-    assert verdict.outcome == "not tested"
-    assert "cells are so small" in verdict.detail
-
-
 def signed(context, name, key):
     """Sign for a tile's file as it is now, as a faulty version of the code would have done."""
     with Journal(context.layout) as journal:
