@@ -8,7 +8,7 @@ import pytest
 
 from synthgrid_assets.dagster.metadata import receipt_metadata
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.engine.task import Settings
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
