@@ -62,7 +62,7 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
             ),
             shares_host=True,
         )
-        run_id = context.run_id or ""
+        run_id = "" if context.run is None else context.run.run_id
         observers = observers_asked_for(run_id)
         with EngineSession(settings, PRELOAD, self.executor, observers, run_id) as session:
             self._session = session
