@@ -13,6 +13,7 @@ DATA_VARIABLE = "SYNTHGRID_DATA"
 WORLDS_VARIABLE = "SYNTHGRID_WORLDS"
 HOME_VARIABLE = "DAGSTER_HOME"
 INBOX_VARIABLE = "SYNTHGRID_GATEWAY_INBOX"
+STORE_VARIABLE = "SYNTHGRID_STORE"
 
 
 def project_folder() -> Path:
@@ -55,6 +56,11 @@ def gateway_inbox() -> str | None:
     given = os.environ.get(INBOX_VARIABLE)
     file = data_root() / "gateway" / "inbox.sqlite"
     return given or (str(file) if file.is_file() else None)
+
+
+def store_url() -> str:
+    """``SYNTHGRID_STORE``, as ``s3://bucket/prefix``: where tiles lie if not in the data root."""
+    return os.environ.get(STORE_VARIABLE, "")
 
 
 def worlds_folder() -> Path:

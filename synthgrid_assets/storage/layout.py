@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.settings import store_url
 from synthgrid_assets.storage.store import Store, open_store
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
@@ -80,7 +81,8 @@ class Layout:
     root : Path
         Folder of the journal, of inputs as they were made, and of work units.
     url : str
-        The store of tiles, tables and rasters; by default the folder itself.
+        The store of tiles, tables and rasters; by default what ``SYNTHGRID_STORE`` names, or
+        the folder itself.
 
     Examples
     --------
@@ -91,7 +93,7 @@ class Layout:
     """
 
     root: Path
-    url: str = ""
+    url: str = field(default_factory=store_url)
 
     @cached_property
     def store(self) -> Store:

@@ -118,6 +118,7 @@ class Store(Protocol):
 Opener = Callable[[str], Store]
 _STORES: dict[str, str | Opener] = {
     "file": "synthgrid_assets.storage.local_store:open_local",
+    "s3": "synthgrid_assets.storage.object_store:open_objects",
 }
 
 
