@@ -70,6 +70,7 @@ def routes() -> list[Route]:
         Route("/v1/geometries", items.post_items, methods=["POST"]),
         Route("/v1/telemetry", telemetry.post_telemetry, methods=["POST"]),
         Route("/v1/telemetry", telemetry.get_telemetry, methods=["GET"]),
+        Route("/v1/visits", telemetry.get_visits),
         Route("/v1/geofence", geofence.post_geofence, methods=["POST"]),
         Route("/jobs/{job}", jobs.show_job),
         Route("/jobs/{job}/results", jobs.show_results),

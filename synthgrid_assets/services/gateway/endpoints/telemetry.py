@@ -23,6 +23,7 @@ from synthgrid_assets.services.gateway.endpoints.deliveries import (
 )
 from synthgrid_assets.services.gateway.endpoints.items import GEOJSON
 from synthgrid_assets.services.gateway.landing.tracks import MOST_DAYS, read_track
+from synthgrid_assets.services.gateway.landing.visits import visits_after
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
 from synthgrid_assets.services.gateway.runtime import Gateway
 from synthgrid_assets.services.gateway.telemetry import OWNTRACKS_REPLY, moving_features
@@ -30,6 +31,7 @@ from synthgrid_assets.services.gateway.telemetry import OWNTRACKS_REPLY, moving_
 _OWNTRACKS = frozenset({"application/json", ""})
 _ARROW = "application/vnd.apache.arrow.stream"
 TYPES = GEOJSON | _OWNTRACKS | {_ARROW}
+MOST_VISITS = 1000  # events of one answer
 _NAME = re.compile(r"[\x20-\x7e\xa0-\xff]{1,100}")
 
 
@@ -77,6 +79,19 @@ async def get_telemetry(request: Request) -> Response:
     if not len(fixes):
         raise RefusedError(404, "there are no fixes of that device in that time")
     return Response(moving_features(fixes), headers={"content-type": "application/geo+json"})
+
+
+async def get_visits(request: Request) -> Response:
+    """Events between a client's devices and zones, after the last one that it has seen."""
+    gateway: Gateway = request.app.state.gateway
+    client = gateway.clients.of_token(headers_of(request))
+    gateway.check_quota(client)
+    after = request.query_params.get("after", "0")
+    if not re.fullmatch(r"\d{1,18}", after):
+        raise RefusedError(400, "`after` is the sequence number of the last event seen")
+    found = await asyncio.to_thread(visits_after, gateway.database, client, int(after), MOST_VISITS)
+    content = {"events": found, "after": found[-1]["sequence"] if found else int(after)}
+    return JSONResponse(content)
 
 
 def _owntracks_reply() -> Response:

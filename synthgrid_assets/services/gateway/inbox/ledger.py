@@ -101,8 +101,25 @@ class Ledger:
         with self._database.writing(exclusive=False) as connection:
             connection.execute(sa.delete(rejection).where(mine))
 
-    def finish(self, outcomes: Sequence[Outcome], files: Sequence[StagedFile], batch: str) -> bool:
+    def finish(
+        self,
+        outcomes: Sequence[Outcome],
+        files: Sequence[StagedFile],
+        batch: str,
+        also: Callable[[sa.Connection], None] | None = None,
+    ) -> bool:
         """End jobs and record the files of their rows, if all leases are still held.
+
+        Parameters
+        ----------
+        outcomes : sequence of Outcome
+            How they ended.
+        files : sequence of StagedFile
+            Synced files of their rows.
+        batch : str
+            Id of all of it.
+        also : callable, optional
+            More to be written in the same transaction.
 
         Returns
         -------
@@ -127,6 +144,8 @@ class Ledger:
             ]
             if rows:
                 connection.execute(fragment.insert(), rows)
+            if also is not None:
+                also(connection)
             notices = [_notice(outcome, now) for outcome in outcomes if outcome.event]
             if notices:
                 connection.execute(notice.insert(), notices)

@@ -109,6 +109,30 @@ fragment = sa.Table(
 )
 sa.Index("fragment_unpublished", fragment.c.published)
 
+# what is known of each device between its fixes, and what happened between it and zones
+visit_state = sa.Table(
+    "visit_state",
+    _metadata,
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
+visit = sa.Table(
+    "visit",
+    _metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),  # of the client and the event
+    sa.Column("client", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("zone", sa.Text, nullable=False),
+    sa.Column("time", sa.Float(53), nullable=False),
+    sa.Column("entered", sa.Float(53), nullable=False),
+    sa.Column("lon", sa.Float(53), nullable=False),
+    sa.Column("lat", sa.Float(53), nullable=False),
+    sqlite_autoincrement=True,
+)
+
 # callbacks to be delivered at least once
 notice = sa.Table(
     "notice",

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from synthgrid_assets.errors import GatewayError, StorageError
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
 from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease, Outcome
@@ -27,7 +29,9 @@ from synthgrid_assets.services.gateway.landing.questions import Questions
 from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import FeatureRows, PartitionBuffer
 from synthgrid_assets.services.gateway.landing.staging import Staging, publish
+from synthgrid_assets.services.gateway.landing.visits import Visits
 from synthgrid_assets.services.gateway.log import tell
+from synthgrid_assets.services.gateway.telemetry import Fixes
 from synthgrid_assets.storage.store import Store
 
 OUT_OF_MEMORY, ERROR, GAVE_UP = "out_of_memory", "error", "gave_up"
@@ -60,6 +64,8 @@ class Workshop:
         Bytes of a decompressed body.
     zones : Path or None
         Folder of compiled zones.
+    visits : Visits or None
+        What follows devices through them.
     """
 
     store: Store
@@ -72,6 +78,7 @@ class Workshop:
     lease: float
     expanded: int
     zones: Path | None
+    visits: Visits | None
 
 
 def land_geometries(workshop: Workshop, leases: Sequence[Lease]) -> None:
@@ -105,10 +112,16 @@ def land_telemetry(workshop: Workshop, leases: Sequence[Lease]) -> None:
             outcome, letters = batch.land(lease)
             workshop.ledger.reject(lease, letters)
             outcomes.append(outcome)
-        batch.write(staging, leases)
+        fixes.update(batch.by_client(batch.write(staging, leases)))
         return outcomes
 
-    in_one_batch(workshop, leases, land)
+    def visit(connection: sa.Connection) -> None:
+        if workshop.visits is not None:
+            for client, own in fixes.items():
+                workshop.visits.record(connection, client, own)
+
+    fixes: dict[str, Fixes] = {}
+    in_one_batch(workshop, leases, land, visit)
 
 
 def answer_questions(workshop: Workshop, leases: Sequence[Lease]) -> None:
@@ -130,12 +143,15 @@ def answer_questions(workshop: Workshop, leases: Sequence[Lease]) -> None:
 
 
 def in_one_batch(
-    workshop: Workshop, leases: Sequence[Lease], land: Callable[[Staging], list[Outcome]]
+    workshop: Workshop,
+    leases: Sequence[Lease],
+    land: Callable[[Staging], list[Outcome]],
+    also: Callable[[sa.Connection], None] | None = None,
 ) -> None:
     """Do work whose files and outcomes are recorded together, whatever goes wrong."""
     staging = Staging(workshop.store)
     try:
-        end_batch(workshop, land(staging), staging)
+        end_batch(workshop, land(staging), staging, also)
     except LeaseLostError:
         staging.clear()
         tell("lease lost", jobs=[lease.id for lease in leases])
@@ -160,12 +176,17 @@ def in_one_batch(
         )
 
 
-def end_batch(workshop: Workshop, outcomes: Sequence[Outcome], staging: Staging) -> None:
+def end_batch(
+    workshop: Workshop,
+    outcomes: Sequence[Outcome],
+    staging: Staging,
+    also: Callable[[sa.Connection], None] | None = None,
+) -> None:
     """Record the end of jobs with their files, then put the files in place."""
     began = time.perf_counter()
     workshop.progress.begin(outcomes[0].lease.id, -1, 0)
     staging.sync()
-    if not workshop.ledger.finish(outcomes, staging.files, staging.batch):
+    if not workshop.ledger.finish(outcomes, staging.files, staging.batch, also):
         raise LeaseLostError("a lease of the batch was lost")
     publish(workshop.store, workshop.ledger, only=staging.files)
     workshop.progress.done(jobs=len(outcomes))

@@ -82,6 +82,11 @@ class TelemetryBatch:
             staging.write(TELEMETRY, "", day_name(day * _DAY), self._table(fixes, rows, facts))
         return fixes
 
+    def by_client(self, fixes: Fixes) -> dict[str, Fixes]:
+        """All fixes of the batch, as `write` gave them, by who sent them."""
+        clients = np.array(self._clients, object)
+        return {name: fixes.take(clients == name) for name in sorted(set(self._clients))}
+
     def _table(self, fixes: Fixes, rows: Any, facts: dict[str, str]) -> pa.Table:
         chosen = fixes.take(rows)
         columns: dict[str, Any] = {

@@ -30,6 +30,7 @@ from synthgrid_assets.services.gateway.landing.chunk_size import AdaptiveChunk
 from synthgrid_assets.services.gateway.landing.collections import Collections
 from synthgrid_assets.services.gateway.landing.process_limits import die_with_parent, limit_memory
 from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.visits import Visits
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.storage.store import open_store
@@ -79,6 +80,7 @@ def open_workshop(options: GatewayOptions, progress: Progress) -> Workshop:
         lease=options.worker_limits.lease,
         expanded=options.limits.expanded,
         zones=options.zones,
+        visits=None if options.zones is None else Visits(options.zones),
     )
 
 
