@@ -27,8 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
@@ -67,7 +65,7 @@ class ZoneFiles:
     grid: CellGrid
     arrays: CellArrays
     boxes: NDArray[np.float64]
-    zones: pa.Table
+    zones: Any  # pyarrow.Table of name and wkb
 
 
 def version_of(wkb: Sequence[bytes], names: Sequence[str], crs: str) -> str:
@@ -108,6 +106,9 @@ def _write(
     geometries: NDArray[np.object_],
     names: Sequence[str],
 ) -> None:
+    import pyarrow as pa
+    import shapely
+
     for field in fields(CellArrays):
         np.save(draft / f"{field.name}.npy", getattr(arrays, field.name))
     np.save(draft / "boxes.npy", shapely.bounds(geometries))
@@ -172,6 +173,8 @@ def open_version(folder: Path, version: str) -> ZoneFiles:
     StorageError
         If a file is missing or not what it should be.
     """
+    import pyarrow as pa
+
     place = folder / _VERSIONS / version
     try:
         content: dict[str, Any] = json.loads((place / _INDEX).read_text())

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
@@ -77,6 +76,8 @@ def compile_zones(
     GeometryError
         If there is no zone, one is no valid polygon, or names and zones differ in number.
     """
+    import shapely
+
     from synthgrid_assets.services.gateway.geofence.compiling import check_zones, compile_cells
 
     geometries = np.asarray(geometries, object)
@@ -112,6 +113,7 @@ class ZoneIndex:
     Examples
     --------
     >>> import tempfile
+    >>> import shapely
     >>> folder = Path(tempfile.mkdtemp())
     >>> zones = np.array([shapely.box(0, 0, 2, 2), shapely.box(1, 1, 3, 3)])
     >>> facts = compile_zones(zones, ["a", "b"], folder, crs="OGC:CRS84")
@@ -150,6 +152,8 @@ class ZoneIndex:
 
     def geometry(self, zone: int) -> Any:
         """A zone's polygon, prepared; the last ones asked for are kept."""
+        import shapely
+
         found = self._decided.pop(zone, None)
         if found is None:
             found = shapely.from_wkb(self._wkb[zone].as_py())
@@ -176,6 +180,8 @@ class ZoneIndex:
         """Certain pairs, and those that GEOS finds to be so."""
         if not pairs.open_point.size:
             return pairs.point, pairs.zone
+        import shapely
+
         order = np.argsort(pairs.open_zone, kind="stable")
         point, zone = pairs.open_point[order], pairs.open_zone[order]
         held = np.empty(point.size, bool)

@@ -22,11 +22,11 @@ from synthgrid_assets.services.gateway.geojson.kernels.features import (
     ID_END,
     NOTES,
     ORDINAL,
-    OUTER_SHAPE,
     PROPERTIES,
     PROPERTIES_END,
     START,
 )
+from synthgrid_assets.services.gateway.geojson.kernels.names import OUTER_SHAPE
 from synthgrid_assets.services.gateway.geojson.kernels.values import NAMES_SHAPE, STACK_SHAPE
 from synthgrid_assets.services.gateway.geojson.reasons import Rejection
 from synthgrid_assets.services.gateway.geojson.strict import StrictFeature

@@ -37,25 +37,6 @@ from synthgrid_assets.services.gateway.geojson.structure import ENDED, Scan
 from synthgrid_assets.services.gateway.geojson.window import ByteWindow, Source
 
 _MARK = b"\xef\xbb\xbf"
-_SEQUENCE_TYPES = (
-    "application/geo+json-seq",
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/geojsonl",
-    "application/jsonl",
-    "application/json-seq",
-)
-
-
-def is_sequence(content_type: str) -> bool:
-    """Whether a media type stands for one feature a record or line.
-
-    Examples
-    --------
-    >>> is_sequence("application/geo+json-seq"), is_sequence("application/geo+json; charset=utf-8")
-    (True, False)
-    """
-    return content_type.partition(";")[0].strip().lower() in _SEQUENCE_TYPES
 
 
 class FeatureReader:

@@ -114,6 +114,8 @@ class Scan:
 
     def feed(self, b: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
         """Go on over ``b[p:end]``: how it stands (`MORE`, `ENDED`, `BROKEN`) and where."""
+        if not b.flags.writeable:  # one compiled kernel, not two
+            b = b.copy()
         how, p = _scan(b, p, end, self.state, self.kinds)
         return int(how), int(p)
 

@@ -6,16 +6,14 @@ Belongs here: formats of positions in time. Not here: transport (`receiving`), z
 
 from __future__ import annotations
 
-from synthgrid_assets.services.gateway.geojson import is_sequence
-from synthgrid_assets.services.gateway.telemetry.arrow_stream import decode_arrow_stream
-from synthgrid_assets.services.gateway.telemetry.decoded import Decoded
-from synthgrid_assets.services.gateway.telemetry.features import decode_features
-from synthgrid_assets.services.gateway.telemetry.fixes import FIX_SCHEMA, Fix, Fixes
-from synthgrid_assets.services.gateway.telemetry.moving_features import moving_features
-from synthgrid_assets.services.gateway.telemetry.owntracks import (
-    OWNTRACKS_REPLY,
-    decode_owntracks,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthgrid_assets.services.gateway.telemetry.decoded import Decoded
+    from synthgrid_assets.services.gateway.telemetry.fix_schema import FIX_SCHEMA
+    from synthgrid_assets.services.gateway.telemetry.fixes import Fix, Fixes
+    from synthgrid_assets.services.gateway.telemetry.mf_json import moving_features
 
 __all__ = [
     "FIX_SCHEMA",
@@ -26,6 +24,24 @@ __all__ = [
     "decode",
     "moving_features",
 ]
+
+OWNTRACKS_REPLY = b"[]"  # no commands, no friends: what the apps expect instead of nothing
+
+# loaded when they are asked for: who only receives stays small
+_PLACES = {
+    "Decoded": "decoded",
+    "FIX_SCHEMA": "fix_schema",
+    "Fix": "fixes",
+    "Fixes": "fixes",
+    "moving_features": "mf_json",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _GEOJSON = ("application/geo+json", "application/vnd.geo+json")
@@ -50,6 +66,11 @@ def decode(body: bytes, content_type: str, *, device: str = "", limit: int = 100
     >>> decode(b"", "application/json").ignored
     1
     """
+    from synthgrid_assets.services.gateway.geojson.media_types import is_sequence
+    from synthgrid_assets.services.gateway.telemetry.arrow_stream import decode_arrow_stream
+    from synthgrid_assets.services.gateway.telemetry.features import decode_features
+    from synthgrid_assets.services.gateway.telemetry.owntracks import decode_owntracks
+
     kind = content_type.partition(";")[0].strip().lower()
     if kind == _ARROW:
         return decode_arrow_stream(body, limit)

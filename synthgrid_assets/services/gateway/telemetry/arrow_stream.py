@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.services.gateway.geojson.reasons import Reason
 from synthgrid_assets.services.gateway.telemetry.decoded import Decoded, Gathering
-from synthgrid_assets.services.gateway.telemetry.fixes import FIX_SCHEMA, LATEST, Fixes
+from synthgrid_assets.services.gateway.telemetry.fix_schema import FIX_SCHEMA
+from synthgrid_assets.services.gateway.telemetry.fixes import LATEST, Fixes
 
 _NEEDED = ("device", "time", "lon", "lat")
 _FIGURES = ("accuracy", "altitude", "speed", "course")

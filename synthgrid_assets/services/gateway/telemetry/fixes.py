@@ -8,27 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 _EARLIEST = 0.0  # 1970
 LATEST = 4_102_444_800.0  # 2100; a clock in milliseconds lies far beyond
-
-FIX_SCHEMA = pa.schema(
-    [
-        pa.field("device", pa.string(), nullable=False),
-        pa.field("time", pa.timestamp("us", "UTC"), nullable=False),
-        pa.field("lon", pa.float64(), nullable=False),
-        pa.field("lat", pa.float64(), nullable=False),
-        pa.field("accuracy", pa.float64()),
-        pa.field("altitude", pa.float64()),
-        pa.field("speed", pa.float64()),
-        pa.field("course", pa.float64()),
-        pa.field("attributes", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -125,8 +111,12 @@ class Fixes:
         """Some of them, in the order of `rows`."""
         return Fixes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self) -> Any:
         """A table of `FIX_SCHEMA`; what was not sent is null. Times are kept to microseconds."""
+        import pyarrow as pa
+
+        from synthgrid_assets.services.gateway.telemetry.fix_schema import FIX_SCHEMA
+
         columns = []
         for field in FIX_SCHEMA:
             column = getattr(self, field.name)
@@ -142,10 +132,12 @@ class Fixes:
         return pa.table(columns, schema=FIX_SCHEMA)
 
     @classmethod
-    def from_arrow(cls, table: pa.Table) -> Fixes:
+    def from_arrow(cls, table: Any) -> Fixes:
         """The fixes of a table that `to_arrow` made."""
+        import pyarrow as pa
+
         columns = []
-        for name in FIX_SCHEMA.names:
+        for name in (field.name for field in fields(cls)):
             column = table.column(name)
             if name == "time":
                 columns.append(column.cast(pa.int64()).to_numpy() / 1e6)

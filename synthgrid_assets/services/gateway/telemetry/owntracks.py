@@ -2,7 +2,7 @@
 
 Belongs here: the JSON of one message or an array of them. Not here: the answer's status code
 (the apps put a refused message back at the head of their queue, or drop it, so everything that
-is durable or hopeless is answered with 200 and `OWNTRACKS_REPLY`).
+is durable or hopeless is answered with 200 and the package's `OWNTRACKS_REPLY`).
 
 The apps leave out `acc`, `alt`, `vel`, `cog` and `vac` when they are zero, so an absent figure
 is zero or unknown: here it is NaN. `tst` is the time of the fix, `created_at` that of the
@@ -26,7 +26,6 @@ from synthgrid_assets.services.gateway.geojson.strict_json import loads
 from synthgrid_assets.services.gateway.telemetry.decoded import Decoded, Gathering
 from synthgrid_assets.services.gateway.telemetry.fixes import Fix
 
-OWNTRACKS_REPLY = b"[]"  # no commands, no friends: what the apps expect instead of nothing
 _WITH_POSITION = ("location", "transition")
 _WITHOUT = (
     "beacon", "card", "cmd", "configuration", "dump", "lwt", "request", "status", "steps",

@@ -14,12 +14,15 @@ def star(r, centre, radius, count, hole):
     return shapely.Polygon(centre + size[:, None] * around, holes)
 
 
-def random_zones(r, count, scale=1.0, offset=(0.0, 0.0)):
-    """Valid polygons and multipolygons of all sizes within about 10 units of the offset."""
+def random_zones(r, count, scale=1.0, offset=(0.0, 0.0), largest=0.7):
+    """Valid polygons and multipolygons of all sizes within about 10 units of the offset.
+
+    Radii lie between 10**-3 and 10**largest, evenly by their logarithm.
+    """
     found = []
     for k in range(count):
         centre = r.uniform(-10, 10, 2)
-        radius = 10 ** r.uniform(-3, 0.7)
+        radius = 10 ** r.uniform(-3, largest)
         found.append(star(r, centre, radius, int(r.integers(4, 60)), k % 3 == 0))
     found += [shapely.box(x, y, x + 2, y + 1) for x in range(-4, 4) for y in range(-4, 4)]
     found += [shapely.Polygon([(-9, y), (9, y + 1e-7), (9, y + 2e-7)]) for y in (-3.0, 0.25, 7.1)]
