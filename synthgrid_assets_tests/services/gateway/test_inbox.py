@@ -275,7 +275,7 @@ def compressed(data):
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 5_000_000])
 def test_a_compressed_body_is_read_as_it_was(size):
     data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
-    assert read(compressed(gzip.compress(data))) == data
+    assert read(compressed(gzip.compress(data, mtime=0))) == data
     assert read(compressed(gzip.compress(data[:100]) + gzip.compress(data[100:]))) == data
 
 
@@ -291,7 +291,9 @@ def test_a_compressed_body_is_refused_past_its_limit_without_being_unpacked():
     assert len(read(compressed(gzip.compress(bytes(1000))), most=1000)) == 1000
 
 
-@pytest.mark.parametrize("data", [b"", b"plain", gzip.compress(b"x" * 1000)[:-1], b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "data", [b"", b"plain", gzip.compress(b"x" * 1000, mtime=0)[:-1], b"\x1f\x8b"]
+)
 def test_what_is_not_whole_gzip_is_refused(data):
     with pytest.raises(GatewayError, match=r"not gzip|cut off"):
         read(compressed(data))
