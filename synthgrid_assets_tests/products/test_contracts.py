@@ -6,11 +6,11 @@ import dagster as dg
 import pyarrow as pa
 
 from synthgrid_assets.dagster.build import build_definitions
-from synthgrid_assets.dagster.keys import layer_key
+from synthgrid_assets.dagster.keys import TILE_CHECK, layer_key
 from synthgrid_assets.products.registry import PRODUCTS, products_named
 from synthgrid_assets.testing.product_tests import ProductTests, registered
 from synthgrid_assets_tests.small_world import SMALL
-from synthgrid_assets_tests.toys.nearest import NEAREST
+from synthgrid_assets_tests.toys.nearest import EVERY, NEAR, NEAREST
 
 WORLD = SMALL.replace("extent = [-8, 0, 40, 48]", "extent = [-8, 0, 8, 16]")
 
@@ -73,5 +73,6 @@ def test_a_run_of_dagster_makes_a_tile_of_a_product_of_one_file(tmp_path, monkey
         )
         assert result.success
         assert instance.get_materialized_partitions(key) == {"+0000000_8|+0000008_8"}
-    (check,) = (e for e in result.get_asset_check_evaluations() if e.asset_key == key)
-    assert check.passed
+    checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert {TILE_CHECK, NEAR, EVERY} <= set(checks)
+    assert all(checks.values())

@@ -68,6 +68,7 @@ def test_what_was_not_tested_is_a_warning_with_its_reason(few):
         assert check.verdict.p_value is None
     for name in set(checks) - set(untested):
         assert shown(checks[name]).passed, name
+        assert not checks[name].verdict.detail.startswith("not tested"), name
 
 
 def test_a_test_of_a_tile_that_was_not_made_is_no_success(few):

@@ -34,10 +34,13 @@ class RegionCheck:
     def with_region(self, verdict: Verdict) -> RegionCheck:
         """The same tiles, judged together as well: the check fails if either does."""
         told = verdict if verdict.judged else self.verdict
+        detail = f"{verdict.detail}; {self.verdict.detail}"
+        if self.verdict.judged and not verdict.judged:
+            detail = f"{self.verdict.detail}; all together {verdict.detail}"
         both = replace(
             told,
             passed=verdict.passed and self.verdict.passed,
-            detail=f"{verdict.detail}; {self.verdict.detail}",
+            detail=detail,
             judged=verdict.judged or self.verdict.judged,
             false_alarm_rate=min(1.0, verdict.false_alarm_rate + self.verdict.false_alarm_rate),
         )
