@@ -120,6 +120,25 @@ def work_command(
         raise typer.Exit(code)
 
 
+@app.command("mqtt")
+@explained
+def mqtt_command(
+    broker: Annotated[str, typer.Argument(metavar="URL", help="mqtt://[user:password@]host")],
+    topic: Annotated[str, typer.Option(help="What to subscribe to.")] = "owntracks/+/+",
+    client: Annotated[str, typer.Option(help="Client whose devices these are.")] = "",
+    inbox: InboxOption = "",
+    data: DataOption = "",
+    home: HomeOption = None,
+) -> None:
+    """Take in OwnTracks messages from a broker until Ctrl-C or SIGTERM."""
+    from synthgrid_assets.services.gateway.log import start_log
+    from synthgrid_assets.services.gateway.mqtt import MqttSubscriber
+
+    start_log()
+    options = GatewayOptions(data=_root(data), home=home, inbox=inbox)
+    MqttSubscriber(options, broker, topic=topic, client=client).run()
+
+
 @app.command("key")
 @explained
 def key_command(
