@@ -233,6 +233,9 @@ def test_a_session_outlives_its_fork_server():
     with session() as opened:
         assert len(list(each(opened, squares(range(5))))) == 5
         psutil.Process().children()[0].kill()
+        until = time.monotonic() + 20
+        while opened._workers.current is not None and time.monotonic() < until:
+            time.sleep(0.01)  # its workers may answer until they are gone, too
         assert len(list(each(opened, squares(range(5))))) == 5
         assert opened.statistics().workers_spawned == 4
 
