@@ -40,8 +40,9 @@ def find_duplicates(
 ) -> Duplicates:
     """Find geometries that are the same within a tolerance.
 
-    Two are the same when they are of one type and their Hausdorff distance is at most the
-    tolerance: each point of one has a point of the other that near, whatever their vertices.
+    Two are the same when they are of one type and their discrete Hausdorff distance, as GEOS
+    has it, is at most the tolerance: each vertex of one has a point of the other that near,
+    wherever the other's vertices are.
 
     The rule for conflicts: features are taken in their order (from the end, when the last is
     to be kept); one stays unless it is the same as one that stays already. So what is dropped
