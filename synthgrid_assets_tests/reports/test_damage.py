@@ -184,8 +184,15 @@ def test_a_foreign_file_is_named_and_set_aside_by_the_next_run(copy, session, na
     assert region_digest(context.spec, context.layout.root, "cafes", name) == digests[name]
 
 
-@pytest.mark.parametrize("lost", ["zarr.json", "density/zarr.json", "x/zarr.json", "y/c/0"])
-@pytest.mark.parametrize("kind", ["delete", "flip"])
+@pytest.mark.parametrize(
+    ("lost", "kind"),
+    [
+        ("zarr.json", "delete"),
+        ("density/zarr.json", "flip"),
+        ("x/zarr.json", "delete"),
+        ("y/c/0", "flip"),
+    ],
+)
 def test_metadata_of_density_are_named_and_made_again(copy, session, lost, kind):
     context, _ = copy
     array = context.layout.density(context.dataset("density"), context.spec.world.tiling.extent)

@@ -75,7 +75,16 @@ def garble(journal, kind):
         journal.with_name(f"{journal.name}-wal").write_bytes(b"7\x7f\x06\x82" + bytes(4092))
 
 
-@pytest.mark.parametrize("kind", ["empty", "truncated", "text", "garbage", "log", "missing"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "empty",
+        "garbage",
+        "log",
+        "missing",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("truncated", "text")),
+    ],
+)
 def test_no_journal_is_a_dead_end(copy, session, whole, kind):
     """Every state that a disk or a hand can leave is refused with the command, which mends it."""
     context, root = copy, copy.layout.root
