@@ -1,173 +1,152 @@
-"""Bodies of features: parsed to WKB, and made fit to land, against the usual ways.
+"""The webhook's acknowledgement and memory, against one that reads a body whole.
 
-    python benchmarks/webhook.py [--write] [--quick]
+The peer is what a first version of such an endpoint does: ``await request.body()``, answer, parse
+in a pool. It answers before anything is on disk; the gateway's answer is durable and verified.
 
-Collections of 50 MB (``--quick``: 5): multipolygons of 300 vertices with 7 and with 15 digits,
-points with four properties. Figures are megabytes of text a second of processor time, the best
-of three, in one process and one run, so that a busy machine changes them little. Each peer's
-features are counted. "Landing" is parsing, repair of the invalid third and WKB again; its peer
-does that with json and shapely feature by feature, as a webhook's worker would.
+Usage: python benchmarks/webhook.py [--write] [--large GB]
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
+import base64
 import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import shapely
 from report import write_section
-from shapely.geometry import shape
-from shapely.validation import make_valid
 
-from synthgrid_assets.services.gateway.geojson import FeatureReader, warm_up
-from synthgrid_assets.services.gateway.geometry import Normalizer
+from synthgrid_assets.services.gateway.receiving.clients import make_key
+from synthgrid_assets.services.gateway.receiving.signatures import secret_bytes, sign
 
-
-def multipolygon(r: np.random.Generator, k: int, digits: int, bad: bool) -> dict[str, Any]:
-    angle = np.sort(r.uniform(0, 2 * np.pi, 300))
-    size = r.uniform(0.01, 0.03, 300)
-    centre = r.uniform(-40, 40, 2)
-    xy = centre + size[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-    if bad:
-        xy[[10, 200]] = xy[[200, 10]]
-    ring = np.round(np.vstack([xy, xy[:1]]), digits).tolist()
-    geometry = {"type": "MultiPolygon", "coordinates": [[ring]]}
-    properties = {"name": f"zone {k}", "area": 1.5}
-    return {"type": "Feature", "id": k, "geometry": geometry, "properties": properties}
+SIZE = 50_000_000
+PEER = """
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+async def hook(request):
+    body = await request.body()
+    return JSONResponse({"bytes": len(body)}, 202)
+app = Starlette(routes=[Route("/collections/c/items", hook, methods=["POST"])])
+uvicorn.run(app, port=PORT, log_level="error")
+"""
 
 
-def point(r: np.random.Generator, k: int) -> dict[str, Any]:
-    place = np.round(r.uniform(-80, 80, 2), 7).tolist()
-    properties = {"id": f"d{k % 5000}", "t": 1700000000 + k, "spd": k % 40 + 0.5, "hdg": k % 360}
-    geometry = {"type": "Point", "coordinates": place}
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def body_of(make: Callable[[int], dict[str, Any]], size: int) -> bytes:
-    """A collection of about so many bytes."""
-    texts, total = [], 0
-    while total < size:
-        texts.append(json.dumps(make(len(texts)), separators=(",", ":")))
-        total += len(texts[-1]) + 1
-    return ('{"type":"FeatureCollection","features":[' + ",".join(texts) + "]}").encode()
+def peak_megabytes(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", text)[1]) / 1024
 
 
-def by_reader(body: bytes) -> int:
-    return sum(len(batch) for batch in FeatureReader(io.BytesIO(body)))
+def send(port: int, body: bytes, headers: dict[str, str], repeat: int = 1) -> float:
+    """Seconds from the last byte sent to the answer."""
+    head = "POST /collections/c/items HTTP/1.1\r\nhost: x\r\ncontent-type: application/geo+json\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head += f"content-length: {len(body) * repeat}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(head.encode())
+        for _ in range(repeat):
+            line.sendall(body)
+        sent = time.perf_counter()
+        answer = line.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 202"), answer[:200]
+        return time.perf_counter() - sent
 
 
-def by_json(body: bytes) -> int:
-    return len([shapely.to_wkb(shape(f["geometry"])) for f in json.loads(body)["features"]])
+def started(command: list[str], port: int, **environment: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL
+    )
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return process
+        except OSError:
+            time.sleep(0.05)
 
 
-def by_geos(body: bytes) -> int:
-    return int(shapely.get_num_geometries(shapely.from_geojson(body.decode())))
+def measure(port: int, body: bytes, headers: Callable[[], dict[str, str]], clients: int) -> list:
+    times: list[float] = []
 
+    def one() -> None:
+        times.extend([send(port, body, headers()) for _ in range(4)])
 
-def by_gdal(body: bytes) -> int:
-    import pyogrio
-
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "body.geojson"
-        path.write_bytes(body)
-        os.environ["OGR_GEOJSON_MAX_OBJ_SIZE"] = "0"
-        return len(pyogrio.read_arrow(path)[1])
-
-
-def by_ijson(body: bytes) -> int:
-    import ijson
-
-    found = ijson.items(io.BytesIO(body), "features.item", use_float=True)
-    return len([shapely.to_wkb(shape(feature["geometry"])) for feature in found])
-
-
-def land_reader(body: bytes) -> int:
-    normalizer = Normalizer("OGC:CRS84")
-    count = 0
-    for batch in FeatureReader(io.BytesIO(body)):
-        landed = normalizer(batch)
-        count += len(shapely.to_wkb(landed.geometry))
-    return count
-
-
-def land_json(body: bytes) -> int:
-    count = 0
-    for feature in json.loads(body)["features"]:
-        geometry = shape(feature["geometry"])
-        if not geometry.is_valid:
-            geometry = make_valid(geometry)
-        count += bool(shapely.to_wkb(geometry)) and bool(json.dumps(feature["properties"]))
-    return count
-
-
-def rate(read: Callable[[bytes], int], body: bytes, expected: int) -> str:
-    """Megabytes a second of processor time, best of three."""
-    best = np.inf
-    try:
-        for _ in range(3):
-            start = time.process_time()
-            count = read(body)
-            best = min(best, time.process_time() - start)
-            assert count == expected, (read.__name__, count, expected)
-    except ImportError as error:
-        return f"not installed ({error.name})"
-    return f"{len(body) / best / 1e6:.0f}"
-
-
-PARSERS = {
-    "this reader": by_reader,
-    "json + shapely.shape": by_json,
-    "shapely.from_geojson, whole": by_geos,
-    "GDAL (pyogrio.read_arrow)": by_gdal,
-    "ijson + shapely.shape": by_ijson,
-}
-LANDINGS = {"this reader and normalizer": land_reader, "json, shape, make_valid": land_json}
-
-
-def table(title: str, readers: dict[str, Callable[[bytes], int]], bodies: dict[str, bytes]) -> str:
-    lines = [f"| {title} | {' | '.join(bodies)} |", "| --- |" + " --- |" * len(bodies)]
-    counts = {name: by_reader(body) for name, body in bodies.items()}
-    for reader, read in readers.items():
-        cells = [rate(read, body, counts[name]) for name, body in bodies.items()]
-        lines.append(f"| {reader} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    threads = [threading.Thread(target=one) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    size = 5_000_000 if options.quick else 50_000_000
-    r = np.random.default_rng(1)
-    warm_up()
-    sound = {
-        "polygons, 7 digits": body_of(lambda k: multipolygon(r, k, 7, False), size),
-        "polygons, 15 digits": body_of(lambda k: multipolygon(r, k, 15, False), size),
-        "points": body_of(lambda k: point(r, k), size),
-    }
-    mixed = {
-        "polygons, a third invalid": body_of(lambda k: multipolygon(r, k, 7, k % 3 == 0), size),
-        "points": sound["points"],
-    }
-    text = (
-        f"Bodies of {size / 1e6:.0f} MB; megabytes a second of processor time. Load average "
-        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n\n"
-        + table("to WKB", PARSERS, sound)
-        + "\n\n"
-        + table("landing", LANDINGS, mixed)
-    )
-    print(text)
-    if options.write:
-        write_section("webhook", text)
+    options = argparse.ArgumentParser()
+    options.add_argument("--write", action="store_true")
+    options.add_argument("--large", type=float, default=2.0, help="gigabytes of one large body")
+    asked = options.parse_args()
+    lines = ["| | ack p50 | ack max | peak memory |", "| --- | --- | --- | --- |"]
+    body = os.urandom(SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder, "keys.json")
+        made = make_key(keys, "bench")
+        key = secret_bytes(made.secret)
+
+        def signed() -> dict[str, str]:
+            name, now = base64.b32encode(os.urandom(10)).decode(), int(time.time())
+            return {
+                "webhook-id": name,
+                "webhook-timestamp": str(now),
+                "webhook-signature": sign(key, name, now, body),
+            }
+
+        for name, clients in (("one", 1), ("four at once", 4)):
+            port = free_port()
+            program = "from synthgrid_assets.cli import main; main()"
+            command = [sys.executable, "-c", program, "gateway", "serve", "--workers", "0"]
+            command += ["--port", str(port), "--data", f"{folder}/{clients}"]
+            process = started(command, port, SYNTHGRID_GATEWAY_KEYS=str(keys))
+            idle = peak_megabytes(process.pid)
+            times = measure(port, body, signed, clients)
+            lines.append(line(f"gateway, 50 MB signed, {name}", times, process.pid, idle))
+            if clients == 1 and asked.large:
+                token = {"authorization": f"Bearer {made.token}"}
+                repeat = int(asked.large * 1e9 / SIZE)
+                times = [send(port, body, token, repeat)]
+                lines.append(line(f"gateway, {asked.large:g} GB, one", times, process.pid, idle))
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            port = free_port()
+            process = started([sys.executable, "-c", PEER.replace("PORT", str(port))], port)
+            idle = peak_megabytes(process.pid)
+            times = measure(port, body, dict, clients)
+            lines.append(line(f"body read whole, 50 MB, {name}", times, process.pid, idle))
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+    report = "\n".join(lines)
+    print(report)
+    if asked.write:
+        write_section("webhook", report)
+
+
+def line(name: str, times: list[float], pid: int, idle: float) -> str:
+    p50, most = statistics.median(times) * 1e3, max(times) * 1e3
+    peak = peak_megabytes(pid)
+    return f"| {name} | {p50:.0f} ms | {most:.0f} ms | {peak:.0f} MB ({idle:.0f} idle) |"
 
 
 if __name__ == "__main__":

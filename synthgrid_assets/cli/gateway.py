@@ -70,9 +70,9 @@ def serve_command(
     grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Keys are read from the file in SYNTHGRID_GATEWAY_KEYS."""
-    from synthgrid_assets.services.gateway.serve import serve
+    from synthgrid_assets.services.gateway.serve import become_gateway
 
-    serve(
+    become_gateway(
         GatewayOptions(
             data=_root(data),
             home=home,

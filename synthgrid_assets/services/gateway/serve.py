@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import NoReturn
 
 import uvicorn
 
@@ -57,6 +58,20 @@ def server_of(options: GatewayOptions) -> uvicorn.Server:
         timeout_graceful_shutdown=max(int(options.grace), 1),
     )
     return uvicorn.Server(config)
+
+
+def become_gateway(options: GatewayOptions) -> NoReturn:
+    """Replace this process by one that serves, and has loaded only what that takes.
+
+    Raises
+    ------
+    SpecError
+        If the address may not be served unsigned.
+    """
+    options.check_binding()
+    environment = {**os.environ, OPTIONS_VARIABLE: options.to_json()}
+    command = [sys.executable, "-m", "synthgrid_assets.services.gateway"]
+    os.execve(sys.executable, command, environment)
 
 
 def serve(options: GatewayOptions) -> None:

@@ -22,15 +22,14 @@ from synthgrid_assets.services.gateway.endpoints.deliveries import (
     headers_of,
 )
 from synthgrid_assets.services.gateway.endpoints.items import GEOJSON
-from synthgrid_assets.services.gateway.landing.tracks import MOST_DAYS, read_track
-from synthgrid_assets.services.gateway.landing.visits import visits_after
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
 from synthgrid_assets.services.gateway.runtime import Gateway
-from synthgrid_assets.services.gateway.telemetry import OWNTRACKS_REPLY, moving_features
 
 _OWNTRACKS = frozenset({"application/json", ""})
 _ARROW = "application/vnd.apache.arrow.stream"
 TYPES = GEOJSON | _OWNTRACKS | {_ARROW}
+_REPLY = b"[]"  # no commands, no friends: what OwnTracks' apps expect
+MOST_DAYS = 31  # of one track
 MOST_VISITS = 1000  # events of one answer
 _NAME = re.compile(r"[\x20-\x7e\xa0-\xff]{1,100}")
 
@@ -75,10 +74,19 @@ async def get_telemetry(request: Request) -> Response:
     end = _time(request, "to", now.timestamp())
     if not 0 <= end - start <= MOST_DAYS * 86_400.0:
         raise RefusedError(400, f"`from` must lie before `to`, by {MOST_DAYS} days at most")
-    fixes = await asyncio.to_thread(read_track, gateway.store, client, device, start, end)
-    if not len(fixes):
+    track = await asyncio.to_thread(_track, gateway, client, device, start, end)
+    if not track:
         raise RefusedError(404, "there are no fixes of that device in that time")
-    return Response(moving_features(fixes), headers={"content-type": "application/geo+json"})
+    return Response(track, headers={"content-type": "application/geo+json"})
+
+
+def _track(gateway: Gateway, client: str, device: str, start: float, end: float) -> bytes:
+    # Arrow is loaded by the first who asks: receiving does without
+    from synthgrid_assets.services.gateway.landing.tracks import read_track
+    from synthgrid_assets.services.gateway.telemetry import moving_features
+
+    fixes = read_track(gateway.store, client, device, start, end)
+    return moving_features(fixes) if len(fixes) else b""
 
 
 async def get_visits(request: Request) -> Response:
@@ -89,13 +97,15 @@ async def get_visits(request: Request) -> Response:
     after = request.query_params.get("after", "0")
     if not re.fullmatch(r"\d{1,18}", after):
         raise RefusedError(400, "`after` is the sequence number of the last event seen")
+    from synthgrid_assets.services.gateway.landing.visits import visits_after
+
     found = await asyncio.to_thread(visits_after, gateway.database, client, int(after), MOST_VISITS)
     content = {"events": found, "after": found[-1]["sequence"] if found else int(after)}
     return JSONResponse(content)
 
 
 def _owntracks_reply() -> Response:
-    return Response(OWNTRACKS_REPLY, headers={"content-type": "application/json"})
+    return Response(_REPLY, headers={"content-type": "application/json"})
 
 
 def _device(headers: dict[bytes, bytes]) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.services.gateway.landing.grids import DEFAULT_GRID, Grid, grid_of
+from synthgrid_assets.services.gateway.landing.grids import DEFAULT_GRID, Grid, check_grid, grid_of
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
@@ -73,7 +73,7 @@ class Collection(BaseModel):
     @classmethod
     def _is_grid(cls, name: str) -> str:
         try:
-            grid_of(name)
+            check_grid(name)
         except SpecError as error:
             raise ValueError(str(error)) from None
         return name

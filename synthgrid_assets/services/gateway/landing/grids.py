@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,9 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT
 from synthgrid_assets.lattice.tiling import axis_key
 from synthgrid_assets.settings import find_world
-from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.validation import load_spec
+
+if TYPE_CHECKING:
+    from synthgrid_assets.world.spec import WorldSpec
 
 DEFAULT_GRID = "WorldCRS84Quad:6"
 OUTSIDE = "outside"  # partition of what lies beyond a world
@@ -135,10 +136,27 @@ def grid_of(name: str) -> Grid:
     SpecError
         If there is none of that name.
     """
+    check_grid(name)
+    if found := _QUAD.fullmatch(name):
+        return WorldCRS84Quad(int(found[1]))
+    # a world brings compilers and geometry along, which a gateway's own process does without
+    from synthgrid_assets.world.validation import load_spec
+
+    return WorldTiles(load_spec(find_world(name.removeprefix(_WORLD))))
+
+
+def check_grid(name: str) -> None:
+    """Refuse what names no grid, without opening it.
+
+    Raises
+    ------
+    SpecError
+        If there is none of that name.
+    """
     if found := _QUAD.fullmatch(name):
         if int(found[1]) > _DEEPEST:
             raise SpecError(f"grid {name!r} is too fine; use a level of {_DEEPEST} or less")
-        return WorldCRS84Quad(int(found[1]))
-    if name.startswith(_WORLD):
-        return WorldTiles(load_spec(find_world(name.removeprefix(_WORLD))))
-    raise SpecError(f"no grid is called {name!r}; use {DEFAULT_GRID!r} or 'world:NAME'")
+    elif not name.startswith(_WORLD):
+        raise SpecError(f"no grid is called {name!r}; use {DEFAULT_GRID!r} or 'world:NAME'")
+    elif not (path := find_world(name.removeprefix(_WORLD))).is_file():
+        raise SpecError(f"grid {name!r}: there is no world file {path}")

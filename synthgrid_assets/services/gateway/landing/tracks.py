@@ -16,7 +16,6 @@ from synthgrid_assets.services.gateway.landing.positions import TELEMETRY, day_n
 from synthgrid_assets.services.gateway.telemetry import FIX_SCHEMA, Fixes
 from synthgrid_assets.storage.store import Store
 
-MOST_DAYS = 31
 _DAY = 86_400.0
 
 
