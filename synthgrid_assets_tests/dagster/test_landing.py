@@ -20,8 +20,8 @@ from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.inbox.intake import Intake
 from synthgrid_assets.services.gateway.inbox.tables import INBOX, fragment
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
-from synthgrid_assets.services.gateway.landing.progress import Progress
-from synthgrid_assets.services.gateway.landing.worker import open_workshop, work_once
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets_tests.services.gateway.deliveries import delivery
 

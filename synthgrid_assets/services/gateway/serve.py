@@ -18,7 +18,7 @@ from typing import NoReturn
 import uvicorn
 
 from synthgrid_assets.services.gateway.app import build_app
-from synthgrid_assets.services.gateway.landing.process_limits import ENVIRONMENT
+from synthgrid_assets.services.gateway.landing.processes.process_limits import ENVIRONMENT
 from synthgrid_assets.services.gateway.log import start_log, tell
 from synthgrid_assets.services.gateway.options import (
     OPTIONS_VARIABLE,

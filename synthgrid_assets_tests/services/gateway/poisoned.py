@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from synthgrid_assets.services.gateway.landing.geometries import GeometryLanding
-from synthgrid_assets.services.gateway.landing.supervisor import run_supervisor
+from synthgrid_assets.services.gateway.landing.processes.supervisor import run_supervisor
 from synthgrid_assets.services.gateway.log import start_log
 from synthgrid_assets.services.gateway.options import GatewayOptions
 

@@ -27,19 +27,19 @@ from synthgrid_assets.services.gateway.inbox.replay import Replays
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
 from synthgrid_assets.services.gateway.landing import batch as batch_module
-from synthgrid_assets.services.gateway.landing.chunk_size import (
+from synthgrid_assets.services.gateway.landing.collections import Collection, Collections
+from synthgrid_assets.services.gateway.landing.geometries import GeometryLanding
+from synthgrid_assets.services.gateway.landing.grids import OUTSIDE, WorldTiles, grid_of
+from synthgrid_assets.services.gateway.landing.processes.chunk_size import (
     LARGEST,
     SMALLEST,
     AdaptiveChunk,
     is_throttled,
 )
-from synthgrid_assets.services.gateway.landing.chunks import next_chunk
-from synthgrid_assets.services.gateway.landing.collections import Collection, Collections
-from synthgrid_assets.services.gateway.landing.geometries import GeometryLanding
-from synthgrid_assets.services.gateway.landing.grids import OUTSIDE, WorldTiles, grid_of
-from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.chunks import next_chunk
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.landing.staging import STAGING, publish
-from synthgrid_assets.services.gateway.landing.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets_tests.services.gateway.deliveries import delivery
 from synthgrid_assets_tests.small_world import small_spec

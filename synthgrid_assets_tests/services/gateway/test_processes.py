@@ -25,7 +25,7 @@ from synthgrid_assets.services.gateway.inbox.intake import Intake
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue
-from synthgrid_assets.services.gateway.landing.process_limits import ENVIRONMENT
+from synthgrid_assets.services.gateway.landing.processes.process_limits import ENVIRONMENT
 from synthgrid_assets.services.gateway.options import GatewayOptions, WorkerLimits
 from synthgrid_assets_tests.databases import postgres_address
 from synthgrid_assets_tests.services.gateway.deliveries import delivery

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
-from synthgrid_assets.services.gateway.landing.progress import Progress
-from synthgrid_assets.services.gateway.landing.worker import open_workshop, work_once
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.options import Limits
 from synthgrid_assets.services.gateway.receiving.clients import make_key
 from synthgrid_assets.services.gateway.telemetry import Fix, Fixes

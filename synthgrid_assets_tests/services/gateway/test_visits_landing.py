@@ -11,8 +11,8 @@ import shapely
 
 from synthgrid_assets.services.gateway.geofence.sources import compile_layer
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
-from synthgrid_assets.services.gateway.landing.progress import Progress
-from synthgrid_assets.services.gateway.landing.worker import open_workshop, work_once
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets_tests.services.gateway.served import Served, options_in
 
 START = 1_700_000_000

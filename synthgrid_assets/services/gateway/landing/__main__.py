@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from synthgrid_assets.services.gateway.landing.supervisor import run_supervisor
+from synthgrid_assets.services.gateway.landing.processes.supervisor import run_supervisor
 from synthgrid_assets.services.gateway.log import start_log
 from synthgrid_assets.services.gateway.options import (
     OPTIONS_VARIABLE,

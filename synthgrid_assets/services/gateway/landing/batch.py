@@ -20,11 +20,11 @@ from synthgrid_assets.services.gateway.inbox.bodies import Bodies
 from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease, Outcome
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue
-from synthgrid_assets.services.gateway.landing.chunks import ChunkSize
 from synthgrid_assets.services.gateway.landing.collections import Collection, Collections
 from synthgrid_assets.services.gateway.landing.geometries import GeometryLanding, Sink
 from synthgrid_assets.services.gateway.landing.positions import TelemetryBatch
-from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.chunks import ChunkSize
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.questions import Questions
 from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import FeatureRows, PartitionBuffer

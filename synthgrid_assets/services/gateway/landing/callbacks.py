@@ -19,7 +19,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.inbox.tables import INBOX, notice
 from synthgrid_assets.services.gateway.inbox.work_queue import RetryPolicy
-from synthgrid_assets.services.gateway.landing.process_limits import die_with_parent
+from synthgrid_assets.services.gateway.landing.processes.process_limits import die_with_parent
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.services.gateway.receiving.clients import Clients

@@ -31,10 +31,10 @@ from synthgrid_assets.services.gateway.geojson import (
 from synthgrid_assets.services.gateway.geometry import Landed, Normalizer, find_duplicates
 from synthgrid_assets.services.gateway.inbox.bodies import open_body
 from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease, Suspect
-from synthgrid_assets.services.gateway.landing.chunks import ChunkSize, next_chunk
 from synthgrid_assets.services.gateway.landing.collections import Collection
 from synthgrid_assets.services.gateway.landing.grids import Grid
-from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.chunks import ChunkSize, next_chunk
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.reports import Report
 from synthgrid_assets.services.gateway.landing.rows import UNLOCATED, FeatureRows
 

@@ -18,8 +18,8 @@ from synthgrid_assets.services.gateway.geojson import warm_up
 from synthgrid_assets.services.gateway.inbox.deliveries import Delivery, Kind, new_id
 from synthgrid_assets.services.gateway.inbox.intake import Intake
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
-from synthgrid_assets.services.gateway.landing.progress import Progress
-from synthgrid_assets.services.gateway.landing.worker import open_workshop, work_once
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.options import GatewayOptions
 
 _UTM = b'"crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::32632"}}'

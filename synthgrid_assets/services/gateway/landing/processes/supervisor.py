@@ -23,14 +23,14 @@ from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue, owner_name_of
 from synthgrid_assets.services.gateway.landing.callbacks import run_courier
-from synthgrid_assets.services.gateway.landing.process_limits import (
+from synthgrid_assets.services.gateway.landing.processes.process_limits import (
     die_with_parent,
     resident_bytes,
 )
-from synthgrid_assets.services.gateway.landing.progress import Progress
-from synthgrid_assets.services.gateway.landing.rehearsal import rehearse
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.rehearsal import rehearse
+from synthgrid_assets.services.gateway.landing.processes.worker import OUT_OF_MEMORY, run_worker
 from synthgrid_assets.services.gateway.landing.staging import publish, sweep_staging
-from synthgrid_assets.services.gateway.landing.worker import OUT_OF_MEMORY, run_worker
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.storage.store import open_store

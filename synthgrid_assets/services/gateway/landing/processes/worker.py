@@ -26,10 +26,13 @@ from synthgrid_assets.services.gateway.landing.batch import (
     land_geometries,
     land_telemetry,
 )
-from synthgrid_assets.services.gateway.landing.chunk_size import AdaptiveChunk
 from synthgrid_assets.services.gateway.landing.collections import Collections
-from synthgrid_assets.services.gateway.landing.process_limits import die_with_parent, limit_memory
-from synthgrid_assets.services.gateway.landing.progress import Progress
+from synthgrid_assets.services.gateway.landing.processes.chunk_size import AdaptiveChunk
+from synthgrid_assets.services.gateway.landing.processes.process_limits import (
+    die_with_parent,
+    limit_memory,
+)
+from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.visits import Visits
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
