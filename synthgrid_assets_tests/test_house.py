@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import synthgrid_assets
@@ -38,6 +40,13 @@ def test_no_code_branches_on_a_kind_of_product_or_input():
         if BRANCH.search(line)
     ]
     assert found == []
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = grimp.build_graph("synthgrid_assets", cache_dir=None)
+    below = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    # TopologicalSorter raises CycleError, which names the circle
+    assert set(TopologicalSorter(below).static_order()) == graph.modules
 
 
 def test_every_room_says_what_it_is_for():

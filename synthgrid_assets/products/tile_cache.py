@@ -7,11 +7,11 @@ changes (`layer_context`), rows (one module per product).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.pattern import PointPattern
-from synthgrid_assets.processes.superposition import Superposition
+from synthgrid_assets.processes.superposition import Sampler, Superposition
 from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.statistics.laws.superposed import MemberRetention
 from synthgrid_assets.tessellation.constrained import (
@@ -19,12 +19,33 @@ from synthgrid_assets.tessellation.constrained import (
     merge_constrained,
     tessellate_constrained,
 )
+from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
 
-if TYPE_CHECKING:
-    from synthgrid_assets.products.layer_context import LayerContext
+
+class Given(Protocol):
+    """What is given to all tiles of a layer (`layer_context.LayerContext` gives it)."""
+
+    @property
+    def sampler(self) -> Sampler:
+        """The layer's thinned process or union."""
+        ...
+
+    @property
+    def network(self) -> NetworkSource | None:
+        """The constraints that the layer's triangles keep."""
+        ...
+
+    @property
+    def anchors(self) -> int | None:
+        """Squares of so many cells hold a guard point where they are empty."""
+        ...
+
+    def units(self, cells: Cells) -> list[Cells]:
+        """The rectangles that a tile is tessellated in."""
+        ...
 
 
 class TileCache:
@@ -32,11 +53,11 @@ class TileCache:
 
     Parameters
     ----------
-    context : LayerContext
+    context : Given
         The layer.
     """
 
-    def __init__(self, context: LayerContext) -> None:
+    def __init__(self, context: Given) -> None:
         self._context = context
         self._pattern: tuple[Cells, PointPattern] | None = None
         self._retention: tuple[Cells, Retention] | None = None
