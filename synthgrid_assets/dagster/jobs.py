@@ -16,6 +16,7 @@ from pydantic import Field
 from synthgrid_assets.dagster.runs.launch import submit
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.errors import EngineError, SpecError
+from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -62,7 +63,10 @@ class RegionConfig(dg.Config):
 
 def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
     """The job over the given worlds, whose names its config enumerates."""
-    name = Enum("WorldName", {name: name for name in sorted(worlds)}) if worlds else str
+    names = sorted(worlds)
+    # Dagster knows a type by its name alone: other worlds are another type
+    kind = f"WorldName_{version_hash(names)[:8]}"
+    name = Enum(kind, {name: name for name in names}) if worlds else str
 
     class Region(RegionConfig):
         """What to materialise; the launchpad tells a name that is no world's."""

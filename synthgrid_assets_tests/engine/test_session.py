@@ -39,10 +39,19 @@ def squares(numbers):
     return (Task(str(n), chores.square, (n,)) for n in numbers)
 
 
+ALREADY: set[psutil.Process] = set()  # children of this process that other tests left running
+
+
+def children():
+    """Processes that this test has started."""
+    return [child for child in psutil.Process().children() if child not in ALREADY]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
+    ALREADY.update(psutil.Process().children())
     yield
-    assert psutil.Process().children(recursive=True) == []
+    assert children() == []
     assert [t for t in threading.enumerate() if t.name == "synthgrid-engine"] == []
 
 
@@ -232,7 +241,7 @@ def test_cancel_from_another_thread_ends_the_run_with_an_error():
 def test_a_session_outlives_its_fork_server():
     with session() as opened:
         assert len(list(each(opened, squares(range(5))))) == 5
-        psutil.Process().children()[0].kill()
+        children()[0].kill()
         until = time.monotonic() + 20
         while opened._workers.current is not None and time.monotonic() < until:
             time.sleep(0.01)  # its workers may answer until they are gone, too
@@ -248,7 +257,7 @@ def test_a_run_goes_on_where_the_fork_server_was_frozen(monkeypatch):
         for outcome in each(opened, tasks):
             found.append(outcome)
             if len(found) == 10:
-                frozen = psutil.Process().children()[0]
+                frozen = children()[0]
                 frozen.suspend()
                 frozen.children()[0].kill()
         events = opened.events()
@@ -259,7 +268,7 @@ def test_a_run_goes_on_where_the_fork_server_was_frozen(monkeypatch):
 
 def shoot(draw):
     """End or stop one process of this engine, if there is one."""
-    servers = psutil.Process().children()
+    servers = children()
     workers = [worker for server in servers for worker in server.children()]
     if not workers:
         return

@@ -279,7 +279,7 @@ def test_status_digest_and_export_know_the_network(made, tmp_path):
     digest = region_digest(spec, root, "trees", "delaunay")
     assert digest_from_hex(digest) == union_digest(receipts["trees"]["delaunay"])
     made_file = export_asset(spec, root, "constraints", "roads", tmp_path / "roads.gpkg")
-    assert tuple(made_file) == (network.facts["edges"], 1, 1)
+    assert made_file == (network.facts["edges"], 1, 1, ())
     rows = export_asset(spec, root, "trees", "delaunay", tmp_path / "trees.parquet").rows
     assert rows == sum(receipt.rows for receipt in receipts["trees"]["delaunay"])
     exported = pq.read_table(tmp_path / "trees.parquet")

@@ -252,11 +252,15 @@ def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, s
             seen += bool(faults)
             if not faults:  # the seal stands twice in a file: a reader sees one of them
                 found = pq.read_table(path)
-                assert found.equals(values)
+                assert found.to_pandas().equals(values.to_pandas())  # NaN is NaN
                 assert told(found) == told(values)
             else:
                 assert [fault.file for fault in faults] == [key]
         assert seen > 8
-    assert [fault.file for fault in find_faults(context.spec, root)][-1:] in ([keys[1]], [])
+        path.write_bytes(before)
+        assert list(report_faults(context)) == []
+    for key in keys:
+        (root / key).write_bytes((root / key).read_bytes()[:-9])
+    assert {fault.file for fault in find_faults(context.spec, root)} == set(keys)
     repair_world(context.spec, root, session)
     assert list(find_faults(context.spec, root)) == []
