@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from synthgrid_assets.cli import committed, gateway, region, storage, worlds
-from synthgrid_assets.cli.printing import out, tell_warnings
+from synthgrid_assets.cli.printing import out
 
 app = typer.Typer(
     name="synthgrid",
@@ -48,5 +48,4 @@ def synthgrid(
 
 def main() -> None:
     """Run the command line."""
-    tell_warnings()
     app()
