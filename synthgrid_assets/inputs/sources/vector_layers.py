@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.landed import UNLOCATED
 from synthgrid_assets.inputs.sources.identity import (
     file_digest,
     folder_digest,
@@ -82,9 +83,7 @@ def read_features(path: Path, layer: str | None) -> Any:
     facts = layer_facts(path, layer)
     with reading(path, _UNREADABLE):
         if facts.driver == _PARQUET:
-            import geopandas
-
-            return geopandas.read_parquet(path, columns=[facts.layer])
+            return _read_parquet(path, facts)
         import pyogrio
 
         return pyogrio.read_dataframe(path, layer=facts.layer, columns=[])
@@ -155,7 +154,7 @@ def _chosen_layer(path: Path, layer: str | None) -> str | None:
 def _is_parquet(path: Path) -> bool:
     """Whether a file, or the files of a folder, are Parquet: by what they begin with."""
     if path.is_dir():
-        return any(_is_parquet(file) for file in sorted(path.glob("*.parquet"))[:1])
+        return any(_is_parquet(file) for file in _parquet_files(path)[:1])
     with path.open("rb") as file:
         return file.read(4) == b"PAR1"
 
@@ -166,7 +165,7 @@ def _parquet_facts(path: Path, layer: str | None) -> LayerFacts:
 
     if layer is not None:
         raise SpecError(f"{path}: GeoParquet has no layers; drop the key `layer`")
-    part = path if path.is_file() else min(path.glob("*.parquet"))
+    part = _parquet_files(path)[0]
     geo = (pq.read_schema(part).metadata or {}).get(b"geo")
     if geo is None:
         raise SpecError(
@@ -176,6 +175,26 @@ def _parquet_facts(path: Path, layer: str | None) -> LayerFacts:
     column = str(json.loads(geo)["primary_column"])
     crs = geopandas.read_parquet(part, columns=[column]).crs
     return LayerFacts(_PARQUET, column, "", "" if crs is None else str(crs.to_wkt()))
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """The files of a dataset: one, or all below a folder but those without geometries."""
+    if path.is_file():
+        return [path]
+    return [file for file in sorted(path.rglob("*.parquet")) if file.parent.name != UNLOCATED]
+
+
+def _read_parquet(path: Path, facts: LayerFacts) -> Any:
+    import geopandas
+    import pandas
+
+    parts = [geopandas.read_parquet(part, columns=[facts.layer]) for part in _parquet_files(path)]
+    other = [part.crs for part in parts if part.crs != parts[0].crs]
+    if other:
+        raise SpecError(
+            f"{path}: its files are in {parts[0].crs} and in {other[0]}; give files of one CRS"
+        )
+    return parts[0] if len(parts) == 1 else pandas.concat(parts, ignore_index=True)
 
 
 def _beside(path: Path) -> list[Path]:

@@ -21,6 +21,7 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import CrsAfterFeaturesError, GatewayError
+from synthgrid_assets.inputs.landed import UNLOCATED
 from synthgrid_assets.services.gateway.geojson import (
     FeatureBatch,
     FeatureReader,
@@ -36,7 +37,7 @@ from synthgrid_assets.services.gateway.landing.grids import Grid
 from synthgrid_assets.services.gateway.landing.processes.chunks import ChunkSize, next_chunk
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.reports import Report
-from synthgrid_assets.services.gateway.landing.rows import UNLOCATED, FeatureRows
+from synthgrid_assets.services.gateway.landing.rows import FeatureRows
 
 STRIKES = 2  # times that a worker was ended at one feature before it is a dead letter
 WINDOW = 100_000  # features of a delivery among which equal ones are looked for

@@ -24,7 +24,6 @@ from synthgrid_assets.storage.formats.geoparquet import (
     geo_metadata,
 )
 
-UNLOCATED = "unlocated"  # partition of features without a geometry
 _FLUSH = 24 << 20  # bytes of rows that are held before files are written
 _TYPES = {0: "Point", 1: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString"}
 _TYPES |= {6: "MultiPolygon", 7: "GeometryCollection"}

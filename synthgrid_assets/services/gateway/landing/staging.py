@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.inputs.landed import LANDED
 from synthgrid_assets.services.gateway.inbox.deliveries import StagedFile, new_id
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.log import tell
@@ -24,7 +25,6 @@ from synthgrid_assets.storage.formats.geoparquet import serialise
 from synthgrid_assets.storage.local_store import LocalStore
 from synthgrid_assets.storage.store import Store
 
-LANDED = "landed"
 STAGING = "gateway/staging"  # outside of what readers list
 _GIVEN_UP = 24 * 3600.0  # seconds after which a batch that recorded nothing never will
 
