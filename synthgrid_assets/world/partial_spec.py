@@ -44,7 +44,7 @@ class SoundPart:
         """Whether a mistake at a key path only follows from what was cut out."""
         value: Any = tables
         steps = path.split(".")
-        if steps[0] == "inputs" and steps[1] in self.names:
+        if steps[0] in ("inputs", "privacy") and steps[1] in self.names:
             return True
         for step in steps:
             value = value.get(step) if isinstance(value, Mapping) else None
@@ -62,6 +62,9 @@ def sound_part(tables: Mapping[str, Any], error: ValidationError) -> SoundPart |
             return None
         if where[0] == "inputs" and len(where) > 1:
             kept["inputs"][where[1]] = dict(_INPUT)
+            names.add(where[1])
+        elif where[0] == "privacy" and len(where) > 1:
+            kept["privacy"].pop(where[1], None)
             names.add(where[1])
         elif where[0] == "layers" and len(where) > 1:
             _cut(kept["layers"], where[1:], layers, names)

@@ -20,6 +20,7 @@ from synthgrid_assets.processes.marks.table import MarkTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with
+RELEASED = "released"  # the process of layers drawn from a release, and its inputs' prefix
 RESERVED_LAYERS = frozenset({"surface", "tiles", "world", NETWORKS})
 Name = Annotated[str, Field(pattern=NAME)]
 CellIndex = Annotated[int, Field(strict=True, ge=-CELL_LIMIT, le=CELL_LIMIT)]
@@ -189,6 +190,54 @@ class ReleaseTable(Model):
     beta: Annotated[float, Field(gt=0, lt=0.5)] = 1e-3
 
 
+class PrivacyTable(Model):
+    """``[privacy.NAME]``: what all releases of a private input may cost together, and its grid.
+
+    The first release registers all of it in the ledger, for good.
+
+    Parameters
+    ----------
+    epsilon, rho : str, int or float
+        Capacity, exactly one of them: the measure of every release of this data set.
+    block : int or None
+        Cells along the side of the blocks that are counted; by default the least power of two
+        that cuts the window into at most 64 blocks along its longer side.
+    window : tuple of four ints or None
+        Cells ``[ix0, iy0, ix1, iy1]``, half-open, that the blocks cover; by default the
+        world's extent. Both are grown to whole blocks.
+    """
+
+    epsilon: str | int | float | None = None
+    rho: str | int | float | None = None
+    block: Annotated[int, Field(strict=True, ge=1, le=1 << 16)] | None = None
+    window: tuple[CellIndex, CellIndex, CellIndex, CellIndex] | None = None
+
+    @field_validator("window")
+    @classmethod
+    def _not_empty(cls, window: tuple[int, int, int, int] | None) -> Any:
+        if window is not None and (Cells(*window).width <= 0 or Cells(*window).height <= 0):
+            raise ValueError("empty; give [ix0, iy0, ix1, iy1] with ix0 < ix1 and iy0 < iy1")
+        return window
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> PrivacyTable:
+        if (self.epsilon is None) == (self.rho is None):
+            raise ValueError("needs exactly one of the keys epsilon, rho")
+        return self
+
+    @property
+    def measure(self) -> Literal["epsilon", "rho"]:
+        """What releases of the data set are charged in."""
+        return "epsilon" if self.epsilon is not None else "rho"
+
+    @property
+    def capacity(self) -> str | int | float:
+        """The budget, as it is declared."""
+        value = self.epsilon if self.epsilon is not None else self.rho
+        assert value is not None  # one of both is given
+        return value
+
+
 class LayerTable(BaseModel):
     """``[layers.NAME]``: a process, its parameters, thinning, marks and products."""
 
@@ -215,6 +264,11 @@ class LayerTable(BaseModel):
         return None if table is None or table.constraints is None else network_of(table.constraints)
 
 
+def release_of(layer: str) -> str:
+    """What the release that a layer is drawn from is called as an input: ``released/people``."""
+    return f"{RELEASED}/{layer}"
+
+
 def network_of(name: str) -> str:
     """What an input is called where it is read as a network of constraints."""
     return f"{NETWORKS}/{name}"
@@ -228,11 +282,14 @@ class WorldSpec(Model):
     world : WorldTable
     inputs : dict of str to InputTable
         Of the kinds in `inputs.kinds.registry`.
+    privacy : dict of str to PrivacyTable
+        The budget of each private input, by its name.
     layers : dict of str to LayerTable
     """
 
     world: WorldTable
     inputs: dict[Name, AnyInputTable] = Field(default_factory=dict)
+    privacy: dict[Name, PrivacyTable] = Field(default_factory=dict)
     layers: dict[Name, LayerTable]
 
     @field_validator("layers")
@@ -251,11 +308,22 @@ class WorldSpec(Model):
         """Each form in which inputs are made for the world, as ``roads, constraints/roads``.
 
         Layers with the same constraints share one network. An input that is named as
-        constraints alone is made as a network alone.
+        constraints alone is made as a network alone. A private input is made for no world:
+        only the release of it that a layer asks for is, as ``released/people``.
         """
         layers = self.layers.values()
         networks = dict.fromkeys(layer.network for layer in layers if layer.network is not None)
         near = {layer.near.input for layer in layers if layer.near is not None}
         others = near.union(layer.within for layer in layers)
-        plain = [name for name in self.inputs if name in others or network_of(name) not in networks]
-        return (*plain, *networks)
+        private = self.inputs_for("source")
+        plain = [
+            name
+            for name in self.inputs
+            if name not in private and (name in others or network_of(name) not in networks)
+        ]
+        return (*plain, *networks, *map(release_of, self.released_layers))
+
+    @property
+    def released_layers(self) -> tuple[str, ...]:
+        """Names of the layers whose points are drawn from releases of private inputs."""
+        return tuple(name for name, layer in self.layers.items() if layer.process == RELEASED)

@@ -24,14 +24,17 @@ from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.world.partial_spec import sound_part
+from synthgrid_assets.world.private_inputs import privacy_mistakes, released_mistakes
 from synthgrid_assets.world.samplers import build_process
 from synthgrid_assets.world.spec import (
+    RELEASED,
     RESERVED_LAYERS,
     LayerTable,
     WorldSpec,
 )
 from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
 
+_NAMED = ("inputs", "privacy", "layers")  # tables of named tables
 MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
 
 
@@ -95,12 +98,12 @@ def _in_order(tables: Mapping[str, Any], found: Iterable[tuple[str, str]]) -> li
     places = [
         [top, name]
         for top, table in tables.items()
-        for name in (table if top in ("inputs", "layers") and isinstance(table, dict) else [""])
+        for name in (table if top in _NAMED and isinstance(table, dict) else [""])
     ]
 
     def place(mistake: tuple[str, str]) -> int:
         top, name, *_ = *mistake[0].split("."), ""
-        here = [top, name if top in ("inputs", "layers") else ""]
+        here = [top, name if top in _NAMED else ""]
         return places.index(here) if here in places else -1
 
     return sorted(dict.fromkeys(found), key=place)
@@ -119,8 +122,11 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
     except SpecError as error:
         yield "world.tile", str(error)
     yield from _lattice_mistakes(spec)
+    yield from privacy_mistakes(spec, contents=contents)
     for name in spec.made_inputs:
-        named = name.rpartition("/")[2]
+        group, _, named = name.rpartition("/")
+        if group == RELEASED:
+            continue  # told at the layer that it is made for
         if name == named or (named in spec.inputs and "constraints" in spec.inputs[named].uses):
             for message in input_mistakes(spec, name, contents=contents):
                 yield f"inputs.{named}", message
@@ -152,6 +158,7 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     if layer.process == UNION and layer.implicate:
         yield ".implicate", "a union draws no points of its own; copy its members instead"
     yield from _reference_mistakes(spec, layer)
+    yield from released_mistakes(spec, layer)
     for mark in layer.marks:
         if mark in RESERVED_COLUMNS:
             yield f".marks.{mark}", f"collides with the column {mark}; choose another name"

@@ -17,11 +17,13 @@ from pydantic import BaseModel, ValidationError
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.declared import LinearTable, RadialTable
+from synthgrid_assets.inputs.kinds.private import ColumnsTable, UnitTable
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.processes.marks.numbers import NUMBER_TAGS
 from synthgrid_assets.processes.marks.table import LAW_TABLES, LAWS
 from synthgrid_assets.world.spec import (
     NearTable,
+    PrivacyTable,
     ReleaseTable,
     TessellationTable,
     WorldSpec,
@@ -38,6 +40,8 @@ _TABLES: dict[str, type[BaseModel]] = {
     "near": NearTable,
     "linear": LinearTable,
     "radial": RadialTable,
+    "columns": ColumnsTable,
+    "unit": UnitTable,
 }
 
 
@@ -189,6 +193,8 @@ def _allowed(parents: list[str]) -> list[str]:
     model = _TABLES.get(parents[-1])
     if parents[0] == "inputs" and len(parents) == 3:
         model = INPUT_TABLES[parents[2]]
+    if parents[0] == "privacy":
+        model = PrivacyTable
     if len(parents) == 6 and parents[2] == "marks":
         model = LAW_TABLES.get(parents[5])
     fields = model.model_fields if model else {}

@@ -22,8 +22,8 @@ MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos 
 EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
 
-Use = Literal["intensity", "within", "near", "constraints"]
-Room = Literal["surfaces", "masks", "paths", "networks"]
+Use = Literal["intensity", "within", "near", "constraints", "source"]
+Room = Literal["surfaces", "masks", "paths", "networks", "releases"]
 Fact = float | int | str
 
 
@@ -84,7 +84,7 @@ class Input(ABC):
     ----------
     room : str
         Where layers look for it once it is open (`world.inputs.Inputs`): ``surfaces``,
-        ``masks``, ``paths`` or ``networks``.
+        ``masks``, ``paths``, ``networks`` or ``releases``.
     stored_as : str
         The format it is kept in, for a person.
     """

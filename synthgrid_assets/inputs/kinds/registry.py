@@ -14,6 +14,7 @@ from pydantic import PlainValidator, SerializeAsAny, Tag, TypeAdapter
 from synthgrid_assets.inputs.kinds.declared import ConstantTable, GradientTable
 from synthgrid_assets.inputs.kinds.input import InputTable
 from synthgrid_assets.inputs.kinds.landed import LandedTable
+from synthgrid_assets.inputs.kinds.private import PrivateTable
 from synthgrid_assets.inputs.kinds.raster import RasterTable
 from synthgrid_assets.inputs.kinds.vector import VectorTable
 from synthgrid_assets.inputs.kinds.zarr import ZarrTable
@@ -26,6 +27,7 @@ INPUT_TABLES: dict[str, type[InputTable]] = {
     "gradient": GradientTable,
     "zarr": ZarrTable,
     "landed": LandedTable,
+    "private": PrivateTable,
 }
 
 
