@@ -45,8 +45,9 @@ def blocks_of(spec: WorldSpec, table: PrivacyTable) -> tuple[Cells, int]:
     Examples
     --------
     >>> from synthgrid_assets.world.spec import PrivacyTable, WorldSpec
-    >>> world = dict(name="w", seed="s", crs="EPSG:32633", cell=64.0, extent=(-3, 0, 90, 40), tile=8)
+    >>> world = dict(name="w", seed="s", crs="EPSG:32633", cell=64.0, tile=8)
     >>> layers = {"people": {"process": "released", "source": "visits"}}
+    >>> world["extent"] = (-3, 0, 90, 40)
     >>> spec = WorldSpec.model_validate({"world": world, "layers": layers})
     >>> blocks_of(spec, PrivacyTable(epsilon="2"))
     (Cells(ix0=-4, iy0=0, ix1=90, iy1=40), 2)
