@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from synthgrid_assets.cli import committed, gateway, region, storage, worlds
-from synthgrid_assets.cli.printing import out
+from synthgrid_assets.cli.printing import out, tell_warnings
 
 app = typer.Typer(
     name="synthgrid",
@@ -48,4 +48,5 @@ def synthgrid(
 
 def main() -> None:
     """Run the command line."""
+    tell_warnings()
     app()

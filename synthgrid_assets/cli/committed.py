@@ -20,6 +20,7 @@ from synthgrid_assets.cli.arguments import (
     given,
 )
 from synthgrid_assets.cli.printing import (
+    FAILED,
     explained,
     print_json,
     print_rows,
@@ -90,3 +91,5 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
             for fault in status_faults(spec, data_root()):
                 warn(fault.problem)
         tell(f"data in {data_root()}" + ("" if made else ": nothing there yet"))
+    if any(row["damaged"] or row["failed"] for row in rows):
+        raise typer.Exit(FAILED)

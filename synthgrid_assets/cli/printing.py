@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from synthgrid_assets.errors import SpecError, SynthGridError
+from synthgrid_assets.errors import SpecError, SynthGridError, SynthGridWarning
 from synthgrid_assets.world.world_text import printable
 
 FAILED, USAGE = 1, 2
@@ -46,6 +47,19 @@ def tell(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line as it is on standard error."""
     err.print(plain(text), highlight=False, soft_wrap=True)
+
+
+def tell_warnings() -> None:
+    """Have this package's own warnings told as a sentence, without the line that gave them."""
+    show = warnings.showwarning
+
+    def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, SynthGridWarning):
+            warn(f"warning: {message}")
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = told
 
 
 def print_json(content: Any) -> None:

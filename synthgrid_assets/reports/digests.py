@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from synthgrid_assets.errors import DamageError, StorageError
+from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.reports.named_assets import open_asset, open_network
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
 
 MAX_NAMED = 5  # damaged tiles that an error names
@@ -42,17 +44,29 @@ def region_digest(spec: WorldSpec, root: Path, layer: str, name: str) -> str:
     context, _ = open_asset(spec, root, layer, name)
     tiles = len(spec.world.tiling)
     with Journal(context.layout) as journal:
-        records = list(recorded_tiles(journal, context, name))
-        damaged = [problem for _, problem in journal.verify(records)]
-    if damaged:
-        named = "\n".join(damaged[:MAX_NAMED])
-        raise DamageError(
-            f"{len(damaged)} of {tiles} tiles of {layer}/{name} are damaged; materialise them "
-            f"again\n{named}"
-        )
+        records = whole_records(journal, context, name)
     if len(records) < tiles:
         raise StorageError(
             f"{len(records)} of {tiles} tiles of {layer}/{name} are committed in {root}; "
             "materialise the rest first"
         )
     return digest_hex(add_digests(digest_from_hex(record.digest) for record in records))
+
+
+def whole_records(journal: Journal, context: LayerContext, name: str) -> list[Receipt]:
+    """The records of an asset's tiles, whose files have been read and hold what was recorded.
+
+    Raises
+    ------
+    DamageError
+        If files are missing or differ; names the first of them.
+    """
+    records = list(recorded_tiles(journal, context, name))
+    damaged = [problem for _, problem in journal.verify(records)]
+    if damaged:
+        named = "\n".join(damaged[:MAX_NAMED])
+        raise DamageError(
+            f"{len(damaged)} of {len(records)} tiles of {context.layer}/{name} are damaged; "
+            f"materialise them again\n{named}"
+        )
+    return records

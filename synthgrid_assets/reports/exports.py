@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.reports.digests import whole_records
 from synthgrid_assets.reports.named_assets import open_asset, open_network
 from synthgrid_assets.storage.formats.export import export_file, export_tiles, losses
 from synthgrid_assets.storage.journal import Journal
@@ -60,7 +61,7 @@ def export_asset(
     SpecError
         If the file's extension is not known, or the asset is no table.
     StorageError
-        If no tile is committed, or the network has not been made.
+        If no tile is committed, a file is damaged, or the network has not been made.
     """
     if layer == NETWORKS:
         return Exported(export_file(open_network(spec, root, name).path, target), 1, 1)
@@ -107,6 +108,7 @@ def _committed(
     if product.no_table:
         raise SpecError(product.no_table)
     with TemporaryDirectory() as folder, Journal(context.layout) as journal:
+        whole_records(journal, context, name)  # rows of a part are no export
         extent, store = spec.world.tiling.extent, context.layout.store
         index = TileIndex(store, "index.parquet", place=open_store(folder))
         facts = write_tile_index(journal, context.dataset(name), context.lattice, extent, index)

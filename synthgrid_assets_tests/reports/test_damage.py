@@ -153,8 +153,10 @@ def test_checks_status_and_export_name_the_damage(copy, tmp_path):
     )
     assert (row["done"], row["damaged"]) == (10, 2)
     assert [fault.tile for fault in status_faults(spec, root)] == [lost.tile, flipped.tile]
-    exported = export_asset(spec, root, "cafes", "points", tmp_path / "out.csv")
-    assert (exported.tiles, exported.all_tiles) == (10, 12)
+    with pytest.raises(DamageError, match="2 of 12 tiles of cafes/points are damaged") as refused:
+        export_asset(spec, root, "cafes", "points", tmp_path / "out.csv")
+    assert str(root / lost.path) in str(refused.value)
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_whole_folder_that_is_gone_is_no_green_check(copy):

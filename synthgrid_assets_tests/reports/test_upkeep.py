@@ -216,6 +216,8 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
         found = tell.invoke(app, ["storage", "verify", str(world), *tiled, *form])
         assert found.exit_code == 1
         assert str(damaged) in found.output
+    shown = tell.invoke(app, ["status", str(world), *tiled])
+    assert (shown.exit_code, str(damaged) in shown.output.replace("\n", "")) == (1, True)
     mended = tell.invoke(app, ["storage", "repair", str(world), "--workers", "1", *tiled])
     assert (mended.exit_code, "1 tiles made again" in mended.output) == (0, True)
     assert tell.invoke(app, ["storage", "verify", str(world), *tiled]).exit_code == 0
