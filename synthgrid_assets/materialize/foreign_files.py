@@ -21,7 +21,7 @@ from synthgrid_assets.storage.layout import PICTURES, Dataset
 
 SET_ASIDE = ".set_aside"  # no world's folder, as names begin with a letter or digit
 IN_FLIGHT_SECONDS = 3600.0  # after which a file that nobody recorded is nobody's
-_TILE = re.compile(r"-?\d+_-?\d+\.parquet")
+_TILE = re.compile(r"(-?\d+)_(-?\d+)\.parquet")
 _PICTURE = re.compile(rf"({PICTURES}/)?-?\d+_-?\d+\.png")  # earlier versions: beside the tile
 _RASTER = re.compile(
     r"(-?\d+_){3}-?\d+\.zarr/(zarr\.json|(density|x|y|spatial_ref)/(zarr\.json|c(/\d+)*))"
@@ -36,7 +36,8 @@ def foreign_files(journal: Journal, dataset: Dataset) -> list[str]:
     return [
         key
         for key in present
-        if key not in recorded and not _may_be_ours(journal, key, key.removeprefix(folder))
+        if key not in recorded
+        and not _may_be_ours(journal, dataset.side, key, key.removeprefix(folder))
     ]
 
 
@@ -55,13 +56,16 @@ def set_aside_foreign(journal: Journal, context: LayerContext, name: str) -> Non
         )
 
 
-def _may_be_ours(journal: Journal, key: str, name: str) -> bool:
+def _may_be_ours(journal: Journal, side: int, key: str, name: str) -> bool:
     """Whether a file that is not recorded may be one that is being made."""
+    tile = _TILE.fullmatch(name)
+    if tile is not None and any(int(first) % side for first in tile.groups()):
+        return False  # no tile of this side begins there
     if _PICTURE.fullmatch(name):
         return True  # of a tile, which is judged itself
     if _RASTER.fullmatch(name) and "/density/c/" not in name:
         return True  # metadata, which are compared with what they must be
-    if not (_TILE.fullmatch(name) or _RASTER.fullmatch(name)):
+    if not (tile or _RASTER.fullmatch(name)):
         return False
     found = journal.layout.store.stat(key)
     return found is None or time.time() - found.modified < IN_FLIGHT_SECONDS

@@ -172,12 +172,14 @@ def test_a_foreign_file_is_named_and_set_aside_by_the_next_run(copy, session, na
     context, digests = copy
     folder = context.layout.root / context.layout.folder(context.dataset(name))
     foreign, unrecorded = folder / "copy of a tile.parquet", folder / "1600_1600.parquet"
-    for path in (foreign, unrecorded):
+    off_the_grid = folder / f"{context.spec.world.tile + 1}_0.parquet"
+    for path in (foreign, unrecorded, off_the_grid):
         path.write_bytes(b"PAR1 or something else")
-    key = foreign.relative_to(context.layout.root).as_posix()
-    assert [fault.file for fault in faults_of(context, name)] == [key]  # the other may be in flight
+    key, other = (p.relative_to(context.layout.root).as_posix() for p in (foreign, off_the_grid))
+    # the third may be in flight
+    assert {fault.file for fault in faults_of(context, name)} == {key, other}
     os.utime(unrecorded, (time.time() - 7200, time.time() - 7200))
-    assert len(faults_of(context, name)) == 2
+    assert len(faults_of(context, name)) == 3
     assert not region_checks(context, PRODUCTS[name])[FILES_TEST].verdict.passed
     with pytest.warns(SynthGridWarning, match="set_aside"):
         assert run_again(session, context, name) == []
