@@ -49,7 +49,8 @@ def whole(tmp_path_factory):
 def copy(whole, tmp_path):
     """A damaged copy's context, and the digests of the whole."""
     context, digests = whole
-    shutil.copytree(context.layout.root, tmp_path / "data")
+    for folder in ("data", "data.private"):  # the record of draws lies beside the data
+        shutil.copytree(context.layout.root.parent / folder, tmp_path / folder)
     return open_layer(context.spec, "cafes", tmp_path / "data"), digests
 
 
