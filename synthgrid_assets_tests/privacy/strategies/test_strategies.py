@@ -139,7 +139,9 @@ def test_kept_digests_of_what_must_not_change():
 def test_public_terms_are_all_that_decides_the_noise(name, shape, loss):
     release = strategy(name, shape, loss, Unit(3, 2))
     assert canonical_json(release.public)
-    assert release.public == strategy(name, shape, Loss(loss.measure, f"0{loss.amount}0")).public | {
+    assert release.public == strategy(
+        name, shape, Loss(loss.measure, f"0{loss.amount}0")
+    ).public | {
         "max_cells": 3,
         "max_points_per_cell": 2,
     }
