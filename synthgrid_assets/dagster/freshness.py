@@ -17,7 +17,7 @@ import dagster as dg
 
 from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.open_layer import open_layer, open_layers
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.freshness import Freshness, freshness_of
 from synthgrid_assets.settings import data_root
@@ -93,14 +93,13 @@ def _states(worlds: Mapping[str, WorldSpec], layout: Layout) -> Iterator[tuple[s
     """The state of every asset that has tiles, by its key."""
     with Journal(layout) as journal:
         made = {(world, layer) for world, layer, _ in journal.assets()}
-        for world, layer in sorted(made):
-            if world not in worlds or layer not in worlds[world].layers:
-                continue
-            context = open_layer(worlds[world], layer, layout.root)
-            for name in context.assets:
-                state = freshness_of(journal, context, name)
-                if state.known:
-                    yield layer_key(world, layer, name).to_user_string(), state
+        for name, spec in sorted(worlds.items()):
+            layers = [layer for layer in spec.layers if (name, layer) in made]
+            for context in open_layers(spec, layout.root, layers) if layers else ():
+                for asset in context.assets:
+                    state = freshness_of(journal, context, asset)
+                    if state.known:
+                        yield layer_key(name, context.layer, asset).to_user_string(), state
 
 
 def _seen(layout: Layout) -> list[Any]:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -31,9 +30,8 @@ SUBMITTED_BY_TAG = "synthgrid/submitted_by"
 
 
 class RegionConfig(dg.Config):
-    """What ``materialize_region`` materialises."""
+    """What ``materialize_region`` materialises, in whatever world."""
 
-    world: Any = Field(description="Name of the world, as riverton.")
     tiles: str | None = Field(
         default=None,
         description="Half-open range of tiles X0:X1,Y0:Y1, counted from the first tile, or a "

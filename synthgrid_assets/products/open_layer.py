@@ -6,7 +6,7 @@ are for (`layer_context`), how versions are computed (`world.versions`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from synthgrid_assets.processes.registry import REGISTRY
@@ -28,11 +28,21 @@ from synthgrid_assets.world.versions import (
 
 def open_layer(spec: WorldSpec, layer: str, root: Path) -> LayerContext:
     """A context of its own, reading inputs as `root` holds them or from their sources."""
-    return LayerContext(layer_job(spec, layer, root, stored_versions(spec, Layout(root))))
+    return next(open_layers(spec, root, (layer,)))
 
 
-def layer_job(
-    spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str]
+def open_layers(
+    spec: WorldSpec, root: Path, layers: Iterable[str] | None = None
+) -> Iterator[LayerContext]:
+    """Contexts of several layers, by default of all; what is the world's is found once."""
+    versions = stored_versions(spec, Layout(root))
+    dataset = dataset_id(spec, versions)
+    for layer in spec.layers if layers is None else layers:
+        yield LayerContext(_layer_job(spec, layer, root, versions, dataset))
+
+
+def _layer_job(
+    spec: WorldSpec, layer: str, root: Path, data_versions: Mapping[str, str], dataset: str | None
 ) -> LayerJob:
     """The job of a layer, with everything that workers would otherwise have to compute.
 
@@ -44,6 +54,8 @@ def layer_job(
         Data root.
     data_versions : mapping of str to str
         Data version of each input of the world as it is stored (`inputs.stored_versions`).
+    dataset : str or None
+        The world's dataset id.
     """
     products = products_of(spec.layers[layer])
     processes = {spec.layers[name].process for name in all_layers(spec, layer)}
@@ -63,5 +75,5 @@ def layer_job(
         pattern=pattern_realisation(spec, layer, data_versions),
         keys=keyed_components(spec, layer),
         families=tuple(family for name, family in REGISTRY.items() if name in processes),
-        dataset_id=dataset_id(spec, data_versions),
+        dataset_id=dataset,
     )

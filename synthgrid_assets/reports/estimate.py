@@ -12,7 +12,7 @@ from typing import Any
 from synthgrid_assets.engine.settings import usable_cores
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.product import Product, Rates
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
@@ -43,9 +43,9 @@ def estimate_region(
     cores = usable_cores()
     rows = []
     with Journal(Layout(root)) as journal:
-        for layer, names in products.items():
-            context = open_layer(spec, layer, root)
-            for product in products_named(*names):
+        for context in open_layers(spec, root, products):
+            layer = context.layer
+            for product in products_named(*products[layer]):
                 dataset = context.dataset(product.name)
                 todo = [tile for tile in tiles if not journal.is_committed(dataset, tile.cells)]
                 expected = sum(product.expected_rows(context, tile) for tile in todo)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
@@ -29,19 +29,18 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
     """
     networks = [_network_status(spec, root, name) for name in spec.made_inputs if "/" in name]
     return networks + [
-        _asset_status(open_layer(spec, layer, root), product)
-        for layer, table in spec.layers.items()
-        for product in products_of(table)
+        _asset_status(context, product)
+        for context in open_layers(spec, root)
+        for product in products_of(context.table)
     ]
 
 
 def status_faults(spec: WorldSpec, root: Path) -> list[FileFault]:
     """The faults that `world_status` counts."""
     found: list[FileFault] = []
-    for layer, table in spec.layers.items():
-        context = open_layer(spec, layer, root)
+    for context in open_layers(spec, root):
         with Journal(context.layout) as journal:
-            for product in products_of(table):
+            for product in products_of(context.table):
                 found += file_faults(journal, context, product)
     return found
 

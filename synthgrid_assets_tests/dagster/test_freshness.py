@@ -6,15 +6,20 @@ import dagster as dg
 import pytest
 
 from synthgrid_assets.dagster.build import build_definitions
-from synthgrid_assets.dagster.freshness import CHECK, SENSOR
+from synthgrid_assets.dagster.freshness import CHECK, SENSOR, freshness_sensor
 from synthgrid_assets.dagster.keys import layer_key, world_key
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.materialize.run import PRELOAD, make_tiles
-from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products import open_layer as open_layer_module
+from synthgrid_assets.products.open_layer import open_layer, open_layers
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.freshness import freshness_of
+from synthgrid_assets.reports.status import status_faults, world_status
+from synthgrid_assets.reports.upkeep.repair import find_faults
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.world.inputs import stored_versions
+from synthgrid_assets_tests.reports.committed_world import commit
 from synthgrid_assets_tests.small_world import SMALL, small_spec, write_small_world
 
 MADE = ("points", "density")
@@ -80,6 +85,28 @@ def cleared(cursor):
 def test_an_unchanged_journal_is_not_read_again(look):
     first = look(SMALL)
     assert isinstance(look(SMALL, cursor=first.cursor), dg.SkipReason)
+
+
+def test_inputs_are_read_once_a_world_however_many_layers_it_has(tmp_path, monkeypatch):
+    """Finding a stored input may mean hashing it: neither sensor nor reports do so by layer."""
+    spec = small_spec(tmp_path)
+    for context in open_layers(spec, tmp_path / "data"):
+        commit(context, ("points",), list(spec.world.tiling)[:1])
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    read = []
+
+    def counted(spec, layout):
+        read.append(spec.world.name)
+        return stored_versions(spec, layout)
+
+    monkeypatch.setattr(open_layer_module, "stored_versions", counted)
+    result = freshness_sensor({"small": spec})(dg.build_sensor_context())
+    assert {event.asset_key.path[1] for event in result.asset_events} == {"trees", "cafes"}
+    assert read == ["small"]
+    for report in (world_status, status_faults, find_faults):
+        read.clear()
+        list(report(spec, tmp_path / "data"))
+        assert read == ["small"]
 
 
 def test_nothing_made_is_neither_fresh_nor_stale(tmp_path):

@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
 from synthgrid_assets.storage.journal import Journal
@@ -101,10 +101,9 @@ def _grouped(layout: Layout, spec: WorldSpec, before: float) -> dict[str, list[s
 
 def _current(layout: Layout, spec: WorldSpec) -> set[str]:
     current = set()
-    for layer, table in spec.layers.items():
-        context = open_layer(spec, layer, layout.root)
+    for context in open_layers(spec, layout.root):
         current.add(baseline_key(context))
-        for product in products_of(table):
+        for product in products_of(context.table):
             current.add(layout.folder(context.dataset(product.name)).rpartition("/")[0])
     return current
 

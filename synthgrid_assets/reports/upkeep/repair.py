@@ -16,7 +16,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.materialize.foreign_files import set_aside_foreign
 from synthgrid_assets.materialize.run import TileFailed, make_tiles
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
@@ -55,10 +55,9 @@ class Repaired:
 
 def find_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
     """Read every file of a world and tell what is missing, damaged or foreign."""
-    for layer, table in spec.layers.items():
-        context = open_layer(spec, layer, root)
+    for context in open_layers(spec, root):
         with Journal(context.layout) as journal:
-            for product in products_of(table):
+            for product in products_of(context.table):
                 yield from file_faults(journal, context, product, read_all=True)
         yield from report_faults(context)
 
@@ -81,8 +80,7 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
     layout = Layout(root)
     done = Repaired(journal=rescue_journal(layout))
     layout.store.sweep()
-    for layer in spec.layers:
-        context = open_layer(spec, layer, root)
+    for context in open_layers(spec, root):
         before = len(done.faults), done.made
         with Journal(context.layout) as journal:
             _repair_layer(journal, context, session, done)
