@@ -14,6 +14,7 @@ WORLDS_VARIABLE = "SYNTHGRID_WORLDS"
 HOME_VARIABLE = "DAGSTER_HOME"
 INBOX_VARIABLE = "SYNTHGRID_GATEWAY_INBOX"
 STORE_VARIABLE = "SYNTHGRID_STORE"
+JOURNAL_VARIABLE = "SYNTHGRID_JOURNAL"
 
 
 def project_folder() -> Path:
@@ -61,6 +62,11 @@ def gateway_inbox() -> str | None:
 def store_url() -> str:
     """``SYNTHGRID_STORE``, as ``s3://bucket/prefix``: where tiles lie if not in the data root."""
     return os.environ.get(STORE_VARIABLE, "")
+
+
+def journal_url() -> str:
+    """``SYNTHGRID_JOURNAL``, as ``postgresql://user@host/database``: the journal of many hosts."""
+    return os.environ.get(JOURNAL_VARIABLE, "")
 
 
 def worlds_folder() -> Path:

@@ -21,7 +21,7 @@ from synthgrid_assets.products.open_layer import open_layer, open_layers
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.freshness import Freshness, freshness_of
 from synthgrid_assets.settings import data_root
-from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.journal import Journal, journal_stamp
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -77,7 +77,7 @@ def freshness_sensor(worlds: Mapping[str, WorldSpec]) -> dg.SensorDefinition:
         if told.get("seen") == seen:
             return dg.SkipReason("no tile was committed, and no world file loaded, since")
         states = told.get("states", {})
-        found = dict(_states(worlds, layout)) if layout.journal.is_file() else {}
+        found = dict(_states(worlds, layout)) if layout.may_have_records else {}
         changed = {name: state for name, state in found.items() if states.get(name) != str(state)}
         events = [
             dg.AssetCheckEvaluation(dg.AssetKey.from_user_string(name), CHECK, **_told(state))
@@ -104,9 +104,7 @@ def _states(worlds: Mapping[str, WorldSpec], layout: Layout) -> Iterator[tuple[s
 
 def _seen(layout: Layout) -> list[Any]:
     """What changes when tiles are committed, or when definitions are loaded anew."""
-    files = (layout.journal, layout.journal.with_name(f"{layout.journal.name}-wal"))
-    stats = [file.stat() for file in files if file.exists()]
-    return [os.getpid(), *([stat.st_mtime_ns, stat.st_size] for stat in stats)]
+    return [os.getpid(), journal_stamp(layout)]
 
 
 def _told(found: Freshness) -> dict[str, Any]:

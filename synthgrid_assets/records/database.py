@@ -24,6 +24,8 @@ from synthgrid_assets.records.sqlite_file import create_file, engine_of_file
 from synthgrid_assets.records.turnstile import Turnstile
 
 WAIT_SECONDS = 60.0  # for the writers in front
+_CHECK = {True: "check the disk and the rights", False: "check the address, the server, its rights"}
+_SECRET = ("password", "sslpassword")  # may stand in the query of an address, too
 _IDLE = "60s"  # a transaction that PostgreSQL ends: an old snapshot makes every queue slow
 
 
@@ -112,7 +114,10 @@ class Database:
     @property
     def where(self) -> str:
         """Its address without a password, for messages."""
-        return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
+        if self.path:
+            return str(self.path)
+        shown = self.url.difference_update_query(_SECRET)
+        return shown.render_as_string(hide_password=True)
 
     def close(self) -> None:
         """Close all connections; what was committed is on disk since it was."""
@@ -213,7 +218,7 @@ class Database:
             cause = getattr(error, "orig", None) or error
             text = " ".join(str(cause).split())
             damaged = "malformed" in text or "not a database" in text
-            remedy = self.schema.remedy if damaged else "check the disk, the server and the rights"
+            remedy = self.schema.remedy if damaged else _CHECK[self.is_sqlite]
             raise StorageError(f"{self.schema.name} {self.where}: {text}; {remedy}") from error
 
 
@@ -236,9 +241,14 @@ def database_url(location: Path | str) -> URL:
     if "://" not in text:
         return URL.create("sqlite", database=str(Path(location).absolute()))
     try:
-        url = make_url(text)
-    except sa.exc.ArgumentError as error:
-        raise StorageError("a database address cannot be read; give postgresql://...") from error
+        url: URL | None = make_url(text)
+    except (sa.exc.ArgumentError, ValueError):  # the cause may show a password: left out
+        url = None
+    if url is None or "@" in (url.host or ""):
+        raise StorageError(
+            "a database address cannot be read; give postgresql://user:password@host:port/database,"
+            " with %40 for @ and %2F for / in a password"
+        )
     if url.drivername == "sqlite" and url.database:
         return url.set(database=str(Path(url.database).absolute()))
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg2"):

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.records.schema import Schema, statements
+from synthgrid_assets.storage import server_journal
 from synthgrid_assets.storage.known_files import KnownFiles
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.storage.receipt import Receipt
@@ -48,8 +49,9 @@ _OF_TILE = f"{_OF_DATASET} AND ix0 = :ix0 AND iy0 = :iy0 AND ix1 = :ix1 AND iy1 
 _PLACES_OF = f"SELECT {', '.join(Cells._fields)} FROM receipts WHERE {_OF_ASSET} AND side = :side"
 _SUPERSEDED = (
     f"SELECT COUNT(*) FROM ({_PLACES_OF} AND realisation <> :realisation "
-    f"EXCEPT {_PLACES_OF} AND realisation = :realisation)"
+    f"EXCEPT {_PLACES_OF} AND realisation = :realisation) AS left_behind"
 )
+_STAMP = "SELECT COUNT(*), MAX(CAST(CAST(xmin AS TEXT) AS BIGINT)) FROM receipts"  # PostgreSQL's
 _FEW = 64  # tiles that are asked for one by one; for more the dataset is streamed
 _BATCH = 500
 _READERS = 4  # files that `verify` hashes at a time
@@ -60,7 +62,15 @@ def _first(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _first_on_server(connection: sa.Connection) -> None:
+    for statement in statements(server_journal.prepare_server(connection, _SCHEMA)):
+        connection.exec_driver_sql(statement)
+
+
 SCHEMA = Schema("journal", (_first,), ("receipts",), REPAIR)
+SERVER_SCHEMA = Schema(
+    "journal", (_first_on_server,), ("receipts", "journal_store"), server_journal.REMEDY
+)
 
 
 class Damage(NamedTuple):
@@ -84,12 +94,14 @@ class Journal:
     Parameters
     ----------
     layout : Layout
-        The data root; the journal is made when it is missing.
+        The data root; the journal is made when it is missing. With ``SYNTHGRID_JOURNAL`` it
+        lies on a server (`Layout.server`).
 
     Raises
     ------
     StorageError
-        If it is damaged, or not a journal of this version.
+        If it is damaged, not a journal of this version, of another store, or its server
+        cannot be reached.
 
     Notes
     -----
@@ -109,7 +121,10 @@ class Journal:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.database = Database(layout.journal, SCHEMA)
+        server = layout.server
+        self.database = Database(server or layout.journal, SERVER_SCHEMA if server else SCHEMA)
+        if server:
+            server_journal.check_store(self.database, layout.store)
         self._known = KnownFiles(layout.store, layout.known_files)
 
     def __enter__(self) -> Self:
@@ -293,10 +308,27 @@ class Journal:
 
     def _stream(self, wanted: str, key: dict[str, Any]) -> Iterator[Receipt]:
         query = sa.text(f"SELECT receipt FROM receipts WHERE {wanted}")
+        texts = self._texts(query, key)
+        for text in texts if self.database.is_sqlite else server_journal.spooled(texts):
+            yield Receipt.from_json(text)
+
+    def _texts(self, query: sa.TextClause, key: dict[str, Any]) -> Iterator[str]:
         with self.database.reading() as connection:
             streamed = connection.execution_options(yield_per=_BATCH).execute(query, key)
-            for text in streamed.scalars():
-                yield Receipt.from_json(text)
+            yield from streamed.scalars()
+
+
+def journal_stamp(layout: Layout) -> str:
+    """Text that is another one after every change of a data root's records; empty without any.
+
+    A file is not opened for it.
+    """
+    if not layout.server:
+        files = (layout.journal, layout.journal.with_name(f"{layout.journal.name}-wal"))
+        stats = [file.stat() for file in files if file.exists()]
+        return " ".join(f"{stat.st_mtime_ns} {stat.st_size}" for stat in stats)
+    with Journal(layout) as journal, journal.database.reading() as connection:
+        return "{} {}".format(*connection.exec_driver_sql(_STAMP).one())
 
 
 def _key(dataset: Dataset) -> dict[str, str | int]:

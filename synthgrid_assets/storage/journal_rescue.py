@@ -27,14 +27,15 @@ def rescue_journal(layout: Layout) -> Path | None:
     Raises
     ------
     StorageError
-        If files cannot be moved, or the journal is newer than this program.
+        If files cannot be moved, the journal is newer than this program, or lies on a
+        server: what is wrong there is for its owner to mend, and the message says how.
     """
     try:
         with Journal(layout) as journal:
             for _ in journal.receipts():
                 pass
     except StorageError as error:
-        if "this program reads" in str(error):  # newer, not damaged
+        if layout.server or "this program reads" in str(error):  # newer, not damaged
             raise
     else:
         return None

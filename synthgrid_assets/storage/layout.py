@@ -15,7 +15,7 @@ from pathlib import Path
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.settings import store_url
+from synthgrid_assets.settings import JOURNAL_VARIABLE, journal_url, store_url
 from synthgrid_assets.storage.store import Store, open_store
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
@@ -83,6 +83,10 @@ class Layout:
     url : str
         The store of tiles, tables and rasters; by default what ``SYNTHGRID_STORE`` names, or
         the folder itself.
+    records : str
+        Address of a server that keeps the journal, by default what ``SYNTHGRID_JOURNAL``
+        names; else the journal is a file in the folder. It may hold a password, so it is in
+        no text of this object.
 
     Examples
     --------
@@ -94,6 +98,7 @@ class Layout:
 
     root: Path
     url: str = field(default_factory=store_url)
+    records: str = field(default_factory=journal_url, repr=False)
 
     @cached_property
     def store(self) -> Store:
@@ -102,8 +107,31 @@ class Layout:
 
     @property
     def journal(self) -> Path:
-        """The data root's one journal of committed tiles."""
+        """The data root's one journal of committed tiles, unless a server keeps it."""
         return self.root / "journal.sqlite"
+
+    @property
+    def server(self) -> str:
+        """The server that keeps the journal in place of that file; empty if there is none.
+
+        Raises
+        ------
+        SpecError
+            If it is named otherwise than as ``postgresql://...``.
+        """
+        scheme, separator, _ = self.records.partition("://")
+        if self.records and not (separator and scheme.startswith("postgres")):
+            told = f"an address of {scheme!r}" if separator else "no address"
+            raise SpecError(
+                f"{JOURNAL_VARIABLE} is {told}; give postgresql://user@host/database, or unset it "
+                "to have the journal in the data root"
+            )
+        return self.records
+
+    @property
+    def may_have_records(self) -> bool:
+        """Whether there may be a journal; a server has to be asked."""
+        return bool(self.records) or self.journal.is_file()
 
     @property
     def known_files(self) -> Path:

@@ -180,7 +180,8 @@ def _place(journal: Journal, dataset: Dataset, extent: Cells, made: _Made) -> Ti
     lost = _listed(stable, dataset, extent) - made.listed
     if lost:
         raise StorageError(
-            f"{stable.address} lists {len(lost)} tiles that the journal {layout.journal} does not "
+            f"{stable.address} lists {len(lost)} tiles that the journal "
+            f"{journal.database.where} does not "
             "know; the index is left as it is. Run `synthgrid storage repair WORLD`, or "
             "materialise these tiles again"
         )

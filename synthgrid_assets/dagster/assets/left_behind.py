@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import common, layer_key, world_key
-from synthgrid_assets.errors import StorageError
+from synthgrid_assets.errors import SynthGridError
 from synthgrid_assets.settings import worlds_folder
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -24,14 +24,14 @@ def made_assets(root: Path) -> dict[str, list[tuple[str, str]]]:
     A journal that is damaged is told by what reads it, and must not keep worlds from loading.
     """
     layout = Layout(root)
-    if not layout.journal.is_file():
+    if not layout.may_have_records:
         return {}
     found: dict[str, list[tuple[str, str]]] = {}
     try:
         with Journal(layout) as journal:
             for world, layer, asset in journal.assets():
                 found.setdefault(world, []).append((layer, asset))
-    except StorageError:
+    except SynthGridError:
         return {}
     return found
 
