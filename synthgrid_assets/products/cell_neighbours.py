@@ -27,6 +27,7 @@ from synthgrid_assets.tessellation.contiguity import CellNeighbours as Pairs
 from synthgrid_assets.tessellation.contiguity import neighbours
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin
+from synthgrid_assets.tessellation.proofs.mutual_pairs import unmutual_pairs
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
@@ -94,13 +95,9 @@ class CellNeighbours(Tessellated):
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """Pairs inside the tile stand in both directions."""
         focal, other, weight = (rows[name].to_numpy() for name in _NAMES)
-        inside = np.isin(other, context.cache.tessellation(tile.cells).site_id)
-        forth = np.array([focal[inside], other[inside]])
-        order, mirrored = np.lexsort(forth), np.lexsort(forth[::-1])
-        same = (forth[:, order] == forth[::-1, mirrored]).all(axis=0)
-        same &= weight[inside][order] == weight[inside][mirrored]
-        broken = int((~same).sum())
-        detail = f"{broken} of {int(inside.sum())} pairs inside the tile have no equal counterpart"
+        sites = context.cache.tessellation(tile.cells).site_id
+        broken, inside = unmutual_pairs(focal, other, weight, sites)
+        detail = f"{broken} of {inside} pairs inside the tile have no equal counterpart"
         return (Verdict.exact(TEST, broken, detail),)
 
     def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
-from synthgrid_assets.tessellation.predicates import AREA_BITS, precedes
+from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_split, precedes
 from synthgrid_assets.tessellation.proofs.faults import CellFaults
+from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
 from synthgrid_assets.tessellation.proofs.verification import distinct, numbered, pair_key
-from synthgrid_assets.tessellation.voronoi import doubled_area_of
 
 _FAR = 1 << 42  # no certified ring reaches farther from its site, in 2**-10 quanta
 _ROUNDING = 0.71  # rounding moves a vertex of a ring by less, in 2**-10 quanta
@@ -60,13 +60,13 @@ def cell_faults(
     site = np.stack((x, y), axis=1) * VERTEX_SCALE
     sound, true_area = _measured(ring, ring_offsets, site)
     wrong = (true_area != doubled_area).any(axis=1) | (true_area[:, 0] < 0) | ~true_area.any(axis=1)
-    edges = _edges(ring, ring_offsets, sound)
+    overlapping, stray, enclosed = _judged_edges(ring, ring_offsets, sound, site, cells)
     return CellFaults(
         malformed=int((~sound).sum()),
         wrong_area=int((sound & wrong).sum()),
-        overlapping=edges.overlapping,
-        stray=_stray(edges, site, cells),
-        unbalanced=int(_total(doubled_area[sound]) != edges.enclosed()),
+        overlapping=overlapping,
+        stray=stray,
+        unbalanced=int(_total(doubled_area[sound]) != enclosed),
     )
 
 
@@ -78,25 +78,133 @@ def _measured(ring, ring_offsets, site):
     doubled_area = np.zeros((n, 2), np.int64)
     for i in range(n):
         start, end = ring_offsets[i], ring_offsets[i + 1]
-        x, y = ring[start:end, 0], ring[start:end, 1]
-        if end - start < 4 or x[0] != x[-1] or y[0] != y[-1]:
+        last = end - 1
+        if end - start < 4 or ring[start, 0] != ring[last, 0] or ring[start, 1] != ring[last, 1]:
             continue
-        good = True
-        for k in range(x.size - 1):
-            dx, dy = x[k] - site[i, 0], y[k] - site[i, 1]
+        good, high, low = True, 0, 0
+        for k in range(start, last):
+            x, y = ring[k, 0], ring[k, 1]
+            dx, dy = x - site[i, 0], y - site[i, 1]
             near = -_FAR < dx < _FAR and -_FAR < dy < _FAR
-            repeated = x[k] == x[k + 1] and y[k] == y[k + 1]
-            good = good and near and not repeated and not precedes(x[k], y[k], x[0], y[0])
+            repeated = x == ring[k + 1, 0] and y == ring[k + 1, 1]
+            if not near or repeated or precedes(x, y, ring[start, 0], ring[start, 1]):
+                good = False
+                break
+            more_high, more_low = cross_split(
+                dx, dy, ring[k + 1, 0] - site[i, 0], ring[k + 1, 1] - site[i, 1]
+            )
+            high, low = high + more_high, low + more_low
         sound[i] = good
         if good:
-            area = doubled_area_of(x - site[i, 0], y - site[i, 1])
-            doubled_area[i, 0], doubled_area[i, 1] = area
+            doubled_area[i, 0] = high + (low >> AREA_BITS)
+            doubled_area[i, 1] = low & ((1 << AREA_BITS) - 1)
     return sound, doubled_area
 
 
 def _total(doubled_area: NDArray[np.int64]) -> int:
     """Sum of doubled areas as one Python integer."""
     return (int(doubled_area[:, 0].sum()) << AREA_BITS) + int(doubled_area[:, 1].sum())
+
+
+def _judged_edges(
+    ring: NDArray[np.int64],
+    ring_offsets: NDArray[np.int64],
+    sound: NDArray[np.bool_],
+    site: NDArray[np.int64],
+    cells: Cells,
+) -> tuple[int, int, int]:
+    """Overlapping and stray edges, and twice the area within the outer boundary."""
+    number, _ = numbered_pairs(ring[:, 0], ring[:, 1])
+    beyond, regular = _paired(number, ring_offsets, sound)
+    if not regular:  # who has which edge takes the counts of all of them
+        edges = _edges(ring, ring_offsets, sound)
+        return edges.overlapping, _stray(edges, site, cells), edges.enclosed()
+    stray, high, low = _followed(ring, ring_offsets, sound, site, beyond, cells.quanta())
+    return 0, int(stray), (int(high) << AREA_BITS) + int(low)
+
+
+@njit(cache=True)
+def _paired(number, ring_offsets, sound):
+    """The cell beyond the edge that begins at each corner of the rings, as `_Edges` has it.
+
+    The second value is false if an edge is one of three, or runs twice in one direction: then
+    the first says nothing.
+    """
+    beyond = np.full(number.size, _UNKNOWN)
+    first, second = np.empty(number.size, np.int64), np.empty(number.size, np.int64)
+    owner = np.empty(number.size, np.int64)
+    waits = np.zeros(number.size, np.bool_)  # for the edge in the other direction
+    table = new_table(number.size)
+    for i in range(sound.size):
+        if not sound[i]:
+            continue
+        for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
+            u, v = number[e], number[e + 1]
+            owner[e], first[e], second[e] = i, min(u, v), max(u, v)
+            slot = slot_of(table, first[e], second[e], first, second)
+            other = int(table[slot])
+            if other < 0:
+                table[slot] = e
+                beyond[e], waits[e] = _OUTSIDE, True
+                continue
+            if not waits[other] or number[other] == u:
+                return beyond, False
+            waits[other] = False
+            folded = owner[other] == i  # by rounding
+            beyond[e] = _UNKNOWN if folded else owner[other]
+            beyond[other] = _UNKNOWN if folded else i
+    return beyond, True
+
+
+@njit(cache=True)
+def _followed(ring, ring_offsets, sound, site, beyond, window):
+    """Stray edges, and twice the area within those that have nothing beyond, as (high, low).
+
+    What `_stray` and `_Edges.enclosed` say, edge by edge.
+    """
+    stray, high, low = 0, 0, 0
+    x0, y0 = window[0] * VERTEX_SCALE, window[1] * VERTEX_SCALE
+    for i in range(sound.size):
+        if not sound[i]:
+            continue
+        x, y = site[i, 0], site[i, 1]
+        for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
+            if beyond[e] == _OUTSIDE:  # measured from a corner of the rectangle: less to add up
+                more_high, more_low = cross_split(
+                    ring[e, 0] - x0, ring[e, 1] - y0, ring[e + 1, 0] - x0, ring[e + 1, 1] - y0
+                )
+                high, low = high + more_high, low + more_low
+            elif beyond[e] == _UNKNOWN:
+                continue
+            px, py = float(ring[e, 0] - x), float(ring[e, 1] - y)
+            qx, qy = float(ring[e + 1, 0] - x), float(ring[e + 1, 1] - y)
+            image_x, image_y, tolerance = _mirrored(px, py, qx, qy)
+            if beyond[e] >= 0:
+                j = beyond[e]
+                dx, dy = image_x - float(site[j, 0] - x), image_y - float(site[j, 1] - y)
+                stray += np.sqrt(dx * dx + dy * dy) > tolerance
+            elif tolerance < _DECIDABLE:
+                near_x, near_y = np.rint(image_x / VERTEX_SCALE), np.rint(image_y / VERTEX_SCALE)
+                dx, dy = image_x - near_x * VERTEX_SCALE, image_y - near_y * VERTEX_SCALE
+                at_x, at_y = x // VERTEX_SCALE + int(near_x), y // VERTEX_SCALE + int(near_y)
+                within = window[0] <= at_x < window[2] and window[1] <= at_y < window[3]
+                stray += within or np.sqrt(dx * dx + dy * dy) > tolerance
+    return stray, high, low
+
+
+@njit(inline="always")
+def _mirrored(px, py, qx, qy):
+    """The mirror image of the origin in the line through p and q, and how far rounding moves it."""
+    along_x, along_y = qx - px, qy - py
+    length = np.sqrt(along_x * along_x + along_y * along_y)
+    distance = (px * along_y - py * along_x) / length
+    scaled = distance / length
+    foot_x, foot_y = along_y * scaled, -along_x * scaled
+    to_p = (px - foot_x) ** 2 + (py - foot_y) ** 2
+    to_q = (qx - foot_x) ** 2 + (qy - foot_y) ** 2
+    farthest = np.sqrt(max(to_p, to_q))
+    tolerance = 4 * _ROUNDING * (1 + 2 * (farthest + abs(distance)) / length)
+    return 2 * foot_x, 2 * foot_y, tolerance
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from synthgrid_assets.lattice.cells import CELL, CELL_LIMIT, Cells
-from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient
+from synthgrid_assets.lattice.cells import CELL, CELL_BITS, CELL_LIMIT, Cells
+from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient, precedes
 from synthgrid_assets.tessellation.proofs.faults import TriangleFaults
+from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
 from synthgrid_assets.tessellation.tile import triangle_order
 
 _FAR = 2 * CELL_LIMIT * CELL  # no honest coordinate is farther from the origin, in quanta
@@ -58,19 +59,21 @@ def triangle_faults(
     >>> triangle_faults(ids, square, Cells(0, 0, 1, 1)).describe()
     '1 not_delaunay'
     """
-    xy = triangle_xy.reshape(-1, 3, 2)
+    xy = np.ascontiguousarray(triangle_xy).reshape(-1, 3, 2)
     usable = _usable(xy)
-    sound = xy[usable]
-    corner = numbered(sound.reshape(-1, 2)).reshape(-1, 3)
     along = np.full(xy.shape[:2], -1) if constraint is None else constraint
-    unlike, not_delaunay = _edge_faults(sound, corner, along[usable].ravel())
+    place, places = numbered_pairs(xy[:, :, 0].ravel(), xy[:, :, 1].ravel())
+    corner, sound = place.reshape(-1, 3), xy
+    if not usable.all():
+        corner, sound, along = corner[usable], xy[usable], along[usable]
+    unlike, not_delaunay = _edge_faults(sound, corner, along)
     return TriangleFaults(
         degenerate=int((~usable).sum()),
         misplaced=_misplaced(sound, cells),
-        ambiguous=_ambiguous(triangles.ravel(), xy.reshape(-1, 2)) + unlike,
+        ambiguous=_ambiguous(triangles.ravel(), place, places) + int(unlike),
         overlapping=_overlapping(sound),
-        gaps=_gaps(corner),
-        not_delaunay=not_delaunay,
+        gaps=int(_gaps(corner)),
+        not_delaunay=int(not_delaunay),
     )
 
 
@@ -79,11 +82,20 @@ def _usable(xy):
     """Which triangles are counter-clockwise and within what exact arithmetic reaches."""
     usable = np.zeros(xy.shape[0], np.bool_)
     for i in range(xy.shape[0]):
-        if xy[i].min() <= -_FAR or xy[i].max() >= _FAR:
+        ax, ay, bx, by, cx, cy = (
+            xy[i, 0, 0],
+            xy[i, 0, 1],
+            xy[i, 1, 0],
+            xy[i, 1, 1],
+            xy[i, 2, 0],
+            xy[i, 2, 1],
+        )
+        left, right = min(ax, bx, cx), max(ax, bx, cx)
+        bottom, top = min(ay, by, cy), max(ay, by, cy)
+        if min(left, bottom) <= -_FAR or max(right, top) >= _FAR:
             continue
-        x, y = xy[i, :, 0], xy[i, :, 1]
-        if max(x.max() - x.min(), y.max() - y.min()) < 1 << EXTENT_BITS:
-            usable[i] = orient(x[0], y[0], x[1], y[1], x[2], y[2]) > 0
+        if max(right - left, top - bottom) < 1 << EXTENT_BITS:
+            usable[i] = orient(ax, ay, bx, by, cx, cy) > 0
     return usable
 
 
@@ -124,62 +136,146 @@ def pair_key(u: NDArray[np.int64], v: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _misplaced(xy: NDArray[np.int64], cells: Cells) -> int:
-    x, y = xy[:, :, 0], xy[:, :, 1]
-    wrong = np.zeros(len(xy), np.bool_)
-    for k in (1, 2):
-        wrong |= (x[:, k] < x[:, 0]) | ((x[:, k] == x[:, 0]) & (y[:, k] < y[:, 0]))
-    x0, y0, x1, y1 = cells.quanta()
-    wrong |= (x[:, 0] < x0) | (x[:, 0] >= x1) | (y[:, 0] < y0) | (y[:, 0] >= y1)
+    wrong, in_order = _wrongly_owned(xy, cells.quanta())
+    if in_order:
+        return int(wrong)
     order = triangle_order(xy.reshape(-1, 6))
-    return int(wrong.sum() + (order != np.arange(len(xy))).sum())
+    return int(wrong + (order != np.arange(len(xy))).sum())
 
 
-def _ambiguous(ids: NDArray[np.int64], positions: NDArray[np.int64]) -> int:
-    place = numbered(positions)
-    names, name = np.unique(ids, return_inverse=True)
-    pairs = distinct(pair_key(name, place)).size
-    return int(2 * pairs - names.size - (place.max() + 1 if place.size else 0))
+@njit(cache=True)
+def _wrongly_owned(xy, window):
+    """Triangles that begin elsewhere than at a smallest corner in the window, and the order.
+
+    The second value says whether all rows stand in canonical order.
+    """
+    wrong, in_order = 0, True
+    for i in range(xy.shape[0]):
+        x, y = xy[i, 0, 0], xy[i, 0, 1]
+        smallest = precedes(x, y, xy[i, 1, 0], xy[i, 1, 1]) and precedes(
+            x, y, xy[i, 2, 0], xy[i, 2, 1]
+        )
+        if not smallest or x < window[0] or x >= window[2] or y < window[1] or y >= window[3]:
+            wrong += 1
+        if i > 0 and _stands_before(xy[i], xy[i - 1]):
+            in_order = False
+    return wrong, in_order
 
 
-def _gaps(corner: NDArray[np.int64]) -> int:
+@njit(inline="always")
+def _stands_before(one, other):
+    """Whether a triangle comes before another in canonical order (`tile.triangle_order`)."""
+    if one[0, 0] == other[0, 0] and one[0, 1] == other[0, 1]:
+        return precedes(one[1, 0], one[1, 1], other[1, 0], other[1, 1])
+    row, other_row = one[0, 1] >> CELL_BITS, other[0, 1] >> CELL_BITS
+    column, other_column = one[0, 0] >> CELL_BITS, other[0, 0] >> CELL_BITS
+    if row != other_row or column != other_column:
+        return precedes(row, column, other_row, other_column)
+    return precedes(one[0, 0], one[0, 1], other[0, 0], other[0, 1])
+
+
+def _ambiguous(ids: NDArray[np.int64], place: NDArray[np.int64], places: int) -> int:
+    name, names = numbered_pairs(ids, ids)
+    pairs = int(names)
+    if not _is_function(name, place, names):
+        pairs = distinct(pair_key(name, place)).size
+    return int(2 * pairs - names - places)
+
+
+@njit(cache=True)
+def _is_function(name, place, names):
+    """Whether each name stands at one place only."""
+    first = np.full(names, -1, np.int64)
+    for i in range(name.size):
+        if first[name[i]] < 0:
+            first[name[i]] = place[i]
+        elif first[name[i]] != place[i]:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _gaps(corner):
     """Breaks between the owned triangles of a corner: they span one angle without a gap.
 
     Triangles whose smallest corner is `a` lie between consecutive neighbours that stand
     after `a`, and those fill one half-plane.
     """
-    first, second, third = corner.T
-    begun = np.sort(pair_key(first, second))
-    ended = pair_key(first, third)
-    at = np.minimum(np.searchsorted(begun, ended), max(begun.size - 1, 0))
-    last = begun[at] != ended if begun.size else np.zeros(0, np.bool_)
-    return int(last.sum() - distinct(first).size)
-
-
-def _edge_faults(
-    xy: NDArray[np.int64], corner: NDArray[np.int64], along: NDArray[np.int64]
-) -> tuple[int, int]:
-    """Edges with two constraints, and free edges that are not Delaunay."""
-    # edge k runs from corner k to corner k + 1, opposite corner k + 2
-    u, v = corner.ravel(), np.roll(corner, -1, axis=1).ravel()
-    key, reverse = pair_key(u, v), pair_key(v, u)
-    order = np.argsort(key, kind="stable")
-    at = np.minimum(np.searchsorted(key[order], reverse), max(key.size - 1, 0))
-    twin = order[at] if key.size else at
-    paired = np.flatnonzero((key[twin] == reverse) & (u < v))
-    unlike = int((along[paired] != along[twin[paired]]).sum())
-    free = paired[(along[paired] < 0) & (along[twin[paired]] < 0)]
-    a, b, c = (xy[free // 3, k] for k in range(3))
-    opposite = xy.reshape(-1, 2)[twin[free] // 3 * 3 + (twin[free] + 2) % 3]
-    return unlike, int(_count_encroached(a, b, c, opposite))
+    first, second, third = corner[:, 0], corner[:, 1], corner[:, 2]
+    begun = new_table(first.size)
+    owner = np.zeros(corner.max() + 1 if corner.size else 0, np.bool_)
+    owners = 0
+    for i in range(first.size):
+        begun[slot_of(begun, first[i], second[i], first, second)] = i
+        owners += not owner[first[i]]
+        owner[first[i]] = True
+    last = 0
+    for i in range(first.size):
+        if begun[slot_of(begun, first[i], third[i], first, second)] < 0:
+            last += 1
+    return last - owners
 
 
 @njit(cache=True)
-def _count_encroached(a, b, c, p):
+def _edge_faults(xy, corner, along):
+    """Edges with two constraints, and free edges that are not Delaunay."""
+    # edge k runs from corner k to corner k + 1, opposite corner k + 2; those that run down
+    # are in the table, and those that run up look for them
+    n = corner.shape[0]
+    tail, head = corner.copy().ravel(), np.empty(3 * n, np.int64)
+    up = np.empty(3 * n, np.bool_)
+    downward = new_table(3 * n // 2 + 1)
     count = 0
-    for i in range(p.shape[0]):
-        if encroaches(a[i, 0], a[i, 1], b[i, 0], b[i, 1], c[i, 0], c[i, 1], p[i, 0], p[i, 1]):
+    for e in range(3 * n):
+        head[e] = tail[e - 2 if e % 3 == 2 else e + 1]
+        i, k = e // 3, e % 3
+        m = 0 if k == 2 else k + 1
+        up[e] = precedes(xy[i, k, 1], xy[i, k, 0], xy[i, m, 1], xy[i, m, 0])
+        if not up[e]:
             count += 1
-    return count
+            if 2 * count > downward.size:
+                downward = _grown(downward, tail, head)
+            slot = slot_of(downward, tail[e], head[e], tail, head)
+            if downward[slot] < 0:
+                downward[slot] = e
+    unlike, encroached = 0, 0
+    for e in range(3 * n):
+        if not up[e]:
+            continue
+        twin = int(downward[slot_of(downward, head[e], tail[e], tail, head)])
+        if twin < 0:
+            continue
+        i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
+        if along[i, k] != along[j, twin % 3]:
+            unlike += 1
+        if along[i, k] < 0 and along[j, twin % 3] < 0:
+            encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
+    return unlike, encroached
+
+
+@njit(cache=True)
+def _grown(table, firsts, seconds):
+    """A table of the same entries with room for twice as many."""
+    grown = new_table(table.size)
+    for entry in table:
+        if entry >= 0:
+            grown[slot_of(grown, firsts[entry], seconds[entry], firsts, seconds)] = entry
+    return grown
+
+
+@njit(inline="always")
+def _sees(corners, x, y):
+    """Whether a triangle's circle holds a point, ties broken."""
+    return encroaches(
+        corners[0, 0],
+        corners[0, 1],
+        corners[1, 0],
+        corners[1, 1],
+        corners[2, 0],
+        corners[2, 1],
+        x,
+        y,
+    )
 
 
 def _overlapping(xy: NDArray[np.int64]) -> int:
@@ -190,50 +286,104 @@ def _overlapping(xy: NDArray[np.int64]) -> int:
     """
     if len(xy) == 0:
         return 0
-    swept = xy[np.argsort(xy[:, :, 0].min(axis=1), kind="stable")]
-    (left, bottom), (right, top) = swept.min(axis=1).T, swept.max(axis=1).T
-    whole = int(top.max() - bottom.min())
-    height = 1 + max(2 * int((top - bottom).sum()) // len(xy), whole // math.isqrt(len(xy)))
-    first, last = ((side - bottom.min()) // height for side in (bottom, top - 1))
-    met = last - first + 1
-    triangle = np.repeat(np.arange(len(xy)), met)
-    starts = np.cumsum(met) - met
-    band = np.arange(triangle.size) - starts[triangle] + first[triangle]
-    order = np.argsort(band, kind="stable")
-    return int(
-        _overlapping_pairs(swept, left, right, bottom, top, first, triangle[order], band[order])
-    )
+    return int(_overlapping_pairs(xy, *_banded(xy, math.isqrt(len(xy)))))
 
 
 @njit(cache=True)
-def _overlapping_pairs(xy, left, right, bottom, top, first, triangle, band):
-    """Pairs in common bands, sorted by band and left end; each counts in its lowest."""
+def _banded(xy, most):
+    """Entries of triangles in bands, by band and then by the column that they begin in.
+
+    Returns
+    -------
+    triangle : ndarray of int64, shape (e,)
+        Of each entry.
+    band : ndarray of int64, shape (e,)
+    box : ndarray of int64, shape (e, 4)
+        Left, bottom, right and top of the triangle.
+    lowest : ndarray of int64, shape (t,)
+        The first band that each triangle meets.
+    width : int
+        Of a column.
+    """
+    n = xy.shape[0]
+    bounds = np.empty((n, 4), np.int64)
+    wide, high = 0, 0
+    for i in range(n):
+        for k in range(2):
+            bounds[i, k] = min(xy[i, 0, k], xy[i, 1, k], xy[i, 2, k])
+            bounds[i, 2 + k] = max(xy[i, 0, k], xy[i, 1, k], xy[i, 2, k])
+        wide, high = wide + bounds[i, 2] - bounds[i, 0], high + bounds[i, 3] - bounds[i, 1]
+    left, bottom = bounds[:, 0].min(), bounds[:, 1].min()
+    width = 1 + max(wide // n, (bounds[:, 2].max() - left) // most)
+    height = 1 + max(2 * high // n, (bounds[:, 3].max() - bottom) // most)
+    columns = (bounds[:, 2].max() - left) // width + 1
+    bands = (bounds[:, 3].max() - bottom) // height + 1
+    lowest = (bounds[:, 1] - bottom) // height
+    begin = np.zeros(columns * bands + 1, np.int64)
+    for i in range(n):
+        for band in range(lowest[i], (bounds[i, 3] - 1 - bottom) // height + 1):
+            begin[band * columns + (bounds[i, 0] - left) // width + 1] += 1
+    for place in range(columns * bands):
+        begin[place + 1] += begin[place]
+    triangle, band_of = np.empty(begin[-1], np.int64), np.empty(begin[-1], np.int64)
+    box = np.empty((begin[-1], 4), np.int64)
+    for i in range(n):
+        for band in range(lowest[i], (bounds[i, 3] - 1 - bottom) // height + 1):
+            place = band * columns + (bounds[i, 0] - left) // width
+            triangle[begin[place]], band_of[begin[place]] = i, band
+            box[begin[place]] = bounds[i]
+            begin[place] += 1
+    return triangle, band_of, box, lowest, width
+
+
+@njit(cache=True)
+def _overlapping_pairs(xy, triangle, band, box, lowest, width):
+    """Pairs in common bands; each counts in its lowest."""
     count = 0
     for e in range(triangle.size):
-        i = triangle[e]
+        # columns are in order, and so is what begins in different ones, but for one width
         for f in range(e + 1, triangle.size):
-            j = triangle[f]
-            if band[f] != band[e] or left[j] >= right[i]:
+            if band[f] != band[e] or box[f, 0] >= box[e, 2] + width:
                 break
-            if bottom[j] >= top[i] or top[j] <= bottom[i] or max(first[i], first[j]) != band[e]:
+            # one branch for both axes: any of them alone is hard to predict
+            apart = (box[f, 0] >= box[e, 2]) | (box[f, 2] <= box[e, 0])
+            if apart | (box[f, 1] >= box[e, 3]) | (box[f, 3] <= box[e, 1]):
                 continue
-            if not (_separates(xy[i], xy[j]) or _separates(xy[j], xy[i])):
+            i, j = triangle[e], triangle[f]
+            if max(lowest[i], lowest[j]) != band[e]:
+                continue
+            one, other = _flat(xy, i), _flat(xy, j)
+            if not (_separates(one, other) or _separates(other, one)):
                 count += 1
     return count
 
 
-@njit(cache=True)
+@njit(inline="always")
 def _separates(one, other):
     """Whether an edge of one counter-clockwise triangle has all of another beyond it.
 
     Two convex polygons have disjoint interiors exactly when one has such an edge.
     """
-    for k in range(3):
-        m = (k + 1) % 3
-        beyond = True
-        for c in range(3):
-            turn = orient(one[k, 0], one[k, 1], one[m, 0], one[m, 1], other[c, 0], other[c, 1])
-            beyond = beyond and turn <= 0
-        if beyond:
-            return True
-    return False
+    ax, ay, bx, by, cx, cy = one
+    return (
+        _beyond(ax, ay, bx, by, other)
+        or _beyond(bx, by, cx, cy, other)
+        or _beyond(cx, cy, ax, ay, other)
+    )
+
+
+@njit(inline="always")
+def _beyond(ux, uy, vx, vy, other):
+    """Whether no corner of a triangle lies to the left of the line from u to v."""
+    ax, ay, bx, by, cx, cy = other
+    return (
+        orient(ux, uy, vx, vy, ax, ay) <= 0
+        and orient(ux, uy, vx, vy, bx, by) <= 0
+        and orient(ux, uy, vx, vy, cx, cy) <= 0
+    )
+
+
+@njit(inline="always")
+def _flat(xy, i):
+    """The coordinates of a triangle as six numbers."""
+    return xy[i, 0, 0], xy[i, 0, 1], xy[i, 1, 0], xy[i, 1, 1], xy[i, 2, 0], xy[i, 2, 1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.tessellation.proofs import cell_verification
 from synthgrid_assets.tessellation.proofs.cell_verification import cell_faults
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, empty
@@ -94,6 +95,21 @@ def test_one_damaged_row_is_always_found(damage, name):
         damaged = copy_of(found)
         damage(damaged, int(at), rng)
         assert faults_of(damaged).total > 0
+
+
+@pytest.mark.parametrize("name", ["random", "lattice", "tight"])
+def test_edges_followed_one_by_one_are_judged_as_all_edges_together(name, monkeypatch):
+    """Rows of which no edge runs twice are followed; the counts of all edges must agree."""
+    rng = np.random.default_rng(9)
+    found = tessellate(pattern(name), TILE)
+    damages = (move_a_vertex, exchange_two_vertices, change_an_area, move_a_site)
+    for at in rng.choice(len(found) - 1, 20, replace=False):
+        damaged = copy_of(found)
+        damages[at % len(damages)](damaged, int(at), rng)
+        followed = faults_of(damaged)
+        with monkeypatch.context() as patched:
+            patched.setattr(cell_verification, "_paired", lambda *_: (None, False))
+            assert faults_of(damaged) == followed
 
 
 def test_a_vertex_that_moved_in_every_ring_is_off_its_bisectors():
