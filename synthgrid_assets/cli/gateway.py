@@ -192,7 +192,7 @@ def inspect(
     from synthgrid_assets.services.gateway.inbox.tables import INBOX
 
     options = GatewayOptions(data=_root(data), home=home, inbox=inbox)
-    with Database(options.database, INBOX, private=True) as database:
+    with Database(options.database, INBOX, private=True, create=False) as database:
         letters = Ledger(database).dead_letters(job, most=most)
     rows = [
         {
@@ -226,7 +226,7 @@ def replay(
     from synthgrid_assets.services.gateway.inbox.tables import INBOX
 
     options = GatewayOptions(data=_root(data), home=home, inbox=inbox)
-    with Database(options.database, INBOX, private=True) as database:
+    with Database(options.database, INBOX, private=True, create=False) as database:
         try:
             new = Replays(database, Bodies(options.bodies, database)).replay(job)
         except GatewayError as error:

@@ -20,6 +20,7 @@ from synthgrid_assets.errors import SpecError, SynthGridError, SynthGridWarning
 from synthgrid_assets.world.world_text import printable
 
 FAILED, USAGE = 1, 2
+_READABLE = 24  # characters of a line in a column of sentences
 P = ParamSpec("P")
 
 out, err = Console(), Console(stderr=True)
@@ -77,14 +78,25 @@ def print_pairs(title: str, pairs: dict[str, Any]) -> None:
 
 
 def print_rows(title: str, rows: list[dict[str, Any]]) -> None:
-    """Print a table with a row for each mapping, all of the same keys."""
+    """Print a table with a row for each mapping, all of the same keys.
+
+    Sentences wrap; ids, names and numbers never do, as people copy them: a table that needs
+    more than the terminal has is printed as wide as it must be.
+    """
     table = Table(title=title, title_justify="left")
+    needed = 1
     for name in rows[0] if rows else ():
+        cells = [_shown(row[name]) for row in rows]
+        words = max(len(word) for cell in (name, *cells) for word in cell.split() or [""])
         numeric = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        whole = not any(" " in cell for cell in cells)
+        table.add_column(
+            name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole
+        )
+        needed += 3 + (words if whole else min(words, _READABLE))
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
-    out.print(table)
+    (out if needed <= out.width else Console(width=needed)).print(table)
 
 
 def _shown(value: Any) -> str:

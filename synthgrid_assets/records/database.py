@@ -43,12 +43,14 @@ class Database:
         Whether a new file is for its owner alone (mode 0600).
     wait : float
         Seconds to wait for other writers.
+    create : bool
+        Whether one is made where there is none.
 
     Raises
     ------
     StorageError
         If it cannot be opened, is damaged, empty, newer than this program, or of another
-        program.
+        program, or there is none and none is made.
 
     Notes
     -----
@@ -76,7 +78,9 @@ class Database:
         *,
         private: bool = False,
         wait: float = WAIT_SECONDS,
+        create: bool = True,
     ) -> None:
+        self.create = create
         self.url = database_url(location)
         self.schema = schema
         self.private = private
@@ -98,7 +102,7 @@ class Database:
 
     def __reduce__(self) -> tuple[Any, ...]:
         address = self.url.render_as_string(hide_password=False)
-        return _reopened, (address, self.schema, self.private, self.wait)
+        return _reopened, (address, self.schema, self.private, self.wait, self.create)
 
     @property
     def path(self) -> Path | None:
@@ -181,6 +185,8 @@ class Database:
             self._opened[1].dispose(close=False)
         with self._explained():
             if self.path is not None:
+                if not self.create and not self.path.exists():
+                    raise self._nothing()
                 create_file(self.path, self.schema, private=self.private)
                 engine, writable = engine_of_file(self.path, self.wait)
             else:
@@ -198,6 +204,8 @@ class Database:
             found = self.schema.stamp(connection)
             if self.schema.check(found, table_names(connection), self.where):
                 return
+        if found == 0 and not self.create:
+            raise self._nothing()
         if not writable:
             raise StorageError(
                 f"the {self.schema.name} {self.where} has schema version {found} and cannot be "
@@ -209,6 +217,9 @@ class Database:
             found = self.schema.stamp(connection)  # another process may have been first
             if not self.schema.check(found, table_names(connection), self.where):
                 self.schema.raise_version(connection, found)
+
+    def _nothing(self) -> StorageError:
+        return StorageError(f"there is no {self.schema.name} at {self.where}; check the place")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -259,8 +270,8 @@ def database_url(location: Path | str) -> URL:
     )
 
 
-def _reopened(address: str, schema: Schema, private: bool, wait: float) -> Database:
-    return Database(address, schema, private=private, wait=wait)
+def _reopened(address: str, schema: Schema, private: bool, wait: float, create: bool) -> Database:
+    return Database(address, schema, private=private, wait=wait, create=create)
 
 
 def _engine_of_server(url: URL, wait: float) -> sa.Engine:

@@ -5,9 +5,11 @@ Belongs here: the form of lines. Not here: what is worth one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +36,16 @@ def start_log(level: int = logging.INFO) -> None:
         logger.propagate = False
     LOGGER.setLevel(level)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No lines as long as the block lasts: of work that is nobody's."""
+    before, LOGGER.disabled = LOGGER.disabled, True
+    try:
+        yield
+    finally:
+        LOGGER.disabled = before
 
 
 def tell(event: str, *, level: int = logging.INFO, **fields: Any) -> None:

@@ -17,6 +17,7 @@ from synthgrid_assets.storage.store import open_store
 
 OPTIONS_VARIABLE = "SYNTHGRID_GATEWAY_OPTIONS"  # of a supervisor's process
 PARENT_VARIABLE = "SYNTHGRID_GATEWAY_PARENT"
+READY_VARIABLE = "SYNTHGRID_GATEWAY_READY"  # descriptor that it writes a byte to
 _MIB = 1 << 20
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
@@ -34,6 +35,7 @@ from synthgrid_assets.services.gateway.receiving.refusals import busy, too_often
 from synthgrid_assets.storage.store import open_store
 
 _LOOK = 0.25  # seconds between two looks at the queue
+Landing = Literal["elsewhere", "starting", "ready"]
 
 
 class Gateway:
@@ -71,6 +73,7 @@ class Gateway:
         self.uploads = 0
         self.depth = Depth(0, 0, 0.0, 0)
         self.ready = False
+        self.landing: Landing = "starting" if options.workers else "elsewhere"
         self.group: GroupCommit | None = None
         self._counts: Mapping[str, int] = {}
         self._taken = 0  # since the last look
@@ -97,6 +100,10 @@ class Gateway:
         if self.group is not None:
             await asyncio.to_thread(self.group.close)
         self.database.close()
+
+    def tell_landing(self, state: Landing) -> None:
+        """Take note of how far the landing workers beside this process are."""
+        self.landing = state
 
     @property
     def fill(self) -> float:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import uvicorn
@@ -23,9 +23,11 @@ from synthgrid_assets.services.gateway.log import start_log, tell
 from synthgrid_assets.services.gateway.options import (
     OPTIONS_VARIABLE,
     PARENT_VARIABLE,
+    READY_VARIABLE,
     GatewayOptions,
 )
 from synthgrid_assets.services.gateway.receiving.guarded_protocol import guarded_protocol
+from synthgrid_assets.services.gateway.runtime import Gateway, Landing
 
 _PAUSE = 1.0  # seconds before a supervisor that ended is started again
 
@@ -78,19 +80,21 @@ def serve(options: GatewayOptions) -> None:
     """Serve until the process is asked to end, with landing workers beside."""
     start_log()
     server = server_of(options)
+    gateway: Gateway = server.config.app.state.gateway  # type: ignore[union-attr]
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again at its end, which must not end the end of workers
         signal.signal(number, lambda number, frame: None)
     tell("serving", host=options.host, port=options.port, data=options.data)
     with contextlib.ExitStack() as stack:
         if options.workers:
-            stack.enter_context(landing_process(options))
+            stack.enter_context(landing_process(options, gateway.tell_landing))
         server.run()
+    tell("stopped", host=options.host, port=options.port)
 
 
 def work(options: GatewayOptions) -> int:
     """Land until the process is asked to end, without serving; its exit code."""
-    with _started(options, parent=0) as process:
+    with _started(options, parent=0) as (process, _):
         while True:
             try:
                 return process.wait()
@@ -99,10 +103,18 @@ def work(options: GatewayOptions) -> int:
 
 
 @contextlib.contextmanager
-def landing_process(options: GatewayOptions) -> Iterator[None]:
-    """A supervisor of workers as long as the block lasts, started again if it ends."""
+def landing_process(options: GatewayOptions, told: Callable[[Landing], None]) -> Iterator[None]:
+    """A supervisor of workers as long as the block lasts, started again if it ends.
+
+    Parameters
+    ----------
+    options : GatewayOptions
+        Where and how.
+    told : callable
+        Called with how far it is, from another thread.
+    """
     ended = threading.Event()
-    thread = threading.Thread(target=_keep, args=(options, ended), name="landing")
+    thread = threading.Thread(target=_keep, args=(options, ended, told), name="landing")
     thread.start()
     try:
         yield
@@ -111,27 +123,46 @@ def landing_process(options: GatewayOptions) -> Iterator[None]:
         thread.join()
 
 
-def _keep(options: GatewayOptions, ended: threading.Event) -> None:
+def _keep(options: GatewayOptions, ended: threading.Event, told: Callable[[Landing], None]) -> None:
     # the kernel ends the supervisor when the thread ends that started it: this one
     while not ended.is_set():
-        with _started(options, parent=os.getpid()) as process:
+        told("starting")
+        with _started(options, parent=os.getpid()) as (process, ready):
             while process.poll() is None and not ended.wait(0.1):
-                pass
+                if _is_told(ready):
+                    told("ready")
         if not ended.is_set():
             tell("supervisor ended", status=process.returncode)
             ended.wait(_PAUSE)
 
 
+def _is_told(ready: int) -> bool:
+    try:
+        return bool(os.read(ready, 1))  # nothing once its other end is closed
+    except BlockingIOError:
+        return False
+
+
 @contextlib.contextmanager
-def _started(options: GatewayOptions, parent: int) -> Iterator[subprocess.Popen[bytes]]:
+def _started(options: GatewayOptions, parent: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A supervisor, and a descriptor that a byte comes from when its workers may land."""
     module = "synthgrid_assets.services.gateway.landing"
     # not as arguments, which every user of the machine sees: an address may hold a password
     given = {OPTIONS_VARIABLE: options.to_json(), PARENT_VARIABLE: str(parent)}
     command = [sys.executable, "-m", module]
-    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT, **given})
+    ready, theirs = os.pipe()
+    os.set_blocking(ready, False)
+    given[READY_VARIABLE] = str(theirs)
     try:
-        yield process
+        process = subprocess.Popen(
+            command, env={**os.environ, **ENVIRONMENT, **given}, pass_fds=(theirs,)
+        )
     finally:
+        os.close(theirs)
+    try:
+        yield process, ready
+    finally:
+        os.close(ready)
         process.terminate()
         try:
             process.wait(options.grace + 5.0)

@@ -149,6 +149,8 @@ def test_what_is_refused_has_its_status_and_leaves_nothing(served, status, path,
     assert leftovers(served) == []
     assert served.gateway.queue.depth().total == 0
     assert served.post(POINT).status == 202
+    assert ", , " not in answer.json["detail"]
+    assert "of ," not in answer.json["detail"]
 
 
 def test_a_body_that_lies_about_its_size_is_refused_when_it_passes_the_limit(served):
@@ -300,6 +302,18 @@ def test_unsigned_wrongly_signed_and_old_bodies_are_refused(signed, body):
         assert "www-authenticate" in answer.headers
     assert leftovers(signed) == []
     assert signed.gateway.queue.depth().total == 0
+
+
+def test_a_job_is_its_senders_alone(signed, tmp_path):
+    other = make_key(signed.options.keys, "other")
+    job = signed.post(POINT, **signature(signed, POINT)).headers["location"]
+    for path in (job, f"{job}/results"):
+        assert signed.ask("GET", path).status == 401
+        assert signed.ask("GET", path, authorization="Bearer x").status == 401
+        assert signed.ask("GET", path, authorization=f"Bearer {other.token}").status == 404
+        assert signed.ask("GET", path, **signature(signed, b"x")).status == 401
+    assert signed.ask("GET", job, authorization=f"Bearer {signed.made.token}").status == 200
+    assert signed.ask("GET", job, **signature(signed, b"", "m2")).status == 200
 
 
 def test_tokens_are_taken_as_bearer_and_basic(signed):

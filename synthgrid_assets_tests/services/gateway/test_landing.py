@@ -161,6 +161,31 @@ def test_half_a_collection_is_no_collection(bench):
     assert list(Path(bench.options.data).glob(f"{STAGING}/*/*")) == []
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"not json", "syntax"),
+        (b"<html>", "syntax"),
+        (b"5", "not_an_object"),
+        (b"[1, 2]", "not_an_object"),
+        (b'{"a": 1}', "member_missing"),
+        (b'{"type": "Topology", "objects": {}}', "unknown_type"),
+        (b"\xff\xfe{", "not_utf8"),
+    ],
+)
+def test_a_body_that_is_no_geojson_fails(bench, body, reason):
+    status = bench.land(body)
+    assert (status.state, status.result["counts"]["rejected"]) == ("failed", 1)
+    (letter,) = bench.letters(status.id)
+    assert (letter.ordinal, letter.reason) == (-1, reason)
+
+
+def test_a_single_feature_with_a_fault_of_its_own_is_a_rejection(bench):
+    status = bench.land(json.dumps(feature(0, OPEN_RING)).encode())
+    assert status.state == "successful"
+    assert [letter.ordinal for letter in bench.letters(status.id)] == [0]
+
+
 def test_a_sequence_lands_all_but_its_bad_lines(bench):
     lines = [json.dumps(feature(n)).encode() for n in range(5)]
     lines[2] = b'{"type": "Feature", "geometry": {'

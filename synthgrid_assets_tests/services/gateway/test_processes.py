@@ -135,6 +135,12 @@ class Gateway:
         self.process.wait(40)
 
 
+def ready(port):
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as line:
+        line.request("GET", "/readyz")
+        return json.loads(line.getresponse().read())
+
+
 def children(parents):
     found = []
     for pid in parents:
@@ -262,6 +268,7 @@ def test_a_gateway_that_is_asked_to_end_ends_what_is_in_work(tmp_path):
     load = Load(gateway.options.port, clients=2)
     wait_for(lambda: len(load.accepted) > 30)
     supervisors = wait_for(lambda: gateway.parts("supervisor"))
+    wait_for(lambda: ready(gateway.options.port)["landing"] == "ready")
     began = time.monotonic()
     gateway.process.send_signal(signal.SIGTERM)
     code = gateway.process.wait(30)
@@ -273,3 +280,9 @@ def test_a_gateway_that_is_asked_to_end_ends_what_is_in_work(tmp_path):
         ledger = Ledger(database)
         assert all(ledger.status(job) for job in load.accepted.values())
         assert WorkQueue(database).depth().leased == 0
+    lines = [json.loads(line) for line in gateway.log.read_text().splitlines()]
+    told = [line["event"] for line in lines]
+    assert told.index("preparing to land") < told.index("ready to land")
+    assert told[-1] == "stopped"
+    ended = {line["job"] for line in lines if line["event"] == "job ended"}
+    assert ended <= set(load.accepted.values())  # what the rehearsal lands is nobody's

@@ -139,9 +139,9 @@ def headers_of(request: Request) -> dict[bytes, bytes]:
 def _media(headers: dict[bytes, bytes], types: frozenset[str]) -> tuple[str, str]:
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     if content_type.partition(";")[0].strip().lower() not in types:
-        raise RefusedError(
-            415, f"content-type {content_type[:80]!r} is not one of {', '.join(sorted(types))}"
-        )
+        told = f"content-type {content_type[:80]!r}" if content_type else "no content-type"
+        taken = ", ".join(sorted(types - {""}))
+        raise RefusedError(415, f"{told} is not taken here; send one of {taken}")
     encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise RefusedError(

@@ -18,11 +18,18 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether new deliveries are taken: not before the inbox is open, nor while it is full."""
+    """Whether new deliveries are taken: not before the inbox is open, nor while it is full.
+
+    That landing workers are still starting changes nothing about it: what is taken is kept.
+    """
     gateway: Gateway = request.app.state.gateway
     fill = gateway.fill
     ready = gateway.ready and fill < 1.0
-    content = {"status": "ready" if ready else "not ready", "queue_fill": round(fill, 4)}
+    content = {
+        "status": "ready" if ready else "not ready",
+        "queue_fill": round(fill, 4),
+        "landing": gateway.landing,
+    }
     return JSONResponse(content, 200 if ready else 503)
 
 

@@ -2,19 +2,23 @@
 
 Belongs here: status and report. Not here: callbacks, which tell the same (`landing`).
 
-The address of a job holds 80 bits of chance: who was given it may read it.
+Where keys are needed a job is its sender's alone: ids stand in logs and in landed files, so
+knowing one proves nothing. A job of no client (of a broker, or from before there were keys) may
+be read with anybody's key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from synthgrid_assets.services.gateway.endpoints.deliveries import headers_of
 from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter
 from synthgrid_assets.services.gateway.inbox.ledger import JobStatus
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
@@ -96,12 +100,14 @@ def exception(letter: DeadLetter) -> dict[str, Any]:
 
 async def _job(request: Request) -> JobStatus:
     gateway: Gateway = request.app.state.gateway
+    client = gateway.clients.of_request(headers_of(request), time.time())
+    gateway.check_quota(client)
     job_id = request.path_params["job"]
     job = None
     if _ID.fullmatch(job_id):
         job = await asyncio.to_thread(gateway.ledger.status, job_id)
-    if job is None:
-        raise RefusedError(404, "there is no such job")
+    if job is None or (gateway.clients.required and job.client not in ("", client)):
+        raise RefusedError(404, "there is no such job, or it is another client's")
     return job
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -64,7 +65,7 @@ async def post_telemetry(request: Request) -> Response:
 async def get_telemetry(request: Request) -> Response:
     """The track of a device as MF-JSON, of the sender's own devices."""
     gateway: Gateway = request.app.state.gateway
-    client = gateway.clients.of_token(headers_of(request))
+    client = gateway.clients.of_request(headers_of(request), time.time())
     gateway.check_quota(client)
     device = request.query_params.get("device", "")
     if not device:
@@ -92,7 +93,7 @@ def _track(gateway: Gateway, client: str, device: str, start: float, end: float)
 async def get_visits(request: Request) -> Response:
     """Events between a client's devices and zones, after the last one that it has seen."""
     gateway: Gateway = request.app.state.gateway
-    client = gateway.clients.of_token(headers_of(request))
+    client = gateway.clients.of_request(headers_of(request), time.time())
     gateway.check_quota(client)
     after = request.query_params.get("after", "0")
     if not re.fullmatch(r"\d{1,18}", after):

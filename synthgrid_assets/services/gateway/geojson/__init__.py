@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from synthgrid_assets.services.gateway.geojson.batch import FeatureBatch
     from synthgrid_assets.services.gateway.geojson.media_types import is_sequence
     from synthgrid_assets.services.gateway.geojson.reader import FeatureReader
-    from synthgrid_assets.services.gateway.geojson.reasons import Limits, Note, Reason, Rejection
+    from synthgrid_assets.services.gateway.geojson.reasons import (
+        NO_GEOJSON,
+        Limits,
+        Note,
+        Reason,
+        Rejection,
+    )
 
 __all__ = [
+    "NO_GEOJSON",
     "FeatureBatch",
     "FeatureReader",
     "Limits",
@@ -29,6 +36,7 @@ __all__ = [
 
 # loaded when they are asked for: the compiler comes only to those who read
 _PLACES = {
+    "NO_GEOJSON": "reasons",
     "FeatureBatch": "batch",
     "FeatureReader": "reader",
     "Limits": "reasons",

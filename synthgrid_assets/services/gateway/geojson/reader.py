@@ -62,6 +62,11 @@ class FeatureReader:
     window : int
         Bytes read at once.
 
+    Attributes
+    ----------
+    single : bool
+        Whether the body was found to be one Feature or geometry, or nothing that can be read.
+
     Raises
     ------
     CrsAfterFeaturesError
@@ -97,6 +102,7 @@ class FeatureReader:
         named = CRS84 if crs is None else resolved(crs)
         self._body = Body(ByteWindow(source, window), limits or Limits(), named, chunk)
         self._sequence = sequence
+        self.single = False
 
     @property
     def chunk(self) -> int:
@@ -206,6 +212,7 @@ class FeatureReader:
 
     def _single(self) -> None:
         """A text that is one Feature or geometry, or nothing that can be read."""
+        self.single = True
         body, window = self._body, self._body.window
         while window.end <= body.limits.feature_bytes and window.more(0):
             pass
@@ -217,7 +224,8 @@ class FeatureReader:
         if how != ENDED:
             end = window.end
         rest = window.bytes(end, window.end)
-        if rest.strip(b" \t\n\r"):
+        opened = window.bytes(0, end).lstrip(b" \t\n\r")[:1] in (b"{", b"[")
+        if opened and rest.strip(b" \t\n\r"):  # prose has no first value that text could follow
             at = window.offset + window.end - len(rest.lstrip(b" \t\n\r"))
             body.fault(FeatureError(Reason.TRAILING_DATA, "text follows the first value"), at)
         if not self._own_crs(end):

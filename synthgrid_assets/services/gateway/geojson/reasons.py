@@ -55,6 +55,21 @@ class Reason(StrEnum):
     NOT_REPAIRABLE = "not_repairable"
 
 
+# a text that is refused for one of these is no GeoJSON at all
+NO_GEOJSON = frozenset(
+    {
+        Reason.SYNTAX,
+        Reason.TRUNCATED,
+        Reason.NOT_UTF8,
+        Reason.NUL_BYTE,
+        Reason.BYTE_ORDER_MARK,
+        Reason.NOT_AN_OBJECT,
+        Reason.UNKNOWN_TYPE,
+        Reason.MEMBER_MISSING,
+    }
+)
+
+
 class Note(IntFlag):
     """What was changed or is remarkable in a feature that was accepted."""
 

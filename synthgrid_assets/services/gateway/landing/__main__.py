@@ -6,16 +6,27 @@ Belongs here: its start. Not here: the command line for people (`cli`).
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from synthgrid_assets.services.gateway.landing.processes.supervisor import run_supervisor
 from synthgrid_assets.services.gateway.log import start_log
 from synthgrid_assets.services.gateway.options import (
     OPTIONS_VARIABLE,
     PARENT_VARIABLE,
+    READY_VARIABLE,
     GatewayOptions,
 )
+
+
+def _tell_ready() -> None:
+    """Tell who started this process, once."""
+    descriptor = int(os.environ[READY_VARIABLE])
+    with suppress(OSError):  # it may have gone
+        os.write(descriptor, b"1")
+    os.close(descriptor)
+
 
 if __name__ == "__main__":
     start_log()
     options = GatewayOptions.from_json(os.environ[OPTIONS_VARIABLE])
-    run_supervisor(options, int(os.environ[PARENT_VARIABLE]))
+    run_supervisor(options, int(os.environ[PARENT_VARIABLE]), _tell_ready)

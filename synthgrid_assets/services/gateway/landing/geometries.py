@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import CrsAfterFeaturesError, GatewayError
 from synthgrid_assets.inputs.landed import UNLOCATED
 from synthgrid_assets.services.gateway.geojson import (
+    NO_GEOJSON,
     FeatureBatch,
     FeatureReader,
     Reason,
@@ -121,7 +122,8 @@ class GeometryLanding:
         with open_body(lease, most=self._most) as stream:
             reader = FeatureReader(stream, sequence=sequence, crs=crs, chunk=1)
             for batch in self._batches(delivery, reader):
-                fault = next((item for item in batch.rejections if _of_body(item, sequence)), None)
+                found = (item for item in batch.rejections if _of_body(item, reader, sequence))
+                fault = next(found, None)
                 if fault is not None:
                     return self._failed(delivery, fault)
                 self._take(delivery, reader.crs, batch)
@@ -253,9 +255,14 @@ class GeometryLanding:
         return ~apart  # without a geometry nothing is apart
 
 
-def _of_body(rejection: Rejection, sequence: bool) -> bool:
-    """Whether a fault is the body's: also a feature that is cut off is, but in a sequence."""
-    return rejection.ordinal < 0 or (rejection.reason == Reason.TRUNCATED and not sequence)
+def _of_body(rejection: Rejection, reader: FeatureReader, sequence: bool) -> bool:
+    """Whether a fault is the body's: also of a feature that is cut off, but in a sequence, and
+    of the only text of a body that is no GeoJSON."""
+    if rejection.ordinal < 0:
+        return True
+    if reader.single:
+        return rejection.reason in NO_GEOJSON
+    return rejection.reason == Reason.TRUNCATED and not sequence
 
 
 def _letter(rejection: Rejection) -> DeadLetter:

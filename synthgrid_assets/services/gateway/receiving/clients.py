@@ -163,6 +163,22 @@ class Clients:
             raise unauthorised("the token is not one of a known client")
         return found
 
+    def of_request(self, headers: Mapping[bytes, bytes], now: float) -> str:
+        """The client of a request without a body: by its token, or a signature of no bytes.
+
+        Raises
+        ------
+        RefusedError
+            401, if it proves nothing; where keys are not required it need not.
+        """
+        verification = self.verification(headers, now)
+        if verification is None:
+            return self.of_token(headers)
+        client = verification.signer()
+        if client is None:
+            raise unauthorised("the signature is not that of an empty body by a known client")
+        return client
+
     def may_call_back(self, client: str, url: str) -> bool:
         """Whether a client may be told at an address: never wherever a request says."""
         if not self.required:

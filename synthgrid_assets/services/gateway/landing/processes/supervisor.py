@@ -90,11 +90,20 @@ class Supervisor:
         self._tidied = 0.0
         self._resident = 0  # of a worker at its start, as it is forked from this process
 
-    def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT; then let jobs in work end, for the grace period."""
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Supervise until SIGTERM or SIGINT; then let jobs in work end, for the grace period.
+
+        Parameters
+        ----------
+        ready : callable
+            Called when workers may land: at the first start of an installation that takes a
+            minute, for kernels are compiled.
+        """
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, self._ask)
-        tell("rehearsed", seconds=round(rehearse(), 3))
+        tell("preparing to land", about="a first start compiles for a minute; deliveries are kept")
+        tell("ready to land", seconds=round(rehearse(), 3), workers=self._options.workers)
+        ready()
         self._resident = resident_bytes(os.getpid())
         self._queue.release_dead_owners()
         while not self._asked:
@@ -102,6 +111,7 @@ class Supervisor:
             time.sleep(_LOOK)
         self._drain()
         self._database.close()
+        tell("landing stopped")
 
     def _ask(self, number: int, frame: object) -> None:
         self._asked = True
@@ -201,8 +211,10 @@ class Supervisor:
             self._queue.release_owner(child.owner)
 
 
-def run_supervisor(options: GatewayOptions, parent: int) -> None:
+def run_supervisor(
+    options: GatewayOptions, parent: int, ready: Callable[[], None] = lambda: None
+) -> None:
     """Supervise in this process; with a parent, no longer than that lives."""
     if parent:
         die_with_parent(parent, signal.SIGTERM)
-    Supervisor(options).run()
+    Supervisor(options).run(ready)
