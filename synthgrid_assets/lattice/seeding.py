@@ -28,7 +28,7 @@ Key = tuple[np.uint64, np.uint64]
 # The low 56 bits are free for a number, as that of the parent within its cell.
 POINT, PARENT, OFFSPRING, OFFSPRING_TAIL = (np.uint64(role << 56) for role in (1, 2, 3, 4))
 NOISE, PIXEL, ALIVE, DEAD = (np.uint64(role << 56) for role in (5, 6, 7, 8))
-INTERACTION, PRIORITY = (np.uint64(role << 56) for role in (9, 11))
+INTERACTION, PRIORITY, SPLIT = (np.uint64(role << 56) for role in (9, 11, 12))
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
