@@ -15,6 +15,8 @@ HOME_VARIABLE = "DAGSTER_HOME"
 INBOX_VARIABLE = "SYNTHGRID_GATEWAY_INBOX"
 STORE_VARIABLE = "SYNTHGRID_STORE"
 JOURNAL_VARIABLE = "SYNTHGRID_JOURNAL"
+DAGSTER_VARIABLE = "SYNTHGRID_DAGSTER_URL"
+VIEWER_VARIABLE = "SYNTHGRID_VIEWER_URL"
 
 
 def project_folder() -> Path:
@@ -67,6 +69,16 @@ def store_url() -> str:
 def journal_url() -> str:
     """``SYNTHGRID_JOURNAL``, as ``postgresql://user@host/database``: the journal of many hosts."""
     return os.environ.get(JOURNAL_VARIABLE, "")
+
+
+def dagster_url() -> str:
+    """``SYNTHGRID_DAGSTER_URL``: Dagster's webserver, ``http://127.0.0.1:3000`` by default."""
+    return os.environ.get(DAGSTER_VARIABLE, "http://127.0.0.1:3000").rstrip("/")
+
+
+def viewer_url() -> str:
+    """``SYNTHGRID_VIEWER_URL``: the map that Dagster links to, ``http://127.0.0.1:3001``."""
+    return os.environ.get(VIEWER_VARIABLE, "http://127.0.0.1:3001").rstrip("/")
 
 
 def worlds_folder() -> Path:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synthgrid_assets.cli import committed, gateway, region, storage, worlds
+from synthgrid_assets.cli import committed, gateway, region, storage, view, worlds
 from synthgrid_assets.cli.printing import out, tell_warnings
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(region.materialize)
 app.command()(committed.digest)
 app.command()(committed.export)
 app.command()(committed.status)
+app.command()(view.view)
 
 
 def _tell_version(asked: bool) -> None:

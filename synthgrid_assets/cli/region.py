@@ -58,6 +58,10 @@ def materialize(
     ] = "local",
     overrides: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Recompute committed tiles.")] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help="Only tiles that are missing-or-failed, or stale."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only estimate rows, disk and time.")
     ] = False,
@@ -66,6 +70,7 @@ def materialize(
     """Materialise a region in one Dagster run, on the instance that the UI shows."""
     from synthgrid_assets.dagster.runs.follow import estimate, run_region
     from synthgrid_assets.dagster.runs.request import RegionChoice
+    from synthgrid_assets.materialize.tile_state import check_choice
 
     changes = given(overrides)
     _own_folders_for(changes)
@@ -78,6 +83,7 @@ def materialize(
         workers=workers or 0,
         executor=executor,
         force=force,
+        only=check_choice(only),
     )
     if dry_run:
         rows = estimate(path, changes, choice)

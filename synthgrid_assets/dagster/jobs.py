@@ -16,6 +16,7 @@ from synthgrid_assets.dagster.runs.launch import submit
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.errors import EngineError, SpecError
 from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.materialize.tile_state import CHOICES
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -46,6 +47,10 @@ class RegionConfig(dg.Config):
     )
     workers: int = Field(default=0, ge=0, description="Worker processes; 0: one per core.")
     force: bool = Field(default=False, description="Make committed tiles again.")
+    only: str | None = Field(
+        default=None,
+        description=f"Only tiles in some state: {' or '.join(CHOICES)}; all without.",
+    )
 
     def choice(self) -> RegionChoice:
         """The choice that the config describes."""
@@ -56,6 +61,7 @@ class RegionConfig(dg.Config):
             assets=None if self.assets is None else tuple(self.assets),
             workers=self.workers,
             force=self.force,
+            only=self.only,
         )
 
 

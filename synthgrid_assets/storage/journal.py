@@ -47,11 +47,12 @@ _OF_ASSET = "world = :world AND layer = :layer AND asset = :asset"
 _OF_DATASET = f"{_OF_ASSET} AND realisation = :realisation AND side = :side"
 _OF_TILE = f"{_OF_DATASET} AND ix0 = :ix0 AND iy0 = :iy0 AND ix1 = :ix1 AND iy1 = :iy1"
 _PLACES_OF = f"SELECT {', '.join(Cells._fields)} FROM receipts WHERE {_OF_ASSET} AND side = :side"
-_SUPERSEDED = (
-    f"SELECT COUNT(*) FROM ({_PLACES_OF} AND realisation <> :realisation "
-    f"EXCEPT {_PLACES_OF} AND realisation = :realisation) AS left_behind"
-)
 _STAMP = "SELECT COUNT(*), MAX(CAST(CAST(xmin AS TEXT) AS BIGINT)) FROM receipts"  # PostgreSQL's
+_SUPERSEDED_PLACES = (
+    f"{_PLACES_OF} AND realisation <> :realisation EXCEPT {_PLACES_OF} "
+    "AND realisation = :realisation"
+)
+_SUPERSEDED = f"SELECT COUNT(*) FROM ({_SUPERSEDED_PLACES}) AS left_behind"
 _FEW = 64  # tiles that are asked for one by one; for more the dataset is streamed
 _BATCH = 500
 _READERS = 4  # files that `verify` hashes at a time
@@ -229,6 +230,35 @@ class Journal:
     def superseded(self, dataset: Dataset) -> int:
         """How many tiles are recorded in other realisations of the asset, and not in this one."""
         return self._number(_SUPERSEDED, dataset)
+
+    def superseded_cells(self, dataset: Dataset) -> set[Cells]:
+        """The cells of these tiles."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.text(_SUPERSEDED_PLACES), _key(dataset))
+            return {Cells(*row) for row in rows}
+
+    def changed(self, world: str, known: dict[str, int]) -> Iterator[Receipt]:
+        """Stream the records of a world that are new or differ since the last call.
+
+        Parameters
+        ----------
+        world : str
+        known : dict of str to int
+            A stamp of each record by its path, as the last call left it; empty at first. It is
+            brought up to date as the records are read: paths whose records are gone leave it.
+        """
+        query = sa.text("SELECT path, receipt FROM receipts WHERE world = :world ORDER BY path")
+        gone = set(known)
+        with self.database.reading() as connection:
+            streamed = connection.execution_options(yield_per=_BATCH)
+            for path, text in streamed.execute(query, {"world": world}):
+                gone.discard(path)
+                stamp = hash(text)
+                if known.get(path) != stamp:
+                    known[path] = stamp
+                    yield Receipt.from_json(text)
+        for path in gone:
+            del known[path]
 
     def _number(self, query: str, dataset: Dataset) -> int:
         with self.database.reading() as connection:

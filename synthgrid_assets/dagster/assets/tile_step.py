@@ -6,6 +6,7 @@ a tile holds (`products`), the anatomy of events (`tile_events`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from synthgrid_assets.dagster.resources import Engine
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
+from synthgrid_assets.materialize.tile_state import CHOICES, check_choice, chosen_tiles
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
@@ -40,6 +42,10 @@ class TileStepConfig(dg.Config):
     """How a step makes its tiles."""
 
     force: bool = Field(default=False, description="Make committed tiles again.")
+    only: str | None = Field(
+        default=None,
+        description=f"Only tiles in some state: {' or '.join(CHOICES)}; all without.",
+    )
 
 
 class TileStep:
@@ -73,7 +79,7 @@ class TileStep:
         self._chosen = {name: key for name, key in keys.items() if key in selected}
         self._tiles = step_tiles(context, spec.world.tiling)
 
-    def events(self, *, force: bool) -> Iterator[Any]:
+    def events(self, *, force: bool, only: str | None = None) -> Iterator[Any]:
         """Events of each tile as it is committed; then the step's end or its failure.
 
         Where only checks are chosen, as by *Execute all*, nothing is made: the files of
@@ -83,7 +89,10 @@ class TileStep:
         ------
         EngineError
             If tiles could not be made, or an input of a product.
+        SpecError
+            If there is no such choice as `only`.
         """
+        check_choice(only)
         if not self._chosen:
             yield from verify_tiles(
                 self._context, self._open(), self._keys, {tile.key for tile in self._tiles}
@@ -99,21 +108,27 @@ class TileStep:
         }
         usable = tuple(product for product in products if product.name not in useless)
         told = [f"{name}: {inputs.broken[needed]}" for name, needed in useless.items()]
-        yield from self._make(usable, told, force=force)
+        yield from self._make(usable, told, force=force, only=only)
 
     def _make(
-        self, products: tuple[Product, ...], failures: list[str], *, force: bool
+        self,
+        products: tuple[Product, ...],
+        failures: list[str],
+        *,
+        force: bool,
+        only: str | None,
     ) -> Iterator[Any]:
         layer_context = self._open()
         failed: list[TileFailed] = []
         figures = StepFigures(self._engine.session)
-        with (
-            Journal(layer_context.layout) as journal,
-            TileEvents(self._context, [tile.key for tile in self._tiles]) as events,
-        ):
+        with contextlib.ExitStack() as stack:
+            journal = stack.enter_context(Journal(layer_context.layout))
+            tiles = chosen_tiles(journal, layer_context, products, self._tiles, only)
+            planned, keys = len(self._tiles), [tile.key for tile in tiles]
+            events = stack.enter_context(TileEvents(self._context, keys, planned=planned))
             outcomes = (
                 make_tiles(
-                    self._engine.session, journal, layer_context, products, self._tiles, force=force
+                    self._engine.session, journal, layer_context, products, tiles, force=force
                 )
                 if products
                 else ()
@@ -126,7 +141,7 @@ class TileStep:
                     yield from self._told(events, outcome, layer_context)
             yield from figures.observation(next(iter(self._chosen.values())))
             if failed:
-                failures.append(_failed_tiles(failed, self._tiles))
+                failures.append(_failed_tiles(failed, tiles))
             if failures:
                 yield from events.tell_kept()
                 raise EngineError("\n".join(failures))

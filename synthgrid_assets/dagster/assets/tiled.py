@@ -52,7 +52,7 @@ def _step_assets(
         context: dg.AssetExecutionContext, config: TileStepConfig, engine: Engine, data: DataRoot
     ) -> Iterator[Any]:
         step = TileStep(context, engine, spec, layer, data.path, keys)
-        yield from step.events(force=config.force)
+        yield from step.events(force=config.force, only=config.only)
 
     return tile_step
 

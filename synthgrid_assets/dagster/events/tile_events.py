@@ -88,6 +88,9 @@ class TileEvents:
         Upstream assets are partitioned alike, or not at all.
     tiles : sequence of str
         Partition keys of the tiles that the step reports.
+    planned : int, optional
+        How many tiles the run announced for the step; as many as it reports by default. Those
+        that it leaves out are no longer shown as in progress.
 
     Attributes
     ----------
@@ -96,9 +99,15 @@ class TileEvents:
         has a line per thousand tiles, and the assets' histories alone have them all.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext, tiles: Sequence[str]) -> None:
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        tiles: Sequence[str],
+        planned: int | None = None,
+    ) -> None:
         self._context = context
         self._tiles = tiles
+        self._announced = len(tiles) if planned is None else planned
         storage = context.instance.event_log_storage
         self._storage = storage if isinstance(storage, CachedSqliteEventLogStorage) else None
         definition = context.assets_def
@@ -195,7 +204,7 @@ class TileEvents:
             return
         self._narrowed = True
         for asset, tiles in self._planned.items():
-            if len(tiles) < len(self._tiles):
+            if len(tiles) < self._announced:
                 self._storage.narrow_plan(self._context.run.run_id, asset, tiles)
 
     def _version_tags(self, asset: dg.AssetKey, tile: str, data_version: str) -> dict[str, str]:

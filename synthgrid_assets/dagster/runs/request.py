@@ -15,6 +15,7 @@ from synthgrid_assets.dagster.keys import input_key, layer_key, tiles_key, world
 from synthgrid_assets.dagster.runs.launch import RegionRequest
 from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.materialize.tile_state import check_choice
 from synthgrid_assets.products.registry import products_named, products_of
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import missing_inputs
@@ -45,6 +46,8 @@ class RegionChoice:
         A name or an address of `engine.executor.EXECUTORS`.
     force : bool
         Make committed tiles again.
+    only : str or None
+        A choice of `materialize.tile_state.CHOICES`: only tiles of the region in such a state.
     """
 
     tiles: str | None = None
@@ -54,6 +57,7 @@ class RegionChoice:
     workers: int = 0
     executor: str = "local"
     force: bool = False
+    only: str | None = None
 
 
 def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[str, ...]]:
@@ -122,6 +126,8 @@ def _tags(
     bbox = None if choice.bbox is None else ", ".join(f"{edge:g}" for edge in choice.bbox)
     tags = {"synthgrid/world": spec.world.name, "synthgrid/layers": layers}
     tags["synthgrid/tiles"] = choice.tiles or "all"
+    if choice.only is not None:
+        tags["synthgrid/only"] = choice.only
     if choice.assets is not None:
         tags["synthgrid/assets"] = ", ".join(choice.assets)
     return tags if bbox is None else {**tags, "synthgrid/tiles": f"in {bbox}"}
@@ -134,14 +140,17 @@ def run_config(
     executor_factory(choice.executor)  # a name that is not known is refused here, not in a step
     engine = {"workers": choice.workers, "executor": choice.executor}
     config: dict[str, Any] = {"resources": {"engine": {"config": engine}}}
-    if choice.force:
+    settings: dict[str, Any] = {"force": True} if choice.force else {}
+    if check_choice(choice.only) is not None:
+        settings |= {"only": choice.only}
+    if settings:
         steps = {
             step_name(spec.world.name, layer, product.step)
             for layer, names in products.items()
             for product in products_of(spec.layers[layer])
             if product.name in names
         }
-        config["ops"] = {step: {"config": {"force": True}} for step in sorted(steps)}
+        config["ops"] = {step: {"config": settings} for step in sorted(steps)}
     return config
 
 

@@ -1,0 +1,110 @@
+"""The states that tiles of products are in, and which tiles a run over a region shall make.
+
+Belongs here: the five states and the choice of tiles by them. Not here: making tiles (`run`), what
+a run is doing just now (`services.viewer`), counts by asset (`reports.status`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import Product
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.receipt import Receipt
+
+
+class TileState(StrEnum):
+    """The state of one tile of one product; each value is its letter on a map."""
+
+    MISSING = "M"
+    STALE = "S"  # made from an earlier version of the world file or its inputs, not from this one
+    FRESH = "F"
+    SUSPICIOUS = "Q"
+    RED = "X"  # a test fails, or the file is not what was recorded
+
+
+MISSING_OR_FAILED, ONLY_STALE = "missing-or-failed", "stale"
+CHOICES = {
+    MISSING_OR_FAILED: frozenset({TileState.MISSING, TileState.RED}),
+    ONLY_STALE: frozenset({TileState.STALE}),
+}
+
+
+def check_choice(only: str | None) -> str | None:
+    """The choice itself, which may be None: all tiles of the region.
+
+    Raises
+    ------
+    SpecError
+        If there is no such choice.
+    """
+    if only is not None and only not in CHOICES:
+        raise SpecError(f"only {only!r}: expected one of {list(CHOICES)}")
+    return only
+
+
+def receipt_state(passed: bool, suspicious: bool, damaged: bool) -> TileState:
+    """The state of a tile that is committed as it is declared now.
+
+    Examples
+    --------
+    >>> receipt_state(passed=True, suspicious=True, damaged=False).name
+    'SUSPICIOUS'
+    """
+    if damaged or not passed:
+        return TileState.RED
+    return TileState.SUSPICIOUS if suspicious else TileState.FRESH
+
+
+def is_suspicious(receipt: Receipt) -> bool:
+    """Whether a test of the tile calls it worth a look."""
+    return any(verdict.suspicious for verdict in receipt.verdicts)
+
+
+def tile_states(
+    journal: Journal, context: LayerContext, name: str, tiles: Iterable[Tile]
+) -> dict[Cells, TileState]:
+    """The state of some tiles of a product, by their cells.
+
+    Parameters
+    ----------
+    journal : Journal
+    context : LayerContext
+    name : str
+        The product's.
+    tiles : iterable of Tile
+    """
+    dataset = context.dataset(name)
+    cells = [tile.cells for tile in tiles]
+    current = journal.find_all(dataset, cells)
+    earlier = journal.superseded_cells(dataset)
+    states = {}
+    for one in cells:
+        receipt = current.get(one)
+        if receipt is not None:
+            damaged = bool(journal.problem(receipt))
+            states[one] = receipt_state(receipt.passed, is_suspicious(receipt), damaged)
+        else:
+            states[one] = TileState.STALE if one in earlier else TileState.MISSING
+    return states
+
+
+def chosen_tiles(
+    journal: Journal,
+    context: LayerContext,
+    products: Iterable[Product],
+    tiles: Iterable[Tile],
+    only: str | None,
+) -> list[Tile]:
+    """Those tiles of a region whose state a run is asked for, for any of its products."""
+    chosen = list(tiles)
+    if check_choice(only) is None:
+        return chosen
+    wanted = CHOICES[str(only)]
+    states = [tile_states(journal, context, product.name, chosen) for product in products]
+    return [tile for tile in chosen if any(of[tile.cells] in wanted for of in states)]
