@@ -55,6 +55,15 @@ REPLICATES = 199
 PARAMETERS: dict[str, dict[str, object]] = {
     "poisson": {"points_per_km2": 4 * PER_CELL},
     "thomas": {"parents_per_km2": PER_CELL / 2, "mean_offspring": 8.0, "sigma": 45.0},
+    "hierarchical_thomas": {
+        "parents_per_km2": PER_CELL / 16,
+        "mean_clusters": 8.0,
+        "spread": 60.0,
+        "mean_offspring": 8.0,
+        "sigma": 20.0,
+        "pareto": 1.5,
+        "doublings": 3,
+    },
     "matern_cluster": {"parents_per_km2": PER_CELL / 2, "mean_offspring": 8.0, "radius": 40.0},
     "matern_i": {"candidates_per_km2": 8 * PER_CELL, "radius": 8.0},
     "matern_ii": {"candidates_per_km2": 8 * PER_CELL, "radius": 16.0},

@@ -83,6 +83,14 @@ class MomentsOnly:
     """No distribution is known in closed form; mean and variance are the law's."""
 
 
+@dataclass(frozen=True)
+class BlockModel:
+    """Moments are known, and the intensity jumps at the edges of blocks of whole cells.
+
+    The blocks may end where tiles do, so a jump across a border of tiles is no sign of a seam.
+    """
+
+
 ClusterModel = GaussianClusters | DiscClusters
-CountModel = PoissonModel | ClusterModel | BoundedModel | RegularModel | MomentsOnly
+CountModel = PoissonModel | ClusterModel | BoundedModel | RegularModel | BlockModel | MomentsOnly
 EXACT = (PoissonModel, GaussianClusters, DiscClusters)  # whose distribution has a table

@@ -144,7 +144,7 @@ def candidates(cells: Cells, key: Key, table: NDArray[np.uint64]) -> PointPatter
     table : ndarray of uint64
         Inversion table of the number of points in a cell.
     """
-    x, y, birth = _scatter(cells, key, _counts(cells, key, table))
+    x, y, birth = scatter(cells, key, _counts(cells, key, table))
     return canonical(x, y, birth, cells)
 
 
@@ -161,8 +161,8 @@ def _counts(cells, key, table):
 
 
 @njit(cache=True)
-def _scatter(cells, key, counts):
-    """Columns x, y, birth of the points, cell by cell."""
+def scatter(cells, key, counts):
+    """Columns x, y, birth of `counts` points uniform in each cell, row by row of cells."""
     shift, n = np.uint64(64 - CELL_BITS), counts.sum()
     x, y, birth = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.uint64)
     i, c = 0, 0

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes import grid, lgcp, matern_hard_core, poisson
-from synthgrid_assets.processes.cluster import matern_cluster, thomas
+from synthgrid_assets.processes import cascade, grid, lgcp, matern_hard_core, poisson
+from synthgrid_assets.processes.cluster import hierarchical_thomas, matern_cluster, thomas
 from synthgrid_assets.processes.family import Family, Parameters
 from synthgrid_assets.processes.gibbs import strauss
 
@@ -41,6 +41,19 @@ _FAMILIES: dict[str, Family] = {
             matern_hard_core.MaternHardCoreParameters,
             matern_hard_core.ALGORITHM_VERSION,
             matern_hard_core.build_ii,
+        ),
+        Family(
+            "hierarchical_thomas",
+            hierarchical_thomas.HierarchicalThomasParameters,
+            hierarchical_thomas.ALGORITHM_VERSION,
+            hierarchical_thomas.build,
+        ),
+        Family("cascade", cascade.CascadeParameters, cascade.ALGORITHM_VERSION, cascade.build),
+        Family(
+            "sierpinski",
+            cascade.SierpinskiParameters,
+            cascade.ALGORITHM_VERSION,
+            cascade.build_sierpinski,
         ),
         Family("lgcp", lgcp.LgcpParameters, lgcp.ALGORITHM_VERSION, lgcp.build),
         Family(

@@ -10,6 +10,17 @@ PER_CELL = 1e6 / CELL_METRES**2  # per km2 for one per cell
 PARAMETERS: dict[str, dict[str, object]] = {
     "poisson": {"points_per_km2": 8 * PER_CELL},
     "thomas": {"parents_per_km2": PER_CELL / 2, "mean_offspring": 8.0, "sigma": 45.0},
+    "hierarchical_thomas": {
+        "parents_per_km2": PER_CELL / 8,
+        "mean_clusters": 4.0,
+        "mean_offspring": 8.0,
+        "spread": 60.0,
+        "sigma": 20.0,
+        "pareto": 1.5,
+        "doublings": 2,
+    },
+    "cascade": {"points_per_km2": 8 * PER_CELL, "shares": [0.4, 0.3, 0.2, 0.1], "levels": 3},
+    "sierpinski": {"points_per_km2": 8 * PER_CELL, "levels": 2},
     "matern_cluster": {"parents_per_km2": PER_CELL / 2, "mean_offspring": 8.0, "radius": 40.0},
     "matern_i": {"candidates_per_km2": 8 * PER_CELL, "radius": 8.0},
     "matern_ii": {"candidates_per_km2": 8 * PER_CELL, "radius": 16.0},

@@ -189,7 +189,7 @@ class ThomasProcess:
         self, key: Key, parents_per_cell: Fraction, mean_offspring: Fraction, sigma: int
     ) -> None:
         self.law = ThomasLaw(float(parents_per_cell), float(mean_offspring), sigma / CELL)
-        tail_words, tail = _tail_mass()
+        tail_words, tail = tail_mass()
         self._key = key
         self._sigma = float(sigma)
         self._tail_words = tail_words
@@ -208,7 +208,7 @@ class ThomasProcess:
             (self._core_reach, self._core),
             (self.reach, self._tail),
         )
-        x, y, birth = _offspring(parents, self._key, self._sigma, self._tail_words)
+        x, y, birth = offspring(parents, self._key, self._sigma, self._tail_words)
         x, y, birth = inside(x, y, birth, cells.quanta())
         return canonical(x, y, birth, cells)
 
@@ -222,7 +222,7 @@ def build(parameters: ThomasParameters, key: Key, cell_metres: float) -> ThomasP
     return process
 
 
-def _tail_mass() -> tuple[np.uint64, Fraction]:
+def tail_mass() -> tuple[np.uint64, Fraction]:
     """P(|Gaussian| > CORE) as a 64-bit word and as the exact fraction of that word."""
     with localcontext() as context:
         context.prec = 60
@@ -230,10 +230,22 @@ def _tail_mass() -> tuple[np.uint64, Fraction]:
     return np.uint64(word), Fraction(word, 2**64)
 
 
-def _offspring(
+def offspring(
     parents: Parents, key: Key, sigma: float, tail_words: np.uint64
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-    """Places and birth words of all offspring, those of the core first, then of the tail."""
+    """Places and birth words of all offspring, those of the core first, then of the tail.
+
+    Parameters
+    ----------
+    parents : Parents
+        Their broods are counted already: `near` within `CORE` sigma, `far` beyond.
+    key : tuple of two uint64
+        Stream key.
+    sigma : float
+        In quanta.
+    tail_words : uint64
+        From `tail_mass`.
+    """
     core = int(parents.near.sum())
     x, y, radius, angle, birth = _draw(parents, core, key, tail_words)
     _displace(x[:core], y[:core], radius[:core], angle[:core], 0.0, sigma)

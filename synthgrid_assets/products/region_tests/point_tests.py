@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from synthgrid_assets.processes.count_models import BlockModel
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
@@ -31,6 +32,7 @@ from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.region.totals import mean_variance_hold
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.samplers import leaves_of
 
 TESTS = (
     "mean_variance_hold",
@@ -83,6 +85,9 @@ def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict,
         x, y = evidence.coordinates(row)
         seams.add(row.cells, x, y, row.retention)
         pairs.add(row.cells, x, y, row.retention)
+    if any(isinstance(leaf.law.count_model, BlockModel) for leaf in leaves_of(context.sampler)):
+        reason = "the process has blocks of its own, whose edges may lie on borders of tiles"
+        return pairs.verdict(law), Verdict.not_judged("no_seam", reason)
     return pairs.verdict(law), seams.verdict()
 
 

@@ -31,8 +31,8 @@ def offspring():
     """Displacements in sigmas of 40,000 offspring of the core and as many of the tail."""
     n, place = 40_000, np.array([[3], [-5], [1], [7 * CELL], [-CELL]])
     parent = Parents(*place, np.array([n]), np.array([n]))
-    x, y, birth = thomas._offspring(
-        parent, stream_key("offspring"), float(SIGMA), thomas._tail_mass()[0]
+    x, y, birth = thomas.offspring(
+        parent, stream_key("offspring"), float(SIGMA), thomas.tail_mass()[0]
     )
     assert np.unique(birth).size == 2 * n
     xy = np.column_stack([x - 7 * CELL, y + CELL]) / SIGMA
@@ -51,7 +51,7 @@ def test_core_and_tail_are_the_two_parts_of_one_gaussian(part):
 
 
 def test_the_tail_has_the_mass_beyond_the_core():
-    word, tail = thomas._tail_mass()
+    word, tail = thomas.tail_mass()
     assert tail == Fraction(int(word), 2**64)
     assert math.isclose(tail, stats.chi2.sf(CORE**2, 2), rel_tol=1e-12)
 
