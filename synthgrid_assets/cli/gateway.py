@@ -14,6 +14,7 @@ import typer
 from synthgrid_assets.cli.arguments import JsonOption
 from synthgrid_assets.cli.printing import explained, print_json, print_rows, tell, warn
 from synthgrid_assets.errors import GatewayError, SpecError
+from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.services.gateway.options import GatewayOptions, WorkerLimits
 from synthgrid_assets.settings import INBOX_VARIABLE, data_root
 
@@ -49,6 +50,18 @@ MemoryOption = Annotated[
         "--worker-memory", min=64, help="Megabytes that a worker may take, beyond its start."
     ),
 ]
+LatenessOption = Annotated[
+    float, typer.Option(min=0.0, help="Seconds by which a fix may come after younger ones.")
+]
+DwellOption = Annotated[
+    float | None, typer.Option(min=0.0, help="Seconds in a zone that make a dwell event.")
+]
+SilenceOption = Annotated[
+    float | None, typer.Option(min=0.0, help="Seconds without a fix that end a visit.")
+]
+PatienceOption = Annotated[
+    float, typer.Option(min=0.0, help="Seconds that fixes of a silent device are waited for.")
+]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
 
@@ -64,6 +77,10 @@ def serve_command(
     zones: ZonesOption = None,
     workers: WorkersOption = 1,
     worker_memory: MemoryOption = 512,
+    lateness: LatenessOption = 300.0,
+    dwell: DwellOption = None,
+    silence: SilenceOption = None,
+    patience: PatienceOption = 3600.0,
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Take unsigned requests where others reach it.")
     ] = False,
@@ -86,6 +103,7 @@ def serve_command(
             workers=workers,
             grace=grace,
             worker_limits=WorkerLimits(memory=worker_memory << 20),
+            visits=VisitRules(lateness=lateness, dwell=dwell, silence=silence, patience=patience),
         )
     )
 
@@ -100,6 +118,10 @@ def work_command(
     zones: ZonesOption = None,
     workers: WorkersOption = 1,
     worker_memory: MemoryOption = 512,
+    lateness: LatenessOption = 300.0,
+    dwell: DwellOption = None,
+    silence: SilenceOption = None,
+    patience: PatienceOption = 3600.0,
     grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
 ) -> None:
     """Land what a gateway took in, on this machine, without serving."""
@@ -115,6 +137,7 @@ def work_command(
         workers=workers,
         grace=grace,
         worker_limits=WorkerLimits(memory=worker_memory << 20),
+        visits=VisitRules(lateness=lateness, dwell=dwell, silence=silence, patience=patience),
     )
     if code := work(options):
         raise typer.Exit(code)
@@ -147,6 +170,9 @@ def key_command(
         list[str] | None,
         typer.Option(metavar="URL", help="An address that it may be told at; may be repeated."),
     ] = None,
+    hook: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where it is told of zone events.")
+    ] = None,
 ) -> None:
     """Make a client's secret and token; its last ones stay valid beside them."""
     from synthgrid_assets.services.gateway.receiving.clients import make_key
@@ -154,7 +180,7 @@ def key_command(
     path = _keys()
     if path is None:
         raise SpecError(f"name the file of keys in {KEYS_VARIABLE}; it is made if it is missing")
-    made = make_key(path, name, callbacks=callback)
+    made = make_key(path, name, callbacks=callback, hook=hook)
     tell(f"secret {made.secret}")
     tell(f"token  {made.token}")
     warn(f"the token is shown once; {path} keeps the secret, and is for its owner alone")

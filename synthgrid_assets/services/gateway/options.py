@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.storage.local_store import LocalStore
 from synthgrid_assets.storage.store import open_store
 
@@ -114,6 +115,10 @@ class GatewayOptions:
         Landing workers that are started along; 0 if they run elsewhere.
     grace : float
         Seconds for requests in work when it is asked to end.
+    limits, worker_limits
+        What requests and workers may take.
+    visits : VisitRules
+        What makes a visit of a zone.
     """
 
     data: str
@@ -129,6 +134,7 @@ class GatewayOptions:
     grace: float = 10.0
     limits: Limits = Limits()
     worker_limits: WorkerLimits = WorkerLimits()
+    visits: VisitRules = field(default_factory=VisitRules)
 
     @property
     def folder(self) -> Path:
@@ -175,6 +181,7 @@ class GatewayOptions:
             values[name] = None if values[name] is None else Path(values[name])
         values["limits"] = Limits(**values["limits"])
         values["worker_limits"] = WorkerLimits(**values["worker_limits"])
+        values["visits"] = VisitRules(**values["visits"])
         return cls(**values)
 
     def check_binding(self) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.geofence.batching import MicroBatcher
+from synthgrid_assets.services.gateway.geofence.nearby import NearbyZones
 from synthgrid_assets.services.gateway.geofence.tiers import TierController
 from synthgrid_assets.services.gateway.geofence.zone_store import ZoneStore
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
@@ -23,6 +24,7 @@ from synthgrid_assets.services.gateway.inbox.group_commit import GroupCommit
 from synthgrid_assets.services.gateway.inbox.intake import Intake
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
+from synthgrid_assets.services.gateway.inbox.totals import visit_totals
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue
 from synthgrid_assets.services.gateway.landing.collections import Collections
 from synthgrid_assets.services.gateway.log import tell
@@ -69,6 +71,7 @@ class Gateway:
         self.batcher: MicroBatcher | None = None
         if options.zones is not None:
             self.batcher = MicroBatcher(ZoneStore(options.zones), self.tiers)
+        self.distances = NearbyZones()
         self.watch = LoopWatch(self.tiers.observe_lag)
         self.uploads = 0
         self.depth = Depth(0, 0, 0.0, 0)
@@ -76,6 +79,7 @@ class Gateway:
         self.landing: Landing = "starting" if options.workers else "elsewhere"
         self.group: GroupCommit | None = None
         self._counts: Mapping[str, int] = {}
+        self._visits: Mapping[str, int] = {}
         self._taken = 0  # since the last look
         self._look: asyncio.Task[None] | None = None
 
@@ -165,6 +169,7 @@ class Gateway:
                 self.tiers.observe_fill(self.fill, "inbox")
                 if time.monotonic() > slow:  # these are counted row by row
                     self._counts = await asyncio.to_thread(self.ledger.counts)
+                    self._visits = await asyncio.to_thread(visit_totals, self.database)
                     slow = time.monotonic() + 10 * _LOOK
             except StorageError as error:
                 tell("inbox unreadable", error=str(error))
@@ -176,6 +181,7 @@ class Gateway:
         gauge("queue_fill", "Share of the queue's limit.", lambda: self.fill)
         gauge("queue_retries", "Jobs with a failed attempt.", lambda: self.depth.retries)
         gauge("ledger", "Ended jobs, dead letters and callbacks.", lambda: self._counts)
+        gauge("visits", "Fixes and zone events by what became of them.", lambda: self._visits)
         gauge("loop_lag_seconds", "Delay of the event loop.", lambda: self.watch.lag)
         gauge("slow_callbacks", "Callbacks above 50 ms.", lambda: self.watch.stalls)
         gauge("geofence_batches", "Batches of questions by tier.", self._tier_counts)

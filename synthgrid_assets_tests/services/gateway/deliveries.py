@@ -36,8 +36,8 @@ def delivery(key: str, data: bytes | None = b"{}", **changes) -> Delivery:
 class Clock:
     """Time that passes when a test says so."""
 
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
 
     def __call__(self) -> float:
         return self.now

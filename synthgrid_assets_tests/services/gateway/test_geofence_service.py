@@ -9,6 +9,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from pyproj import Geod
 
 from synthgrid_assets.services.gateway.geofence.sources import compile_layer
 from synthgrid_assets.services.gateway.geofence.tiers import Tier
@@ -63,6 +64,30 @@ def test_answers_equal_shapelys(served):
     assert ask(served, np.zeros((0, 2))).json["zones"] == []
 
 
+def test_a_radius_in_metres_finds_what_is_near(served, monkeypatch):
+    """Distances of an oracle: points on the ellipsoid, along densified boundaries."""
+    points = POINTS[:12]
+    body = json.dumps({"points": points.tolist(), "radius": 40_000})
+    answer = served.ask("POST", "/v1/geofence", body).json
+    assert [set(names) for names in answer["zones"]] == expected(zones(), points)
+    measured = [{item["zone"]: item["metres"] for item in near} for near in answer["nearby"]]
+    geod, frame = Geod(ellps="WGS84"), zones()
+    for point, near in zip(points, measured, strict=True):
+        for name, shape in zip(frame["name"], frame.geometry, strict=True):
+            ring = shapely.get_coordinates(shapely.segmentize(shape, 0.002))
+            ends = np.broadcast_to(point, ring.shape)
+            metres = geod.inv(ends[:, 0], ends[:, 1], ring[:, 0], ring[:, 1])[2].min()
+            metres = 0.0 if shape.intersects(shapely.Point(point)) else metres
+            assert (name in near) == (metres <= 40_000)
+            if name in near:
+                assert near[name] == pytest.approx(metres, abs=2.0)
+    monkeypatch.setattr(served.gateway.tiers, "decide", lambda points: Tier.BOXES)
+    later = served.ask("POST", "/v1/geofence", body)
+    assert (later.status, later.json["tier"]) == (202, "deferred")
+    work_once(open_workshop(served.options, Progress()), owner_name(), 60.0)
+    assert served.ask("GET", later.json["results"]).json["nearby"] == answer["nearby"]
+
+
 def test_a_new_version_is_taken_up_while_serving(served):
     first = ask(served, POINTS).json
     compile_layer(zones(shift=0.3), served.folder, name="name")
@@ -104,6 +129,12 @@ def test_boxes_hold_the_exact_answer(served, monkeypatch):
         (400, b'{"points": [[181, 2]]}'),
         (400, b'{"points": [[1, -91]]}'),
         (413, json.dumps({"points": [[1, 2]] * 10_001}).encode()),
+        (413, json.dumps({"points": [[1, 2]] * 1001, "radius": 5}).encode()),
+        (400, b'{"points": [[1, 2]], "radius": "far"}'),
+        (400, b'{"points": [[1, 2]], "radius": -1}'),
+        (400, b'{"points": [[1, 2]], "radius": NaN}'),
+        (400, b'{"points": [[1, 2]], "radius": 1e9}'),
+        (400, b'{"points": [[1, 2]], "radius": true}'),
         (413, b" " * ((8 << 20) + 1)),
         (200, b'{"type": "Point", "coordinates": [8, 45]}'),
         (200, b'{"type": "MultiPoint", "coordinates": [[8, 45], [9, 45, 300]]}'),

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import geopandas
 import pytest
 import shapely
+import sqlalchemy as sa
 
+from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.geofence.sources import compile_layer
+from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
+from synthgrid_assets.services.gateway.inbox.tables import INBOX, notice
+from synthgrid_assets.services.gateway.inbox.totals import visit_totals
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
+from synthgrid_assets.services.gateway.landing.visits import Visits, visits_after
+from synthgrid_assets.services.gateway.receiving.clients import Clients, make_key
+from synthgrid_assets.services.gateway.telemetry import Fix, Fixes
+from synthgrid_assets_tests.services.gateway.deliveries import Clock
 from synthgrid_assets_tests.services.gateway.served import Served, options_in
 
 START = 1_700_000_000
@@ -70,3 +80,47 @@ def test_any_order_within_the_lateness_and_lost_leases_give_the_same_visits(tmp_
     assert abs(kinds.count("enter") - kinds.count("exit")) <= 2
     assert visits_of(tmp_path / "b", shuffled) == expected
     assert visits_of(tmp_path / "c", shuffled, killed=True) == expected
+
+
+def test_a_device_that_falls_silent_is_told_to_have_left_and_its_hook_hears(tmp_path):
+    """By the clock alone; on the courier's list, signed for; and sums say where all went."""
+    square = geopandas.GeoDataFrame(
+        {"name": ["square"]}, geometry=[shapely.box(8, 47, 9, 48)], crs="OGC:CRS84"
+    )
+    compile_layer(square, tmp_path / "zones", name="name")
+    keys = tmp_path / "keys.json"
+    make_key(keys, "fleet", hook="http://127.0.0.1:9/hook")
+    clock = Clock(START + 1000.0)
+    rules = VisitRules(lateness=300.0, silence=600.0, patience=3600.0)
+    visits = Visits(tmp_path / "zones", rules, Clients(keys), clock)
+    fixes = Fixes.of([Fix("a", START + 20.0 * k, 8.5, 47.5) for k in range(30)])
+    with Database(tmp_path / "inbox.sqlite", INBOX) as database:
+        with database.writing() as connection:
+            visits.record(connection, "fleet", fixes)
+        assert [e["kind"] for e in visits_after(database, "fleet", 0, 9)] == ["enter"]
+        assert visits.advance_now(database) == 0
+        clock.now = START + 580 + 600 + 3600.0
+        assert visits.advance_now(database) == 0  # a fix that comes now would still count
+        clock.now += 1.0
+        assert visits.advance_now(database) == 1
+        assert visits.advance_now(database) == 0
+        told = visits_after(database, "fleet", 0, 9)
+        assert [(e["kind"], e["time"]) for e in told] == [("enter", START), ("exit", START + 580)]
+        totals = visit_totals(database)
+        assert totals["fixes_received"] == 30 == totals["fixes_used"]
+        assert totals.get("fixes_waiting", 0) == 0
+        assert (totals["events_enter"], totals["events_exit"], totals["events_hooked"]) == (1, 1, 2)
+        with database.reading() as connection:
+            rows = connection.execute(sa.select(notice)).all()
+        events = [event for row in rows for event in json.loads(row.event)["data"]["events"]]
+        assert [event["kind"] for event in events] == ["enter", "exit"]
+        assert {row.url for row in rows} == {"http://127.0.0.1:9/hook"}
+        assert Clients(keys).may_call_back("fleet", rows[0].url)
+        assert not Clients(keys).may_call_back("other", rows[0].url)
+
+
+def test_an_inbox_of_the_first_version_is_raised(tmp_path):
+    first = replace(INBOX, steps=INBOX.steps[:1], tables=("job", "queue"))
+    Database(tmp_path / "inbox.sqlite", first).close()
+    with Database(tmp_path / "inbox.sqlite", INBOX) as database:
+        assert visit_totals(database) == {}

@@ -2,12 +2,15 @@
 
 Belongs here: the question and the answer's form. Not here: zones and tiers (`geofence`).
 
+With a radius in metres the zones within it are told too, each with its geodesic distance.
+
 The answer names its tier: ``exact``; ``boxes``, a superset by bounding boxes; or
 ``deferred``: 202 and a job whose results hold the exact answer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -19,12 +22,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from synthgrid_assets.services.gateway.endpoints.deliveries import headers_of
+from synthgrid_assets.services.gateway.geofence.tiers import Tier
 from synthgrid_assets.services.gateway.geofence.zone_index import Matches, ZoneIndex
 from synthgrid_assets.services.gateway.inbox.deliveries import Delivery, new_id
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
 from synthgrid_assets.services.gateway.receiving.upload import declared_size, receive_message
 from synthgrid_assets.services.gateway.runtime import Gateway
 
+NEARBY_POINTS = 1000  # of one question with a radius: each costs distances to many edges
+NEARBY_NOW = 100  # of one that is answered at once
+NEARBY_ASKED = 4  # such questions at a time
+LARGEST_RADIUS = 100_000.0
 _FORM = 'a question is {"points": [[lon, lat], ...]} or a GeoJSON Point or MultiPoint, in degrees'
 
 
@@ -44,32 +52,42 @@ async def post_geofence(request: Request) -> Response:
     )
     client = signer or client
     gateway.check_quota(client)
-    points = question(body, gateway.options.limits.points)
+    points, radius = question(body, gateway.options.limits.points)
     answer = await gateway.batcher.submit(points)
-    gateway.metrics.count("geofence_points_total", "Points by tier.", len(points), tier=answer.tier)
-    if answer.matches is None:
-        return await _deferred(gateway, client, points)
-    return JSONResponse(
-        {
-            "tier": str(answer.tier),
-            "version": answer.index.version,
-            "zones": names_of(answer.index, answer.matches, len(points)),
-        }
-    )
+    tier = answer.tier
+    if radius is not None and (
+        tier != Tier.EXACT or len(points) > NEARBY_NOW or gateway.distances.asked >= NEARBY_ASKED
+    ):
+        tier = Tier.DEFERRED  # distances are what is spared first
+    gateway.metrics.count("geofence_points_total", "Points by tier.", len(points), tier=tier)
+    if answer.matches is None or tier == Tier.DEFERRED:
+        return await _deferred(gateway, client, points, radius)
+    content: dict[str, object] = {
+        "tier": str(tier),
+        "version": answer.index.version,
+        "zones": names_of(answer.index, answer.matches, len(points)),
+    }
+    if radius is not None:
+        content["nearby"] = await asyncio.to_thread(
+            gateway.distances.nearby, answer.index, points, radius
+        )
+    return JSONResponse(content)
 
 
-def question(body: bytes, most: int) -> NDArray[np.float64]:
-    """The points of a question, shape (n, 2).
+def question(body: bytes, most: int) -> tuple[NDArray[np.float64], float | None]:
+    """The points of a question, shape (n, 2), and the radius in metres if it has one.
 
     Raises
     ------
     RefusedError
-        400, if it has none or they are not longitudes and latitudes; 413, if it has too many.
+        400, if it has no points, they are not longitudes and latitudes, or the radius is no
+        distance; 413, if it has too many.
 
     Examples
     --------
-    >>> question(b'{"type": "Point", "coordinates": [8.5, 47.4]}', most=10).tolist()
-    [[8.5, 47.4]]
+    >>> points, radius = question(b'{"type": "Point", "coordinates": [8.5, 47.4]}', most=10)
+    >>> points.tolist(), radius
+    ([[8.5, 47.4]], None)
     """
     try:
         content = json.loads(body)
@@ -84,6 +102,8 @@ def question(body: bytes, most: int) -> NDArray[np.float64]:
         found = np.array([[spot[0], spot[1]] for spot in points], np.float64)
     except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         raise RefusedError(400, _FORM) from None
+    radius = content.get("radius")
+    most = most if radius is None else min(most, NEARBY_POINTS)
     if len(found) > most:
         raise RefusedError(413, f"a question has {most} points at most, this one {len(found)}")
     found = found.reshape(-1, 2)
@@ -91,7 +111,14 @@ def question(body: bytes, most: int) -> NDArray[np.float64]:
     if not inside.all():
         at = int(np.argmin(inside))
         raise RefusedError(400, f"point {at} is no longitude and latitude; {_FORM}")
-    return found
+    return found, None if radius is None else _metres(radius)
+
+
+def _metres(radius: object) -> float:
+    good = isinstance(radius, int | float) and not isinstance(radius, bool)
+    if not good or not 0 <= float(radius) <= LARGEST_RADIUS:  # type: ignore[arg-type]
+        raise RefusedError(400, f"radius is a distance of 0 to {LARGEST_RADIUS:g} metres")
+    return float(radius)  # type: ignore[arg-type]
 
 
 def names_of(index: ZoneIndex, matches: Matches, count: int) -> list[list[str]]:
@@ -99,9 +126,11 @@ def names_of(index: ZoneIndex, matches: Matches, count: int) -> list[list[str]]:
     return [[str(index.names[zone]) for zone in matches.of(k)] for k in range(count)]
 
 
-async def _deferred(gateway: Gateway, client: str, points: NDArray[np.float64]) -> Response:
+async def _deferred(
+    gateway: Gateway, client: str, points: NDArray[np.float64], radius: float | None
+) -> Response:
     gateway.check_queue()
-    data = json.dumps({"points": points.tolist()}).encode()
+    data = json.dumps({"points": points.tolist(), "radius": radius}).encode()
     job_id = new_id()
     assert gateway.group is not None
     await gateway.group.put(

@@ -4,9 +4,9 @@ Belongs here: one device's fixes in the order of their times, and the events the
 here: where states are kept (`landing`), zones of points (`zone_index`).
 
 A fix waits until no earlier one can come any more: until one that is more than the declared
-lateness younger has arrived. So every order of arrival that keeps to the lateness gives the
-same events. What comes later still is counted and left out; nothing is dropped in silence
-(`VisitCounts`).
+lateness younger has arrived, or the clock says so (`VisitTracker.advance`). So every order of
+arrival that keeps to what was declared gives the same events, whenever the clock is looked at.
+What comes later still is counted and left out; nothing is dropped in silence (`VisitCounts`).
 """
 
 from __future__ import annotations
@@ -22,37 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GatewayError
+from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.services.gateway.telemetry.fixes import Fixes
 
 Place = tuple[float, float, float]  # time, longitude, latitude
 Kind = Literal["enter", "dwell", "exit"]
 ZonesOf = Callable[[NDArray[np.float64]], Sequence[Sequence[str]]]
-_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class VisitRules:
-    """What makes a visit.
-
-    Parameters
-    ----------
-    lateness : float
-        Seconds by which a fix may come after younger ones.
-    dwell : float, optional
-        Seconds in a zone that make a dwell event, once a visit.
-    silence : float, optional
-        Seconds without a fix that end a visit, at the last fix in the zone.
-    ahead : float
-        Seconds by which a device's clock may run ahead of the receiver's.
-    most_waiting : int
-        Fixes of one device that may wait; beyond, the oldest go on early.
-    """
-
-    lateness: float = 300.0
-    dwell: float | None = None
-    silence: float | None = None
-    ahead: float = 300.0
-    most_waiting: int = 100_000
+_FORMATS = (1, 2)  # the first had no place of the last fix
 
 
 @dataclass(frozen=True)
@@ -69,7 +45,7 @@ class ZoneEvent:
     entered : float
         When the visit began.
     lon, lat : float
-        The fix that showed it.
+        Of that fix; of a dwell, of the last fix before.
     """
 
     kind: Kind
@@ -110,6 +86,7 @@ class _Device:
     newest: float = -np.inf  # event time that arrived
     passed: float = -np.inf  # fixes before have gone on, or are late
     last: float = -np.inf  # event time of the last that went on
+    place: tuple[float, float] | None = None  # and where it was
     waiting: list[Place] = field(default_factory=list)
     visits: dict[str, list[float]] = field(default_factory=dict)  # zone -> entered, last, dwelt
 
@@ -174,14 +151,66 @@ class VisitTracker:
         return self._go_on(sorted(touched))
 
     def advance(self, until: float) -> list[ZoneEvent]:
-        """Time has passed for everyone: fixes before `until` that come now are late."""
+        """What is certain once no fix before `until` comes any more, by device and time.
+
+        Fixes before `until` go on. A visit whose silence has passed by then ends; where no
+        silence is declared, a stay that has lasted for `dwell` by then is told. Only fixes
+        that would contradict what was told are late afterwards: a device that comes back with
+        younger ones goes on as if nobody had looked.
+        """
         for device in self._devices.values():
-            device.passed = max(device.passed, until)
-        return self._go_on(sorted(self._devices))
+            count = bisect_left(device.waiting, (until, -np.inf, -np.inf))
+            if count:
+                device.passed = max(device.passed, _after(device.waiting[count - 1][0]))
+        events = self._go_on(sorted(self._devices))
+        for name in sorted(self._devices):
+            events += self._outlast(name, until)
+        events.sort(key=lambda event: event.device)  # stable: each device's own order is kept
+        return events
+
+    def due(self, device: str) -> float:
+        """The time that `advance` must pass to tell anything of a device; infinite if nothing."""
+        found = self._devices[device]
+        times = [found.waiting[0][0]] if found.waiting else []
+        if found.place is None:  # a state of before places were kept: its next fix has one
+            pass
+        elif self.rules.silence is not None and found.visits:
+            times.append(found.last + self.rules.silence)
+        elif self.rules.dwell is not None:
+            times += [v[0] + self.rules.dwell for v in found.visits.values() if not v[2]]
+        return min(times, default=np.inf)
 
     def flush(self) -> list[ZoneEvent]:
         """The end: everything that waits goes on."""
-        return self.advance(np.inf)
+        for device in self._devices.values():
+            device.passed = np.inf
+        return self._go_on(sorted(self._devices))
+
+    def _outlast(self, name: str, until: float) -> list[ZoneEvent]:
+        """What the clock alone shows of a device's open visits."""
+        device, rules = self._devices[name], self.rules
+        if device.place is None:
+            return []
+        events: list[ZoneEvent] = []
+        if rules.silence is not None:
+            end = device.last + rules.silence
+            if device.visits and end < until:
+                device.passed = max(device.passed, _after(end))
+                self._changed.add(name)
+                for zone in sorted(device.visits):
+                    entered, last, _ = device.visits.pop(zone)
+                    events.append(ZoneEvent("exit", name, zone, last, entered, *device.place))
+            return events
+        for zone in sorted(device.visits):
+            visit = device.visits[zone]
+            if rules.dwell is not None and not visit[2] and visit[0] + rules.dwell < until:
+                visit[2] = 1.0
+                at = visit[0] + rules.dwell
+                device.passed = max(device.passed, _after(at))
+                self._changed.add(name)
+                events.append(ZoneEvent("dwell", name, zone, at, visit[0], *device.place))
+        events.sort(key=lambda event: (event.time, event.zone))
+        return events
 
     def _take(self, device: _Device, place: Place) -> None:
         if place[0] < device.passed:
@@ -226,29 +255,37 @@ class VisitTracker:
     def _step(self, name: str, place: Place, inside: list[str]) -> list[ZoneEvent]:
         """What one fix shows, given the zones it lies in."""
         device, (time, lon, lat) = self._devices[name], place
+        before = device.place or (lon, lat)
         events = []
 
-        def tell(kind: Kind, zone: str, at: float, since: float) -> None:
-            events.append(ZoneEvent(kind, name, zone, at, since, lon, lat))
+        def tell(
+            kind: Kind, zone: str, at: float, since: float, where: tuple[float, float]
+        ) -> None:
+            events.append(ZoneEvent(kind, name, zone, at, since, *where))
 
-        silence = self.rules.silence
+        silence, dwell = self.rules.silence, self.rules.dwell
         silent = silence is not None and time - device.last > silence
         for zone in sorted(device.visits):
-            entered, last, _ = device.visits[zone]
-            if silent or zone not in inside:
-                tell("exit", zone, last if silent else time, entered)
-                del device.visits[zone]
+            visit = device.visits[zone]
+            entered, last, dwelt = visit
+            if dwell is not None and not silent and not dwelt and time - entered >= dwell:
+                visit[2] = 1.0  # it had not left by then, whatever this fix shows
+                tell("dwell", zone, entered + dwell, entered, before)
+            if silent:
+                tell("exit", zone, last, entered, before)
+            elif zone not in inside:
+                tell("exit", zone, time, entered, (lon, lat))
+            else:
+                visit[1] = time
+                continue
+            del device.visits[zone]
         for zone in inside:
             if zone not in device.visits:
-                device.visits[zone] = [time, time, 0.0]
-                tell("enter", zone, time, time)
-            visit = device.visits[zone]
-            visit[1] = time
-            dwell = self.rules.dwell
-            if dwell is not None and not visit[2] and time - visit[0] >= dwell:
-                visit[2] = 1.0
-                tell("dwell", zone, visit[0] + dwell, visit[0])
-        device.last = time
+                device.visits[zone] = [time, time, float(dwell == 0.0)]
+                tell("enter", zone, time, time, (lon, lat))
+                if dwell == 0.0:
+                    tell("dwell", zone, time, time, (lon, lat))
+        device.last, device.place = time, (lon, lat)
         return events
 
     def take_changed(self) -> dict[str, bytes]:
@@ -280,21 +317,28 @@ class VisitTracker:
         self._changed.discard(device)
 
 
+def _after(time: float) -> float:
+    """The next instant: a fix of `time` itself is late."""
+    return float(np.nextafter(time, np.inf))
+
+
 def _to_bytes(device: _Device) -> bytes:
     content = asdict(device)
     for name in ("newest", "passed", "last"):
         content[name] = None if np.isneginf(content[name]) else min(content[name], 1e300)
-    return json.dumps({"format": _FORMAT, **content}, separators=(",", ":")).encode()
+    return json.dumps({"format": _FORMATS[-1], **content}, separators=(",", ":")).encode()
 
 
 def _from_bytes(name: str, state: bytes) -> _Device:
     try:
         content: dict[str, Any] = json.loads(state)
-        if content.pop("format") != _FORMAT:
+        if content.pop("format") not in _FORMATS:
             raise ValueError("another format")
         for key in ("newest", "passed", "last"):
             content[key] = -np.inf if content[key] is None else content[key]
         content["waiting"] = [tuple(place) for place in content["waiting"]]
+        if content.get("place") is not None:
+            content["place"] = tuple(content["place"])
         return _Device(**content)
     except (ValueError, TypeError, KeyError) as error:
         message = f"the kept visits of device {name!r} cannot be read: {error}"

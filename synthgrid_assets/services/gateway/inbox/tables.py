@@ -150,13 +150,38 @@ notice = sa.Table(
 sa.Index("notice_by_due", notice.c.state, notice.c.due)
 
 
+# when a device's state has something to tell though no fix comes; nothing else is here
+visit_due = sa.Table(
+    "visit_due",
+    _metadata,
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("due", sa.Float(53), nullable=False),  # of the time that fixes are not waited for
+)
+sa.Index("visit_by_due", visit_due.c.due)
+
+# where fixes and events went: sums that only grow, but for what waits
+visit_total = sa.Table(
+    "visit_total",
+    _metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+)
+_SECOND = (visit_due, visit_total)
+
+
 def _first(connection: sa.Connection) -> None:
-    _metadata.create_all(connection, checkfirst=False)
+    tables = [table for table in _metadata.sorted_tables if table not in _SECOND]
+    _metadata.create_all(connection, tables=tables, checkfirst=False)
+
+
+def _second(connection: sa.Connection) -> None:
+    _metadata.create_all(connection, tables=_SECOND, checkfirst=False)
 
 
 INBOX = Schema(
     name="inbox",
-    steps=(_first,),
+    steps=(_first, _second),
     tables=tuple(sorted(_metadata.tables)),
     remedy="move it away and start again: senders repeat what was not answered with 202, but "
     "what was accepted and not landed is only in a backup",

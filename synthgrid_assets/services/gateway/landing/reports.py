@@ -15,6 +15,7 @@ from synthgrid_assets.services.gateway.inbox.deliveries import Lease, Outcome, n
 
 SOURCE = "synthgrid/gateway"
 TYPE = "synthgrid.gateway.job"
+VISITS_TYPE = "synthgrid.gateway.visits"
 
 
 @dataclass
@@ -85,16 +86,25 @@ def event(lease: Lease, state: str, result: dict[str, Any], fault: str) -> str:
     data = {"status": state, **result, "results": f"/jobs/{lease.id}/results"}
     if fault:
         data["message"] = fault
+    return _cloud_event(f"{TYPE}.{state}", lease.id, data, correlation=lease.correlation)
+
+
+def visits_event(client: str, events: list[dict[str, Any]]) -> str:
+    """A CloudEvent of what happened between a client's devices and zones."""
+    return _cloud_event(VISITS_TYPE, client, {"events": events})
+
+
+def _cloud_event(kind: str, subject: str, data: dict[str, Any], **more: str) -> str:
     return json.dumps(
         {
             "specversion": "1.0",
             "id": new_id(),
             "source": SOURCE,
-            "type": f"{TYPE}.{state}",
-            "subject": lease.id,
+            "type": kind,
+            "subject": subject,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "datacontenttype": "application/json",
-            "correlation": lease.correlation,
+            **more,
             "data": data,
         }
     )

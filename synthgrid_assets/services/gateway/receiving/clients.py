@@ -49,6 +49,8 @@ class Client(BaseModel):
         SHA-256 of tokens for Bearer and Basic.
     callbacks : list of str
         Beginnings of addresses that it may be told at.
+    hook : str
+        Where it is told what its devices enter and leave; empty if nowhere.
     requests_per_second, burst : float
         Its quota.
     """
@@ -58,6 +60,7 @@ class Client(BaseModel):
     secrets: list[str] = Field(min_length=1)
     tokens: list[str] = Field(default_factory=list)
     callbacks: list[str] = Field(default_factory=list)
+    hook: str = ""
     requests_per_second: float = Field(default=100.0, gt=0)
     burst: float = Field(default=200.0, ge=1)
 
@@ -184,7 +187,14 @@ class Clients:
         if not self.required:
             return bool(re.match(r"http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/", url))
         entry = self.all().get(client)
-        return entry is not None and any(_begins(url, start) for start in entry.callbacks)
+        if entry is None:
+            return False
+        return url == entry.hook or any(_begins(url, start) for start in entry.callbacks)
+
+    def hook_of(self, client: str) -> str:
+        """Where a client is told of visits; empty if nowhere."""
+        entry = self.all().get(client)
+        return entry.hook if entry else ""
 
     def secret_of(self, client: str) -> bytes | None:
         """The newest secret of a client, to sign what it is told."""
@@ -232,7 +242,9 @@ def read_clients(path: Path) -> dict[str, Client]:
         ) from None
 
 
-def make_key(path: Path, name: str, *, callbacks: list[str] | None = None) -> NewKey:
+def make_key(
+    path: Path, name: str, *, callbacks: list[str] | None = None, hook: str | None = None
+) -> NewKey:
     """Give a client a new secret and a new token, and keep its last ones beside them.
 
     The file is for its owner alone; a client that exists keeps one older secret and token,
@@ -260,6 +272,8 @@ def make_key(path: Path, name: str, *, callbacks: list[str] | None = None) -> Ne
     }
     if callbacks:
         changes["callbacks"] = callbacks
+    if hook is not None:
+        changes["hook"] = _checked(hook)
     clients[name] = old.model_copy(update=changes)
     content = {"clients": {key: entry.model_dump() for key, entry in sorted(clients.items())}}
     previous = os.umask(0o077)
@@ -271,6 +285,12 @@ def make_key(path: Path, name: str, *, callbacks: list[str] | None = None) -> Ne
     finally:
         os.umask(previous)
     return new
+
+
+def _checked(hook: str) -> str:
+    if hook and not re.fullmatch(r"https?://[\x21-\x7e]{1,2000}", hook):
+        raise SpecError(f"{hook[:80]!r} is no address; a hook is http:// or https:// and a host")
+    return hook
 
 
 def _basic(text: bytes) -> tuple[str, bytes]:

@@ -76,6 +76,9 @@ def simple_visits(fixes):
                 if entered is not None and k and time - own[k - 1][0] > RULES.silence:
                     events.append(("exit", device, zone, last, entered))
                     entered = None
+                if entered is not None and not dwelt and time - entered >= RULES.dwell:
+                    dwelt = True
+                    events.append(("dwell", device, zone, entered + RULES.dwell, entered))
                 if entered is not None and zone not in inside[k]:
                     events.append(("exit", device, zone, time, entered))
                     entered = None
@@ -84,9 +87,6 @@ def simple_visits(fixes):
                         entered, dwelt = time, False
                         events.append(("enter", device, zone, time, time))
                     last = time
-                    if not dwelt and time - entered >= RULES.dwell:
-                        dwelt = True
-                        events.append(("dwell", device, zone, entered + RULES.dwell, entered))
     return sorted(events)
 
 
@@ -106,6 +106,62 @@ def test_any_order_within_the_lateness_gives_the_same_visits():
         assert found == expected
         assert (counts.received, counts.late) == (10_000, 0)
     assert len({event.id for event in expected}) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        VisitRules(lateness=120.0, dwell=60.0, silence=900.0, patience=2000.0),
+        VisitRules(lateness=120.0, dwell=400.0, silence=200.0, patience=500.0),
+        VisitRules(lateness=120.0, dwell=60.0, patience=200.0),
+        VisitRules(lateness=120.0, silence=25.0, patience=120.0),
+        VisitRules(lateness=1e6, dwell=60.0, patience=130.0),
+    ],
+)
+def test_looks_at_the_clock_at_any_time_change_no_visit(rules):
+    """Fixes come within the patience; the clock is looked at between any two of them."""
+    r = random.Random(34)
+    fixes = walks(r, 800)
+    arrivals = [(fix.time + r.uniform(0, 120.0), fix) for fix in fixes]
+    arrivals.sort(key=lambda pair: pair[0])
+    results = []
+    for looks in (0, 0.02, 0.3):
+        tracker, events, kept = VisitTracker(rules, zones_of), [], {}
+        for now, fix in arrivals:
+            if r.random() < looks:
+                until = now - rules.patience
+                silent = {name for name in kept if tracker.due(name) < until}
+                found = tracker.advance(until)
+                assert {event.device for event in found} <= silent
+                events += found
+            events += tracker.add(Fixes.of([fix]))
+            kept.update(tracker.take_changed())
+            if r.random() < looks:  # and a restart
+                counts, tracker = tracker.counts, VisitTracker(rules, zones_of)
+                tracker.counts = counts
+                for device, state in kept.items():
+                    tracker.restore(device, state)
+        events += tracker.flush() + tracker.advance(1e12)
+        assert tracker.counts.late == 0
+        results.append(by_device(events))
+    assert len(results[0]) > 100
+    for found in results[1:]:
+        assert sorted(e.id for e in found) == sorted(e.id for e in results[0])
+
+
+def test_a_device_that_comes_back_with_what_it_kept_goes_on():
+    rules = VisitRules(lateness=60.0, silence=600.0, patience=3600.0)
+    tracker = VisitTracker(rules, zones_of)
+    events = tracker.add(Fixes.of([Fix("a", 0.0, 0, 0), Fix("a", 100.0, 0, 0)]))
+    assert [e.kind for e in events + tracker.advance(200.0)] == ["enter", "enter"]
+    assert tracker.due("a") == 700.0
+    assert tracker.advance(650.0) == []
+    tracker.add(Fixes.of([Fix("a", 150.0, 0, 0), Fix("a", 600.0, 0, 0)]))  # young enough
+    assert tracker.counts.late == 0
+    assert [(e.kind, e.time) for e in tracker.advance(2000.0)] == [("exit", 600.0)] * 2
+    assert tracker.due("a") == np.inf
+    tracker.add(Fixes.of([Fix("a", 1100.0, 0, 0)]))  # after it was told to have left
+    assert tracker.counts.late == 1
 
 
 def test_repeated_deliveries_change_nothing():

@@ -36,6 +36,7 @@ from synthgrid_assets.services.gateway.landing.processes.progress import Progres
 from synthgrid_assets.services.gateway.landing.visits import Visits
 from synthgrid_assets.services.gateway.log import tell
 from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.services.gateway.receiving.clients import Clients
 from synthgrid_assets.storage.store import open_store
 
 OUT_OF_MEMORY = 75  # exit code of a worker that says so itself
@@ -61,6 +62,8 @@ def run_worker(options: GatewayOptions, progress: Progress, parent: int) -> None
     while not asked and jobs < options.worker_limits.jobs:
         try:
             jobs += work_once(workshop, owner, options.worker_limits.lease)
+            if workshop.visits is not None:
+                workshop.visits.advance(workshop.queue.database)
         except StorageError as error:
             tell("worker cannot claim", error=str(error))
             time.sleep(random.uniform(0.5, 2.0))
@@ -83,7 +86,9 @@ def open_workshop(options: GatewayOptions, progress: Progress) -> Workshop:
         lease=options.worker_limits.lease,
         expanded=options.limits.expanded,
         zones=options.zones,
-        visits=None if options.zones is None else Visits(options.zones),
+        visits=None
+        if options.zones is None
+        else Visits(options.zones, options.visits, Clients(options.keys)),
     )
 
 
