@@ -1,9 +1,10 @@
-"""Surfaces without a file: a constant and gradients, as the world file declares them.
+"""Surfaces without a file: a constant, gradients and bells, as the world file declares them.
 
 Belongs here: their values at pixels' centres. Not here: thresholds and blocks (`surfaces`).
 
 Values come from IEEE additions, multiplications, divisions and square roots in one fixed
-order, each rounded correctly on every machine, so thresholds are the same bits anywhere.
+order, each rounded correctly on every machine, and exponentials from `lattice.exact_math`, so
+thresholds are the same bits anywhere.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.surfaces import ComputedSurface, thresholds_of
 from synthgrid_assets.lattice.cells import Lattice
+from synthgrid_assets.lattice.exact_math import dexp
 
 ALGORITHM_VERSION = 1
+_NOTHING = 700.0  # exp(-700) is 1e-304; `dexp` goes no further
 
 
 class Field(Protocol):
@@ -134,6 +138,85 @@ class RadialGradient:
         return _between(self.inner, self.outer, np.sqrt(dx * dx + dy * dy) / self.radius)
 
 
+@dataclass(frozen=True)
+class GaussianHill:
+    """Falls from `high` at a centre to `low` far away, like a normal density.
+
+    Parameters
+    ----------
+    centre : tuple of two floats
+        CRS coordinates in metres.
+    sd : float
+        Standard deviation in metres: there it has fallen by 39 %.
+    low, high : float
+        Values far away and at the centre.
+
+    Examples
+    --------
+    >>> hill = GaussianHill((0.0, 0.0), 10.0, 0.0, 1.0)
+    >>> hill.values(np.array([0.0, 6.0, 900.0]), np.array([0.0, 8.0, 0.0])).round(6).tolist()
+    [1.0, 0.606531, 0.0]
+    """
+
+    centre: tuple[float, float]
+    sd: float
+    low: float
+    high: float
+
+    @property
+    def largest(self) -> tuple[float, str]:
+        """The larger of the values at the centre and far away."""
+        value, place = max((self.high, _at(self.centre)), (self.low, "far away"))
+        return value, place
+
+    def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values at CRS coordinates in metres, shape of `x`."""
+        dx, dy = x - self.centre[0], y - self.centre[1]
+        return _between(self.low, self.high, _bell(dx * dx + dy * dy, self.sd))
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Falls from `high` on a line to `low` far from it, like a normal density across.
+
+    Parameters
+    ----------
+    start, end : tuple of two floats
+        CRS coordinates in metres of two places of the line, which has no ends.
+    sd : float
+        Standard deviation in metres across the line.
+    low, high : float
+        Values far away and on the line.
+
+    Examples
+    --------
+    >>> ridge = Ridge((0.0, 0.0), (5.0, 5.0), 1.0, 0.0, 1.0)
+    >>> ridge.values(np.array([70.0, 1.0]), np.array([70.0, -1.0])).round(6).tolist()
+    [1.0, 0.367879]
+    """
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    sd: float
+    low: float
+    high: float
+
+    @property
+    def largest(self) -> tuple[float, str]:
+        """The larger of the values on the line and far away."""
+        value, place = max((self.high, _at(self.start)), (self.low, "far away"))
+        return value, place
+
+    def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values at CRS coordinates in metres, shape of `x`."""
+        dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
+        across = (x - self.start[0]) * dy - (y - self.start[1]) * dx
+        return _between(self.low, self.high, _bell(across * across / (dx * dx + dy * dy), self.sd))
+
+
+DeclaredField = Constant | LinearGradient | RadialGradient | GaussianHill | Ridge
+
+
 class DeclaredSurface(ComputedSurface):
     """A surface of a declared field, each pixel from its own centre alone.
 
@@ -155,7 +238,7 @@ class DeclaredSurface(ComputedSurface):
     def __init__(
         self,
         lattice: Lattice,
-        field: Constant | LinearGradient | RadialGradient,
+        field: DeclaredField,
         maximum: float = 1.0,
         pixels_per_cell: int = 1,
     ) -> None:
@@ -200,6 +283,21 @@ def _between(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np
     """From `start` at share 0 to `end` at share 1, never beyond either by a rounding."""
     values = start + (end - start) * np.clip(share, 0.0, 1.0)
     return np.clip(values, min(start, end), max(start, end))
+
+
+def _bell(square: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
+    """``exp(-square / (2 sd**2))``, from 1 at 0 to 0 where a threshold would be 0 anyway."""
+    shares: NDArray[np.float64] = _exponentials(np.minimum(square / (2.0 * sd * sd), _NOTHING))
+    return shares
+
+
+@njit(cache=True)
+def _exponentials(falls):
+    """``exp(-fall)``, shape of `falls`."""
+    flat, shares = falls.ravel(), np.empty(falls.size)
+    for i in range(flat.size):
+        shares[i] = dexp(-flat[i])
+    return shares.reshape(falls.shape)
 
 
 def _at(place: tuple[float, float]) -> str:

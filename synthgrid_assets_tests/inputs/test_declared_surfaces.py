@@ -12,14 +12,18 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.declared_surfaces import (
     Constant,
     DeclaredSurface,
+    GaussianHill,
     LinearGradient,
     RadialGradient,
+    Ridge,
 )
 from synthgrid_assets.lattice.cells import Cells, Lattice
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
 SLOPE = LinearGradient((500100.0, 5400000.0), (501000.0, 5400500.0), 0.1, 0.9)
 TOWN = RadialGradient((500640.0, 5400640.0), 500.0, 0.8, 0.05)
+HILL = GaussianHill((500640.0, 5400640.0), 300.0, 0.05, 0.9)
+VALLEY = Ridge((500100.0, 5400000.0), (501000.0, 5400500.0), 200.0, 0.9, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +34,10 @@ TOWN = RadialGradient((500640.0, 5400640.0), 500.0, 0.8, 0.05)
         (LinearGradient((3.0, 4.0), (5.0, 6.0), 1.2, 0.1), "x = 3.0, y = 4.0"),
         (RadialGradient((7.0, 8.0), 9.0, 1.2, 0.1), "x = 7.0, y = 8.0"),
         (RadialGradient((7.0, 8.0), 9.0, 0.1, 1.2), "9.0 m and more from x = 7.0"),
+        (GaussianHill((7.0, 8.0), 9.0, 0.1, 1.2), "x = 7.0, y = 8.0"),
+        (GaussianHill((7.0, 8.0), 9.0, 1.2, 0.1), "far away"),
+        (Ridge((7.0, 8.0), (9.0, 8.0), 1.0, 0.1, 1.2), "x = 7.0, y = 8.0"),
+        (Ridge((7.0, 8.0), (9.0, 8.0), 1.0, 1.2, 0.1), "far away"),
     ],
 )
 def test_a_value_above_the_maximum_is_refused_with_its_place(field, place):
@@ -40,7 +48,16 @@ def test_a_value_above_the_maximum_is_refused_with_its_place(field, place):
 
 
 def by_hand(field, x, y):
-    """The gradient's definition with Python floats, one pixel at a time."""
+    """The field's definition with Python floats, one pixel at a time."""
+    if isinstance(field, GaussianHill):
+        share = math.exp(-(math.dist((x, y), field.centre) ** 2) / (2 * field.sd**2))
+        return field.low + (field.high - field.low) * share
+    if isinstance(field, Ridge):
+        (x0, y0), (x1, y1) = field.start, field.end
+        direction = math.atan2(y1 - y0, x1 - x0)
+        across = (y - y0) * math.cos(direction) - (x - x0) * math.sin(direction)
+        share = math.exp(-(across**2) / (2 * field.sd**2))
+        return field.low + (field.high - field.low) * share
     if isinstance(field, LinearGradient):
         (x0, y0), (x1, y1) = field.start, field.end
         share = ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2)
@@ -52,7 +69,7 @@ def by_hand(field, x, y):
 
 
 @pytest.mark.parametrize("pixels_per_cell", [1, 4])
-@pytest.mark.parametrize("field", [SLOPE, TOWN])
+@pytest.mark.parametrize("field", [SLOPE, TOWN, HILL, VALLEY])
 def test_each_pixel_has_the_value_at_its_own_centre(field, pixels_per_cell):
     surface = DeclaredSurface(LATTICE, field, 1.0, pixels_per_cell)
     found = surface.retention(Cells(-2, -3, 22, 21))

@@ -119,6 +119,12 @@ PLANTED = {
         "same place",
     ),
     "gradient key": ("low = 0.2", "lo = 0.2, low = 0", "inputs.slope.gradient.lo", "mean low?"),
+    "gradient without spread": (
+        'kind = "linear", from',
+        'kind = "ridge", sd = 0.0, from',
+        "inputs.slope.gradient.ridge.sd",
+        "greater than 0",
+    ),
     "gradient kind": ('"linear"', '"spiral"', "inputs.slope.gradient", "'linear', 'radial'"),
     "zarr gone": ("constant = 0.5", 'zarr = "x"\nvariable = "v"', "inputs.half", "no such Zarr"),
     "near nothing": (
