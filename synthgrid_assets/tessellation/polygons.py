@@ -60,9 +60,11 @@ def triangle_metres(
     coordinates : ndarray of float64, shape (4 t, 2)
     offsets : ndarray of int64, shape (t + 1,)
     """
-    corners = triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]].reshape(-1, 2)
-    x, y = lattice.metres(corners[:, 0], corners[:, 1])
-    return np.stack((x, y), axis=1), np.arange(len(triangle_xy) + 1) * 4
+    x, y = lattice.metres(triangle_xy[:, 0::2], triangle_xy[:, 1::2])
+    rings = np.empty((len(triangle_xy), 4, 2))
+    rings[:, :3, 0], rings[:, :3, 1] = x, y
+    rings[:, 3] = rings[:, 0]
+    return rings.reshape(-1, 2), np.arange(len(triangle_xy) + 1) * 4
 
 
 def polygons(coordinates: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[Any]:

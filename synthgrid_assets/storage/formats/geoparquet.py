@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.storage.formats.wkb import record_ends, ring_records
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
@@ -34,7 +35,7 @@ POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
 _SEGMENT_WKB = np.dtype(
     [("order", "u1"), ("type", "<u4"), ("vertices", "<u4"), ("ends", "<f8", (2, 2))]
 )
-_POLYGON, _LINE, _POINT = 3, 2, 1
+_LINE, _POINT = 2, 1
 
 
 def point_table(
@@ -76,7 +77,7 @@ def point_table(
     records = np.empty(len(xy), POINT_WKB)
     records["order"], records["type"], records["xy"] = 1, _POINT, xy
     ends = np.arange(len(xy) + 1, dtype=np.int64) * POINT_WKB.itemsize
-    return _table(columns, _binary(records.view(np.uint8), ends), xy, xy, None, crs, facts, "Point")
+    return _table(columns, _binary(records.view(np.uint8), ends), xy, xy, crs, facts, "Point")
 
 
 def segment_table(
@@ -114,7 +115,7 @@ def segment_table(
     offsets = np.arange(len(ends) + 1, dtype=np.int64) * _SEGMENT_WKB.itemsize
     geometry = _binary(records.view(np.uint8), offsets)
     low, high = ends.min(axis=1), ends.max(axis=1)
-    return _table(columns, geometry, low, high, None, crs, facts, "LineString")
+    return _table(columns, geometry, low, high, crs, facts, "LineString")
 
 
 def polygon_table(
@@ -150,24 +151,18 @@ def polygon_table(
     >>> len(table["geometry"][0].as_py()) == 13 + 4 * 16
     True
     """
-    xy = np.ascontiguousarray(coords, dtype=np.float64).reshape(-1, 2) + 0.0
+    xy = np.ascontiguousarray(coords, dtype=np.float64).reshape(-1, 2)
     offsets = np.asarray(offsets, dtype=np.int64)
-    _check_finite(xy)
-    lengths = np.diff(offsets)
-    real = lengths >= 4
-    first, last = offsets[:-1][real], offsets[1:][real] - 1
-    is_open = (xy[first] != xy[last]).any(axis=1)
-    if is_open.any():
-        row = int(np.flatnonzero(real)[np.argmax(is_open)])
-        raise GeometryError(f"the ring of row {row} is open; repeat its first vertex at its end")
-    low, high = np.full((2, len(lengths), 2), np.nan)
-    if first.size:
-        # reduceat runs from each start to the next; a start past the end would be an error
-        starts = np.minimum(offsets[:-1], len(xy) - 1)
-        low[real] = np.minimum.reduceat(xy, starts, axis=0)[real]
-        high[real] = np.maximum.reduceat(xy, starts, axis=0)[real]
-    geometry = _binary(*_polygon_wkb(xy, offsets, np.where(real, lengths, 0)))
-    return _table(columns, geometry, low, high, ~real, crs, facts, "Polygon")
+    _check_size(record_ends(np.diff(offsets)))
+    made = ring_records(xy, offsets)
+    if made.infinite >= 0:
+        _check_finite(xy)
+    if made.open_ring >= 0:
+        raise GeometryError(
+            f"the ring of row {made.open_ring} is open; repeat its first vertex at its end"
+        )
+    geometry = _binary(made.data, made.ends)
+    return _table(columns, geometry, made.low, made.high, crs, facts, "Polygon")
 
 
 def plain_table(columns: Mapping[str, Any], facts: Mapping[str, str]) -> pa.Table:
@@ -338,40 +333,15 @@ def _fact_metadata(facts: Mapping[str, str]) -> dict[str, str]:
     return {f"{FACT_PREFIX}{name}": facts[name] for name in sorted(facts)}
 
 
-def _binary(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> pa.Array:
+def _check_size(ends: NDArray[np.int64]) -> None:
     if ends[-1] > _HUGE:
         raise GeometryError("a tile's geometry passes 2 GiB; use a smaller `world.tile`")
+
+
+def _binary(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> pa.Array:
+    _check_size(ends)
     buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), ends.size - 1, buffers)
-
-
-def _polygon_wkb(
-    xy: NDArray[np.float64], offsets: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """WKB bytes and their ends: scattered by blocks of rows with one number of vertices."""
-    ends = np.concatenate(([0], np.cumsum(np.where(lengths == 0, 9, 13 + 16 * lengths))))
-    data = np.empty(ends[-1], np.uint8)
-    vertices = xy.view(np.uint8).reshape(len(xy), 16)
-    for length, rows in _alike(lengths):
-        head = [("order", "u1"), ("type", "<u4"), ("rings", "<u4")]
-        ring = [("length", "<u4"), ("xy", "u1", (16 * int(length),))] if length else []
-        records = np.empty(rows.size, np.dtype(head + ring))
-        records["order"], records["type"], records["rings"] = 1, _POLYGON, int(length > 0)
-        if length:
-            records["length"] = length
-            index = offsets[rows][:, None] + np.arange(length)
-            records["xy"] = vertices[index].reshape(rows.size, -1)
-        width = records.dtype.itemsize
-        data[ends[rows][:, None] + np.arange(width)] = records.view(np.uint8).reshape(-1, width)
-    return data, ends
-
-
-def _alike(lengths: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Blocks of rows of one length, small enough that what is made of one stays small."""
-    for length in np.unique(lengths).tolist():
-        rows = np.flatnonzero(lengths == length)
-        for start in range(0, rows.size, ROW_GROUP):
-            yield length, rows[start : start + ROW_GROUP]
 
 
 def _table(
@@ -379,7 +349,6 @@ def _table(
     geometry: pa.Array,
     low: NDArray[np.float64],
     high: NDArray[np.float64],
-    empty: NDArray[np.bool_] | None,
     crs: str,
     facts: Mapping[str, str],
     geometry_type: str,
@@ -391,8 +360,8 @@ def _table(
                 f"column {name!r} has {len(array)} rows, its geometry {len(geometry)}"
             )
     bbox = None
-    if len(geometry) and (empty is None or not empty.all()):
-        bbox = Box(*np.nanmin(low, axis=0).tolist(), *np.nanmax(high, axis=0).tolist())
+    if not np.isnan(low).all():  # NaN where a polygon is empty
+        bbox = Box(*np.fmin.reduce(low).tolist(), *np.fmax.reduce(high).tolist())
     geo = canonical_json(geo_metadata(crs, geometry_type, bbox)).encode()
     table = pa.table({**arrays, "geometry": geometry, "bbox": bbox_column(low, high)})
     return table.replace_schema_metadata({"geo": geo, **_fact_metadata(facts)})
