@@ -132,6 +132,10 @@ class Delaunay(Tessellated):
             facts = (("halo_cells", found.halo), ("triangles_at_constraints", on_a_line))
         return TileRows(delaunay_table(context, found), _digest(found), facts=facts)
 
+    def tested_columns(self, layer: LayerTable) -> list[str]:
+        """Corners and constraints."""
+        return [column.name for column in self.columns(layer) if column.type != GEOMETRY]
+
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """Exact predicates on the triangles, and the ids that were written."""
         found = context.cache.triangles(tile.cells)

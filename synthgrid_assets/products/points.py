@@ -162,6 +162,10 @@ class Points(Product):
             ),
         )
 
+    def tested_columns(self, layer: LayerTable) -> list[str]:
+        """Id, place and marks; the geometry is the place in metres."""
+        return [column.name for column in self.columns(layer) if column.type != GEOMETRY]
+
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """The tests of a tile of points; of one with points elsewhere, only the first."""
         x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))

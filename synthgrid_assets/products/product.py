@@ -99,7 +99,7 @@ class Written(NamedTuple):
     bbox : Box or None
         Of the rows' geometry, in CRS units; None where there is none.
     read : callable
-        The rows as they were written.
+        The rows as they were written: what the product's tests look at.
     """
 
     key: str
@@ -221,7 +221,12 @@ class Product(ABC):
         data = serialise(rows.table)
         key = self.file(context, tile)
         file = context.layout.store.put(key, data, durability="batch")
-        return Written(key, file, table_bbox(rows.table), lambda: read_bytes(data))
+        tested = self.tested_columns(context.table)
+        return Written(key, file, table_bbox(rows.table), lambda: read_bytes(data, tested))
+
+    def tested_columns(self, layer: LayerTable) -> list[str] | None:
+        """Columns that `verify` looks at, of the file that `write` has made; None for all."""
+        return None
 
     @abstractmethod
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:

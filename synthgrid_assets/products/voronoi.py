@@ -101,6 +101,10 @@ class Voronoi(Tessellated):
         facts = tessellation_facts(found)
         return TileRows(voronoi_table(context, found), _digest(found), facts=facts)
 
+    def tested_columns(self, layer: LayerTable) -> list[str]:
+        """Whose cells the rows are."""
+        return ["site_id"]
+
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """Exact areas and edges, and the ids that were written."""
         t = context.cache.tessellation(tile.cells)
