@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, POINT_WKB
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, point_coordinates
 from synthgrid_assets.storage.store import Store
 from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps
 
@@ -172,9 +172,3 @@ def is_point_table(schema: pa.Schema) -> bool:
     geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
     types = geo.get("columns", {}).get("geometry", {}).get("geometry_types")
     return bool(types == ["Point"])
-
-
-def point_coordinates(table: pa.Table) -> NDArray[np.float64]:
-    """Coordinates of a table of points, shape (n, 2), straight from their WKB."""
-    joined = b"".join(table["geometry"].to_pylist())
-    return np.asarray(np.frombuffer(joined, POINT_WKB)["xy"], np.float64)

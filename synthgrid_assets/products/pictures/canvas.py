@@ -8,15 +8,16 @@ here: what a tessellation's picture shows (`tessellations`), maps of regions
 from __future__ import annotations
 
 import io
-import zlib
 
 import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.products.pictures.raster import draw_line, draw_rings, indexed_png, write_text
+from synthgrid_assets.storage.formats.geoparquet import point_coordinates
 
 SIDE = 240  # pixels
 MARGIN = 8  # pixels around the tile, where rows reach beyond its border
@@ -52,9 +53,8 @@ class Canvas:
         self._origin = np.array([xmin, ymin])
         self._scale = (side - 2 * margin) / max(xmax - xmin, ymax - ymin)
         self._side, self._margin = side, margin
-        self._image = Image.new("P", (side, side + CAPTION), INDEX["paper"])
-        self._image.putpalette([int(c[i : i + 2], 16) for c in COLOURS.values() for i in (1, 3, 5)])
-        self._draw = ImageDraw.Draw(self._image)
+        self._image = np.full((side + CAPTION, side), INDEX["paper"], np.uint8)
+        self._shown = self._image[:side]
 
     def pixels(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixel coordinates of positions, shape (n, 2)."""
@@ -66,9 +66,17 @@ class Canvas:
     def box(self, bounds: Box, fill: str | None = None, outline: str | None = None) -> None:
         """A rectangle, clipped to the picture."""
         corners = self.pixels(np.array([bounds[:2], bounds[2:]]))
-        (left, bottom), (right, top) = np.clip(corners, -2, self._side + 1).tolist()
-        colours = {key: INDEX[name] for key, name in (("fill", fill), ("outline", outline)) if name}
-        self._draw.rectangle((left, top, right, bottom), **colours)
+        (left, bottom), (right, top) = np.clip(corners, -2, self._side + 1).astype(int).tolist()
+        if fill:
+            self._shown[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = INDEX[fill]
+        if outline:
+            for x0, y0, x1, y1 in (
+                (left, top, right, top),
+                (right, top, right, bottom),
+                (right, bottom, left, bottom),
+                (left, bottom, left, top),
+            ):
+                draw_line(self._shown, x0 + 0.5, y0 + 0.5, x1 + 0.5, y1 + 0.5, INDEX[outline])
 
     def shapes(
         self,
@@ -78,21 +86,15 @@ class Canvas:
         fills: NDArray[np.int64] | None = None,
     ) -> None:
         """Closed rings; `fills` gives each one's number of a colour (`INDEX`)."""
-        flat = self.pixels(xy).ravel().tolist()
-        ends = (2 * offsets).tolist()
-        inner = [None] * (offsets.size - 1) if fills is None else fills.tolist()
-        for start, end, fill in zip(ends[:-1], ends[1:], inner, strict=True):
-            if end - start < 4:  # a ring that rounding has collapsed
-                continue
-            if fill is None:
-                self._draw.line(flat[start:end], fill=INDEX[outline])
-            else:
-                self._draw.polygon(flat[start:end], fill=fill, outline=INDEX[outline])
+        inner = np.full(offsets.size - 1, -1) if fills is None else fills
+        draw_rings(self._shown, self.pixels(xy), offsets, inner, INDEX[outline])
 
     def lines(self, ends: NDArray[np.float64], colour: str) -> None:
-        """Straight lines from and to positions, shape (n, 2, 2)."""
-        for line in self.pixels(ends.reshape(-1, 2)).reshape(-1, 4).tolist():
-            self._draw.line(line, fill=INDEX[colour], width=2)
+        """Straight lines of two pixels from and to positions, shape (n, 2, 2)."""
+        rings = self.pixels(ends.reshape(-1, 2))
+        offsets, unfilled = 2 * np.arange(len(ends) + 1), np.full(len(ends), -1)
+        for aside in (0.0, 1.0):
+            draw_rings(self._shown, rings - aside, offsets, unfilled, INDEX[colour])
 
     def dots(self, xy: NDArray[np.float64], colour: str, radius: int) -> None:
         """Points as diamonds of pixels; with a radius of 0 as single ones."""
@@ -100,18 +102,15 @@ class Canvas:
         steps = np.argwhere(across[:, None] + across <= radius) - radius
         pixels = self.pixels(xy)
         pixels = pixels[((pixels >= 0) & (pixels < self._side)).all(axis=1)].astype(np.int64)
-        marked = (pixels[:, None] + steps).reshape(-1, 2)
-        self._draw.point(marked.ravel().tolist(), fill=INDEX[colour])
+        column, row = (pixels[:, None] + steps).reshape(-1, 2).T
+        held = (column >= 0) & (column < self._side) & (row >= 0) & (row < self._side)
+        self._shown[row[held], column[held]] = INDEX[colour]
 
     def png(self, caption: str) -> bytes:
         """The picture with its caption."""
-        bottom = (0, self._side, self._side, self._side + CAPTION)
-        self._draw.rectangle(bottom, fill=INDEX["paper"])
-        self._draw.text((max(self._margin, 2), self._side), caption, fill=INDEX["ink"])
-        buffer = io.BytesIO()
-        # runs of equal pixels are all there is to compress: twice as fast, and smaller
-        self._image.save(buffer, format="PNG", compress_type=zlib.Z_RLE, bits=4)
-        return buffer.getvalue()
+        self._image[self._side :] = INDEX["paper"]
+        write_text(self._image, caption, max(self._margin, 2), self._side, CAPTION, INDEX["ink"])
+        return indexed_png(self._image, list(COLOURS.values()))
 
 
 def points_picture(bounds: Box, name: str, table: pa.Table) -> bytes:
@@ -127,7 +126,7 @@ def points_picture(bounds: Box, name: str, table: pa.Table) -> bytes:
         With a WKB ``geometry`` column.
     """
     canvas = Canvas(bounds)
-    xy = shapely.get_coordinates(_geometry(table))
+    xy = point_coordinates(table)
     canvas.dots(xy, "ink", radius=0 if len(xy) > 4 * FEW else 1 if len(xy) > FEW else 2)
     return _framed(canvas, bounds, name, table)
 

@@ -19,8 +19,10 @@ from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import INDEX, Canvas
+from synthgrid_assets.products.pictures.raster import ring_bounds
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
+from synthgrid_assets.tessellation.proofs.numbering import among
 from synthgrid_assets.tessellation.tile import Tessellation
 
 SIDE = 320  # pixels
@@ -101,10 +103,7 @@ class Rings:
     @classmethod
     def of(cls, xy: NDArray[np.float64], offsets: NDArray[np.int64]) -> Rings:
         """Rings with their bounds."""
-        if offsets.size == 1:
-            return cls(xy, offsets, xy, xy)
-        low, high = (f.reduceat(xy, offsets[:-1]) for f in (np.minimum, np.maximum))
-        return cls(xy, offsets, low, high)
+        return cls(xy, offsets, *ring_bounds(xy, offsets))
 
     def leaves(self, box: Box) -> NDArray[np.bool_]:
         """Which rings are not inside a box."""
@@ -197,14 +196,17 @@ def _triangles(context: LayerContext, cells: Cells) -> Rows:
 
 
 def _triangle_rings(rows: Rows) -> Rings:
-    corners = rows.triangle_xy.reshape(-1, 3, 2)[:, [0, 1, 2, 0]]
-    return Rings.of(corners.reshape(-1, 2).astype(np.float64), 4 * np.arange(len(corners) + 1))
+    corners = np.empty((len(rows.triangle_xy), 8))
+    corners[:, :6], corners[:, 6:] = rows.triangle_xy, rows.triangle_xy[:, :2]
+    return Rings.of(corners.reshape(-1, 2), 4 * np.arange(len(corners) + 1))
 
 
 def _touching_triangles(around: Rows, own: Tessellation) -> NDArray[np.bool_]:
     """Those with a corner of the tile that belong to another one."""
-    mine = np.isin(around.triangles, own.site_id)
-    return mine.any(axis=1) & ~mine[:, 0]
+    x0, y0, x1, y1 = own.cells.quanta()
+    x, y = around.triangle_xy[:, 0::2], around.triangle_xy[:, 1::2]
+    mine = (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
+    return np.asarray(mine.any(axis=1) & ~mine[:, 0])
 
 
 def _cells(context: LayerContext, cells: Cells) -> Tessellation:
@@ -217,7 +219,9 @@ def _cell_rings(rows: Tessellation) -> Rings:
 
 def _touching_cells(around: Tessellation, own: Tessellation) -> NDArray[np.bool_]:
     """Those of neighbours of the tile's sites."""
-    return np.isin(around.site_id, own.neighbour) & ~np.isin(around.site_id, own.site_id)
+    x0, y0, x1, y1 = own.cells.quanta()
+    mine = (around.x >= x0) & (around.x < x1) & (around.y >= y0) & (around.y < y1)
+    return np.asarray(among(around.site_id, own.neighbour) & ~mine)
 
 
 def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ _NOT_SEALED = (SEAL, "ARROW:schema")
 ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
-POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
+_POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
 _SEGMENT_WKB = np.dtype(
     [("order", "u1"), ("type", "<u4"), ("vertices", "<u4"), ("ends", "<f8", (2, 2))]
 )
@@ -74,10 +74,29 @@ def point_table(
     """
     xy = np.column_stack((x, y)).astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
     _check_finite(xy)
-    records = np.empty(len(xy), POINT_WKB)
+    records = np.empty(len(xy), _POINT_WKB)
     records["order"], records["type"], records["xy"] = 1, _POINT, xy
-    ends = np.arange(len(xy) + 1, dtype=np.int64) * POINT_WKB.itemsize
+    ends = np.arange(len(xy) + 1, dtype=np.int64) * _POINT_WKB.itemsize
     return _table(columns, _binary(records.view(np.uint8), ends), xy, xy, crs, facts, "Point")
+
+
+def point_coordinates(table: pa.Table) -> NDArray[np.float64]:
+    """Coordinates of a table of points, shape (n, 2), straight from their WKB.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0])
+    >>> point_coordinates(point_table({}, x, x, crs="EPSG:32633", facts={})).tolist()
+    [[1.0, 1.0], [2.0, 2.0]]
+    """
+    found = [np.empty((0, 2))]
+    for chunk in table["geometry"].chunks:
+        size = _POINT_WKB.itemsize
+        # a chunk may be a slice of a longer array; records of one size need no offsets but one
+        first = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset]
+        data = np.frombuffer(chunk.buffers()[2] or b"", np.uint8, len(chunk) * size, first)
+        found.append(data.view(_POINT_WKB)["xy"])
+    return np.concatenate(found)
 
 
 def segment_table(

@@ -21,13 +21,12 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.hilbert import hilbert_keys
-from synthgrid_assets.storage.formats.geoparquet import SIDES
+from synthgrid_assets.storage.formats.geoparquet import SIDES, point_coordinates
 from synthgrid_assets.storage.tile_files import TileFile, TileReader
 from synthgrid_assets.storage.tile_index import (
     COMMITTED,
     TileIndex,
     is_point_table,
-    point_coordinates,
 )
 
 FINE_BITS = 8  # positions in a cell's width that the curve tells apart: 2**FINE_BITS

@@ -60,3 +60,20 @@ def numbered_pairs(a, b):
             count += 1
         numbers[i] = table[slot]
     return numbers, count
+
+
+@njit(cache=True)
+def among(few, many):
+    """Which of a few integers are among many others, shape of `few`."""
+    numbers, count = numbered_pairs(few, few)
+    firsts = np.empty(count, np.int64)
+    for i in range(few.size):
+        firsts[numbers[i]] = few[i]
+    table, found = new_table(count), np.zeros(count, np.bool_)
+    for number in range(count):
+        table[slot_of(table, firsts[number], firsts[number], firsts, firsts)] = number
+    for i in range(many.size):
+        number = table[slot_of(table, many[i], many[i], firsts, firsts)]
+        if number >= 0:
+            found[number] = True
+    return found[numbers]

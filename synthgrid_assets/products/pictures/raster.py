@@ -1,0 +1,167 @@
+"""Pixels: lines, filled rings and a caption in an array of colour numbers, and its PNG.
+
+Belongs here: which pixels a shape covers. Not here: what is shown of a tile (`canvas`,
+`tessellations`).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+_MOST_CROSSINGS = 64  # of a row of pixels and a ring; a ring with more is drawn as a line
+
+
+@njit(cache=True)
+def ring_bounds(xy, offsets):
+    """Lowest and highest coordinates of rings, two arrays of shape (n, 2); of none, NaN."""
+    low = np.full((offsets.size - 1, 2), np.nan)
+    high = low.copy()
+    for i in range(offsets.size - 1):
+        for axis in range(2):
+            for k in range(offsets[i], offsets[i + 1]):
+                if k == offsets[i] or xy[k, axis] < low[i, axis]:
+                    low[i, axis] = xy[k, axis]
+                if k == offsets[i] or xy[k, axis] > high[i, axis]:
+                    high[i, axis] = xy[k, axis]
+    return low, high
+
+
+@njit(cache=True)
+def draw_rings(image, xy, offsets, fills, outline):
+    """Fill rings with colours of their own, where these are not negative, and outline them.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w)
+        Changed in place.
+    xy : ndarray of float64, shape (m, 2)
+        Closed rings in pixels, the origin at the upper left corner.
+    offsets : ndarray of int64, shape (n + 1,)
+    fills : ndarray of int64, shape (n,)
+    outline : int
+        Colour of all outlines.
+    """
+    crossings = np.empty(_MOST_CROSSINGS)
+    for i in range(offsets.size - 1):
+        ring = xy[offsets[i] : offsets[i + 1]]
+        if ring.shape[0] < 2:  # rounding has collapsed it
+            continue
+        if fills[i] >= 0:
+            _fill(image, ring, fills[i], crossings)
+        for k in range(ring.shape[0] - 1):
+            draw_line(image, ring[k, 0], ring[k, 1], ring[k + 1, 0], ring[k + 1, 1], outline)
+
+
+@njit(cache=True)
+def _fill(image, ring, colour, crossings):
+    """The pixels whose middle lies inside a ring, by the rule of even and odd."""
+    height, width = image.shape
+    first = max(0, math.floor(ring[:, 1].min()))
+    last = min(height - 1, math.floor(ring[:, 1].max()))
+    for row in range(first, last + 1):
+        y, count = row + 0.5, 0
+        for k in range(ring.shape[0] - 1):
+            above, below = ring[k, 1] <= y, ring[k + 1, 1] <= y
+            if above == below:
+                continue
+            if count == crossings.size:
+                return
+            share = (y - ring[k, 1]) / (ring[k + 1, 1] - ring[k, 1])
+            crossing, place = ring[k, 0] + share * (ring[k + 1, 0] - ring[k, 0]), count
+            while place > 0 and crossings[place - 1] > crossing:
+                crossings[place] = crossings[place - 1]
+                place -= 1
+            crossings[place] = crossing
+            count += 1
+        for k in range(0, count - 1, 2):
+            start = max(0, math.ceil(max(crossings[k], 0.0) - 0.5))
+            end = min(width - 1, math.ceil(min(crossings[k + 1], float(width)) - 0.5) - 1)
+            for column in range(start, end + 1):
+                image[row, column] = colour
+
+
+@njit(cache=True)
+def draw_line(image, x0, y0, x1, y1, colour):
+    """A line of single pixels, clipped to the image."""
+    height, width = image.shape
+    start, end = 0.0, 1.0
+    for p, q, limit in ((x0, x1, float(width)), (y0, y1, float(height))):
+        if p == q:
+            if not 0.0 <= p < limit:
+                return
+            continue
+        enter, leave = -p / (q - p), (limit - p) / (q - p)
+        start, end = max(start, min(enter, leave)), min(end, max(enter, leave))
+    if start > end:
+        return
+    x, y = x0 + start * (x1 - x0), y0 + start * (y1 - y0)
+    dx, dy = (end - start) * (x1 - x0), (end - start) * (y1 - y0)
+    steps = 1 + int(max(abs(dx), abs(dy)))
+    across, down = dx / steps, dy / steps
+    for step in range(steps + 1):
+        column, row = int(x + across * step), int(y + down * step)
+        if 0 <= row < height and 0 <= column < width:
+            image[row, column] = colour
+
+
+@lru_cache(maxsize=256)
+def _glyph(character: str, height: int) -> tuple[NDArray[np.bool_], int]:
+    """The pixels of a character, shape (height, w), and where the next one begins."""
+    font = _font()
+    image = Image.new("1", (2 * height, height))
+    ImageDraw.Draw(image).text((0, 0), character, font=font, fill=1)
+    return np.asarray(image).copy(), round(font.getlength(character))
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default()
+
+
+def write_text(
+    image: NDArray[np.uint8], text: str, column: int, row: int, height: int, colour: int
+) -> None:
+    """A line of text from `column` on, as far as there is room."""
+    for character in text:
+        glyph, advance = _glyph(character, height)
+        part = image[row : row + height, column : column + glyph.shape[1]]
+        part[glyph[: part.shape[0], : part.shape[1]]] = colour
+        column += advance
+
+
+def indexed_png(image: NDArray[np.uint8], palette: list[str]) -> bytes:
+    """A PNG of at most 16 colours.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w), w even
+        Numbers of colours.
+    palette : list of str
+        ``#rrggbb`` each.
+
+    Examples
+    --------
+    >>> indexed_png(np.zeros((2, 2), np.uint8), ["#ffffff"])[1:4]
+    b'PNG'
+    """
+    height, width = image.shape
+    rows = np.zeros((height, 1 + width // 2), np.uint8)  # each begins with 0: not filtered
+    rows[:, 1:] = image[:, 0::2] << 4 | image[:, 1::2]
+    # runs of equal pixels are all there is to compress: twice as fast, and smaller
+    compressor = zlib.compressobj(strategy=zlib.Z_RLE)
+    data = compressor.compress(rows.tobytes()) + compressor.flush()
+    header = struct.pack(">IIBBBBB", width, height, 4, 3, 0, 0, 0)
+    colours = bytes.fromhex("".join(colour[1:] for colour in palette))
+    parts = ((b"IHDR", header), (b"PLTE", colours), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+    )
