@@ -130,6 +130,7 @@ class ZarrRaster(Raster):
         with reading(path, "cannot be read as a Zarr group"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of consolidated metadata and fill values
             unnamed = _without_dimensions(path)
+            self._refuse_scales()
             if variable in unnamed:
                 raise SpecError(
                     f"{path}: {self._named} has no names of dimensions; write it with xarray, or "
@@ -139,6 +140,20 @@ class ZarrRaster(Raster):
                 path, chunks=None, decode_coords="all", decode_times=False, drop_variables=unnamed
             ) as store:
                 yield self._chosen(store)
+
+    def _refuse_scales(self) -> None:
+        """Refuse a scale or an offset that is no number: xarray would multiply by it."""
+        import zarr
+
+        group = zarr.open_group(self.source.path, mode="r")
+        attributes = group[self.source.variable].attrs if self.source.variable in group else {}
+        for key in ("scale_factor", "add_offset"):
+            value = attributes.get(key, 1.0)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise SpecError(
+                    f"{self.source.path}: {self._named} has {key} {value!r}, which is no number; "
+                    "write the array with a number there, or without it"
+                )
 
     def _chosen(self, store: Any) -> Any:
         path, variable = self.source.path, self.source.variable

@@ -190,7 +190,7 @@ def _raw_mistakes(
 def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
     mistakes = list(_parameter_mistakes(layer.process, layer.parameters))
     yield from mistakes
-    if mistakes:
+    if mistakes or _is_extreme(spec.world.cell):  # which the lattice has told
         return
     try:
         build_process(spec, layer)
@@ -199,10 +199,11 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     except (ArithmeticError, ValueError) as error:
         numbers = {key: value for key, value in layer.parameters.items() if _is_extreme(value)}
         named = ", ".join(f"{key} = {value!r}" for key, value in numbers.items())
+        why = f"cannot be computed with {named}"
         yield (
             f".{next(iter(numbers))}" if len(numbers) == 1 else "",
-            f"{layer.process} cannot be computed with {named or 'these parameters'} "
-            f"({reason_of(error)}); use less extreme numbers",
+            f"{layer.process} {why if named else f'fails with these parameters: {reason_of(error)}'}"
+            "; use less extreme numbers",
         )
 
 

@@ -7,6 +7,7 @@ rules that need a process or an input's content (`world.validation`).
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from synthgrid_assets.world.spec import (
 from synthgrid_assets.world.world_text import printable, read_tables
 
 MAX_SHOWN = 200  # characters of a value in a message
+MAX_WORD, MAX_LINE = 500, 1200  # characters of a word, and of all that is said of a mistake
 _KINDS = frozenset({"linear", "radial"})
 _TABLES: dict[str, type[BaseModel]] = {
     "world": WorldTable,
@@ -64,8 +66,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}: {self.path}" if self.path else self.file
-        return printable(f"{where}: {self.message}")
+        where = f"{self.file}: {_shortened(self.path)}" if self.path else self.file
+        return printable(f"{where}: {_shortened(self.message)}")
 
 
 def refuse(problems: Iterable[Problem]) -> None:
@@ -147,6 +149,12 @@ def _mistake(error: dict[str, Any], allowed: Sequence[str] | None) -> tuple[str,
         shown = "" if isinstance(found, dict) else f"{_shown(found)}: "
         message = f"{shown}{error['msg'][:1].lower()}{error['msg'][1:]}"
     return ".".join(_without_tags(location)), message
+
+
+def _shortened(text: str) -> str:
+    """A message that fits a screen, whatever names and values a world file holds."""
+    words = re.sub(rf"\S{{{MAX_WORD},}}", lambda word: f"{word[0][:MAX_SHOWN]} ...", text)
+    return words if len(words) <= MAX_LINE else f"{words[:MAX_LINE]} ..."
 
 
 def _shown(found: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import stat
+import sys
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -44,8 +45,13 @@ def read_tables(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: not valid TOML: {told}")
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"{path}: not valid TOML: {error}") from error
+    except ValueError as error:  # the parser hands integers to Python as they are
+        digits = sys.get_int_max_str_digits()
+        raise SpecError(
+            f"{path}: not valid TOML: an integer of more than {digits:,} digits; no key takes one"
+        ) from error
 
 
 def printable(text: str) -> str:
@@ -78,7 +84,11 @@ def _text(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SpecError(f"{path}: no such world file") from error
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SpecError(
+            f"{path}: not valid TOML: line {line} holds the byte 0x{error.object[error.start]:02x}, "
+            "which is no UTF-8; save the file as UTF-8"
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SpecError(f"{path}: cannot be read: {error}; check path and rights") from error
 

@@ -228,7 +228,8 @@ def test_a_crs_in_cf_terms_alone_is_enough(tmp_path):
     ("name", "damage", "word"),
     [
         ("spatial_ref", {"crs_wkt": "nonsense"}, "CRS"),
-        ("people", {"scale_factor": "abc"}, "cannot be read as a Zarr group"),
+        ("people", {"scale_factor": "abc"}, "has scale_factor 'abc', which is no number; write"),
+        ("people", {"add_offset": [1, 2]}, r"has add_offset \[1, 2\], which is no number"),
     ],
 )
 def test_what_cannot_be_decoded_is_one_refusal(tmp_path, name, damage, word):

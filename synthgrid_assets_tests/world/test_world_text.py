@@ -24,11 +24,15 @@ def problems(folder, text, name="odd.toml"):
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
-        ("100.0", "1e-320", r"layers.points.points_per_km2: .*use less extreme numbers"),
-        ("100.0", "9" * 5000, "not valid TOML: .*digits"),
+        ("100.0", "1e-320", r"layers.points.points_per_km2: .*with points_per_km2 = 1e-320; use less"),
+        ("100.0", "9" * 5000, "not valid TOML: an integer of more than 4,300 digits; no key takes one$"),
         ("500000.0", "9" * 4000, "world.origin.0: "),
         ("100.0", "[" * 5000 + "]" * 5000, "5000 brackets within each other"),
         ("100.0", "{a=" * 5000 + "1" + "}" * 5000, "5000 brackets within each other"),
+        ("points_per_km2 = 100.0", f"points_per_km2 = 1.0\n{'k' * 100_000} = 2", r"layers.points.k{186} \.\.\.: unknown key; allowed"),
+        ("[layers.points]", f"[layers.{'k' * 100_000}]", r"layers.k{193} \.\.\.: "),
+        ('"poisson"', f'"{"k" * 100_000}"', r"unknown process 'k{199} \.\.\. allowed: grid"),
+        ('"poisson"', f'"{"k " * 100_000}"', r"unknown process '(k ){500,599}k? ?\.\.\.$"),
         ("points_per_km2", ".".join("a" * 50_000), "a dotted key of more than 64 parts"),
         ("points_per_km2", " . ".join(["'a b'"] * 50_000), "a dotted key of more than 64 parts"),
         ("[inputs.it]", "[" + ".".join("a" * 50_000) + "]", "a dotted key of more than 64"),
@@ -46,7 +50,23 @@ def test_an_odd_file_is_refused_by_name(tmp_path, old, new, word):
 
     found = problems(tmp_path, PLAIN.replace(old, new, 1))
     assert any(re.search(word, line) for line in found), found
-    assert all(line.isprintable() for line in found)
+    assert all(line.isprintable() and len(line) < 1500 for line in found)
+
+
+def test_a_cell_that_is_no_size_is_told_once(tmp_path):
+    (told,) = problems(tmp_path, PLAIN.replace("cell = 64.0", "cell = 1e-320"))
+    assert "world.cell: cells of 1e-320 m" in told
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line", "byte"), [("latin-1", 3, "0xf6"), ("utf-16", 1, "0xff")]
+)
+def test_another_encoding_is_told_with_its_line(tmp_path, encoding, line, byte):
+    path = tmp_path / "odd.toml"
+    path.write_bytes(PLAIN.replace('seed = "s"', 'seed = "Größe"').encode(encoding))
+    (problem,) = check_world(path)[1]
+    assert f"line {line} holds the byte {byte}" in problem.message
+    assert "save the file as UTF-8" in problem.message
 
 
 def test_dots_and_brackets_in_texts_are_no_keys(tmp_path):
