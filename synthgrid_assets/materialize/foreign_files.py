@@ -1,26 +1,31 @@
-"""Files in a dataset's folder that no run has recorded: found, and set aside.
+"""Files in a dataset's folder that no record names: found, and set aside where they are nobody's.
 
-Belongs here: which files are foreign, and where they go. Not here: files that were recorded
-and changed (`storage.journal`).
+Belongs here: which files are foreign or unrecorded, and where they go. Not here: files that were
+recorded and changed (`storage.journal`).
 
-Readers that glob a folder would read such a file as one more tile. It is somebody's, so it
-is moved and never removed. A file named as a tile may be one that another run has just
-written and not yet recorded, so only an old one is foreign.
+Readers that glob a folder would read such a file as one more tile. One that lies where a tile of
+the world belongs was written by a run that was ended before it could record it, or its record
+was lost with the journal: making the tile again mends it. Any other is somebody's, so it is
+moved and never removed. While a run writes to the folder (it holds a claim), its files that are
+not recorded yet are neither.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
-import time
 import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from synthgrid_assets.errors import SynthGridWarning
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.layout import PICTURES, Dataset
+from synthgrid_assets.storage.layout import PICTURES
+from synthgrid_assets.storage.scratch import claimed, is_claimed
 
 SET_ASIDE = ".set_aside"  # no world's folder, as names begin with a letter or digit
-IN_FLIGHT_SECONDS = 3600.0  # after which a file that nobody recorded is nobody's
 _TILE = re.compile(r"(-?\d+)_(-?\d+)\.parquet")
 _PICTURE = re.compile(rf"({PICTURES}/)?-?\d+_-?\d+\.png")  # earlier versions: beside the tile
 _RASTER = re.compile(
@@ -28,44 +33,76 @@ _RASTER = re.compile(
 )
 
 
-def foreign_files(journal: Journal, dataset: Dataset) -> list[str]:
-    """Keys of the files in a dataset's folder that are no part of it."""
-    folder = journal.layout.folder(dataset) + "/"
-    present = list(journal.layout.store.list(folder))
+@dataclass(frozen=True)
+class Strays:
+    """Files that no record names and no live run may be writing.
+
+    Parameters
+    ----------
+    foreign : list of str
+        Keys of files that lie at no tile's place.
+    unrecorded : dict of str to str
+        Keys of files at the place of a tile of this world, and the tile's key.
+    """
+
+    foreign: list[str] = field(default_factory=list)
+    unrecorded: dict[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def writing_tiles(context: LayerContext, products: Sequence[Product]) -> Iterator[None]:
+    """Tell that tiles of some products are being made, while the block runs."""
+    with contextlib.ExitStack() as stack:
+        for product in products:
+            folder = context.layout.folder(context.dataset(product.name))
+            stack.enter_context(claimed(context.layout.root / folder, sweep=False))
+        yield
+
+
+def stray_files(journal: Journal, context: LayerContext, product: Product) -> Strays:
+    """The strays of a product's folder, as the world is declared now."""
+    dataset = context.dataset(product.name)
+    folder = journal.layout.folder(dataset)
+    written = is_claimed(journal.layout.root / folder)
+    present = list(journal.layout.store.list(f"{folder}/"))
     recorded = journal.files(dataset) if present else set()
-    return [
-        key
-        for key in present
-        if key not in recorded
-        and not _may_be_ours(journal, dataset.side, key, key.removeprefix(folder))
-    ]
+    unknown = [key for key in present if key not in recorded]
+    written = written or is_claimed(journal.layout.root / folder)
+    found = Strays()
+    if unknown:
+        places = {product.file(context, tile): tile.key for tile in context.spec.world.tiling}
+        for key in unknown:
+            if key in places and not written:
+                found.unrecorded[key] = places[key]
+            elif not (key in places or _is_part(key[len(folder) + 1 :], dataset.side, written)):
+                found.foreign.append(key)
+    return found
 
 
-def set_aside_foreign(journal: Journal, context: LayerContext, name: str) -> None:
+def set_aside_foreign(journal: Journal, context: LayerContext, product: Product) -> None:
     """Move a product's foreign files out of the way of readers, and tell each."""
     store = journal.layout.store
-    for key in foreign_files(journal, context.dataset(name)):
+    for key in stray_files(journal, context, product).foreign:
         aside = f"{SET_ASIDE}/{key}"
         store.put(aside, store.get(key))
         store.delete(key)
         warnings.warn(
-            f"{store.address(key)} is no file of {context.layer}/{name}; it lies in "
+            f"{store.address(key)} is no file of {context.layer}/{product.name}; it lies in "
             f"{store.address(aside)} now",
             SynthGridWarning,
             stacklevel=2,
         )
 
 
-def _may_be_ours(journal: Journal, side: int, key: str, name: str) -> bool:
-    """Whether a file that is not recorded may be one that is being made."""
-    tile = _TILE.fullmatch(name)
-    if tile is not None and any(int(first) % side for first in tile.groups()):
-        return False  # no tile of this side begins there
+def _is_part(name: str, side: int, written: bool) -> bool:
+    """Whether a file at no tile's place belongs to some tile or raster all the same.
+
+    While a run writes to the folder, its world may have another extent.
+    """
     if _PICTURE.fullmatch(name):
         return True  # of a tile, which is judged itself
-    if _RASTER.fullmatch(name) and "/density/c/" not in name:
-        return True  # metadata, which are compared with what they must be
-    if not (tile or _RASTER.fullmatch(name)):
-        return False
-    found = journal.layout.store.stat(key)
-    return found is None or time.time() - found.modified < IN_FLIGHT_SECONDS
+    if tile := _TILE.fullmatch(name):
+        return written and not any(int(first) % side for first in tile.groups())
+    if "/density/c/" in name:
+        return written and _RASTER.fullmatch(name) is not None
+    return _RASTER.fullmatch(name) is not None  # metadata: compared with what they must be

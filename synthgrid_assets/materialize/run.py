@@ -14,7 +14,7 @@ from pathlib import Path
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.materialize.foreign_files import set_aside_foreign
+from synthgrid_assets.materialize.foreign_files import set_aside_foreign, writing_tiles
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import are_split, units_version
@@ -94,7 +94,7 @@ def make_tiles(
     sweep_leftovers(context.layout, context.spec.world.name, context.layer)
     for product in products:  # what killed writers left, and what is nobody's
         context.layout.store.sweep(context.layout.folder(context.dataset(product.name)))
-        set_aside_foreign(journal, context, product.name)
+        set_aside_foreign(journal, context, product)
         product.mend(context)
     kept = {} if force else _kept(journal, context, products, chosen)
     for key, receipts in kept.items():
@@ -103,11 +103,15 @@ def make_tiles(
     if missing:  # otherwise the session need not start any worker
         for product in products:
             product.prepare(context, missing)
+        claims = contextlib.ExitStack()
+        claims.enter_context(writing_tiles(context, products))
         region, folder = Selection(chosen), _units_folder(context, products)
         cap = session.settings.memory_cap
         tiles = region.rim_first(missing)
         plan = Plan(context, products, tiles, region, folder, memory_cap=cap, renew=force)
-        with claimed(folder) if folder else contextlib.nullcontext():
+        if folder:
+            claims.enter_context(claimed(folder))
+        with claims:
             for outcome in _work(session, journal, plan):
                 failed = failed or isinstance(outcome, TileFailed)
                 yield outcome

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.materialize.foreign_files import foreign_files
+from synthgrid_assets.materialize.foreign_files import stray_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
@@ -19,6 +19,7 @@ from synthgrid_assets.storage.formats.geoparquet import is_unbroken, read_bytes
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 
+REPAIR = "`synthgrid storage repair"
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
 
@@ -69,12 +70,36 @@ def file_faults(
         for key in product.faults(context):
             problem = f"{store.address(key)} is missing or damaged; materialise {name} again"
             yield FileFault(context.layer, name, "", key, problem)
-    for key in foreign_files(journal, context.dataset(name)):
+    yield from _stray_faults(journal, context, product)
+
+
+def _stray_faults(
+    journal: Journal, context: LayerContext, product: Product
+) -> Iterator[FileFault]:
+    """Files that no record names: one fault each, or one in all where nothing is recorded."""
+    layer, name, store = context.layer, product.name, context.layout.store
+    strays, repair = stray_files(journal, context, product), f"{REPAIR} {context.spec.world.name}`"
+    if strays.unrecorded and not journal.count(context.dataset(name)):
+        folder = context.layout.folder(context.dataset(name))
         problem = (
-            f"{store.address(key)} is no file of {context.layer}/{name}; move it away, or run "
+            f"{len(strays.unrecorded)} files in {store.address(folder)} stand in no record: the "
+            f"journal was lost, or the run that wrote them was ended; {repair} makes "
+            "them again"
+        )
+        yield FileFault(layer, name, "", folder, problem)
+    else:
+        for key, tile in strays.unrecorded.items():
+            problem = (
+                f"{store.address(key)} stands in no record, whoever wrote it; materialise tile "
+                f"{tile} of {layer}/{name}, or run {repair}"
+            )
+            yield FileFault(layer, name, tile, key, problem)
+    for key in strays.foreign:
+        problem = (
+            f"{store.address(key)} is no file of {layer}/{name}; move it away, or run "
             "the asset again, which sets it aside"
         )
-        yield FileFault(context.layer, name, "", key, problem)
+        yield FileFault(layer, name, "", key, problem)
 
 
 def report_faults(context: LayerContext) -> Iterator[FileFault]:

@@ -1,6 +1,6 @@
 """Parts on their way from one task to another: named arrays in files that do not last.
 
-Belongs here: these files, and the folder that holds them while somebody needs it. Not
+Belongs here: these files, and the claim on a folder while somebody writes there. Not
 here: committed files (`commit`, `journal`), and what the arrays mean (`products`).
 
 A part appears at once and complete, like every file here, but it is not synced: it serves
@@ -27,11 +27,16 @@ from synthgrid_assets.storage.layout import NETWORKS, SURFACES, Layout
 
 
 @contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Make a folder of parts and keep it, while the block runs; several processes may.
+def claimed(folder: Path, *, sweep: bool = True) -> Iterator[None]:
+    """Make a folder and keep it, while the block runs; several processes may.
 
-    The claim is a lock that ends with its process, however that ends. What killed writers
-    left half-written is removed at the beginning.
+    The claim is a lock that ends with its process, however that ends.
+
+    Parameters
+    ----------
+    folder : Path
+    sweep : bool
+        Remove what killed writers left half-written at the beginning.
 
     Raises
     ------
@@ -43,10 +48,37 @@ def claimed(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"cannot make {folder}: {error}; check space and rights") from error
     try:
-        sweep_partials(folder)
+        if sweep:
+            sweep_partials(folder)
         yield
     finally:
         os.close(descriptor)
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a live process has claimed a folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with claimed(folder):
+    ...     is_claimed(folder)
+    True
+    >>> is_claimed(folder)
+    False
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # nobody has made it
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _locked(folder: Path) -> int:

@@ -21,6 +21,7 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.files import report_faults
 from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
@@ -88,10 +89,17 @@ def garble(journal, kind):
 def test_no_journal_is_a_dead_end(copy, session, whole, kind):
     """Every state that a disk or a hand can leave is refused with the command, which mends it."""
     context, root = copy, copy.layout.root
+    with Journal(context.layout) as journal:
+        known = list(journal.receipts())
     garble(context.layout.journal, kind)
     if kind != "missing":
         with pytest.raises(StorageError, match="synthgrid storage repair"):
             region_digest(context.spec, root, "cafes", "points")
+    else:  # a new one is made: the files that it does not know are told, once for each product
+        told = [fault.problem for fault in find_faults(context.spec, root)]
+        assert len(told) == len({receipt.asset for receipt in known})
+        assert all("12 files in " in one and "storage repair small`" in one for one in told)
+        assert sum(row["damaged"] for row in world_status(context.spec, root)) == len(told)
     done = repair_world(context.spec, root, session)
     assert done.failed == []
     assert (done.journal is None) == (kind == "missing")

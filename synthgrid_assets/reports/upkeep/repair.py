@@ -104,7 +104,7 @@ def _repair_layer(
             tiles = {fault.tile for fault in faults if fault.tile}
             for tile in sorted(tiles | _unrecorded(journal, context, product)):
                 damaged[tile].append(product)
-            set_aside_foreign(journal, context, product.name)
+            set_aside_foreign(journal, context, product)
             if _is_there(context, product) and product.faults(context):
                 product.mend(context)
         for products in dict.fromkeys(tuple(products) for products in damaged.values()):
