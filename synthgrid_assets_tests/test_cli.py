@@ -150,9 +150,12 @@ def test_world_check_tells_the_mistakes_of_all_files_in_one_pass(tmp_path):
     path = write_small_world(tmp_path, mistaken)
     other = tmp_path / "other.toml"
     other.write_text("[world\n")
-    result = synthgrid("world", "check", path, "riverton", other, tmp_path / "none.toml", code=1)
+    result = synthgrid("world", "check", path, "riverton", other, code=1)
     assert "riverton.toml: valid" in result.stdout.replace("\n", "")
-    for part in ("marks.species", "small.toml: ", "not valid TOML", "none.toml: no such world"):
+    for part in ("marks.species", "small.toml: ", "not valid TOML"):
+        assert part in result.stderr
+    result = synthgrid("world", "check", path, tmp_path / "none.toml", code=2)  # as elsewhere
+    for part in ("marks.species", "none.toml: no such world file; worlds in "):
         assert part in result.stderr
 
 
@@ -172,7 +175,13 @@ def test_a_digest_or_an_export_of_missing_tiles_is_an_error(fresh, tmp_path):
 
 def test_an_export_to_an_unknown_format_names_those_there_are(world, tmp_path):
     chosen = ("--layer", "cafes", "--asset", "points", "--out", tmp_path / "cafes.shp")
-    assert "allowed are .csv" in synthgrid("export", world, *chosen, code=2).stderr
+    assert re.search(
+        "shapefile cuts names.*allowed are .csv", synthgrid("export", world, *chosen, code=2).stderr
+    )
+    target = tmp_path / "nowhere" / "cafes.gpkg"
+    told = synthgrid("export", world, *chosen[:4], "--out", target, code=2).stderr
+    assert f"there is no folder {target.parent}" in told
+    assert not target.parent.exists()
 
 
 def test_a_data_root_that_cannot_be_written_is_an_error_in_the_summary(
@@ -342,12 +351,12 @@ def test_committed_tiles_are_kept_unless_forced(world, made):
     assert kept["assets"] == forced["assets"]
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "gpkg", "geojsonl", "geojsons", "csv"])
+@pytest.mark.parametrize("suffix", ["parquet", "gpkg", "geojson", "geojsonl", "csv"])
 @pytest.mark.parametrize("name", ["points", "voronoi"])
 def test_an_export_holds_every_row_once(world, made, tmp_path, name, suffix):
     files = (made[0] / "data" / "small" / "cafes").glob(f"{name}-*/w8/*.parquet")
     tiles = pandas.concat(map(geopandas.read_parquet, files))
-    target = tmp_path / "out" / f"cafes.{suffix}"
+    target = tmp_path / f"cafes.{suffix}"
     selected = ("--layer", "cafes", "--asset", name, "--out", target)
     assert synthgrid("export", world, *selected).stdout.startswith(f"{len(tiles):,} rows of 36 of")
     column = {"points": "id", "voronoi": "site_id"}[name]

@@ -36,9 +36,21 @@ def existing(world: str) -> Path:
     SpecError
         If there is none; the message names those there are.
     """
+    path = named(world)
+    adopt_project_of(path)
+    return path
+
+
+def named(world: str) -> Path:
+    """The world file that a user names.
+
+    Raises
+    ------
+    SpecError
+        As for `existing`.
+    """
     path = find_world(world)
     if path.exists():
-        adopt_project_of(path)
         return path
     known = ", ".join(file.stem for file in world_files()) or "none"
     raise SpecError(f"{world}: no such world file; worlds in {worlds_folder()}: {known}")

@@ -56,7 +56,7 @@ def export(
     layer: LayerOption,
     asset: AssetOption,
     destination: Annotated[
-        Path, typer.Option("--out", help="GeoParquet, GeoPackage, GeoJSONSeq or CSV by extension.")
+        Path, typer.Option("--out", help="GeoParquet, GeoPackage, GeoJSON or CSV by extension.")
     ],
     text_ids: Annotated[
         bool, typer.Option("--text-ids", help="Write ids as text: no reader rounds them.")

@@ -50,6 +50,17 @@ def warn(text: str) -> None:
     err.print(plain(text), highlight=False, soft_wrap=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words.
+
+    Examples
+    --------
+    >>> [counted(number, "fault") for number in (0, 1, 1200)]
+    ['no faults', '1 fault', '1,200 faults']
+    """
+    return f"{number or 'no':{',' if number else ''}} {noun}{'' if number == 1 else 's'}"
+
+
 def tell_warnings() -> None:
     """Have this package's own warnings told as a sentence, without the line that gave them."""
     show = warnings.showwarning

@@ -19,7 +19,15 @@ from synthgrid_assets.cli.arguments import (
     existing,
     given,
 )
-from synthgrid_assets.cli.printing import FAILED, explained, print_json, print_rows, tell, warn
+from synthgrid_assets.cli.printing import (
+    FAILED,
+    counted,
+    explained,
+    print_json,
+    print_rows,
+    tell,
+    warn,
+)
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
@@ -40,7 +48,7 @@ def verify(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
     else:
         for fault in faults:
             warn(f"{fault.layer}/{fault.asset}: {fault.problem}")
-        tell(f"{spec.world.name}: {len(faults) or 'no'} faults in {data_root()}")
+        tell(f"{spec.world.name}: {counted(len(faults), 'fault')} in {data_root()}")
     if faults:
         raise typer.Exit(FAILED)
 
@@ -68,7 +76,8 @@ def repair(
         warn(f"the journal could not be used; it lies in {done.journal} now")
     for failed in done.failed:
         warn(failed)
-    tell(f"{spec.world.name}: {len(done.faults)} faults, {done.made} tiles made again")
+    made = counted(done.made, "tile")
+    tell(f"{spec.world.name}: {counted(len(done.faults), 'fault')}, {made} made again")
     if done.failed:
         raise typer.Exit(FAILED)
 
@@ -89,6 +98,9 @@ def gc(
     found = collect_garbage(spec, data_root(), remove=remove, days=days)
     if as_json:
         print_json([asdict(one) for one in found])
+        return
+    if not found:
+        tell(f"{spec.world.name}: nothing to remove that is older than {days:g} days")
         return
     print_rows(
         spec.world.name,
@@ -113,7 +125,10 @@ def compact(
     from synthgrid_assets.reports.upkeep.compaction import compact_asset
 
     made = compact_asset(_spec(world, overrides), data_root(), layer, asset, rows)
-    tell(f"{made.rows:,} rows of {made.tiles} tiles in {made.files} files, listed in {made.listed}")
+    tell(
+        f"{counted(made.rows, 'row')} of {counted(made.tiles, 'tile')} in "
+        f"{counted(made.files, 'file')}, listed in {made.listed}"
+    )
 
 
 def _spec(world: str, overrides: list[str] | None) -> WorldSpec:

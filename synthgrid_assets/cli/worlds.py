@@ -15,9 +15,11 @@ from synthgrid_assets.cli.arguments import (
     WorldArgument,
     existing,
     given,
+    named,
 )
 from synthgrid_assets.cli.printing import (
     FAILED,
+    USAGE,
     explained,
     out,
     plain,
@@ -27,7 +29,7 @@ from synthgrid_assets.cli.printing import (
     tell,
     warn,
 )
-from synthgrid_assets.settings import find_world
+from synthgrid_assets.errors import SpecError
 
 app = typer.Typer(help="Look at world files.", no_args_is_help=True)
 
@@ -41,9 +43,14 @@ def world_check(
     from synthgrid_assets.world.inputs import world_notes
     from synthgrid_assets.world.validation import check_world
 
-    mistaken = 0
+    mistaken = missing = 0
     for name in worlds:
-        path = find_world(name)
+        try:
+            path = named(name)
+        except SpecError as error:
+            missing += 1
+            warn(str(error))
+            continue
         spec, problems = check_world(path, given(overrides), contents=True)
         mistaken += bool(problems)
         for problem in problems:
@@ -52,8 +59,8 @@ def world_check(
             out.print(f"{plain(str(path))}: [green]valid[/]", highlight=False, soft_wrap=True)
         for note in world_notes(spec) if spec is not None and not problems else ():
             tell(f"{path}: {note}")
-    if mistaken:
-        raise typer.Exit(FAILED)
+    if missing or mistaken:
+        raise typer.Exit(USAGE if missing else FAILED)
 
 
 @app.command("show")

@@ -17,7 +17,7 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.reports.digests import whole_records
 from synthgrid_assets.reports.named_assets import open_asset, open_network
-from synthgrid_assets.storage.formats.export import export_file, export_tiles, losses
+from synthgrid_assets.storage.formats.export import export_file, export_tiles, losses, writer_of
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import write_tile_index
 from synthgrid_assets.storage.store import open_store
@@ -59,10 +59,12 @@ def export_asset(
     Raises
     ------
     SpecError
-        If the file's extension is not known, or the asset is no table.
+        If the file's extension is not known, its folder does not exist, or the asset is no
+        table.
     StorageError
         If no tile is committed, a file is damaged, or the network has not been made.
     """
+    writer_of(target)  # refused before anything is read
     if layer == NETWORKS:
         return Exported(export_file(open_network(spec, root, name).path, target), 1, 1)
     with _committed(spec, root, layer, name) as (index, tiles):

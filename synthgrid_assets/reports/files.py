@@ -73,9 +73,7 @@ def file_faults(
     yield from _stray_faults(journal, context, product)
 
 
-def _stray_faults(
-    journal: Journal, context: LayerContext, product: Product
-) -> Iterator[FileFault]:
+def _stray_faults(journal: Journal, context: LayerContext, product: Product) -> Iterator[FileFault]:
     """Files that no record names: one fault each, or one in all where nothing is recorded."""
     layer, name, store = context.layer, product.name, context.layout.store
     strays, repair = stray_files(journal, context, product), f"{REPAIR} {context.spec.world.name}`"

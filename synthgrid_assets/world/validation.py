@@ -199,11 +199,10 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     except (ArithmeticError, ValueError) as error:
         numbers = {key: value for key, value in layer.parameters.items() if _is_extreme(value)}
         named = ", ".join(f"{key} = {value!r}" for key, value in numbers.items())
-        why = f"cannot be computed with {named}"
+        why = f"cannot be computed with {named}" if named else f"fails: {reason_of(error)}"
         yield (
             f".{next(iter(numbers))}" if len(numbers) == 1 else "",
-            f"{layer.process} {why if named else f'fails with these parameters: {reason_of(error)}'}"
-            "; use less extreme numbers",
+            f"{layer.process} {why}; use less extreme numbers",
         )
 
 

@@ -85,9 +85,10 @@ def _text(path: Path) -> str:
         raise SpecError(f"{path}: no such world file") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
+        byte = f"0x{error.object[error.start]:02x}"
         raise SpecError(
-            f"{path}: not valid TOML: line {line} holds the byte 0x{error.object[error.start]:02x}, "
-            "which is no UTF-8; save the file as UTF-8"
+            f"{path}: not valid TOML: line {line} holds the byte {byte}, which is no "
+            "UTF-8; save the file as UTF-8"
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SpecError(f"{path}: cannot be read: {error}; check path and rights") from error

@@ -227,10 +227,10 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
     shown = tell.invoke(app, ["status", str(world), *tiled])
     assert (shown.exit_code, str(damaged) in shown.output.replace("\n", "")) == (1, True)
     mended = tell.invoke(app, ["storage", "repair", str(world), "--workers", "1", *tiled])
-    assert (mended.exit_code, "1 tiles made again" in mended.output) == (0, True)
+    assert (mended.exit_code, "1 fault, 1 tile made again" in mended.output) == (0, True)
     assert tell.invoke(app, ["storage", "verify", str(world), *tiled]).exit_code == 0
     listed = tell.invoke(app, ["storage", "gc", str(world), *tiled])
-    assert "nothing was removed" in listed.output
+    assert listed.output == "small: nothing to remove that is older than 1 days\n"
     merged = tell.invoke(
         app, ["storage", "compact", str(world), "--layer", "cafes", "--asset", "points", *tiled]
     )

@@ -38,8 +38,9 @@ from synthgrid_assets.storage.tile_index import (
 )
 
 IDS = frozenset(("id", "site_id", "a", "b", "c", "focal", "neighbor"))
-_AS_DOUBLES = (".csv", ".geojsons", ".geojsonl")
-_MILLISECONDS = (".gpkg", ".geojsons", ".geojsonl")
+_GEOJSON = (".geojson", ".geojsons", ".geojsonl")
+_AS_DOUBLES = (".csv", *_GEOJSON)
+_MILLISECONDS = (".gpkg", *_GEOJSON)
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,9 @@ def export_tiles(index: TileIndex, target: Path, *, text_ids: bool = False) -> i
         The dataset's tile index (`write_tile_index`).
     target : Path
         The extension chooses the format: ``.parquet`` (GeoParquet, Hilbert order),
-        ``.gpkg`` (GeoPackage), ``.geojsons`` (GeoJSON text sequence, RFC 8142),
+        ``.gpkg`` (GeoPackage), ``.geojson``, ``.geojsons`` (GeoJSON text sequence, RFC 8142),
         ``.geojsonl`` (the same with newlines only), ``.csv`` (columns ``x, y``, or ``wkt``).
-        Both GeoJSON forms are in longitude and latitude (RFC 7946).
+        All forms of GeoJSON are in longitude and latitude (RFC 7946).
     text_ids : bool
         Write ids as text in formats whose readers may take numbers for doubles: ids have 63
         bits, and those of neighbouring points are the same double.
@@ -102,7 +103,7 @@ def export_tiles(index: TileIndex, target: Path, *, text_ids: bool = False) -> i
     StorageError
         If the index holds no tile, or a file cannot be read or written.
     """
-    write = _writer(target)
+    write = writer_of(target)
     schema = index.schema()
     tables, along_curve = partial(iter_tiles, index), partial(in_curve_order, index)
     if "geometry" in schema.names:
@@ -120,7 +121,7 @@ def export_file(source: Path, target: Path) -> int:
 
     Parameters and errors as for `export_tiles`, `source` instead of tiles.
     """
-    write = _writer(target)
+    write = writer_of(target)
 
     def groups() -> Iterator[pa.Table]:
         stored = pq.ParquetFile(source)
@@ -134,13 +135,24 @@ def export_file(source: Path, target: Path) -> int:
         return write(file, _Rows(str(source), schema, groups, groups))
 
 
-def _writer(target: Path) -> Write:
-    write = _FORMATS.get(target.suffix.lower())
+def writer_of(target: Path) -> Write:
+    """What writes a file of the target's extension.
+
+    Raises
+    ------
+    SpecError
+        If no format has it, or there is no such folder.
+    """
+    suffix = target.suffix.lower()
+    write = _FORMATS.get(suffix)
     if write is None:
+        why = f"{_NOT_WRITTEN[suffix]}; " if suffix in _NOT_WRITTEN else ""
         raise SpecError(
-            f"cannot export to {target}: its extension is {target.suffix!r}, allowed are "
+            f"cannot export to {target}: {why}its extension is {target.suffix!r}, allowed are "
             f"{', '.join(sorted(_FORMATS))}"
         )
+    if not target.parent.is_dir():
+        raise SpecError(f"cannot export to {target}: there is no folder {target.parent}; make it")
     return write
 
 
@@ -305,9 +317,15 @@ def _with_bounds(
     return dict(geo)
 
 
+_NOT_WRITTEN = {
+    ".shp": "a shapefile cuts names to ten letters and has no integers of 63 bits",
+    ".fgb": "FlatGeobuf takes no row without a geometry, and its index all rows at once",
+    ".json": "GeoJSON is .geojson here",
+}
 _FORMATS: dict[str, Write] = {
     ".parquet": _geoparquet,
     ".gpkg": _vector("GPKG"),
+    ".geojson": _vector("GeoJSON", RFC7946="YES"),
     ".geojsons": _vector("GeoJSONSeq", RS="YES"),
     ".geojsonl": _vector("GeoJSONSeq", RS="NO"),
     ".csv": _csv,
