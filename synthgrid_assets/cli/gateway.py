@@ -189,16 +189,22 @@ def key_command(
 @app.command("zones")
 @explained
 def zones_command(
-    layer: Annotated[Path, typer.Argument(metavar="FILE", help="A file of polygons.")],
+    layer: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A file of polygons, world:NAME/LAYER or landed:COLLECTION."
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of compiled zones.")],
     name: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column that names the zones.")
     ] = None,
+    data: DataOption = "",
 ) -> None:
     """Compile zones; a running gateway that serves the folder takes the new version up."""
-    from synthgrid_assets.services.gateway.geofence.sources import compile_file
+    from synthgrid_assets.services.gateway.geofence.sources import compile_source
 
-    facts = compile_file(layer, folder, name=name)
+    facts = compile_source(layer, folder, data=_root(data), name=name)
     tell(f"version {facts.version}")
 
 

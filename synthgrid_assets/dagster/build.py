@@ -21,6 +21,8 @@ from synthgrid_assets.dagster.assets.tile_index import layer_index
 from synthgrid_assets.dagster.assets.tiled import layer_assets
 from synthgrid_assets.dagster.assets.world_file import world_asset, world_check
 from synthgrid_assets.dagster.assets.world_tiles import tiles_asset
+from synthgrid_assets.dagster.assets.zone_visits import visit_definitions
+from synthgrid_assets.dagster.assets.zones import zone_definitions
 from synthgrid_assets.dagster.freshness import freshness_checks, freshness_sensor
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.resources import DataRoot, Engine
@@ -56,10 +58,18 @@ def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
     inbox = gateway_inbox() if files is None else None
     return dg.Definitions.merge(
         world_definitions(valid),
-        *([gateway_definitions(str(data_root()), inbox)] if inbox else []),
+        *(_gateway(str(data_root()), inbox) if inbox else []),
         *(_mistaken(name, *found, made.get(name, ())) for name, found in invalid.items()),
         *(dg.Definitions(assets=left_behind(name, made[name], gone=True)) for name in gone),
     )
+
+
+def _gateway(data: str, inbox: str) -> list[dg.Definitions]:
+    return [
+        gateway_definitions(data, inbox),
+        zone_definitions(data),
+        visit_definitions(data, inbox),
+    ]
 
 
 def world_definitions(

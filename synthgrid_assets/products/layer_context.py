@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.surfaces import retention_at
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.seeding import Key
@@ -191,7 +192,16 @@ class LayerContext:
         return self._datasets[name]
 
     def facts(self, name: str) -> dict[str, str]:
-        """What a file of a product says of itself in its metadata."""
+        """What a file of a product says of itself in its metadata.
+
+        Raises
+        ------
+        SpecError
+            If the layer does not make that product.
+        """
+        if name not in self.assets:
+            made = ", ".join(sorted(self.assets))
+            raise SpecError(f"the layer makes no {name}, only {made}; declare it in the world file")
         own = {"asset": name, "realisation": self.assets[name].realisation}
         return self.facts_of_layer | own
 

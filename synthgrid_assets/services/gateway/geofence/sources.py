@@ -5,6 +5,8 @@ Belongs here: reading a layer and naming its zones. Not here: compiling (`zone_i
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.landed import collection_place, landed_files
 from synthgrid_assets.services.gateway.geofence.zone_files import ZoneFacts
 from synthgrid_assets.services.gateway.geofence.zone_index import compile_zones
 from synthgrid_assets.services.gateway.geojson.reference_systems import resolved
+from synthgrid_assets.storage.store import open_store
 
 _NAMES = ("name", "id", "zone")
 
@@ -53,6 +57,69 @@ def compile_layer(frame: Any, folder: Path, *, name: str | None = None) -> ZoneF
     return compile_zones(
         shapes[left], list(names[left]), folder, crs=resolved(frame.crs.to_string())
     )
+
+
+def compile_source(
+    source: str, folder: Path, *, data: Path | str, name: str | None = None
+) -> ZoneFacts:
+    """Compile what a text names.
+
+    Parameters
+    ----------
+    source : str
+        A file, ``world:NAME/LAYER`` for the Voronoi cells of a layer's points (zones are named
+        by their sites), or ``landed:COLLECTION`` for polygons that a gateway took in.
+    folder : Path
+    data : Path or str
+        Data root.
+    name : str, optional
+        Column that names the zones; of landed features a member of their properties.
+
+    Raises
+    ------
+    SpecError
+        If there is no such thing, and as `compile_layer`.
+    """
+    kind, _, rest = source.partition(":")
+    if kind == "world":
+        return compile_layer(_cells(rest), folder, name=name or "site_id")
+    if kind == "landed":
+        return compile_layer(_landed(data, rest, name), folder, name="name")
+    return compile_file(Path(source), folder, name=name)
+
+
+def _cells(text: str) -> Any:
+    # a world brings compilers along, which compiling a file does without
+    from synthgrid_assets.api import World
+
+    world_name, _, layer = text.rpartition("/")
+    if not world_name:
+        raise SpecError(f"world:{text} names no layer; give world:NAME/LAYER")
+    world = World.load(world_name)
+    return world.layer(layer).voronoi(world.bounds)
+
+
+def _landed(data: Path | str, collection: str, name: str | None) -> Any:
+    import geopandas
+    import pandas
+
+    store = open_store(data)
+    parts = []
+    for key in landed_files(data, collection_place(collection)):
+        with store.open(key) as file:
+            parts.append(geopandas.read_parquet(io.BytesIO(file.read())))
+    if len({str(part.crs) for part in parts}) > 1:
+        raise SpecError(f"collection {collection}: its files differ in their reference system")
+    frame = pandas.concat(parts, ignore_index=True)
+    members = [(json.loads(text) if text else None) or {} for text in frame["properties"]]
+    column = name or next((one for one in _NAMES if members and one in members[0]), None)
+    if column is None:
+        names = [json.loads(text) if text else k for k, text in enumerate(frame["feature_id"])]
+    else:
+        names = [one.get(column) for one in members]
+        if name is not None and all(one is None for one in names):
+            raise SpecError(f"no feature of collection {collection} has a property {name!r}")
+    return frame[["geometry"]].assign(name=[str(one) for one in names])
 
 
 def compile_file(path: Path, folder: Path, *, name: str | None = None) -> ZoneFacts:

@@ -11,6 +11,7 @@ late, again or from the future.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -215,3 +216,10 @@ def _notices(client: str, url: str, events: list[ZoneEvent], now: float) -> list
         }
         for start in range(0, len(told), _TOLD)
     ]
+
+
+def fixes_waiting(database: Database) -> int:
+    """Fixes that the states of all devices hold, counted one by one."""
+    with database.reading() as connection:
+        states = connection.execute(sa.select(visit_state.c.state)).scalars()
+        return sum(len(json.loads(bytes(state))["waiting"]) for state in states)
