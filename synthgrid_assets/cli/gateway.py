@@ -14,8 +14,8 @@ import typer
 from synthgrid_assets.cli.arguments import JsonOption
 from synthgrid_assets.cli.printing import explained, print_json, print_rows, tell, warn
 from synthgrid_assets.errors import GatewayError, SpecError
-from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.services.gateway.options import GatewayOptions, WorkerLimits
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
 from synthgrid_assets.settings import INBOX_VARIABLE, data_root
 
 KEYS_VARIABLE = "SYNTHGRID_GATEWAY_KEYS"

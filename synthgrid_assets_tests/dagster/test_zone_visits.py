@@ -17,7 +17,6 @@ from synthgrid_assets.dagster.assets import zones as zones_module
 from synthgrid_assets.dagster.assets.landing import gateway_definitions
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.services.gateway.geofence.sources import compile_source
-from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.services.gateway.geofence.zone_index import ZoneIndex
 from synthgrid_assets.services.gateway.inbox.intake import Intake
 from synthgrid_assets.services.gateway.inbox.tables import visit, visit_total
@@ -25,6 +24,7 @@ from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.options import GatewayOptions
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
 from synthgrid_assets_tests.services.gateway.deliveries import delivery
 from synthgrid_assets_tests.small_world import write_small_world
 

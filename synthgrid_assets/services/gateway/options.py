@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
 from synthgrid_assets.storage.local_store import LocalStore
 from synthgrid_assets.storage.store import open_store
 

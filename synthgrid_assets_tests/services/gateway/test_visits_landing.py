@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.geofence.sources import compile_layer
-from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.services.gateway.inbox.tables import INBOX, notice
 from synthgrid_assets.services.gateway.inbox.totals import visit_totals
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
@@ -22,6 +21,7 @@ from synthgrid_assets.services.gateway.landing.processes.worker import open_work
 from synthgrid_assets.services.gateway.landing.visits import Visits, visits_after
 from synthgrid_assets.services.gateway.receiving.clients import Clients, make_key
 from synthgrid_assets.services.gateway.telemetry import Fix, Fixes
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
 from synthgrid_assets_tests.services.gateway.deliveries import Clock
 from synthgrid_assets_tests.services.gateway.served import Served, options_in
 

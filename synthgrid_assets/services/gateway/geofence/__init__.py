@@ -1,5 +1,5 @@
-"""Geofences: which zones hold a point now, and which ones a device entered, left or stayed in.
+"""Geofences: which zones hold a point now, how far the next ones are, and how exact that is.
 
 Belongs here: zones compiled to cells, questions to them, how exact an answer may be under
-load, visits by event time. Not here: HTTP (`endpoints`), what devices send (`telemetry`).
+load. Not here: HTTP (`endpoints`), what devices send (`telemetry`), visits (`visits`).
 """

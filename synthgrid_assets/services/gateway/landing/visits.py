@@ -1,7 +1,7 @@
 """Visits of landed fixes: states and events in the transaction that ends their jobs.
 
 Belongs here: the tables of visits, and telling clients. Not here: what makes a visit
-(`geofence.visits`), delivering callbacks (`callbacks`).
+(`visits.tracker`), delivering callbacks (`callbacks`).
 
 A fix counts once: its job ends, its device's state changes, its events are written, and those
 who want to be told of them are put on the courier's list together, or none of it happens. The
@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
 from synthgrid_assets.records.database import Database
-from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
-from synthgrid_assets.services.gateway.geofence.visits import VisitTracker, ZoneEvent
 from synthgrid_assets.services.gateway.geofence.zone_store import ZoneStore
 from synthgrid_assets.services.gateway.inbox.deliveries import new_id
 from synthgrid_assets.services.gateway.inbox.tables import (
@@ -38,6 +36,8 @@ from synthgrid_assets.services.gateway.inbox.totals import add_totals
 from synthgrid_assets.services.gateway.landing.reports import visits_event
 from synthgrid_assets.services.gateway.receiving.clients import Clients
 from synthgrid_assets.services.gateway.telemetry import Fixes
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
+from synthgrid_assets.services.gateway.visits.tracker import VisitTracker, ZoneEvent
 
 _GROUP = 500  # devices of one statement
 _TOLD = 200  # events of one callback

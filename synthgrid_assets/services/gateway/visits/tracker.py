@@ -1,7 +1,7 @@
 """Who entered, left and stayed in which zone: by event time, whatever the order of arrival.
 
 Belongs here: one device's fixes in the order of their times, and the events they make. Not
-here: where states are kept (`landing`), zones of points (`zone_index`).
+here: where states are kept (`landing`), zones of points (`geofence`).
 
 A fix waits until no earlier one can come any more: until one that is more than the declared
 lateness younger has arrived, or the clock says so (`VisitTracker.advance`). So every order of
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GatewayError
-from synthgrid_assets.services.gateway.geofence.visit_rules import VisitRules
 from synthgrid_assets.services.gateway.telemetry.fixes import Fixes
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
 
 Place = tuple[float, float, float]  # time, longitude, latitude
 Kind = Literal["enter", "dwell", "exit"]

@@ -1,6 +1,6 @@
 """`VisitRules`: what makes a visit, as an operator declares it.
 
-Belongs here: the numbers. Not here: what is done with them (`visits`).
+Belongs here: the numbers. Not here: what is done with them (`tracker`).
 """
 
 from __future__ import annotations

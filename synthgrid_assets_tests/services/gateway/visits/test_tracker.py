@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from synthgrid_assets.errors import GatewayError
-from synthgrid_assets.services.gateway.geofence.visits import VisitRules, VisitTracker
 from synthgrid_assets.services.gateway.telemetry import Fix, Fixes
+from synthgrid_assets.services.gateway.visits.tracker import VisitRules, VisitTracker
 
 RULES = VisitRules(lateness=120.0, dwell=60.0, silence=900.0)
 
