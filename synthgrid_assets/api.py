@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.box import Box
+from synthgrid_assets.privacy.releases.answers import Answers
 from synthgrid_assets.processes.metric_law import MetricLaw
 from synthgrid_assets.products.asked_box import AskedBox, box_of
 from synthgrid_assets.products.boxes import (
@@ -30,11 +32,12 @@ from synthgrid_assets.products.delaunay import CONSTRAINT_COLUMNS
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.exports import committed_rows
+from synthgrid_assets.reports.releases import released_answers, released_counts
 from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
 from synthgrid_assets.world.samplers import count_bounds
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.spec import WorldSpec, is_release
 from synthgrid_assets.world.validation import load_spec
 
 if TYPE_CHECKING:
@@ -318,15 +321,35 @@ class Layer:
     def counts_release(self, bbox: AskedBox | None = None) -> gpd.GeoDataFrame:
         """The private counts that have been released, as recorded; nothing is ever drawn here.
 
-        Parameters and errors as for `committed`.
+        Parameters and errors as for `committed`. Of a layer that is drawn from a release of
+        private data: a row for each of the data set's blocks.
         """
-        released: gpd.GeoDataFrame = self.committed("counts_release", bbox)
-        return released
+        if self.name not in self.world.spec.released_layers:
+            released: gpd.GeoDataFrame = self.committed("counts_release", bbox)
+            return released
+        table = released_counts(self.world.spec, self.world._data, self.name)
+        frame = _frame(table, self.world.crs)
+        if bbox is None:
+            return frame
+        west, south, east, north = self._box(bbox)
+        return frame.cx[west:east, south:north].reset_index(drop=True)
+
+    @property
+    def release(self) -> Answers:
+        """What the layer's release says of any rectangle of its blocks, at no further cost.
+
+        Raises
+        ------
+        SpecError
+            If the layer is not drawn from a release.
+        StorageError
+            If that is not published in the data root.
+        """
+        return released_answers(self.world.spec, self.world._data, self.name)
 
     def describe(self) -> dict[str, Any]:
         """What the layer is, for a person."""
         table = self._context.table
-        extent = self.world.spec.world.tiling.extent
         near = table.near and (table.near.layer or table.near.input)
         thinned = [name for name in (table.within, table.intensity, near) if name]
         return {
@@ -335,8 +358,16 @@ class Layer:
             "thinned_by": thinned,
             "marks": list(table.marks),
             "products": [product.name for product in products_of(table)],
-            "expected_points": _whole(*count_bounds(self._context.sampler, extent)),
+            "expected_points": self._expected_points(),
         }
+
+    def _expected_points(self) -> int | list[int] | None:
+        """Of the extent; None while the release that they are drawn from is not made."""
+        releases = [version for name, version in self._context.job.inputs if is_release(name)]
+        if any(version.startswith(UNMADE) for version in releases):
+            return None
+        extent = self.world.spec.world.tiling.extent
+        return _whole(*count_bounds(self._context.sampler, extent))
 
 
 def _whole(low: float, high: float) -> int | list[int]:

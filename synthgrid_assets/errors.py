@@ -62,7 +62,7 @@ class DamageError(StorageError):
     retryable = False  # it stays as it is until somebody makes it again
 
 
-class AuditError(SynthGridError):
+class AuditError(PrivacyError):
     """A record that does not match what it claims to record."""
 
 

@@ -17,6 +17,7 @@ STORE_VARIABLE = "SYNTHGRID_STORE"
 JOURNAL_VARIABLE = "SYNTHGRID_JOURNAL"
 DAGSTER_VARIABLE = "SYNTHGRID_DAGSTER_URL"
 VIEWER_VARIABLE = "SYNTHGRID_VIEWER_URL"
+LEDGER_VARIABLE = "SYNTHGRID_LEDGER"
 
 
 def project_folder() -> Path:
@@ -59,6 +60,19 @@ def gateway_inbox() -> str | None:
     given = os.environ.get(INBOX_VARIABLE)
     file = data_root() / "gateway" / "inbox.sqlite"
     return given or (str(file) if file.is_file() else None)
+
+
+def privacy_ledger() -> str:
+    """``SYNTHGRID_LEDGER``, a file or ``postgresql://...``; else one file for all of a user's data.
+
+    It belongs to no project and no data root, as private data have one budget wherever they are
+    used: ``XDG_DATA_HOME/synthgrid/ledger.sqlite``.
+    """
+    given = os.environ.get(LEDGER_VARIABLE)
+    if given:
+        return given if "://" in given else str(Path(given).resolve())
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return str(Path(home) / "synthgrid" / "ledger.sqlite")
 
 
 def store_url() -> str:

@@ -25,6 +25,7 @@ WORLD_FILE = (PROJECT / "docs" / "world-file.md").read_text()
 SECTIONS = {
     "`[world]`": [spec.WorldTable],
     "`[inputs.NAME]`": [*INPUT_TABLES.values()],
+    "`[privacy.NAME]`": [spec.PrivacyTable],
     "`[layers.NAME]`": [spec.LayerTable],
     "`[layers.NAME.tessellation]`": [spec.TessellationTable],
     "`[layers.NAME.release]`": [spec.ReleaseTable],

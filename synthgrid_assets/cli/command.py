@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synthgrid_assets.cli import committed, gateway, region, storage, view, worlds
+from synthgrid_assets.cli import committed, gateway, privacy, region, storage, view, worlds
 from synthgrid_assets.cli.printing import out, tell_warnings
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(worlds.app, name="world")
 app.add_typer(storage.app, name="storage")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(privacy.app, name="privacy")
 app.command()(region.materialize)
 app.command()(committed.digest)
 app.command()(committed.export)

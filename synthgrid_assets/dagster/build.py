@@ -16,6 +16,7 @@ from synthgrid_assets.dagster.assets.constraints import constraints_asset
 from synthgrid_assets.dagster.assets.evidence import evidence_assets
 from synthgrid_assets.dagster.assets.landing import gateway_definitions
 from synthgrid_assets.dagster.assets.left_behind import left_behind, made_assets
+from synthgrid_assets.dagster.assets.released import release_assets
 from synthgrid_assets.dagster.assets.surfaces import surface_asset
 from synthgrid_assets.dagster.assets.tile_index import layer_index
 from synthgrid_assets.dagster.assets.tiled import layer_assets
@@ -27,7 +28,7 @@ from synthgrid_assets.dagster.freshness import freshness_checks, freshness_senso
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.settings import data_root, gateway_inbox, world_files
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.spec import RELEASED, WorldSpec
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets.world.world_file import Problem
 
@@ -102,7 +103,7 @@ def _world(path: Path, spec: WorldSpec, chosen: Collection[str] | None) -> dg.De
         assets=[
             world_asset(name, path, []),
             tiles_asset(spec),
-            *(_input_asset(spec, made) for made in spec.made_inputs),
+            *(asset for made in spec.made_inputs for asset in _input_assets(spec, made)),
             *(asset for layer in layers for asset in layer_assets(spec, layer)),
             *(layer_index(spec, layer) for layer in layers),
             *(asset for layer in layers for asset in evidence_assets(spec, layer)),
@@ -115,9 +116,12 @@ def _world(path: Path, spec: WorldSpec, chosen: Collection[str] | None) -> dg.De
     )
 
 
-def _input_asset(spec: WorldSpec, name: str) -> dg.AssetsDefinition:
-    make = surface_asset if name in spec.inputs else constraints_asset
-    return make(spec, name)
+def _input_assets(spec: WorldSpec, name: str) -> list[dg.AssetsDefinition]:
+    group, _, named = name.rpartition("/")
+    if group == RELEASED:
+        return release_assets(spec, named)
+    make = constraints_asset if group else surface_asset
+    return [make(spec, name)]
 
 
 def _mistaken(

@@ -10,8 +10,10 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.world.inputs import asset_path
+from synthgrid_assets.world.spec import RELEASED
 
 OWNERS = ["team:spatial-data"]
+RELEASE = "counts_release"  # what is charged, of a layer that is drawn from a release
 TILE_CHECK = "tile_is_sound"  # the one check with a state for each tile
 
 
@@ -28,6 +30,13 @@ def world_key(world: str) -> dg.AssetKey:
 def input_key(world: str, name: str) -> dg.AssetKey:
     """Key of an input as it lies on the lattice: ``land``, or ``constraints/roads``."""
     return dg.AssetKey(asset_path(world, name).split("/"))
+
+
+def asset_keys_of(world: str, name: str) -> list[dg.AssetKey]:
+    """Keys of all assets that an input is made by: of a release its counts come first."""
+    group, _, named = name.rpartition("/")
+    counts = [layer_key(world, named, RELEASE)] if group == RELEASED else []
+    return [*counts, input_key(world, name)]
 
 
 def layer_key(world: str, layer: str, name: str) -> dg.AssetKey:

@@ -137,9 +137,14 @@ def _first(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _second(connection: sa.Connection) -> None:
+    """The key of the codes in ``guard``; as private as the data that they stand for."""
+    connection.exec_driver_sql("CREATE TABLE secret(name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+
+
 CHAIN = Schema(
     "record of releases",
-    (_first,),
-    ("entry", "spent", "guard"),
+    (_first, _second),
+    ("entry", "spent", "guard", "secret"),
     "restore it from a backup before anything is released again",
 )

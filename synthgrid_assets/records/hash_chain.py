@@ -31,6 +31,9 @@ _FIND = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE key IN :keys").bindparams(
     sa.bindparam("keys", expanding=True, type_=sa.String)
 )
 _INSERT = sa.text(f"INSERT INTO entry({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})")
+_OF_SCOPE = sa.text(
+    f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND kind = :kind ORDER BY sequence"
+)
 _LAST = sa.text("SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1")
 _ALL = sa.text(f"SELECT {_COLUMNS} FROM entry ORDER BY sequence")
 
@@ -178,6 +181,19 @@ def find(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Entry]:
     """The entries of those `keys` that are recorded, each checked against its hash."""
     rows = connection.execute(_FIND, {"keys": list(keys)})
     return {entry.key: entry.check() for entry in (Entry(*row) for row in rows)}
+
+
+def of_scope(connection: sa.Connection, scope: str, kind: str) -> list[Entry]:
+    """The entries of a scope and kind in their order, each checked against its hash."""
+    rows = connection.execute(_OF_SCOPE, {"scope": scope, "kind": kind})
+    return [Entry(*row).check() for row in rows]
+
+
+def hash_at(connection: sa.Connection, sequence: int) -> str | None:
+    """Hash of the entry at a place; None beyond the chain's end."""
+    query = sa.text("SELECT hash FROM entry WHERE sequence = :sequence")
+    found: str | None = connection.execute(query, {"sequence": sequence}).scalar()
+    return found
 
 
 def append(connection: sa.Connection, drafts: Iterable[Draft]) -> list[Entry]:

@@ -15,7 +15,7 @@ from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import asset_path, find_input
-from synthgrid_assets.world.spec import WorldSpec, network_of
+from synthgrid_assets.world.spec import NETWORKS, WorldSpec, network_of
 
 
 def open_asset(spec: WorldSpec, root: Path, layer: str, name: str) -> tuple[LayerContext, Product]:
@@ -45,7 +45,8 @@ def open_network(spec: WorldSpec, root: Path, name: str) -> Record:
         If it has not been made from the file as it is now.
     """
     wanted = network_of(name)
-    known = [made.rpartition("/")[2] for made in spec.made_inputs if made not in spec.inputs]
+    networks = [made for made in spec.made_inputs if made.startswith(f"{NETWORKS}/")]
+    known = [made.rpartition("/")[2] for made in networks]
     if wanted not in spec.made_inputs:
         raise SpecError(f"no layer has the input {name!r} as constraints; {known}")
     record = find_input(spec, wanted, Layout(root))

@@ -17,7 +17,7 @@ from synthgrid_assets.reports.files import FileFault, file_faults
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import find_input
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.spec import NETWORKS, WorldSpec
 
 
 def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
@@ -27,7 +27,11 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
     not; it has failed when a check on it fails. Files that are not what was recorded, and
     files of nobody, count as damaged (`status_faults` names them) and not as done.
     """
-    networks = [_network_status(spec, root, name) for name in spec.made_inputs if "/" in name]
+    networks = [
+        _network_status(spec, root, name)
+        for name in spec.made_inputs
+        if name.startswith(f"{NETWORKS}/")
+    ]
     return networks + [
         _asset_status(context, product)
         for context in open_layers(spec, root)

@@ -22,6 +22,7 @@ REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 UNITS = ".units-"  # and a version: folder of a layer's work units
 PICTURES = "_pictures"  # folder beside tiles; pyarrow and its users skip names with "_"
 NETWORKS = "constraints"  # folder of its networks of constraints
+RELEASE = "release"  # folder of a layer's private release
 SURFACES = "surface"  # folder of a world's surfaces, named as their asset keys are
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _REALISATION = re.compile(rf"[0-9a-f]{{{REALISATION_DIGITS},}}")
@@ -199,6 +200,10 @@ class Layout:
         check_name("world", world)
         check_name("input", name)
         return self.root / world / NETWORKS / name
+
+    def release(self, world: str, layer: str) -> Path:
+        """Folder of the private release that a layer is drawn from."""
+        return self.root / self._layer(world, layer) / RELEASE
 
     def _layer(self, world: str, layer: str) -> str:
         check_name("world", world)

@@ -17,18 +17,20 @@ from synthgrid_assets.errors import StorageError, SynthGridError
 from synthgrid_assets.inputs.kinds.input import UNMADE, Input, Place, Record
 from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.inputs.released_surface import ReleasedSurface
 from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.inputs.surfaces import Surface
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.tessellation.constraints import NetworkSource
-from synthgrid_assets.world.spec import NETWORKS, WorldSpec
+from synthgrid_assets.world.released_inputs import released_input
+from synthgrid_assets.world.spec import NETWORKS, RELEASED, WorldSpec
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The surfaces, masks, paths and networks that a layer reads: the rooms of `Input.room`.
+    """The surfaces, masks, paths, networks and releases that a layer reads: `Input.room`.
 
     Parameters
     ----------
@@ -36,12 +38,14 @@ class Inputs:
     masks : dict of str to Mask
     paths : dict of str to Paths
     networks : dict of str to NetworkSource
+    releases : dict of str to ReleasedSurface
     """
 
     surfaces: dict[str, Surface] = field(default_factory=dict)
     masks: dict[str, Mask] = field(default_factory=dict)
     paths: dict[str, Paths] = field(default_factory=dict)
     networks: dict[str, NetworkSource] = field(default_factory=dict)
+    releases: dict[str, ReleasedSurface] = field(default_factory=dict)
 
 
 def input_of(spec: WorldSpec, name: str) -> Input:
@@ -53,9 +57,13 @@ def input_of(spec: WorldSpec, name: str) -> Input:
         If the file is missing or cannot be used, or a declared surface exceeds its
         maximum; the message says where and what to do.
     """
-    network, _, named = name.rpartition("/")
-    table, place = spec.inputs[named], Place(spec.world.lattice, Cells(*spec.world.extent))
-    return table.as_network(place) if network else table.as_input(place)
+    group, _, named = name.rpartition("/")
+    place = Place(spec.world.lattice, Cells(*spec.world.extent))
+    if group == RELEASED:
+        within = spec.layers[named].within
+        return released_input(spec, named, place, input_of(spec, within) if within else None)
+    table = spec.inputs[named]
+    return table.as_network(place) if group else table.as_input(place)
 
 
 def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
@@ -136,8 +144,13 @@ def asset_path(world: str, name: str) -> str:
     --------
     >>> asset_path("riverton", "land"), asset_path("riverton", "constraints/roads")
     ('riverton/surface/land', 'riverton/constraints/roads')
+    >>> asset_path("riverton", "released/people")
+    'riverton/people/released_surface'
     """
-    return f"{world}/{name}" if name.startswith(f"{NETWORKS}/") else f"{world}/surface/{name}"
+    group, _, named = name.rpartition("/")
+    if group == RELEASED:
+        return f"{world}/{named}/released_surface"
+    return f"{world}/{name}" if group else f"{world}/surface/{name}"
 
 
 def open_inputs(
@@ -159,6 +172,6 @@ def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
 
 
 def _folder(spec: WorldSpec, name: str, layout: Layout) -> Path:
-    network, _, named = name.rpartition("/")
-    place = layout.network if network else layout.surface
-    return place(spec.world.name, named)
+    group, _, named = name.rpartition("/")
+    places = {NETWORKS: layout.network, RELEASED: layout.release}
+    return places.get(group, layout.surface)(spec.world.name, named)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import quanta
 from synthgrid_assets.processes.superposition import UNION, UnionParameters
-from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
+from synthgrid_assets.world.spec import RELEASED, LayerTable, NearTable, WorldSpec
 from synthgrid_assets.world.world_file import mistakes_of, nearest
 
 
@@ -80,7 +80,10 @@ def coupling_of(spec: WorldSpec, name: str) -> str:
 def is_thinned(spec: WorldSpec, name: str) -> bool:
     """Whether a layer may be empty over wide areas: it, or all it holds, is thinned."""
     tables = [spec.layers[leaf] for leaf in leaves(spec, name)]
-    return all(table.within or table.intensity or table.near for table in tables)
+    return all(
+        table.within or table.intensity or table.near or table.process == RELEASED
+        for table in tables
+    )
 
 
 def composition_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:

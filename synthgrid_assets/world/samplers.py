@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes.count_models import EXACT, BoundedModel
 from synthgrid_assets.processes.family import Family, quanta
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
+from synthgrid_assets.processes.released import ByRelease, ReleasedParameters, build_released
 from synthgrid_assets.processes.superposition import Sampler, Superposition
 from synthgrid_assets.processes.thinning.proximity import (
     ByProximity,
@@ -24,7 +26,7 @@ from synthgrid_assets.processes.thinning.proximity import (
 from synthgrid_assets.processes.thinning.thinned import ByMask, BySurface, ThinnedProcess, Thinning
 from synthgrid_assets.world.inputs import Inputs
 from synthgrid_assets.world.layer_graph import coupling_of, members_of
-from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec
+from synthgrid_assets.world.spec import RELEASED, LayerTable, NearTable, WorldSpec, release_of
 from synthgrid_assets.world.stream_keys import StreamKeys
 
 Families = Mapping[str, Family]
@@ -62,7 +64,39 @@ def build_sampler(
     if members:
         samplers = tuple(build_sampler(spec, member, inputs, keys, families) for member in members)
         return Superposition(samplers, coupling_of(spec, name))
+    if layer.process == RELEASED:
+        return _released(spec, name, inputs, keys, families)
     built = build_process(spec, layer, keys.of(name, "process"), families)
+    return ThinnedProcess(built, _thinnings(spec, name, inputs, keys, families))
+
+
+def _released(
+    spec: WorldSpec, name: str, inputs: Inputs, keys: StreamKeys, families: Families
+) -> ThinnedProcess:
+    """Points of a release: drawn inside of the mask, so that none of them is lost."""
+    layer = spec.layers[name]
+    built = build_released(
+        ReleasedParameters.model_validate(layer.parameters),
+        keys.of(name, "process"),
+        spec.world.cell,
+        inputs.releases[release_of(name)],
+        None if layer.within is None else inputs.masks[layer.within],
+    )
+    others = _thinnings(spec, name, inputs, keys, families, masked=True)
+    return ThinnedProcess(built, (ByRelease(built), *others))
+
+
+def _thinnings(
+    spec: WorldSpec,
+    name: str,
+    inputs: Inputs,
+    keys: StreamKeys,
+    families: Families,
+    *,
+    masked: bool = False,
+) -> tuple[Thinning, ...]:
+    """What keeps or drops each point of a layer; `masked` where all lie within its mask."""
+    layer = spec.layers[name]
     thinnings: list[Thinning] = []
     if layer.near is not None:
         if layer.near.layer is not None:
@@ -70,13 +104,14 @@ def build_sampler(
             targets: Targets = LayerTargets(others)
         else:
             targets = _features(layer.near, inputs)
-        thinnings.append(_by_proximity(spec, layer, layer.near, targets, inputs))
-    elif layer.within is not None:
+        mask = None if masked or layer.within is None else inputs.masks[layer.within]
+        thinnings.append(_by_proximity(spec, layer.near, targets, mask))
+    elif layer.within is not None and not masked:
         thinnings.append(ByMask(inputs.masks[layer.within]))
     if layer.intensity is not None:
         key = keys.of(name, f"thin/{layer.intensity}")
         thinnings.append(BySurface(inputs.surfaces[layer.intensity], key))
-    return ThinnedProcess(built, tuple(thinnings))
+    return tuple(thinnings)
 
 
 def _features(near: NearTable, inputs: Inputs) -> FeatureTargets:
@@ -87,14 +122,13 @@ def _features(near: NearTable, inputs: Inputs) -> FeatureTargets:
 
 
 def _by_proximity(
-    spec: WorldSpec, layer: LayerTable, near: NearTable, targets: Targets, inputs: Inputs
+    spec: WorldSpec, near: NearTable, targets: Targets, mask: Mask | None
 ) -> ByProximity:
     """The thinning by distance, together with the layer's mask."""
     within, beyond = (
         None if metres is None else quanta("near", key, metres, spec.world.cell)
         for key, metres in (("within", near.within), ("beyond", near.beyond))
     )
-    mask = None if layer.within is None else inputs.masks[layer.within]
     return ByProximity(targets, within, beyond, mask)
 
 

@@ -269,6 +269,11 @@ def release_of(layer: str) -> str:
     return f"{RELEASED}/{layer}"
 
 
+def is_release(name: str) -> bool:
+    """Whether an input of that name is a release."""
+    return name.startswith(f"{RELEASED}/")
+
+
 def network_of(name: str) -> str:
     """What an input is called where it is read as a network of constraints."""
     return f"{NETWORKS}/{name}"

@@ -19,6 +19,7 @@ from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes
 from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.processes.released import ReleasedParameters
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.inputs import input_mistakes, input_of
@@ -190,7 +191,8 @@ def _raw_mistakes(
 def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
     mistakes = list(_parameter_mistakes(layer.process, layer.parameters))
     yield from mistakes
-    if mistakes or _is_extreme(spec.world.cell):  # which the lattice has told
+    # what a release is drawn from is no part of the file, and an extreme cell the lattice has told
+    if mistakes or layer.process == RELEASED or _is_extreme(spec.world.cell):
         return
     try:
         build_process(spec, layer)
@@ -216,14 +218,15 @@ def _is_extreme(value: Any) -> bool:
 
 
 def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    family = REGISTRY.get(name)
-    if family is None:
-        yield ".process", f"unknown process {name!r}{nearest(name, [*REGISTRY, UNION])}"
+    models = {known: family.parameters for known, family in REGISTRY.items()}
+    models[RELEASED] = ReleasedParameters
+    if name not in models:
+        yield ".process", f"unknown process {name!r}{nearest(name, [*models, UNION])}"
         return
-    fields = family.parameters.model_fields
+    fields = models[name].model_fields
     allowed = [*LayerTable.model_fields, *fields]
     try:
-        family.parameters.model_validate(parameters)
+        models[name].model_validate(parameters)
     except ValidationError as error:
         for key, message in mistakes_of(error, allowed):
             what = f" ({fields[key].description})" if key in fields else ""
@@ -263,6 +266,8 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
     yield from _constraint_mistakes(spec, table.constraints)
     if table.anchors is None:
         thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
+        if layer.process == RELEASED:
+            thinned_by.append("a release")
         if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
             thinned_by = ["the thinnings of all that it holds"]
         if thinned_by:

@@ -12,13 +12,14 @@ from typing import Protocol
 
 from synthgrid_assets.lattice.hashing import AssetVersion, Component, version_hash
 from synthgrid_assets.lattice.seeding import Key, stream_key
-from synthgrid_assets.processes import superposition
+from synthgrid_assets.processes import released, superposition
 from synthgrid_assets.processes.marks.table import drawing_order, rasters_of
 from synthgrid_assets.processes.registry import REGISTRY, process
+from synthgrid_assets.processes.released import ReleasedParameters
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
 from synthgrid_assets.world.layer_graph import union_of, upstream_layers
-from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec, release_of
 
 
 class Versioned(Protocol):
@@ -44,6 +45,9 @@ def process_component(layer: LayerTable) -> Component:
     if union is not None:
         joined = {"family": layer.process, "layers": list(union.layers)}
         return Component.of("process", joined, superposition.ALGORITHM_VERSION)
+    if layer.process == RELEASED:
+        asked = ReleasedParameters.model_validate(layer.parameters).model_dump(mode="json")
+        return Component.of("process", {"family": RELEASED, **asked}, released.ALGORITHM_VERSION)
     family = REGISTRY[layer.process]
     parameters = process(layer.process, layer.parameters).model_dump(mode="json")
     return Component.of("process", {"family": family.name, **parameters}, family.version)
@@ -185,7 +189,9 @@ def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     """The inputs that the coordinates of the layer's points depend on, also by other layers."""
     table = spec.layers[layer]
     near = table.near.input if table.near is not None else None
-    own = [name for name in (table.within, table.intensity, near) if name is not None]
+    release = release_of(layer) if table.process == RELEASED else None
+    named = (table.within, table.intensity, near, release)
+    own = [name for name in named if name is not None]
     others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
     return tuple(dict.fromkeys((*own, *others)))
 

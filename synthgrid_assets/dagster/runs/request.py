@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgrid_assets.dagster.keys import input_key, layer_key, tiles_key, world_key
+from synthgrid_assets.dagster.keys import asset_keys_of, layer_key, tiles_key, world_key
 from synthgrid_assets.dagster.runs.launch import RegionRequest
 from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.errors import SpecError
@@ -106,7 +106,7 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
         for name in read_inputs(spec, layer, products_named(*names))
     }
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
-    keys += [input_key(world, name) for name in unmade]
+    keys += [key for name in unmade for key in asset_keys_of(world, name)]
     for layer, names in products.items():
         keys += [layer_key(world, layer, name) for name in (*names, TILE_INDEX, *_evidence(choice))]
     return RegionRequest(

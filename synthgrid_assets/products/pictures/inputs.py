@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.inputs.released_surface import ReleasedSurface
 from synthgrid_assets.inputs.surfaces import ALWAYS, Surface, retention_of, thresholds_of
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.storage.layout import Layout
@@ -89,6 +90,12 @@ def network_picture(network: ConstraintNetwork, cells: Cells) -> bytes:
     return surface_picture(marked)
 
 
+def release_picture(surface: ReleasedSurface, cells: Cells) -> bytes:
+    """A grey PNG of a released surface, north up, white where most points are expected."""
+    most = float(surface.expected.max()) or 1.0
+    return surface_picture(thresholds_of(surface.expected, most))
+
+
 def _surface(surface: Surface, cells: Cells) -> bytes:
     return surface_picture(surface.thresholds(cells))
 
@@ -107,4 +114,5 @@ _PICTURES: Mapping[str, Callable[[Any, Cells], bytes]] = {
     "masks": mask_picture,
     "paths": paths_picture,
     "networks": _network,
+    "releases": release_picture,
 }

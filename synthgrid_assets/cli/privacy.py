@@ -1,0 +1,160 @@
+"""``synthgrid privacy``: what releases of private data cost, what is left, what was released.
+
+Belongs here: the commands. Not here: the answers (`privacy.releases.statements`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from synthgrid_assets.cli.arguments import JsonOption, SetOption, WorldArgument, existing, given
+from synthgrid_assets.cli.printing import (
+    FAILED,
+    explained,
+    print_json,
+    print_pairs,
+    print_rows,
+    tell,
+    warn,
+)
+from synthgrid_assets.settings import data_root, privacy_ledger
+
+if TYPE_CHECKING:
+    from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
+    from synthgrid_assets.world.spec import WorldSpec
+
+app = typer.Typer(
+    help="Releases of private data: cost, budget, history, verification.", no_args_is_help=True
+)
+
+
+@app.command()
+@explained
+def preview(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Show what each released layer would cost and how large its errors are; spends nothing."""
+    from synthgrid_assets.privacy.releases import statements
+    from synthgrid_assets.world.released_inputs import ask_of, witnesses_of
+
+    spec, ledger = _opened(world, overrides)
+    found = {
+        layer: statements.preview(
+            ledger, ask_of(spec, layer), witnesses_of(spec, layer, data_root())
+        )
+        for layer in spec.released_layers
+    }
+    if as_json:
+        print_json({layer: asdict(line) for layer, line in found.items()})
+    else:
+        for layer, line in found.items():
+            _print_preview(layer, line)
+        if not found:
+            tell(f"{spec.world.name}: no layer is drawn from a release")
+    if any(line.refused for line in found.values()):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@explained
+def budget(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Show what is left of the budgets of a world's private data sets."""
+    from synthgrid_assets.privacy.releases.statements import budget_lines
+    from synthgrid_assets.world.private_inputs import data_set
+
+    spec, ledger = _opened(world, overrides)
+    names = [data_set(spec, name) for name in spec.inputs_for("source")]
+    rows = [asdict(line) for line in budget_lines(ledger, names)]
+    known = {row["data_set"] for row in rows}
+    rows += [
+        _unregistered(spec, name) for name in spec.privacy if data_set(spec, name) not in known
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            print_pairs(f"{row['data_set']}, in {ledger.where}", row)
+
+
+@app.command()
+@explained
+def history(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Show every registration and release of a world's private data sets, in their order."""
+    from synthgrid_assets.privacy.releases import statements
+    from synthgrid_assets.world.private_inputs import data_set
+
+    spec, ledger = _opened(world, overrides)
+    names = [data_set(spec, name) for name in spec.inputs_for("source")]
+    rows = [asdict(line) for line in statements.history(ledger, names)]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows(f"releases in {ledger.where}", rows)
+    else:
+        tell(f"nothing of {', '.join(names) or 'this world'} was released in {ledger.where}")
+
+
+@app.command()
+@explained
+def verify(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Check the ledger's chain and sums, and that it has all that published files have seen."""
+    from synthgrid_assets.privacy.releases import statements
+    from synthgrid_assets.world.released_inputs import witnesses_of
+
+    spec, ledger = _opened(world, overrides)
+    witnesses = [
+        witness
+        for layer in spec.released_layers
+        for witness in witnesses_of(spec, layer, data_root())
+    ]
+    head = statements.verify(ledger, witnesses)
+    if as_json:
+        print_json({"entries": head.sequence, "head": head.hash, "witnesses": len(witnesses)})
+    else:
+        tell(
+            f"{ledger.where}: {head.sequence} entries verify, with all charges added up again; "
+            f"{len(witnesses)} files have seen entries of it and find them. Head {head.hash}"
+        )
+
+
+def _opened(world: str, overrides: list[str] | None) -> tuple[WorldSpec, PrivateLedger]:
+    from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
+    from synthgrid_assets.world.validation import load_spec
+
+    return load_spec(existing(world), given(overrides)), PrivateLedger(privacy_ledger())
+
+
+def _unregistered(spec: WorldSpec, name: str) -> dict[str, Any]:
+    from synthgrid_assets.world.private_inputs import data_set
+
+    table = spec.privacy[name]
+    return {
+        "data_set": data_set(spec, name),
+        "measure": table.measure,
+        "capacity": str(table.capacity),
+        "spent": "0",
+        "left": str(table.capacity),
+        "releases": 0,
+        "snapshots": (),
+        "unit": "not registered yet",
+        "blocks": "",
+    }
+
+
+def _print_preview(layer: str, line: Any) -> None:
+    answered = f"entry {line.answered_by} of the ledger answers, at no cost"
+    pairs = {
+        "data set": f"{line.data_set}, snapshot {line.snapshot}",
+        "release": f"{line.strategy} at {line.measure} {line.asked}",
+        "cost": line.cost if line.answered_by is None else f"0: {answered}",
+        "spent before": f"{line.before} of {line.capacity}",
+        "spent after": f"{line.after} of {line.capacity}",
+        "more such releases": line.more,
+        "free at any time": "the same question again, sums, rectangles and coarser blocks",
+    }
+    print_pairs(layer, pairs)
+    errors = [{"blocks a side": e.blocks, "metres": e.metres, "rmse": e.rmse} for e in line.errors]
+    print_rows(f"{layer}: expected error of a count in a square, noise alone", errors)
+    if line.refused:
+        warn(f"{layer} would be refused: {line.refused}")

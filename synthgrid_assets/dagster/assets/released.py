@@ -1,0 +1,97 @@
+"""The assets ``counts_release`` and ``released_surface`` of a layer that is drawn from a release.
+
+Belongs here: their definitions and what they show. Not here: charging and drawing
+(`privacy.releases`), the points that are drawn from them (`tiled`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from synthgrid_assets.dagster.assets.made_inputs import made_input
+from synthgrid_assets.dagster.keys import RELEASE, common, input_key, layer_key, world_key
+from synthgrid_assets.dagster.metadata import rows_table
+from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
+from synthgrid_assets.privacy.releases.published import COLUMNS
+from synthgrid_assets.privacy.releases.statements import budget_lines, preview
+from synthgrid_assets.settings import privacy_ledger
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import input_version, make_input
+from synthgrid_assets.world.private_inputs import data_set
+from synthgrid_assets.world.released_inputs import ask_of
+from synthgrid_assets.world.spec import WorldSpec, release_of
+
+
+def release_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
+    """The two assets of a layer with the process `released`."""
+    return [_counts_release(spec, layer), _released_surface(spec, layer)]
+
+
+def _counts_release(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world, name = spec.world.name, release_of(layer)
+
+    @dg.asset(
+        key=layer_key(world, layer, RELEASE),
+        deps=[world_key(world)],
+        description="Counts of private points per block, with noise: charged to the data set's "
+        "budget, drawn and recorded in one step, once. The same question, from whatever world or "
+        "layer, is answered from the ledger at no cost. Each estimate has its standard deviation "
+        "and a 95 % interval; a file holds 64 x 64 blocks.",
+        code_version=input_version(spec, name),
+        kinds={"python", "opendp", "parquet"},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[dg.TableColumn(*column) for column in COLUMNS]
+            )
+        },
+        **common(world, layer),
+    )
+    def counts_release(data: DataRoot) -> dg.MaterializeResult[None]:
+        made = make_input(spec, name, Layout(data.path))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(made.data_version),
+            metadata={
+                **made.facts,
+                "path": dg.MetadataValue.path(str(made.path)),
+                **_statement(spec, layer),
+            },
+        )
+
+    return counts_release
+
+
+def _statement(spec: WorldSpec, layer: str) -> dict[str, Any]:
+    """The data set's budget and the release's errors as tables: public terms alone."""
+    ledger = PrivateLedger(privacy_ledger())
+    ask = ask_of(spec, layer)
+    name = data_set(spec, spec.layers[layer].parameters["source"])
+    lines = [
+        {**asdict(line), "snapshots": ", ".join(line.snapshots)}
+        for line in budget_lines(ledger, [name])
+    ]
+    errors = [asdict(line) for line in preview(ledger, ask).errors]
+    shown = {"expected_error": rows_table(errors)}
+    return {**shown, "budget": rows_table(lines)} if lines else shown
+
+
+def _released_surface(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    world, name = spec.world.name, release_of(layer)
+
+    @dg.asset(
+        key=input_key(world, name),
+        deps=[layer_key(world, layer, RELEASE)],
+        description="Expected points per block, non-negative and consistent, that follow from the "
+        "release alone: what the layer's synthetic points are drawn from.",
+        code_version=input_version(spec, name),
+        kinds={"python", "zarr"},
+        **common(world, layer),
+    )
+    def released_surface(data: DataRoot) -> dg.MaterializeResult[None]:
+        data_version, shown = made_input(spec, name, Layout(data.path))
+        return dg.MaterializeResult(data_version=dg.DataVersion(data_version), metadata=shown)
+
+    return released_surface

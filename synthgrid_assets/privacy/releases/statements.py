@@ -1,0 +1,267 @@
+"""What people ask of the ledger: costs before spending, what is left, history, verification.
+
+Belongs here: answers for command line and metadata. Not here: charging and drawing
+(`private_ledger`), how answers are shown (`cli`, `dagster`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from synthgrid_assets.errors import SynthGridError
+from synthgrid_assets.privacy.budget import Sums, format_epsilon
+from synthgrid_assets.privacy.grid import Grid
+from synthgrid_assets.privacy.releases.data_set import Ask, Registration
+from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger, spent_on
+from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
+from synthgrid_assets.privacy.strategies.terms import Loss
+from synthgrid_assets.records.hash_chain import Anchor, last, walk
+
+
+@dataclass(frozen=True)
+class ErrorLine:
+    """Expected error of a sum over a square of blocks.
+
+    Parameters
+    ----------
+    blocks : int
+        Along the square's side.
+    metres : float
+        The same in metres.
+    rmse : float
+        Root-mean-square error over all places of the square: noise alone.
+    """
+
+    blocks: int
+    metres: float
+    rmse: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a release would cost and be worth, known without looking at any data.
+
+    Parameters
+    ----------
+    data_set, snapshot, strategy, measure, asked : str
+    answered_by : int or None
+        The entry that answers already, at no cost.
+    cost, before, after, capacity : str
+        In the measure, exact; `after` is `before` where nothing is charged.
+    more : int
+        How many more releases of this loss the budget would bear afterwards.
+    errors : tuple of ErrorLine
+        For squares of 1, 2, 4 ... blocks.
+    refused : str
+        Why it would be refused; empty if it would be made.
+    """
+
+    data_set: str
+    snapshot: str
+    strategy: str
+    measure: str
+    asked: str
+    answered_by: int | None
+    cost: str
+    before: str
+    after: str
+    capacity: str
+    more: int
+    errors: tuple[ErrorLine, ...]
+    refused: str
+
+
+@dataclass(frozen=True)
+class BudgetLine:
+    """What is left of the budget of a data set.
+
+    Parameters
+    ----------
+    data_set, measure : str
+    capacity, spent, left : str
+        Exact, in the measure.
+    releases : int
+    snapshots : tuple of str
+    unit : str
+    blocks : str
+    """
+
+    data_set: str
+    measure: str
+    capacity: str
+    spent: str
+    left: str
+    releases: int
+    snapshots: tuple[str, ...]
+    unit: str
+    blocks: str
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One entry of the ledger, in public terms.
+
+    Parameters
+    ----------
+    entry : int
+    recorded_at : str
+    data_set : str
+    what : str
+        ``registered``, or the snapshot and strategy that were released.
+    cost : str
+    hash : str
+    """
+
+    entry: int
+    recorded_at: str
+    data_set: str
+    what: str
+    cost: str
+    hash: str
+
+
+def preview(ledger: PrivateLedger, ask: Ask, witnesses: Iterable[Witness] = ()) -> Preview:
+    """What a release would cost now; draws, charges and reads nothing."""
+    refused, answered = "", None
+    try:
+        recorded = ledger.recorded(ask, tuple(witnesses))
+        answered = None if recorded is None else recorded.anchor.sequence
+    except SynthGridError as error:
+        refused = str(error)
+    registration = _registration(ledger, ask.data.name) or ask.data.registration
+    before = _spent(ledger, registration.name)
+    left, cost = registration.capacity_pico - before, ask.loss.pico
+    if answered is not None:
+        cost = 0
+    elif not refused and cost > left:
+        refused = f"{format_epsilon(left)} of {registration.measure} is left, no {ask.loss.text}"
+    return Preview(
+        data_set=registration.name,
+        snapshot=ask.data.snapshot,
+        strategy=ask.strategy,
+        measure=registration.measure,
+        asked=ask.loss.text,
+        answered_by=answered,
+        cost=format_epsilon(cost),
+        before=format_epsilon(before),
+        after=format_epsilon(before + (0 if refused else cost)),
+        capacity=format_epsilon(registration.capacity_pico),
+        more=max(left - (0 if refused else cost), 0) // ask.loss.pico,
+        errors=tuple(expected_errors(ask, registration.grid)),
+        refused=refused,
+    )
+
+
+def expected_errors(ask: Ask, grid: Grid) -> Iterator[ErrorLine]:
+    """Expected errors of sums over squares of 1, 2, 4 ... blocks."""
+    strategy, side = ask.on(grid), 1
+    while side <= min(grid.shape):
+        yield ErrorLine(side, side * grid.block_metres, strategy.expected_rmse(side, side))
+        side *= 2
+
+
+def budget_lines(ledger: PrivateLedger, names: Iterable[str] | None = None) -> list[BudgetLine]:
+    """What is left of the budgets of some data sets, by default of all on record."""
+    wanted = None if names is None else set(names)
+    return [
+        _budget_line(ledger, found)
+        for found in ledger.registrations()
+        if wanted is None or found.name in wanted
+    ]
+
+
+def history(ledger: PrivateLedger, names: Iterable[str] | None = None) -> list[HistoryLine]:
+    """Every registration and release in its order, of some data sets or of all."""
+    wanted = None if names is None else set(names)
+    if not ledger.chain.exists:
+        return []
+    lines = []
+    with ledger.chain.reading() as connection:
+        for entry in walk(connection):
+            if wanted is not None and entry.scope not in wanted:
+                continue
+            fields = json.loads(entry.body)
+            released = entry.kind == "release"
+            what = f"{fields['snapshot']} by {fields['strategy']}" if released else "registered"
+            cost = f"{fields['measure']} {format_epsilon(entry.cost_pico_epsilon)}"
+            lines.append(
+                HistoryLine(
+                    entry.sequence,
+                    entry.recorded_at,
+                    entry.scope,
+                    what,
+                    cost if released else "",
+                    entry.hash,
+                )
+            )
+    return lines
+
+
+def verify(ledger: PrivateLedger, witnesses: Iterable[Witness] = ()) -> Anchor:
+    """Walk the whole chain, add up every charge again, and look for what witnesses saw.
+
+    Returns
+    -------
+    Anchor
+        The last entry.
+
+    Raises
+    ------
+    AuditError
+        Naming what was changed.
+    PrivacyError
+        If a witness misses an entry.
+    """
+    if not ledger.chain.exists:
+        check_witnesses(None, witnesses, ledger.where)
+    sums = Sums()
+    with ledger.chain.reading() as connection:
+        for _ in sums.watch(walk(connection)):
+            pass
+        sums.check(connection)
+        check_witnesses(connection, witnesses, ledger.where)
+        return last(connection)
+
+
+def charges(ledger: PrivateLedger, name: str) -> list[Loss]:
+    """The losses of all releases of a data set, in their order."""
+    if not ledger.chain.exists:
+        return []
+    with ledger.chain.reading() as connection:
+        bodies = [
+            json.loads(entry.body)
+            for entry in walk(connection)
+            if entry.scope == name and entry.kind == "release"
+        ]
+    return [Loss(fields["measure"], fields["amount"]) for fields in bodies]
+
+
+def _budget_line(ledger: PrivateLedger, found: Registration) -> BudgetLine:
+    spent = _spent(ledger, found.name)
+    released = [line for line in history(ledger, [found.name]) if line.cost]
+    rows, columns = found.grid.shape
+    bound = f"{found.unit.max_cells} blocks, {found.unit.max_points_per_cell} points in each"
+    return BudgetLine(
+        data_set=found.name,
+        measure=found.measure,
+        capacity=format_epsilon(found.capacity_pico),
+        spent=format_epsilon(spent),
+        left=format_epsilon(found.capacity_pico - spent),
+        releases=len(released),
+        snapshots=tuple(dict.fromkeys(line.what.rpartition(" by ")[0] for line in released)),
+        unit=f"{found.unit_column}: at most {bound}" if found.unit_column else "event",
+        blocks=f"{rows} x {columns} of {found.grid.block_metres:g} m",
+    )
+
+
+def _registration(ledger: PrivateLedger, name: str) -> Registration | None:
+    return next((found for found in ledger.registrations() if found.name == name), None)
+
+
+def _spent(ledger: PrivateLedger, name: str) -> int:
+    if not ledger.chain.exists:
+        return 0
+    with ledger.chain.reading() as connection:
+        return spent_on(connection, name)

@@ -1,0 +1,264 @@
+"""The release that a layer is drawn from, as an input: made once, found again, opened.
+
+Belongs here: from a layer's table to its release, and the one import of private sources outside
+of `privacy`. Not here: charging and drawing (`privacy.releases`), reading raw rows
+(`privacy.source`), what points are drawn (`processes.released`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgrid_assets.errors import PrivacyError, StorageError
+from synthgrid_assets.inputs.kinds.input import Fact, Input, Place, Record, Room
+from synthgrid_assets.inputs.kinds.private import PrivateTable
+from synthgrid_assets.inputs.released_surface import ReleasedSurface
+from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
+from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.privacy.grid import Grid
+from synthgrid_assets.privacy.releases.data_set import QUERY_VERSION, Ask, DataSet
+from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
+from synthgrid_assets.privacy.releases.published import (
+    FORMAT,
+    Published,
+    find_published,
+    publish,
+    published_below,
+)
+from synthgrid_assets.privacy.releases.witnesses import (
+    Witness,
+    keep_witness,
+    read_witness,
+    witness_path,
+)
+from synthgrid_assets.privacy.source.counting import count_source
+from synthgrid_assets.privacy.source.message import Counted, SourceRequest
+from synthgrid_assets.privacy.strategies import STRATEGIES
+from synthgrid_assets.privacy.strategies.terms import EVENT, Loss, Unit
+from synthgrid_assets.settings import privacy_ledger
+from synthgrid_assets.world.private_inputs import blocks_of, data_set, private_table
+from synthgrid_assets.world.spec import LayerTable, WorldSpec
+
+VERSION_DIGITS = 12  # hex digits of a code version that stand in paths
+
+
+@dataclass(frozen=True)
+class ReleasedInput(Input):
+    """What a layer with the process `released` is drawn from.
+
+    Parameters
+    ----------
+    ask : Ask
+        The question that the layer asks, in public terms.
+    source : PrivateTable
+        Where the private rows are.
+    place : Place
+    mask : Input or None
+        The polygons that the layer stays within: outside of them no point is expected.
+    """
+
+    ask: Ask
+    source: PrivateTable
+    place: Place
+    mask: Input | None = None
+
+    room: ClassVar[Room] = "releases"
+    stored_as: ClassVar[str] = "zarr"
+
+    @property
+    def code_version(self) -> str:
+        """Hash of the question and of what the world file says of the grid: public terms."""
+        data, lattice = self.ask.data, self.place.lattice
+        return version_hash(
+            {
+                "format": FORMAT,
+                "query_version": QUERY_VERSION,
+                "data_set": data.name,
+                "snapshot": data.snapshot,
+                "unit": [data.unit_column, data.unit.max_cells, data.unit.max_points_per_cell],
+                "budget": [data.measure, str(data.capacity)],
+                "loss": [self.ask.loss.measure, self.ask.loss.text],
+                "strategy": [self.ask.strategy, STRATEGIES[self.ask.strategy].version],
+                "declared": [data.block, list(data.window or ())],
+                "lattice": [lattice.crs, list(lattice.origin), lattice.cell],
+                "mask": None if self.mask is None else self.mask.code_version,
+            }
+        )
+
+    def mistakes(self, *, contents: bool) -> list[str]:
+        """None beyond those of the world file: private data are looked at for a release alone."""
+        return []
+
+    def make(self, folder: Path) -> Record:
+        """Publish the recorded release; it is charged and drawn first where there is none.
+
+        Raises
+        ------
+        BudgetExhaustedError
+            If the budget cannot bear it.
+        PrivacyError
+            If terms, data or ledger are not those on record, or the file cannot be used.
+        """
+        path = self._path(folder)
+        found = find_published(path)
+        if found is not None:
+            if is_sound(path, found.is_sound):
+                return self._record(found)
+            discard_damaged(path)
+        ledger = PrivateLedger(privacy_ledger())
+        recorded = ledger.release(self.ask, self._count, self._witnesses(folder))
+        keep_witness(self.source.private, recorded.anchor, ledger.where)
+        support = self._support(recorded.grid)
+        return self._record(publish(recorded, path, support))
+
+    def find(self, folder: Path) -> Record | None:
+        """The published release, if it answers this question; the ledger need not be there."""
+        path = self._path(folder)
+        found = find_published(path)
+        if found is None or not is_sound(path, found.is_sound):
+            return None
+        return self._record(found)
+
+    def open(self, folder: Path, data_version: str) -> ReleasedSurface:
+        """The published surface on the world's lattice.
+
+        Raises
+        ------
+        StorageError
+            If it is not published: nothing is drawn by looking at a world.
+        """
+        found = find_published(self._path(folder))
+        if found is None or found.data_version != data_version:
+            raise StorageError(
+                f"{self.ask.data.name}: not released yet for this layer; materialise its "
+                "counts_release, which charges the data set's budget once"
+            )
+        grid = found.grid
+        return ReleasedSurface(grid.placed_on(self.place.lattice), grid.side, found.expected())
+
+    def _witnesses(self, folder: Path) -> tuple[Witness, ...]:
+        root = folder.parents[2]  # ROOT/WORLD/LAYER/release
+        return tuple(_seen(self.source.private, self.ask.data.name, root))
+
+    def _count(self, key: str, grid: Grid) -> Counted:
+        if not self.source.private.exists():
+            raise PrivacyError(
+                f"there is no private file {self.source.private}; check the path. Nothing was "
+                "drawn or charged"
+            )
+        columns, data = self.source.columns, self.ask.data
+        return count_source(
+            SourceRequest(
+                path=str(self.source.private),
+                crs=self.source.crs,
+                x=columns.x if columns else "",
+                y=columns.y if columns else "",
+                layer=self.source.layer or "",
+                unit=data.unit_column,
+                max_cells=data.unit.max_cells,
+                max_points_per_cell=data.unit.max_points_per_cell,
+                grid=grid,
+                secret=key,
+            )
+        )
+
+    def _support(self, grid: Grid) -> NDArray[np.bool_] | None:
+        """Blocks that the mask meets; None without one."""
+        if self.mask is None:
+            return None
+        mask = self.mask.open(Path("/nowhere"), "")  # from its source
+        cells, (rows, columns) = grid.placed_on(self.place.lattice), grid.shape
+        met = []
+        for row in range(rows):  # a row of blocks at a time
+            south = cells.iy0 + row * grid.side
+            strip = Cells(cells.ix0, south, cells.ix1, south + grid.side)
+            covered = mask.coverage(strip).reshape(grid.side, columns, grid.side)
+            met.append(covered.sum(axis=(0, 2)) > 0)
+        return np.array(met)
+
+    def _path(self, folder: Path) -> Path:
+        return folder / self.code_version[:VERSION_DIGITS]
+
+    def _record(self, published: Published) -> Record:
+        fields, (rows, columns) = published.fields, published.grid.shape
+        facts: dict[str, Fact] = {
+            "data_set": fields["data_set"],
+            "snapshot": fields["snapshot"],
+            "loss": f"{fields['measure']} {fields['amount']}",
+            "mechanism": fields["mechanism"],
+            "strategy": fields["strategy"],
+            "blocks": f"{rows} x {columns} of {published.grid.block_metres:g} m",
+            "recorded_at": fields["recorded_at"],
+            "entry": f"{fields['sequence']} {fields['hash']}",
+        }
+        return Record(published.data_version, published.path, facts)
+
+
+def released_input(
+    spec: WorldSpec, layer: str, place: Place, mask: Input | None = None
+) -> ReleasedInput:
+    """The release that a layer asks for.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    layer : str
+        Name of a layer with the process `released`.
+    place : Place
+    mask : Input, optional
+        The polygons that the layer stays within.
+    """
+    source = spec.layers[layer].parameters["source"]
+    return ReleasedInput(ask_of(spec, layer), private_table(spec, source), place, mask)
+
+
+def witnesses_of(spec: WorldSpec, layer: str, root: Path) -> list[Witness]:
+    """What was seen of the ledger beside the layer's private file, and in published files."""
+    source = spec.layers[layer].parameters["source"]
+    return list(_seen(private_table(spec, source).private, data_set(spec, source), root))
+
+
+def _seen(source: Path, name: str, root: Path) -> Iterator[Witness]:
+    beside = read_witness(witness_path(source))
+    if beside is not None:
+        yield beside
+    for published in published_below(root, name):
+        yield published.witness
+
+
+def ask_of(spec: WorldSpec, layer: str) -> Ask:
+    """The question that a released layer asks of its source, in public terms."""
+    table = spec.layers[layer]
+    data = declared(spec, table.parameters["source"])
+    return Ask(data, table.parameters.get("strategy", "flat"), loss_of(table))
+
+
+def declared(spec: WorldSpec, source: str) -> DataSet:
+    """A private input as the world file declares it."""
+    table, budget = private_table(spec, source), spec.privacy[source]
+    cells, side = blocks_of(spec, budget)
+    bounds = table.unit
+    return DataSet(
+        name=data_set(spec, source),
+        snapshot=table.snapshot,
+        unit_column=bounds.column if bounds else "",
+        unit=Unit(bounds.max_cells, bounds.max_points_per_cell) if bounds else EVENT,
+        measure=budget.measure,
+        capacity=budget.capacity,
+        grid=Grid(spec.world.lattice, cells, side),
+        block=budget.block,
+        window=None if budget.window is None else cells,
+    )
+
+
+def loss_of(layer: LayerTable) -> Loss:
+    """What a released layer's release costs."""
+    measure = "epsilon" if layer.parameters.get("epsilon") is not None else "rho"
+    return Loss(measure, layer.parameters[measure])
