@@ -82,6 +82,20 @@ class WorkersLostError(EngineError):
     retryable = True
 
 
+class LeaseLostError(EngineError):
+    """A host was silent past the deadline of its leases, and another one has taken over."""
+
+    retryable = True
+
+
+class HostError(EngineError):
+    """A host that cannot make tiles of this run as it is set up: no other try would differ."""
+
+
+class SchedulerLostError(EngineError):
+    """The scheduler of a cluster is gone; what its hosts have committed stays."""
+
+
 class TaskTimeoutError(EngineError):
     """A task ran past its deadline and its worker was killed."""
 

@@ -54,7 +54,11 @@ def materialize(
     layers: Annotated[str | None, typer.Option(metavar="L,M", help="Only these layers.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     executor: Annotated[
-        str, typer.Option(metavar="NAME", help="What runs the tiles: local, or inline to debug.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What runs the tiles: local, inline to debug, or dask://HOST:PORT.",
+        ),
     ] = "local",
     overrides: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Recompute committed tiles.")] = False,

@@ -14,8 +14,14 @@ from synthgrid_assets.engine.circuit_breaker import BreakerSettings
 from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings, usable_cores
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.hosts.cluster import Cluster, is_cluster, open_cluster
+from synthgrid_assets.materialize.hosts.course import LEASE, HostWork, make_on_hosts
+from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.product import Product
 from synthgrid_assets.settings import data_root
+from synthgrid_assets.storage.journal import Journal
 
 
 class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -27,7 +33,8 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
     memory_cap_mb: int = Field(default=0, ge=0, description="Memory per worker; 0: no cap.")
     executor: str = Field(
         default="local",
-        description="What runs the tiles: `local` (processes) or `inline` (this one, to debug).",
+        description="What runs the tiles: `local` (processes), `inline` (this one, to debug), or "
+        "`dask://host:port` (the hosts of a Dask scheduler; extra `dask`).",
     )
     window: int = Field(default=0, ge=0, description="Tiles in flight, at most; 0: 8 per worker.")
     recycle_above_mb: int = Field(
@@ -43,6 +50,11 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=120.0, gt=0, description="Seconds without any write until waiting tiles fail."
     )
 
+    lease_seconds: float = Field(
+        default=LEASE, ge=1, description="After which a silent host has lost its tiles."
+    )
+
+    _cluster: Cluster | None = PrivateAttr(default=None)
     _session: EngineSession | None = PrivateAttr(default=None)
 
     @contextmanager
@@ -64,12 +76,44 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
         run_id = "" if context.run is None else context.run.run_id
         observers = observers_asked_for(run_id)
-        with EngineSession(settings, PRELOAD, self.executor, observers, run_id) as session:
+        executor = "local" if is_cluster(self.executor) else self.executor
+        with EngineSession(settings, PRELOAD, executor, observers, run_id) as session:
             self._session = session
             try:
                 yield self
             finally:
                 self._session = None
+                if self._cluster is not None:
+                    self._cluster.close()
+                    self._cluster = None
+
+    def make_tiles(
+        self,
+        journal: Journal,
+        context: LayerContext,
+        products: tuple[Product, ...],
+        tiles: list[Tile],
+        *,
+        force: bool,
+    ) -> Iterator[TileMade | TileFailed]:
+        """Make tiles as `materialize.run.make_tiles` does, here or on the hosts of a cluster."""
+        session = self.session
+        if not is_cluster(self.executor) or any(product.at_home for product in products):
+            yield from make_tiles(session, journal, context, products, tiles, force=force)
+            return
+        work = HostWork(session.run_id, session.settings, not self.workers, self.lease_seconds)
+        for outcome in make_on_hosts(
+            self._hosts, work, journal, context, products, tiles, force=force
+        ):
+            if isinstance(outcome, TileFailed) or not outcome.kept:
+                session.counted(failed=isinstance(outcome, TileFailed))
+            yield outcome
+
+    def _hosts(self) -> Cluster:
+        """The cluster of this run, opened when the first tile is to be made there."""
+        if self._cluster is None:
+            self._cluster = open_cluster(self.executor)
+        return self._cluster
 
     @property
     def session(self) -> EngineSession:

@@ -183,6 +183,12 @@ class EngineSession:
         """The figures at this moment."""
         return self._steering.statistics(self._workers.figures())
 
+    def counted(self, *, failed: bool = False) -> None:
+        """Count a task that others ran for this session, in its figures."""
+        steering = self._steering
+        count = steering.gave_up if failed else steering.made_elsewhere
+        self._open_loop.call_soon_threadsafe(count)
+
     def events(self) -> tuple[EngineEvent, ...]:
         """The latest changes of depth, breaker and executor, oldest first."""
         return self._steering.log.latest()

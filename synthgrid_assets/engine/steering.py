@@ -136,6 +136,11 @@ class Steering:
             self.depth.seen(commit, self.in_flight)
         self.breaker.succeeded(task, commit, timings.written)
 
+    def made_elsewhere(self) -> None:
+        """A task has returned that was run by others."""
+        self.done += 1
+        self._rate.count()
+
     def gave_up(self) -> None:
         """A task has failed for the last time."""
         self.failed += 1

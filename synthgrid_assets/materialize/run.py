@@ -7,7 +7,7 @@ its tasks (`plan`), what a tile holds (`tile`), Dagster's events (`dagster`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import claimed, discard, sweep_leftovers
 
+Record = Callable[[list[Receipt]], None]
 PRELOAD = ("synthgrid_assets.materialize.work_units",)
 
 
@@ -91,41 +92,73 @@ def make_tiles(
         cost; then those at the region's rim, then those inside.
     """
     chosen = list(tiles)
-    sweep_leftovers(context.layout, context.spec.world.name, context.layer)
-    for product in products:  # what killed writers left, and what is nobody's
-        context.layout.store.sweep(context.layout.folder(context.dataset(product.name)))
-        set_aside_foreign(journal, context, product)
-        product.mend(context)
-    kept = {} if force else _kept(journal, context, products, chosen)
+    tidy_up(journal, context, products)
+    kept = {} if force else kept_tiles(journal, context, products, chosen)
     for key, receipts in kept.items():
         yield TileMade(key, receipts, kept=True)
     missing, failed = [tile for tile in chosen if tile.key not in kept], False
     if missing:  # otherwise the session need not start any worker
         for product in products:
             product.prepare(context, missing)
-        claims = contextlib.ExitStack()
-        claims.enter_context(writing_tiles(context, products))
-        region, folder = Selection(chosen), _units_folder(context, products)
-        cap = session.settings.memory_cap
-        tiles = region.rim_first(missing)
-        plan = Plan(context, products, tiles, region, folder, memory_cap=cap, renew=force)
-        if folder:
-            claims.enter_context(claimed(folder))
-        with claims:
-            for outcome in _work(session, journal, plan):
-                failed = failed or isinstance(outcome, TileFailed)
-                yield outcome
+        for outcome in make_missing(
+            session, journal.record, context, products, missing, Selection(chosen), renew=force
+        ):
+            failed = failed or isinstance(outcome, TileFailed)
+            yield outcome
     # units left now serve no tile of this run, and nobody if it was the whole world
     finished = not failed and (missing or len(chosen) == len(context.spec.world.tiling))
     if finished and are_split(products):
         discard(context.layout.all_units(context.spec.world.name, context.layer))
 
 
-def _work(session: EngineSession, journal: Journal, plan: Plan) -> Iterator[TileMade | TileFailed]:
+def tidy_up(journal: Journal, context: LayerContext, products: tuple[Product, ...]) -> None:
+    """Remove what killed writers left, set aside what is nobody's, mend what tiles share."""
+    sweep_leftovers(context.layout, context.spec.world.name, context.layer)
+    for product in products:
+        context.layout.store.sweep(context.layout.folder(context.dataset(product.name)))
+        set_aside_foreign(journal, context, product)
+        product.mend(context)
+
+
+def make_missing(
+    session: EngineSession,
+    record: Record,
+    context: LayerContext,
+    products: tuple[Product, ...],
+    missing: list[Tile],
+    region: Selection,
+    *,
+    renew: bool = False,
+) -> Iterator[TileMade | TileFailed]:
+    """Make tiles whatever is committed of them; those at the rim of a region first.
+
+    Parameters
+    ----------
+    session, context, products
+        As for `make_tiles`.
+    record : callable
+        Makes the receipts of a group durable, all or none.
+    missing : list of Tile
+    region : Selection
+        What they are part of.
+    renew : bool
+        Make work units again that an earlier run has left.
+    """
+    folder, cap = _units_folder(context, products), session.settings.memory_cap
+    tiles = region.rim_first(missing)
+    plan = Plan(context, products, tiles, region, folder, memory_cap=cap, renew=renew)
+    with contextlib.ExitStack() as claims:
+        claims.enter_context(writing_tiles(context, products))
+        if folder:
+            claims.enter_context(claimed(folder))
+        yield from _work(session, record, plan)
+
+
+def _work(session: EngineSession, record: Record, plan: Plan) -> Iterator[TileMade | TileFailed]:
     """Whole tiles, each once its receipts stand in the journal."""
     for group in session.map_groups(plan, step=plan.step):
         settled = [whole for outcome in group if (whole := plan.settle(outcome))]
-        recorded = _record(journal, settled)
+        recorded = _record(record, settled)
         plan.committed(outcome.key for outcome in settled)
         yield from recorded
 
@@ -138,7 +171,7 @@ def _units_folder(context: LayerContext, products: tuple[Product, ...]) -> Path 
     return context.layout.units(world, context.layer, version)
 
 
-def _kept(
+def kept_tiles(
     journal: Journal, context: LayerContext, products: tuple[Product, ...], tiles: list[Tile]
 ) -> dict[str, tuple[Receipt, ...]]:
     """Receipts, by key, of the tiles all of whose products are whole and pass their tests."""
@@ -152,11 +185,9 @@ def _kept(
     return {key: whole for key, whole in sound.items() if len(whole) == len(products)}
 
 
-def _record(journal: Journal, group: list[Outcome]) -> list[TileMade | TileFailed]:
+def _record(record: Record, group: list[Outcome]) -> list[TileMade | TileFailed]:
     """Commit a group of outcomes in one transaction; only then are they reported."""
-    journal.record(
-        receipt for outcome in group if isinstance(outcome, Done) for receipt in outcome.result
-    )
+    record([receipt for done in group if isinstance(done, Done) for receipt in done.result])
     return [
         TileMade(outcome.key, outcome.result, kept=False)
         if isinstance(outcome, Done)

@@ -120,6 +120,7 @@ class CountsRelease(Product):
 
     name = "counts_release"
     step = "release"
+    at_home = True  # draws are recorded beside the data root
     kinds = ("python", "opendp", "parquet")
     first_guess = Rates(120.0, 5e3, 1e-3, 0.010)
     claims = MappingProxyType(

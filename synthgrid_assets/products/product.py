@@ -137,6 +137,9 @@ class Product(ABC):
         cover no ground.
     no_table : str
         Why its tiles cannot be merged into one table; empty if they can.
+    at_home : bool
+        Whether its tiles are made on the host of the run alone, also where others make the
+        rest, because what they record lies there.
     """
 
     name: str
@@ -148,6 +151,7 @@ class Product(ABC):
     units: tuple[str, ...] = ()
     panel: str = ""
     no_table: str = ""
+    at_home: bool = False
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)

@@ -7,7 +7,7 @@ readers see (`tile_index`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
@@ -144,11 +144,19 @@ class Journal:
         self._known.flush()
         self.database.close()
 
-    def record(self, receipts: Iterable[Receipt]) -> None:
+    def record(
+        self, receipts: Iterable[Receipt], guard: Callable[[sa.Connection], None] | None = None
+    ) -> None:
         """Record a group of tiles in one durable transaction: all of them or none.
 
         Their files are synced first, so that a record never outlives its file. A record for
         a path replaces the one before.
+
+        Parameters
+        ----------
+        receipts : iterable of Receipt
+        guard : callable, optional
+            Called in the transaction, before it is made durable; what it raises undoes it.
 
         Raises
         ------
@@ -172,6 +180,8 @@ class Journal:
         ]
         with self.database.writing(exclusive=False) as connection:
             connection.execute(_RECORD, rows)
+            if guard is not None:
+                guard(connection)
 
     def forget(self, receipts: Iterable[Receipt]) -> None:
         """Take records back, in one transaction; their files are the caller's."""
@@ -195,6 +205,16 @@ class Journal:
             texts = [connection.execute(query, {**key, **one._asdict()}).scalar() for one in cells]
         found = (Receipt.from_json(text) for text in texts if text is not None)
         return {receipt.cells: receipt for receipt in found}
+
+    def at(self, paths: Collection[str]) -> dict[str, Receipt]:
+        """The records of some files, by path; asked for at once."""
+        query = sa.text("SELECT receipt FROM receipts WHERE path IN :paths")
+        query = query.bindparams(sa.bindparam("paths", expanding=True))
+        if not paths:
+            return {}
+        with self.database.reading() as connection:
+            texts = connection.execute(query, {"paths": list(paths)}).scalars().all()
+        return {receipt.path: receipt for receipt in map(Receipt.from_json, texts)}
 
     def is_committed(self, dataset: Dataset, cells: Cells) -> bool:
         """Whether the tile that covers exactly `cells` is recorded and its file whole."""

@@ -24,7 +24,7 @@ from synthgrid_assets.dagster.partitions import step_tiles
 from synthgrid_assets.dagster.resources import Engine
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
+from synthgrid_assets.materialize.run import TileFailed, TileMade
 from synthgrid_assets.materialize.tile_state import CHOICES, check_choice, chosen_tiles
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layer
@@ -127,9 +127,7 @@ class TileStep:
             planned, keys = len(self._tiles), [tile.key for tile in tiles]
             events = stack.enter_context(TileEvents(self._context, keys, planned=planned))
             outcomes = (
-                make_tiles(
-                    self._engine.session, journal, layer_context, products, tiles, force=force
-                )
+                self._engine.make_tiles(journal, layer_context, products, tiles, force=force)
                 if products
                 else ()
             )

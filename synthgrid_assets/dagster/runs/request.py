@@ -15,6 +15,7 @@ from synthgrid_assets.dagster.keys import asset_keys_of, layer_key, tiles_key, w
 from synthgrid_assets.dagster.runs.launch import RegionRequest
 from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.materialize.hosts.cluster import is_cluster
 from synthgrid_assets.materialize.tile_state import check_choice
 from synthgrid_assets.products.registry import products_named, products_of
 from synthgrid_assets.storage.layout import Layout
@@ -43,7 +44,7 @@ class RegionChoice:
     workers : int
         0: one per core.
     executor : str
-        A name or an address of `engine.executor.EXECUTORS`.
+        A name or an address of `engine.executor.EXECUTORS` or `hosts.cluster.CLUSTERS`.
     force : bool
         Make committed tiles again.
     only : str or None
@@ -137,7 +138,8 @@ def run_config(
     spec: WorldSpec, products: dict[str, tuple[str, ...]], choice: RegionChoice
 ) -> dict[str, Any]:
     """Configuration of the resources and of the steps that take part."""
-    executor_factory(choice.executor)  # a name that is not known is refused here, not in a step
+    if not is_cluster(choice.executor):
+        executor_factory(choice.executor)  # an unknown name is refused here, not in a step
     engine = {"workers": choice.workers, "executor": choice.executor}
     config: dict[str, Any] = {"resources": {"engine": {"config": engine}}}
     settings: dict[str, Any] = {"force": True} if choice.force else {}
