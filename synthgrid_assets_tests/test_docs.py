@@ -17,6 +17,7 @@ from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.world import spec
+from synthgrid_assets.world.footprint_table import CircleTable, PolygonTable, RectangleTable
 from synthgrid_assets.world.validation import check_world
 
 PROJECT = Path(__file__).parent.parent
@@ -28,6 +29,7 @@ SECTIONS = {
     "`[privacy.NAME]`": [spec.PrivacyTable],
     "`[layers.NAME]`": [spec.LayerTable],
     "`[layers.NAME.tessellation]`": [spec.TessellationTable],
+    "`[layers.NAME.footprint]`": [RectangleTable, PolygonTable, CircleTable],
     "`[layers.NAME.release]`": [spec.ReleaseTable],
 }
 

@@ -14,6 +14,7 @@ from synthgrid_assets.products.cell_neighbours import CELL_NEIGHBOURS
 from synthgrid_assets.products.counts_release import COUNTS_RELEASE
 from synthgrid_assets.products.delaunay import DELAUNAY
 from synthgrid_assets.products.density import DENSITY
+from synthgrid_assets.products.footprints.footprints import FOOTPRINTS
 from synthgrid_assets.products.points import POINTS
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.voronoi import VORONOI
@@ -21,7 +22,7 @@ from synthgrid_assets.world.spec import LayerTable
 
 _PRODUCTS: dict[str, Product] = {
     product.name: product
-    for product in (POINTS, DENSITY, DELAUNAY, VORONOI, CELL_NEIGHBOURS, COUNTS_RELEASE)
+    for product in (POINTS, DENSITY, DELAUNAY, VORONOI, CELL_NEIGHBOURS, FOOTPRINTS, COUNTS_RELEASE)
 }
 PRODUCTS: Mapping[str, Product] = MappingProxyType(_PRODUCTS)
 

@@ -17,6 +17,7 @@ from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
 from synthgrid_assets.processes.marks.table import MarkTable
+from synthgrid_assets.world.footprint_table import FootprintTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with
@@ -251,6 +252,7 @@ class LayerTable(BaseModel):
     marks: dict[Name, MarkTable] = Field(default_factory=dict)
     tessellation: TessellationTable | None = None
     release: ReleaseTable | None = None
+    footprint: FootprintTable | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:

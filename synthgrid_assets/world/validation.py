@@ -22,6 +22,7 @@ from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.released import ReleasedParameters
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
+from synthgrid_assets.world.footprint_table import footprint_mistake
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.world.partial_spec import sound_part
@@ -155,6 +156,8 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
         yield "", f"{name!r} is reserved; choose another name"
     if layer.process != UNION:
         yield from _process_mistakes(spec, layer)
+    else:
+        yield from _footprint_mistakes(spec, layer, hard_core=0.0)
     yield from composition_mistakes(spec, name)
     if layer.process == UNION and layer.implicate:
         yield ".implicate", "a union draws no points of its own; copy its members instead"
@@ -195,7 +198,7 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     if mistakes or layer.process == RELEASED or _is_extreme(spec.world.cell):
         return
     try:
-        build_process(spec, layer)
+        yield from _footprint_mistakes(spec, layer, build_process(spec, layer).law.hard_core)
     except SpecError as error:
         yield f".{error.key}" if error.key else "", str(error)
     except (ArithmeticError, ValueError) as error:
@@ -206,6 +209,16 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
             f".{next(iter(numbers))}" if len(numbers) == 1 else "",
             f"{layer.process} {why}; use less extreme numbers",
         )
+
+
+def _footprint_mistakes(
+    spec: WorldSpec, layer: LayerTable, hard_core: float
+) -> Iterator[tuple[str, str]]:
+    if layer.footprint is None:
+        return
+    mistake = footprint_mistake(layer.footprint, spec.world.cell, hard_core)
+    if mistake is not None:
+        yield f".footprint{mistake[0]}", mistake[1]
 
 
 def _is_extreme(value: Any) -> bool:

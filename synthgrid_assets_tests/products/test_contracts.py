@@ -41,6 +41,14 @@ class TestCellNeighbours(OfCafes):
         return pa.concat_tables([rows.slice(0, inside), rows.slice(inside + 1)])
 
 
+class TestFootprints(OfCafes):
+    (product,) = products_named("footprints")
+    world = (
+        WORLD + "\n[layers.cafes.footprint]\n"
+        'shape = "rectangle"\nwidth = [8.0, 14.0]\ndepth = 9.0\n'
+    )
+
+
 class TestDensity(OfCafes):
     (product,) = products_named("density")
 

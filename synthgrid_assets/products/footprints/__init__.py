@@ -1,0 +1,1 @@
+"""Polygons about points: their shapes, and the product that has them."""

@@ -1,0 +1,160 @@
+"""``[layers.NAME.footprint]``: which polygon stands about each point of a layer.
+
+Belongs here: the tables of the world file, and which layers can keep their rule of overlaps.
+Not here: vertices (`products.footprints.shapes`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from synthgrid_assets.inputs.table_base import Model, Positive
+
+Size = Positive | tuple[Positive, Positive]
+LARGEST = 100.0  # cells that a footprint may reach from its point
+
+
+class _Footprint(Model):
+    """What all shapes have.
+
+    Parameters
+    ----------
+    orientation : float or "random"
+        Degrees counterclockwise from the east to the first axis; by default an angle of each
+        point's own.
+    overlap : {"kept", "none"}
+        Whether footprints may overlap. With ``none`` the process must keep its points apart
+        (a hard core), by the footprints' largest extent at least.
+    """
+
+    orientation: Annotated[float, Field(ge=-360, le=360)] | Literal["random"] = "random"
+    overlap: Literal["kept", "none"] = "kept"
+
+
+class RectangleTable(_Footprint):
+    """``footprint = { shape = "rectangle", width = [8, 14], depth = 9.0 }``.
+
+    Parameters
+    ----------
+    width, depth : float or (float, float)
+        Metres along the first axis and across; two numbers are the ends of a uniform law.
+    """
+
+    shape: Literal["rectangle"]
+    width: Size
+    depth: Size
+
+    @field_validator("width", "depth")
+    @classmethod
+    def _in_order(cls, size: Size) -> Size:
+        return _ordered(size)
+
+    @property
+    def reach(self) -> float:
+        """Metres from a point to the farthest place of its footprint, at most."""
+        return math.hypot(largest(self.width), largest(self.depth)) / 2
+
+
+class PolygonTable(_Footprint):
+    """``footprint = { shape = "polygon", sides = 6, radius = 5.0 }``: regular polygons.
+
+    Parameters
+    ----------
+    sides : int
+    radius : float or (float, float)
+        Metres from the point to each vertex; two numbers are the ends of a uniform law.
+    """
+
+    shape: Literal["polygon"]
+    sides: Annotated[int, Field(strict=True, ge=3, le=256)]
+    radius: Size
+
+    @field_validator("radius")
+    @classmethod
+    def _in_order(cls, size: Size) -> Size:
+        return _ordered(size)
+
+    @property
+    def reach(self) -> float:
+        """Metres from a point to the farthest place of its footprint, at most."""
+        return largest(self.radius)
+
+
+class CircleTable(_Footprint):
+    """``footprint = { shape = "circle", radius = [2, 6] }``: polygons of 64 sides.
+
+    Parameters
+    ----------
+    radius : float or (float, float)
+        As of a polygon; the area is that of the polygon, 0.2 % less than the circle's.
+    """
+
+    shape: Literal["circle"]
+    radius: Size
+
+    @field_validator("radius")
+    @classmethod
+    def _in_order(cls, size: Size) -> Size:
+        return _ordered(size)
+
+    @property
+    def sides(self) -> int:
+        """Of the polygon that stands for the circle."""
+        return 64
+
+    @property
+    def reach(self) -> float:
+        """Metres from a point to the farthest place of its footprint, at most."""
+        return largest(self.radius)
+
+
+FootprintTable = Annotated[
+    RectangleTable | PolygonTable | CircleTable, Field(discriminator="shape")
+]
+
+
+def footprint_mistake(
+    table: RectangleTable | PolygonTable | CircleTable, cell: float, hard_core: float
+) -> tuple[str, str] | None:
+    """The key and the message of what cannot be kept; None where all can.
+
+    Parameters
+    ----------
+    table : RectangleTable, PolygonTable or CircleTable
+    cell : float
+        Side of an atom cell in metres.
+    hard_core : float
+        Distance in cells within which no two points of the layer lie.
+    """
+    if table.reach > LARGEST * cell:
+        return "", (
+            f"reaches {table.reach:.6g} m from its point, at most {LARGEST:.0f} cells of "
+            f"{cell!r} m are possible; use smaller footprints or a larger world.cell"
+        )
+    if table.overlap == "none" and hard_core * cell < 2 * table.reach:
+        apart = f"{hard_core * cell:.6g} m" if hard_core else "no distance"
+        return ".overlap", (
+            f"footprints reach {table.reach:.6g} m from their points, so points must lie more than "
+            f"{2 * table.reach:.6g} m apart and this process keeps {apart}; use matern_i, "
+            'matern_ii or hard_core with such a radius, or overlap = "kept"'
+        )
+    return None
+
+
+def ends_of(size: Size) -> tuple[float, float]:
+    """The least and the largest size, in metres."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def largest(size: Size) -> float:
+    """The largest size, in metres."""
+    return ends_of(size)[1]
+
+
+def _ordered(size: Size) -> Size:
+    if isinstance(size, tuple) and size[0] > size[1]:
+        raise ValueError("the first number must not be above the second")
+    return size
