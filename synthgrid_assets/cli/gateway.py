@@ -62,6 +62,10 @@ SilenceOption = Annotated[
 PatienceOption = Annotated[
     float, typer.Option(min=0.0, help="Seconds that fixes of a silent device are waited for.")
 ]
+KeepDaysOption = Annotated[
+    float, typer.Option(min=0.0, help="Days that ended jobs are kept, without open dead letters.")
+]
+KeepJobsOption = Annotated[int, typer.Option(min=0, help="Ended jobs that are kept at most.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 
 
@@ -81,6 +85,8 @@ def serve_command(
     dwell: DwellOption = None,
     silence: SilenceOption = None,
     patience: PatienceOption = 3600.0,
+    keep_days: KeepDaysOption = 30.0,
+    keep_jobs: KeepJobsOption = 1_000_000,
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Take unsigned requests where others reach it.")
     ] = False,
@@ -104,6 +110,8 @@ def serve_command(
             grace=grace,
             worker_limits=WorkerLimits(memory=worker_memory << 20),
             visits=VisitRules(lateness=lateness, dwell=dwell, silence=silence, patience=patience),
+            keep_seconds=keep_days * 86_400.0,
+            keep_jobs=keep_jobs,
         )
     )
 
@@ -122,6 +130,8 @@ def work_command(
     dwell: DwellOption = None,
     silence: SilenceOption = None,
     patience: PatienceOption = 3600.0,
+    keep_days: KeepDaysOption = 30.0,
+    keep_jobs: KeepJobsOption = 1_000_000,
     grace: Annotated[float, typer.Option(min=1.0, help="Seconds to end what is in work.")] = 10.0,
 ) -> None:
     """Land what a gateway took in, on this machine, without serving."""
@@ -138,6 +148,8 @@ def work_command(
         grace=grace,
         worker_limits=WorkerLimits(memory=worker_memory << 20),
         visits=VisitRules(lateness=lateness, dwell=dwell, silence=silence, patience=patience),
+        keep_seconds=keep_days * 86_400.0,
+        keep_jobs=keep_jobs,
     )
     if code := work(options):
         raise typer.Exit(code)

@@ -19,7 +19,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.services.gateway.geofence.sources import compile_source
 from synthgrid_assets.services.gateway.geofence.zone_index import ZoneIndex
 from synthgrid_assets.services.gateway.inbox.intake import Intake
-from synthgrid_assets.services.gateway.inbox.tables import visit, visit_total
+from synthgrid_assets.services.gateway.inbox.tables import tally, visit
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
@@ -128,7 +128,7 @@ def test_visits_are_a_partition_a_day_and_follow_what_comes(followed):
 def test_lost_fixes_and_broken_visits_fail_their_checks(followed):
     followed.send("a", [(0, 8.5), (100, 11.0), (200, 8.5), (900, 8.5)])
     with followed.workshop.queue.database.writing() as connection:
-        connection.execute(sa.update(visit_total).values(amount=visit_total.c.amount + 1))
+        connection.execute(sa.update(tally).values(amount=tally.c.amount + 1))
         connection.execute(sa.delete(visit).where(visit.c.kind == "exit"))
     _, checks = followed.run()
     assert checks == {zone_visits.WHOLE: False, zone_visits.COUNTED: False}

@@ -119,6 +119,8 @@ class GatewayOptions:
         What requests and workers may take.
     visits : VisitRules
         What makes a visit of a zone.
+    keep_seconds, keep_jobs : float, int
+        How long ended jobs are kept, and how many; never those with open dead letters.
     """
 
     data: str
@@ -135,6 +137,8 @@ class GatewayOptions:
     limits: Limits = Limits()
     worker_limits: WorkerLimits = WorkerLimits()
     visits: VisitRules = field(default_factory=VisitRules)
+    keep_seconds: float = 30 * 86_400.0
+    keep_jobs: int = 1_000_000
 
     @property
     def folder(self) -> Path:

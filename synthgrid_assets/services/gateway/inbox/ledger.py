@@ -30,6 +30,7 @@ from synthgrid_assets.services.gateway.inbox.tables import (
     queue,
     rejection,
     suspect,
+    tally,
 )
 
 _GROUP = 500  # rejections of one transaction
@@ -247,6 +248,9 @@ class Ledger:
                 sa.select(notice.c.state, sa.func.count()).group_by(notice.c.state)
             ):
                 found[f"callbacks_{state}"] = int(n)
+            gone = sa.select(sa.func.coalesce(sa.func.sum(tally.c.amount), 0))
+            gone = gone.where(tally.c.name.like("removed%jobs"))
+            found["jobs_removed"] = int(connection.execute(gone).scalar_one())
         return found
 
 

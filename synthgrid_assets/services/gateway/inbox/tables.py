@@ -160,14 +160,14 @@ visit_due = sa.Table(
 )
 sa.Index("visit_by_due", visit_due.c.due)
 
-# where fixes and events went: sums that only grow, but for what waits
-visit_total = sa.Table(
-    "visit_total",
+# sums: where fixes and zone events went, and what removed jobs had counted
+tally = sa.Table(
+    "tally",
     _metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("amount", sa.BigInteger, nullable=False),
 )
-_SECOND = (visit_due, visit_total)
+_SECOND = (visit_due, tally)
 
 
 def _first(connection: sa.Connection) -> None:
@@ -177,6 +177,7 @@ def _first(connection: sa.Connection) -> None:
 
 def _second(connection: sa.Connection) -> None:
     _metadata.create_all(connection, tables=_SECOND, checkfirst=False)
+    connection.exec_driver_sql("CREATE INDEX job_by_finished ON job (finished)")
 
 
 INBOX = Schema(

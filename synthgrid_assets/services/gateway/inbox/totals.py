@@ -1,6 +1,7 @@
-"""Sums of what became of fixes and zone events, written with the events themselves.
+"""Sums that outlive what they count, written in the same transaction.
 
-Belongs here: adding to them and reading them. Not here: what they count (`landing.visits`).
+Belongs here: adding to them and reading them. Not here: what they count (`landing.visits`,
+`retention`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from synthgrid_assets.records.database import Database
-from synthgrid_assets.services.gateway.inbox.tables import visit_total
+from synthgrid_assets.services.gateway.inbox.tables import tally
+
+_OF_VISITS = ("fixes_", "events_")
 
 
 def add_totals(connection: sa.Connection, amounts: Mapping[str, int]) -> None:
@@ -19,15 +22,21 @@ def add_totals(connection: sa.Connection, amounts: Mapping[str, int]) -> None:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     rows = [{"name": name, "amount": amount} for name, amount in amounts.items() if amount]
     if rows:
-        statement = insert(visit_total)
-        summed = {"amount": visit_total.c.amount + statement.excluded.amount}
+        statement = insert(tally)
+        summed = {"amount": tally.c.amount + statement.excluded.amount}
         connection.execute(
-            statement.on_conflict_do_update(index_elements=[visit_total.c.name], set_=summed), rows
+            statement.on_conflict_do_update(index_elements=[tally.c.name], set_=summed), rows
         )
 
 
-def visit_totals(database: Database) -> dict[str, int]:
-    """All of them: ``fixes_received`` is the sum of the other ``fixes_`` but ``hurried``."""
+def totals(database: Database) -> dict[str, int]:
+    """All of them, by name."""
     with database.reading() as connection:
-        found = connection.execute(sa.select(visit_total.c.name, visit_total.c.amount))
+        found = connection.execute(sa.select(tally.c.name, tally.c.amount))
         return {str(name): int(amount) for name, amount in found}
+
+
+def visit_totals(database: Database) -> dict[str, int]:
+    """Those of visits: ``fixes_received`` is the sum of the other ``fixes_`` but ``hurried``."""
+    found = totals(database)
+    return {name: amount for name, amount in found.items() if name.startswith(_OF_VISITS)}

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
+from synthgrid_assets.services.gateway.inbox.retention import removed_counts
 from synthgrid_assets.services.gateway.inbox.tables import fragment, job
 from synthgrid_assets.storage.store import Store
 
@@ -87,9 +88,10 @@ class Account:
 
 
 def account(database: Database, kind: str) -> Account:
-    """Add up every ended job of a kind against the recorded files, in one state of the inbox."""
+    """Add up every ended job of a kind, removed ones too, against the recorded files."""
     names = ("features", "landed", "rejected", "duplicates", "outside")
-    sums, jobs = dict.fromkeys(names, 0), 0
+    removed = removed_counts(database, kind)
+    sums, jobs = {name: removed.get(name, 0) for name in names}, removed.get("jobs", 0)
     with database.reading() as connection:
         for counts in _counts(connection, kind):
             jobs += 1

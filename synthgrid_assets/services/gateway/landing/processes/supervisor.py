@@ -20,6 +20,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.inbox.bodies import Bodies
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
+from synthgrid_assets.services.gateway.inbox.retention import Retention, RetentionPolicy
 from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.inbox.work_queue import WorkQueue, owner_name_of
 from synthgrid_assets.services.gateway.landing.callbacks import run_courier
@@ -81,6 +82,8 @@ class Supervisor:
         self._queue = WorkQueue(self._database)
         self._ledger = Ledger(self._database)
         self._bodies = Bodies(options.bodies, self._database)
+        policy = RetentionPolicy(options.keep_seconds, options.keep_jobs)
+        self._retention = Retention(self._database, policy)
         self._slots = [
             _Slot(lambda progress, parent: run_worker(options, progress, parent), f"worker-{n}")
             for n in range(options.workers)
@@ -194,6 +197,8 @@ class Supervisor:
             sweep_staging(self._store, self._ledger)
             self._bodies.sweep()
             self._queue.release_dead_owners()
+            if removed := self._retention.remove_old():
+                tell("old jobs removed", jobs=removed)
         except StorageError as error:
             tell("cannot tidy", error=str(error))
 
