@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from synthgrid_assets.api import World
 from synthgrid_assets.cli import app
+from synthgrid_assets.cli.region import progress_lines
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports import region_checks
@@ -194,6 +195,16 @@ def test_a_data_root_that_cannot_be_written_is_an_error_in_the_summary(
     for message in result.stderr.splitlines():
         assert message.startswith("error: ")
         assert str(tmp_path / "file") in message
+
+
+def test_progress_is_told_in_lines_where_no_terminal_shows_a_bar(capsys):
+    told = ""
+    with progress_lines(every=0.01) as show:
+        show(3, 1200, "trees/points", None)
+        while "3 of 1,200 tiles, trees/points" not in told:
+            time.sleep(0.01)
+            told += capsys.readouterr().err
+    assert re.fullmatch(r"(\d+ s: (starting|3 of 1,200 tiles, trees/points)\n)+", told)
 
 
 def test_a_failed_check_is_named_and_exit_code_1(world, monkeypatch):

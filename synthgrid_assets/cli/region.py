@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,9 +38,13 @@ from synthgrid_assets.cli.printing import (
 )
 from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root
 
+LINES_EVERY, NEVER = 15.0, 1e7  # seconds between two lines of progress
+
 if TYPE_CHECKING:
     from synthgrid_assets.dagster.runs.follow import RunSummary
     from synthgrid_assets.engine.events import Statistics
+
+    Show = Callable[[int, int, str, Statistics | None], None]
 
 
 @explained
@@ -93,7 +99,7 @@ def materialize(
         rows = estimate(path, changes, choice)
         print_json(rows) if as_json else print_rows("estimate", rows)
         return
-    with _progress_bar() as progress:
+    with _progress(as_json) as progress:
         summary = run_region(path, changes, choice, progress)
     if as_json:
         print_json(summary.as_dict())
@@ -116,15 +122,19 @@ def _own_folders_for(changes: dict[str, Any]) -> None:
     )
 
 
+def _progress(silent: bool) -> AbstractContextManager[Show]:
+    """A bar on a terminal, else lines; programs that read JSON want neither."""
+    if err.is_terminal:
+        return _progress_bar()
+    return progress_lines(NEVER if silent else LINES_EVERY)
+
+
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int, str, Statistics | None], None]]:
+def _progress_bar() -> Iterator[Show]:
     """A bar of tiles on the terminal, on standard error, with the engine's figures."""
     figures_column = TextColumn("{task.fields[figures]}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), figures_column)
-    watched = err.is_terminal  # elsewhere a bar would only leave an empty line
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not watched
-    ) as bar:
+    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
         task = bar.add_task("starting", total=None, figures="")
 
         def show(done: int, total: int, asset: str, figures: Statistics | None) -> None:
@@ -132,6 +142,28 @@ def _progress_bar() -> Iterator[Callable[[int, int, str, Statistics | None], Non
             bar.update(task, completed=done, total=total, description=asset, figures=told)
 
         yield show
+
+
+@contextmanager
+def progress_lines(every: float = LINES_EVERY) -> Iterator[Show]:
+    """A line now and then on standard error, where no terminal shows a bar."""
+    begun, state, ended = time.monotonic(), ["starting"], threading.Event()
+
+    def show(done: int, total: int, asset: str, figures: Statistics | None) -> None:
+        told = "" if figures is None or not done else f", {engine_line(figures)}"
+        state[0] = f"{done:,} of {total:,} tiles, {asset}{told}"
+
+    def tell_now_and_then() -> None:
+        while not ended.wait(every):
+            warn(f"{time.monotonic() - begun:.0f} s: {state[0]}")
+
+    teller = threading.Thread(target=tell_now_and_then, daemon=True)
+    teller.start()
+    try:
+        yield show
+    finally:
+        ended.set()
+        teller.join()
 
 
 def engine_line(figures: Statistics) -> str:
@@ -148,12 +180,14 @@ def engine_line(figures: Statistics) -> str:
     if figures.retried:
         words.append(f"{figures.retried} retries")
     if figures.breaker != "closed":
-        words.append(f"[yellow]waiting for the store ({figures.breaker})[/]")
+        words.append(f"waiting for the store ({figures.breaker})")
     return " ".join(words)
 
 
 def _print_summary(summary: RunSummary) -> None:
     outcome = "all checks passed" if summary.passed else "[red]failed[/]"
+    if summary.canceled:
+        outcome = "canceled"
     if summary.passed and summary.untested_checks:
         outcome += f" that could be made, {len(summary.untested_checks)} were not tested"
     print_rows(f"{summary.world}: {outcome} in {summary.seconds:.1f} s", summary.rows())

@@ -3,7 +3,7 @@
 Belongs here: configuration and lifetime. Not here: scheduling (`engine`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,11 +95,14 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         tiles: list[Tile],
         *,
         force: bool,
+        tell: Callable[[str], object] = str,
     ) -> Iterator[TileMade | TileFailed]:
         """Make tiles as `materialize.run.make_tiles` does, here or on the hosts of a cluster."""
         session = self.session
         if not is_cluster(self.executor) or any(product.at_home for product in products):
-            yield from make_tiles(session, journal, context, products, tiles, force=force)
+            yield from make_tiles(
+                session, journal, context, products, tiles, force=force, tell=tell
+            )
             return
         work = HostWork(session.run_id, session.settings, not self.workers, self.lease_seconds)
         for outcome in make_on_hosts(

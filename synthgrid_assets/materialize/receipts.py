@@ -9,30 +9,39 @@ import time
 
 from synthgrid_assets.engine.stages import COMMIT, spent
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.compiling import compiled_seconds
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product, TileRows, Written
 from synthgrid_assets.storage.digest import digest_hex
-from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.receipt import COMPILE, Receipt
 from synthgrid_assets.verdict import Verdict
 
 
 class Stopwatch:
-    """Seconds of the stages of one tile, in their order."""
+    """Seconds of the stages of one tile, in their order; compiling kernels is one of its own."""
 
     def __init__(self) -> None:
-        self.stages: tuple[tuple[str, float], ...] = ()
-        self._since = time.perf_counter()
+        self._laps: tuple[tuple[str, float], ...] = ()
+        self._since, self._compiled = time.perf_counter(), compiled_seconds()
+        self._compiling = 0.0
+
+    @property
+    def stages(self) -> tuple[tuple[str, float], ...]:
+        """The stages so far."""
+        return (*self._laps, (COMPILE, self._compiling)) if self._compiling else self._laps
 
     def lap(self, stage: str) -> None:
         """The stage that has just ended."""
-        now = time.perf_counter()
-        self.stages = (*self.stages, (stage, now - self._since))
-        self._since = now
+        now, compiled = time.perf_counter(), compiled_seconds()
+        compiling = compiled - self._compiled
+        self._laps = (*self._laps, (stage, max(now - self._since - compiling, 0.0)))
+        self._since, self._compiled = now, compiled
+        self._compiling += compiling
 
     def committed(self, size: int) -> None:
         """A file of so many bytes has just been written; the engine is told, too."""
         self.lap("write")
-        spent(COMMIT, self.stages[-1][1], size)
+        spent(COMMIT, self._laps[-1][1], size)
 
 
 def receipt_of(

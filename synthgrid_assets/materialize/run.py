@@ -14,6 +14,7 @@ from pathlib import Path
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.compiling import FIRST_START, kernels_are_compiled
 from synthgrid_assets.materialize.foreign_files import set_aside_foreign, writing_tiles
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
@@ -71,6 +72,7 @@ def make_tiles(
     tiles: Iterable[Tile],
     *,
     force: bool = False,
+    tell: Callable[[str], object] = str,
 ) -> Iterator[TileMade | TileFailed]:
     """Make some products of a layer on tiles, each as it is committed.
 
@@ -84,6 +86,8 @@ def make_tiles(
     tiles : iterable of Tile
     force : bool
         Make sound tiles again as well.
+    tell : callable
+        Told what is done before the first tile can be made, where that may take long.
 
     Yields
     ------
@@ -99,7 +103,11 @@ def make_tiles(
     missing, failed = [tile for tile in chosen if tile.key not in kept], False
     if missing:  # otherwise the session need not start any worker
         for product in products:
+            if what := product.to_prepare(context, missing):
+                tell(what)
             product.prepare(context, missing)
+        if not kernels_are_compiled():
+            tell(FIRST_START)
         for outcome in make_missing(
             session, journal.record, context, products, missing, Selection(chosen), renew=force
         ):

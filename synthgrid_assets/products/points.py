@@ -33,6 +33,8 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
 from synthgrid_assets.products.tile_tests.replicates import (
+    REPLICATES,
+    baseline_key,
     baseline_of,
     tile_counts_of,
     why_no_replicates,
@@ -137,6 +139,13 @@ class Points(Product):
     def expected_rows(self, context: LayerContext, tile: Tile) -> float:
         """The law's mean, or the middle of its bounds."""
         return expected_points(context, tile.cells)
+
+    def to_prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> str:
+        """The replicates, where no file holds them yet."""
+        made = context.layout.store.stat(baseline_key(context)) is not None
+        if made or all(why_no_replicates(context, tile.cells) for tile in tiles):
+            return ""
+        return f"making the baseline of {context.layer}: {REPLICATES} replicates"
 
     def prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> None:
         """The replicates that tiles are compared with."""

@@ -216,6 +216,10 @@ class Product(ABC):
     def prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> None:  # noqa: B027
         """Make what the tiles share, once, before any worker starts; most share nothing."""
 
+    def to_prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> str:
+        """What `prepare` is going to make, for a person; empty if that takes no time."""
+        return ""
+
     @abstractmethod
     def rows(self, context: LayerContext, tile: Tile) -> TileRows:
         """The rows of a tile, with what its receipt says of them."""

@@ -127,7 +127,14 @@ class TileStep:
             planned, keys = len(self._tiles), [tile.key for tile in tiles]
             events = stack.enter_context(TileEvents(self._context, keys, planned=planned))
             outcomes = (
-                self._engine.make_tiles(journal, layer_context, products, tiles, force=force)
+                self._engine.make_tiles(
+                    journal,
+                    layer_context,
+                    products,
+                    tiles,
+                    force=force,
+                    tell=self._context.log.info,
+                )
                 if products
                 else ()
             )

@@ -21,7 +21,7 @@ from synthgrid_assets.dagster.build import world_definitions
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
-from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
+from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here, request_cancel
 from synthgrid_assets.dagster.runs.liveness import sign_of_life
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.engine.events import Statistics
@@ -31,6 +31,7 @@ from synthgrid_assets.verdict import NOT_TESTED
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
 
+CANCELED = dg.DagsterRunStatus.CANCELED
 Progress = Callable[[int, int, str, Statistics | None], None]
 
 
@@ -63,6 +64,8 @@ class RunSummary:
     seconds : float
     succeeded : bool
         Whether every step ended well.
+    canceled : bool
+        Whether it was interrupted.
     assets : dict of str to AssetTally
     failed_checks : list of str
         Named checks of severity error that did not pass, as ``asset: check``.
@@ -75,6 +78,7 @@ class RunSummary:
     run_id: str
     seconds: float = 0.0
     succeeded: bool = False
+    canceled: bool = False
     assets: dict[str, AssetTally] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
     untested_checks: list[str] = field(default_factory=list)
@@ -110,6 +114,7 @@ class RunSummary:
             "run_id": self.run_id,
             "seconds": round(self.seconds, 3),
             "passed": self.passed,
+            "canceled": self.canceled,
             "assets": self.rows(),
             "failed_checks": self.failed_checks,
             "untested_checks": self.untested_checks,
@@ -197,9 +202,14 @@ def run_region(
         run, events = execute_here(instance, definitions.get_repository_def(), request, signed)
         summary = RunSummary(spec.world.name, run.run_id)
         with contextlib.closing(events):
-            _follow(events, summary, request, progress)
+            try:
+                _follow(events, summary, request, progress)
+            except KeyboardInterrupt:  # between two steps; in one, Dagster tells it as its failure
+                request_cancel(instance, run)
+                raise
         finished = instance.get_run_by_id(run.run_id)
         summary.succeeded = finished is not None and finished.is_success
+        summary.canceled = finished is not None and finished.status is CANCELED
     summary.seconds = time.perf_counter() - begun
     return summary
 
@@ -219,11 +229,12 @@ def _follow(
             done += Kept.of(event.asset_observation_data.asset_observation).tiles
         elif event.is_step_materialization and event.partition is not None:
             done += 1
-        else:
+        elif not event.is_step_start:
             continue
         engine = open_session(summary.run_id)
         figures = None if engine is None else engine.statistics()
-        progress(done, total, _name(event.asset_key) if event.asset_key else "", figures)
+        named = _name(event.asset_key) if event.asset_key else f"{event.step_key} has begun"
+        progress(done, total, named, figures)
 
 
 def estimate(

@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
@@ -110,7 +111,20 @@ def execute_here(
 def _events(
     instance: dg.DagsterInstance, run: dg.DagsterRun, job: dg.JobDefinition
 ) -> Generator[dg.DagsterEvent, None, None]:
-    yield from execute_run_iterator(InMemoryJob(job), run, instance)
+    for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        if event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT:
+            request_cancel(instance, run)
+        yield event
+
+
+def request_cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Have a run of this process end as Canceled: who interrupts it means just that.
+
+    Dagster calls a run failed whose interrupt nobody has asked for in the UI.
+    """
+    found = instance.get_run_by_id(run.run_id)
+    if found is not None and found.status is dg.DagsterRunStatus.STARTED:
+        instance.report_run_canceling(found, "Interrupted (Ctrl-C); committed tiles are kept.")
 
 
 def submit(

@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+import signal
+
 import dagster as dg
 import psutil
 import pytest
 
+from synthgrid_assets.dagster import resources
 from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.dagster.runs.request import RegionChoice
+from synthgrid_assets.materialize.run import make_tiles
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.small_world import write_small_world
 
 CHOICE = RegionChoice(tiles="0:2,0:2", layers=("trees",), assets=("points",), workers=1)
+
+
+def test_an_interrupt_cancels_the_run_whose_tiles_stay(tmp_path, monkeypatch):
+    """Ctrl-C in a step: Canceled, as a cancel in the UI, not Failure; nothing committed is lost."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+
+    def interrupted(*arguments, **options):
+        yield next(made := make_tiles(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        yield from made
+
+    monkeypatch.setattr(resources, "make_tiles", interrupted)
+    summary = run_region(write_small_world(tmp_path), {}, CHOICE, lambda *_: None)
+    assert (summary.canceled, summary.passed) == (True, False)
+    assert summary.errors == ["interrupted; committed tiles are kept, so run it again"]
+    with open_instance() as instance:
+        (run,) = instance.get_runs()
+        assert run.status is dg.DagsterRunStatus.CANCELED
+    with Journal(Layout(tmp_path / "data")) as journal:
+        assert len(list(journal.receipts())) >= 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_between_steps_cancels_the_run_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+
+    def interrupting(*told):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_region(write_small_world(tmp_path), {}, CHOICE, interrupting)
+    with open_instance() as instance:
+        (run,) = instance.get_runs()
+        assert run.status is dg.DagsterRunStatus.CANCELED
 
 
 # Dagster yields once more from a step that is closed, which Python tells nobody but pytest
