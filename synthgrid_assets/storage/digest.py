@@ -12,13 +12,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numba import config, njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.storage.blake2b import BYTES, sum_of_hashes
 
 Column = NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]
-_BYTES = 32
-_MODULUS = 1 << (8 * _BYTES)
+_MODULUS = 1 << (8 * BYTES)
+_INTERPRETED = bool(config.DISABLE_JIT)  # type: ignore[attr-defined]
 _HEADER = 3  # ix, iy and the number of rows stand before a cell's rows
 
 
@@ -62,22 +64,24 @@ def content_digest(
     True
     """
     n = ix.size
-    starts = _cell_starts(ix, iy)
-    cell_of_row = np.cumsum(starts) - 1
-    first_rows = np.flatnonzero(starts)
     fixed, ragged, layout = _checked(columns, n)
     words = np.full(n, len(columns), np.int64)  # words of each row; a ragged one has its length
     for _, offsets in ragged:
         words += np.diff(offsets)
-    row_at = np.concatenate(([0], np.cumsum(words)))[:-1] + _HEADER * (cell_of_row + 1)
-    total = int(words.sum()) + _HEADER * first_rows.size
-    stream = np.empty(total, "<i8")
-    cell_at = row_at[first_rows] - _HEADER
-    stream[cell_at], stream[cell_at + 1] = ix[first_rows], iy[first_rows]
-    stream[cell_at + 2] = np.diff(np.append(first_rows, n))
-    _fill(stream, row_at, fixed, ragged)
+    stream, row_at, begins, disorder = _laid_out(_integers(ix), _integers(iy), words)
+    if disorder >= 0:
+        raise GeometryError(
+            f"row {disorder} in cell ({ix[disorder]}, {iy[disorder]}) stands after a row in cell "
+            f"({ix[disorder - 1]}, {iy[disorder - 1]}); sort rows by iy, then ix"
+        )
+    for place, values in fixed:
+        _put(stream, row_at, place, values)
+    row_at += len(fixed)
+    for values, offsets in ragged:
+        _put_ragged(stream, row_at, values, offsets)
     person = blake2b(f"{kind}|{layout}".encode(), digest_size=16).digest()
-    return _sum_of_hashes(stream, cell_at, person)
+    limbs = (_sum_interpreted if _INTERPRETED else sum_of_hashes)(stream, begins, person)
+    return sum(int(limb) << (32 * place) for place, limb in enumerate(limbs)) % _MODULUS
 
 
 def add_digests(digests: Iterable[int]) -> int:
@@ -93,7 +97,7 @@ def digest_hex(digest: int) -> str:
     >>> digest_hex(255)[-4:], digest_from_hex(digest_hex(255))
     ('00ff', 255)
     """
-    return f"{digest:0{2 * _BYTES}x}"
+    return f"{digest:0{2 * BYTES}x}"
 
 
 def digest_from_hex(text: str) -> int:
@@ -101,17 +105,52 @@ def digest_from_hex(text: str) -> int:
     return int(text, 16)
 
 
-def _cell_starts(ix: NDArray[np.int64], iy: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where a new cell's rows begin."""
-    dx, dy = np.diff(ix), np.diff(iy)
-    disorder = (dy < 0) | ((dy == 0) & (dx < 0))
-    if disorder.any():
-        at = int(np.argmax(disorder)) + 1
-        raise GeometryError(
-            f"row {at} in cell ({ix[at]}, {iy[at]}) stands after a row in cell ({ix[at - 1]}, "
-            f"{iy[at - 1]}); sort rows by iy, then ix"
-        )
-    return np.concatenate((np.ones(min(ix.size, 1), bool), (dx != 0) | (dy != 0)))
+@njit(cache=True)
+def _laid_out(ix, iy, words):
+    """The stream with the heads of all cells, and where their rows and themselves begin.
+
+    The last value is the first row out of order, or -1; then the others say nothing.
+    """
+    row_at, begins = np.empty(ix.size, np.int64), np.empty(ix.size, np.int64)
+    cells, total = 0, 0
+    for i in range(ix.size):
+        if i == 0 or ix[i] != ix[i - 1] or iy[i] != iy[i - 1]:
+            if i > 0 and (iy[i] < iy[i - 1] or (iy[i] == iy[i - 1] and ix[i] < ix[i - 1])):
+                return np.empty(0, np.int64), row_at, begins, i
+            begins[cells] = total
+            cells, total = cells + 1, total + _HEADER
+        row_at[i] = total
+        total += words[i]
+    stream, cell = np.empty(total, np.int64), -1
+    for i in range(ix.size):
+        if i == 0 or ix[i] != ix[i - 1] or iy[i] != iy[i - 1]:
+            cell += 1
+            at = begins[cell]
+            stream[at], stream[at + 1], stream[at + 2] = ix[i], iy[i], 0
+        stream[begins[cell] + 2] += 1
+    return stream, row_at, begins[:cells].copy(), -1
+
+
+@njit(cache=True)
+def _put(stream, row_at, place, values):
+    """Write one value of each row."""
+    for i in range(values.size):
+        stream[row_at[i] + place] = values[i]
+
+
+@njit(cache=True)
+def _put_ragged(stream, row_at, values, offsets):
+    """Write a list of each row after its length, and move on to what follows it."""
+    for i in range(offsets.size - 1):
+        start, end, at = offsets[i], offsets[i + 1], row_at[i]
+        stream[at] = end - start
+        for k in range(start, end):
+            stream[at + 1 + k - start] = values[k]
+        row_at[i] = at + 1 + end - start
+
+
+def _integers(column: NDArray[Any]) -> NDArray[np.int64]:
+    return np.ascontiguousarray(column, np.int64)
 
 
 def _checked(
@@ -130,38 +169,22 @@ def _checked(
         if rows != n:
             raise GeometryError(f"column {number} of a digest has {rows} rows, its cells {n}")
         if offsets is None:
-            fixed.append((len(fixed), values.astype(np.int64)))
+            fixed.append((len(fixed), _integers(values)))
         else:
-            ragged.append((values.astype(np.int64), offsets.astype(np.int64)))
+            ragged.append((_integers(values), _integers(offsets)))
     layout = "".join("r" if isinstance(column, tuple) else "i" for column in columns)
     return fixed, ragged, layout
 
 
-def _fill(
-    stream: NDArray[np.int64],
-    row_at: NDArray[np.int64],
-    fixed: list[tuple[int, NDArray[np.int64]]],
-    ragged: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> None:
-    """Write the rows: fixed values first, then each ragged value list after its length."""
-    for place, values in fixed:
-        stream[row_at + place] = values
-    at = row_at + len(fixed)
-    for values, offsets in ragged:
-        lengths = np.diff(offsets)
-        stream[at] = lengths
-        used = values[offsets[0] : offsets[-1]]
-        inside = np.arange(used.size) - np.repeat(offsets[:-1] - offsets[0], lengths)
-        stream[np.repeat(at + 1, lengths) + inside] = used
-        at = at + 1 + lengths
-
-
-def _sum_of_hashes(stream: NDArray[np.int64], cell_at: NDArray[np.int64], person: bytes) -> int:
+def _sum_interpreted(
+    stream: NDArray[np.int64], begins: NDArray[np.int64], person: bytes
+) -> NDArray[np.uint64]:
+    """`sum_of_hashes` by `hashlib`: where numba is switched off."""
     view = stream.view(np.uint8).data
-    edges: list[int] = (np.append(cell_at, stream.size) * stream.itemsize).tolist()
+    edges: list[int] = (np.append(begins, stream.size) * stream.itemsize).tolist()
     hashes = b"".join(
-        blake2b(view[a:b], digest_size=_BYTES, person=person).digest() for a, b in pairwise(edges)
+        blake2b(view[a:b], digest_size=BYTES, person=person).digest() for a, b in pairwise(edges)
     )
     # 32-bit limbs summed in 64 bits: exact for fewer than 2**32 cells
-    limbs = np.frombuffer(hashes, "<u4").reshape(-1, _BYTES // 4).sum(axis=0, dtype=np.uint64)
-    return sum(int(limb) << (32 * place) for place, limb in enumerate(limbs)) % _MODULUS
+    limbs = np.frombuffer(hashes, "<u4").reshape(-1, BYTES // 4)
+    return np.asarray(limbs.sum(axis=0, dtype=np.uint64))
