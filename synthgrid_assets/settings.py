@@ -15,6 +15,7 @@ HOME_VARIABLE = "DAGSTER_HOME"
 INBOX_VARIABLE = "SYNTHGRID_GATEWAY_INBOX"
 STORE_VARIABLE = "SYNTHGRID_STORE"
 JOURNAL_VARIABLE = "SYNTHGRID_JOURNAL"
+EXECUTOR_VARIABLE = "SYNTHGRID_EXECUTOR"
 DAGSTER_VARIABLE = "SYNTHGRID_DAGSTER_URL"
 VIEWER_VARIABLE = "SYNTHGRID_VIEWER_URL"
 LEDGER_VARIABLE = "SYNTHGRID_LEDGER"
@@ -93,6 +94,11 @@ def dagster_url() -> str:
 def viewer_url() -> str:
     """``SYNTHGRID_VIEWER_URL``: the map that Dagster links to, ``http://127.0.0.1:3001``."""
     return os.environ.get(VIEWER_VARIABLE, "http://127.0.0.1:3001").rstrip("/")
+
+
+def executor_url() -> str:
+    """``SYNTHGRID_EXECUTOR``, as ``dask://host:port``: what runs tiles by default; or ``local``."""
+    return os.environ.get(EXECUTOR_VARIABLE) or "local"
 
 
 def worlds_folder() -> Path:

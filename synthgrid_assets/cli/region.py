@@ -63,9 +63,10 @@ def materialize(
         str,
         typer.Option(
             metavar="NAME",
-            help="What runs the tiles: local, inline to debug, or dask://HOST:PORT.",
+            help="What runs the tiles: local, inline to debug, or dask://HOST:PORT; by default "
+            "what SYNTHGRID_EXECUTOR names, or local.",
         ),
-    ] = "local",
+    ] = "",
     overrides: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Recompute committed tiles.")] = False,
     only: Annotated[

@@ -27,7 +27,7 @@ from synthgrid_assets.dagster.assets.zones import zone_definitions
 from synthgrid_assets.dagster.freshness import freshness_checks, freshness_sensor
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.resources import DataRoot, Engine
-from synthgrid_assets.settings import data_root, gateway_inbox, world_files
+from synthgrid_assets.settings import data_root, executor_url, gateway_inbox, world_files
 from synthgrid_assets.world.spec import RELEASED, WorldSpec
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets.world.world_file import Problem
@@ -90,7 +90,7 @@ def world_definitions(
     shared = dg.Definitions(
         jobs=[region_job(specs)],
         sensors=[freshness_sensor(specs)],
-        resources={"engine": Engine(), "data": DataRoot()},
+        resources={"engine": Engine(executor=executor_url()), "data": DataRoot()},
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(shared, *parts)

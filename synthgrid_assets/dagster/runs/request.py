@@ -18,6 +18,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.materialize.hosts.cluster import is_cluster
 from synthgrid_assets.materialize.tile_state import check_choice
 from synthgrid_assets.products.registry import products_named, products_of
+from synthgrid_assets.settings import executor_url
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import missing_inputs
 from synthgrid_assets.world.spec import WorldSpec
@@ -44,7 +45,8 @@ class RegionChoice:
     workers : int
         0: one per core.
     executor : str
-        A name or an address of `engine.executor.EXECUTORS` or `hosts.cluster.CLUSTERS`.
+        A name or an address of `engine.executor.EXECUTORS` or `hosts.cluster.CLUSTERS`; by
+        default what the resource `engine` has.
     force : bool
         Make committed tiles again.
     only : str or None
@@ -56,7 +58,7 @@ class RegionChoice:
     layers: tuple[str, ...] | None = None
     assets: tuple[str, ...] | None = None
     workers: int = 0
-    executor: str = "local"
+    executor: str = ""
     force: bool = False
     only: str | None = None
 
@@ -138,9 +140,12 @@ def run_config(
     spec: WorldSpec, products: dict[str, tuple[str, ...]], choice: RegionChoice
 ) -> dict[str, Any]:
     """Configuration of the resources and of the steps that take part."""
-    if not is_cluster(choice.executor):
-        executor_factory(choice.executor)  # an unknown name is refused here, not in a step
-    engine = {"workers": choice.workers, "executor": choice.executor}
+    executor = choice.executor or executor_url()
+    if not is_cluster(executor):
+        executor_factory(executor)  # an unknown name is refused here, not in a step
+    engine: dict[str, Any] = {"workers": choice.workers}
+    if choice.executor:
+        engine["executor"] = executor
     config: dict[str, Any] = {"resources": {"engine": {"config": engine}}}
     settings: dict[str, Any] = {"force": True} if choice.force else {}
     if check_choice(choice.only) is not None:
