@@ -30,4 +30,4 @@ def own_folders(tmp_path, monkeypatch):
     """No test ever writes into the project's own data and instance."""
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SYNTHGRID_LEDGER", str(tmp_path / "private" / "ledger.sqlite"))
+    monkeypatch.setenv("SYNTHGRID_LEDGER", str(tmp_path / "ledger" / "ledger.sqlite"))

@@ -13,7 +13,7 @@ from typing import Any
 from synthgrid_assets.inputs.kinds.private import PrivateTable
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.settings import data_root
-from synthgrid_assets.world.spec import RELEASED, LayerTable, PrivacyTable, WorldSpec
+from synthgrid_assets.world.spec import LayerTable, PrivacyTable, WorldSpec
 from synthgrid_assets.world.world_file import nearest
 
 MAX_CAPACITY = 1000
@@ -97,9 +97,7 @@ def _capacity_mistakes(name: str, table: PrivacyTable) -> Iterator[tuple[str, st
 
 
 def released_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
-    """Mistakes in what a layer drawn from a release names: key below the layer, message."""
-    if layer.process != RELEASED:
-        return
+    """Mistakes in what a layer with the process `released` names: key below it, message."""
     if layer.release is not None:
         yield (
             ".release",
@@ -134,7 +132,7 @@ def _loss_mistakes(
         )
         return
     asked, capacity = number(parameters.get(table.measure)), number(table.capacity)
-    if asked is not None and capacity is not None and asked > capacity:
+    if asked is not None and capacity is not None and asked > capacity > 0:
         yield (
             f".{table.measure}",
             f"{parameters[table.measure]!r} is more than privacy.{source} allows in all "

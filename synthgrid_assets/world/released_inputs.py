@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.errors import PrivacyError, StorageError
+from synthgrid_assets.errors import PrivacyError, SpecError, StorageError
 from synthgrid_assets.inputs.kinds.input import Fact, Input, Place, Record, Room
 from synthgrid_assets.inputs.kinds.private import PrivateTable
 from synthgrid_assets.inputs.released_surface import ReleasedSurface
@@ -217,6 +217,18 @@ def released_input(
     """
     source = spec.layers[layer].parameters["source"]
     return ReleasedInput(ask_of(spec, layer), private_table(spec, source), place, mask)
+
+
+def question_mistakes(spec: WorldSpec, layer: str) -> Iterator[tuple[str, str]]:
+    """What no release could ever be: key below the layer, and message.
+
+    Of a layer whose source and budget are there (`private_inputs.released_mistakes`).
+    """
+    try:
+        ask = ask_of(spec, layer)
+        assert ask.on(ask.data.grid)
+    except SpecError as error:
+        yield f".{error.key}" if error.key else "", str(error)
 
 
 def witnesses_of(spec: WorldSpec, layer: str, root: Path) -> list[Witness]:

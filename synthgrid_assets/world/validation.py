@@ -27,6 +27,7 @@ from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.world.partial_spec import sound_part
 from synthgrid_assets.world.private_inputs import privacy_mistakes, released_mistakes
+from synthgrid_assets.world.released_inputs import question_mistakes
 from synthgrid_assets.world.samplers import build_process
 from synthgrid_assets.world.spec import (
     RELEASED,
@@ -162,7 +163,7 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     if layer.process == UNION and layer.implicate:
         yield ".implicate", "a union draws no points of its own; copy its members instead"
     yield from _reference_mistakes(spec, layer)
-    yield from released_mistakes(spec, layer)
+    yield from _release_mistakes(spec, name, layer)
     for mark in layer.marks:
         if mark in RESERVED_COLUMNS:
             yield f".marks.{mark}", f"collides with the column {mark}; choose another name"
@@ -171,6 +172,16 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     for key, message in mark_mistakes(layer.marks, surfaces, others):
         yield f".marks{key}", message
     yield from _tessellation_mistakes(spec, name)
+
+
+def _release_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    if layer.process != RELEASED:
+        return
+    told = list(released_mistakes(spec, layer))
+    yield from told
+    mistaken = (*told, *_parameter_mistakes(RELEASED, layer.parameters))
+    if not mistaken and not any(privacy_mistakes(spec, contents=False)):
+        yield from question_mistakes(spec, name)
 
 
 def _raw_mistakes(
@@ -243,7 +254,7 @@ def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple
     except ValidationError as error:
         for key, message in mistakes_of(error, allowed):
             what = f" ({fields[key].description})" if key in fields else ""
-            yield f".{key}", message + what
+            yield f".{key}" if key else "", message + what
 
 
 def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:

@@ -79,9 +79,18 @@ def read_rows(request: SourceRequest) -> Iterator[Rows]:
 
 
 def _of_csv(path: Path, request: SourceRequest) -> Rows:
-    text = pa.string()
     wanted = [name for name in (request.x, request.y, request.unit) if name]
-    table = pyarrow.csv.read_csv(
+    if not (request.x and request.y):
+        raise SourceFault(Outcome.NO_COLUMN)
+    try:
+        table = _read_csv(path, wanted)
+    except KeyError:  # as pyarrow calls a column that the header has not
+        raise SourceFault(Outcome.NO_COLUMN) from None
+    return _of_table(table, None, request)
+
+
+def _read_csv(path: Path, wanted: list[str]) -> pa.Table:
+    return pyarrow.csv.read_csv(
         path,
         # in one block: a long row at the edge of a block would be an error
         read_options=pyarrow.csv.ReadOptions(block_size=max(path.stat().st_size + 1, 1 << 16)),
@@ -89,14 +98,11 @@ def _of_csv(path: Path, request: SourceRequest) -> Rows:
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=wanted,
             include_missing_columns=False,
-            column_types=dict.fromkeys(wanted, text),
+            column_types=dict.fromkeys(wanted, pa.string()),
             check_utf8=False,
             strings_can_be_null=True,
         ),
     )
-    if not (request.x and request.y):
-        raise SourceFault(Outcome.NO_COLUMN)
-    return _of_table(table, None, request)
 
 
 def _of_parquet(path: Path, request: SourceRequest) -> Rows:
