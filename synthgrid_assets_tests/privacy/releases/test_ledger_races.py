@@ -23,7 +23,6 @@ from synthgrid_assets.privacy.strategies.flat import Flat
 from synthgrid_assets.privacy.strategies.terms import EVENT, Loss
 from synthgrid_assets_tests.privacy.private_world import GRID, counted
 
-
 assert zarr.__version__  # imported here once, and not by every child that is forked
 
 
