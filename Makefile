@@ -20,7 +20,7 @@ DIGESTS := $(addprefix $(TESTS)/,processes/test_stored_digests.py lattice/test_s
 export DAGSTER_HOME := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-all digests dagsters lint lock
+.PHONY: help run test test-all browser digests dagsters lint lock
 help:
 	@echo "make run     install, materialise the example world, serve the Dagster UI on 127.0.0.1:$(PORT)"
 	@echo "             (SERVE=0 stops before serving, PORT=3001 serves elsewhere)"
@@ -34,11 +34,20 @@ run: $(VENV)/.run
 	  echo "the Dagster UI starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
 	  exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT); fi
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev browser lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: $(VENV)/.dev lint
+test-all: $(VENV)/.dev browser lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+# pages are tested in a real browser; without one these tests are skipped, and say so
+browser:
+	@command -v chromedriver >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing Chromium for the tests of pages (apt-get, once)"; \
+	    { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } >/dev/null 2>&1 || true; fi; }
+	@command -v chromedriver >/dev/null || \
+	  echo "NO CHROMIUM: tests of pages are skipped; \`apt-get install chromium chromium-driver\` has it" >&2
 
 # the same bits with the oldest NumPy and numba, or those named: make digests NUMPY=2.3.5 NUMBA=0.63.1
 digests:

@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from synthgrid_assets.cli import committed, gateway, privacy, region, storage, view, worlds
+from synthgrid_assets.cli import (
+    committed,
+    gateway,
+    privacy,
+    region,
+    report,
+    storage,
+    view,
+    worlds,
+)
 from synthgrid_assets.cli.printing import out, tell_warnings
 
 app = typer.Typer(
@@ -28,6 +37,7 @@ app.command()(committed.digest)
 app.command()(committed.export)
 app.command()(committed.status)
 app.command()(view.view)
+app.command()(report.report)
 
 
 def _tell_version(asked: bool) -> None:

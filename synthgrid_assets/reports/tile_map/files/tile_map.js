@@ -19,6 +19,7 @@ const TileMap = (() => {
   const WORST = ["R", "X", "M", "S", "Q", "F"];
   const SEAM_COLOURS = ["#4e79a7", "#e0a030", "#76a35b", "#b5637a"];
   const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+  const LEAST_TILE = 40; // pixels along a tile from which shapes are drawn
   const PADDING = 0.3; // of a view that is drawn beyond it on each side
 
   class Grid {
@@ -154,8 +155,9 @@ const TileMap = (() => {
     } else {
       const places = kind === "dots" ? [-1, 0, 1] : [0];
       for (const shift of places) {
-        pen.moveTo(middle[0] + shift * reach, middle[1]);
-        pen.arc(middle[0] + shift * reach, middle[1], kind === "dots" ? 1.2 : reach / 2, 0, 7);
+        const radius = kind === "dots" ? 1.2 : reach / 2, at = middle[0] + shift * reach;
+        pen.moveTo(at + radius, middle[1]);
+        pen.arc(at, middle[1], radius, 0, 2 * Math.PI);
       }
     }
     pen.stroke();
@@ -167,7 +169,7 @@ const TileMap = (() => {
     const image = pen.createImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
     const word = 0xff000000 | (colour[2] << 16) | (colour[1] << 8) | colour[0];
-    const side = Math.max(1, Math.round(view.ratio * (total > 400000 ? 1 : total > 60000 ? 2 : 3)));
+    const side = Math.max(1, Math.round(view.ratio * (total > 200000 ? 1 : total > 12000 ? 2 : 3)));
     const scale = view.scale * view.ratio;
     for (const block of blocks) {
       const [west, south] = grid.box(block.index), xy = block.xy;
@@ -184,7 +186,18 @@ const TileMap = (() => {
     pen.putImageData(image, 0, 0);
   }
 
-  function drawPoints(pen, view, blocks, grid, colour) {
+  // blocks of tiles in view; shapes may reach out of theirs, by at most a tile
+  function inView(blocks, view, grid, beyond) {
+    const [west, south, east, north] = view.box;
+    return blocks.filter((block) => {
+      const box = grid.box(block.index);
+      return box[0] < east + beyond && box[2] > west - beyond
+        && box[1] < north + beyond && box[3] > south - beyond;
+    });
+  }
+
+  function drawPoints(pen, view, all, grid, colour) {
+    const blocks = inView(all, view, grid, 0);
     const total = blocks.reduce((sum, block) => sum + block.xy.length / 2, 0);
     if (total > 6000) {
       stampPoints(pen, view, blocks, grid, colour, total);
@@ -207,7 +220,9 @@ const TileMap = (() => {
     if (radius > 2) pen.stroke();
   }
 
-  function drawShapes(pen, view, blocks, grid, seams) {
+  function drawShapes(pen, view, all, grid, seams) {
+    if (grid.side * view.scale < LEAST_TILE) return; // they would be a blot
+    const blocks = inView(all, view, grid, grid.side);
     pen.lineWidth = 1;
     pen.lineJoin = "round";
     for (const block of blocks) {
@@ -478,5 +493,5 @@ const TileMap = (() => {
     return blocks;
   }
 
-  return { STATES, WORST, Grid, TiledMap, readBlocks, ramp };
+  return { STATES, WORST, LEAST_TILE, Grid, TiledMap, readBlocks, ramp, mark };
 })();

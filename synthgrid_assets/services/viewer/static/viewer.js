@@ -106,13 +106,8 @@
     pen.fillStyle = colour;
     pen.fillRect(0, 0, 28, 28);
     pen.strokeStyle = "#17222d";
-    pen.lineWidth = 3;
-    if (kind) {
-      pen.font = "bold 24px sans-serif";
-      pen.textAlign = "center";
-      pen.fillStyle = "#17222d";
-      pen.fillText({ cross: "×", hatch: "⫽", dot: "•", dots: "…" }[kind], 14, 22);
-    }
+    pen.lineWidth = 2.5;
+    if (kind) TileMap.mark(pen, kind, 0, 0, 28);
     return canvas;
   }
 
