@@ -20,6 +20,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import ORIGIN
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
 from synthgrid_assets.products.registry import PRODUCTS, products_of
+from synthgrid_assets.reports.kept_pictures import kept_picture
 from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
@@ -86,6 +87,13 @@ def _around(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> tup
 def _rows(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> int:
     four = _around(tiles, row, column)
     return min(receipt.rows for receipt in four) if len(four) == 4 else 0
+
+
+def kept_four_tiles(context: LayerContext, corner: Corner) -> bytes:
+    """The picture of `four_tiles_picture`, drawn again when one of the files is another."""
+    shown = [text for four in corner.tiles.values() for r in four for text in (r.path, r.sha256)]
+    shown += [*corner.tiles, repr((corner.x, corner.y))]
+    return kept_picture(context, "four_tiles", shown, lambda: four_tiles_picture(context, corner))
 
 
 def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:

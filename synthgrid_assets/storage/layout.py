@@ -152,6 +152,11 @@ class Layout:
         """A tile's small picture, in a folder that readers of whole folders skip."""
         return f"{self.folder(dataset)}/{PICTURES}/{tile.stem}.png"
 
+    def region_picture(self, world: str, layer: str, name: str) -> str:
+        """What the keys of pictures of a layer's region by one name begin with."""
+        check_name("picture", name)
+        return f"{self._layer(world, layer)}/{PICTURES}/{name}"
+
     def tile_index(self, world: str, layer: str, asset: str) -> str:
         """The manifest of an asset's current realisation: one stable address for readers."""
         check_name("asset", asset)

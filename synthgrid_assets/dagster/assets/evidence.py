@@ -30,7 +30,7 @@ from synthgrid_assets.reports.region_maps import (
 )
 from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_replicates
 from synthgrid_assets.reports.test_results import COLUMNS, write_moments
-from synthgrid_assets.reports.tile_corners import find_corner, four_tiles_picture
+from synthgrid_assets.reports.tile_corners import find_corner, kept_four_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import input_names, layer_version, pattern_version
@@ -146,7 +146,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             "p-values of tiles": p_value_histogram(evidence, layer_context),
         }
         if corner is not None:
-            pictures["Where four tiles meet"] = four_tiles_picture(layer_context, corner)
+            pictures["Where four tiles meet"] = kept_four_tiles(layer_context, corner)
         yield dg.MaterializeResult(
             asset_key=key, metadata={"pictures": gallery_metadata({**pictures, **of_replicates})}
         )
