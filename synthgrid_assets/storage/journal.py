@@ -232,7 +232,7 @@ class Journal:
         found = self.layout.store.stat(receipt.path)
         if found is not None and found.size != receipt.size:  # no need to read it
             return self._difference(receipt, f"has {found.size} bytes, recorded are {receipt.size}")
-        return self._judged(receipt, self._known.facts(receipt.path))
+        return self._judged(receipt, self._known.facts(receipt.path, found))
 
     def receipts(self, dataset: Dataset | None = None) -> Iterator[Receipt]:
         """Stream the records of a dataset, south to north and west to east, or all records.

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.records.schema import Schema
-from synthgrid_assets.storage.store import FileFacts, Store, file_facts
+from synthgrid_assets.storage.store import FileFacts, Stat, Store, file_facts
 
 Known = tuple[str, FileFacts]  # a stamp, and the facts beside it
 _GROUP = 1000  # hashes that are remembered in one transaction
@@ -79,15 +79,21 @@ class KnownFiles:
     ) -> None:
         self.flush()
 
-    def facts(self, key: str) -> FileFacts | None:
+    def facts(self, key: str, found: Stat | None = None) -> FileFacts | None:
         """Size and hash of a file; None if there is none. Read only if somebody wrote it.
+
+        Parameters
+        ----------
+        key : str
+        found : Stat, optional
+            What a look at the file has just said.
 
         Raises
         ------
         StorageError
             If it cannot be read.
         """
-        found = self._store.stat(key)
+        found = found or self._store.stat(key)
         if found is None:
             return None
         known = self._new.get(key) or self._folder(key).get(key)
