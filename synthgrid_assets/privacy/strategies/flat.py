@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.privacy.strategies.nonnegative import on_simplex
+from synthgrid_assets.privacy.strategies.nonnegative import top_down
 from synthgrid_assets.privacy.strategies.strategy import Strategy
 
 
@@ -72,9 +72,9 @@ class Flat(Strategy):
     def nonnegative(
         self, recorded: NDArray[np.int64], support: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Nearest non-negative counts with the recorded total.
+        """Non-negative counts near the recorded sums of blocks of all sizes.
 
         Cutting off at 0 would keep positive noise and lose negative: a total that is far too
-        large. All cells together are measured best by their sum, which is kept.
+        large. The larger a block, the better its sum is known for its size.
         """
-        return on_simplex(self.unbiased(recorded), support)
+        return top_down(self.unbiased(recorded), support)

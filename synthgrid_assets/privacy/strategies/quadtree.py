@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.privacy.strategies import nonnegative as least
+from synthgrid_assets.privacy.strategies.nonnegative import top_down
 from synthgrid_assets.privacy.strategies.strategy import Strategy
 from synthgrid_assets.privacy.strategies.tree_blocks import (
     halve,
@@ -31,7 +31,6 @@ from synthgrid_assets.privacy.strategies.tree_blocks import (
 # themselves, so there fewer sides are best. The weights minimise the product of the expected
 # variances of squares of side 1, 2, 4 ... 64, as whole numbers; any others are as private.
 _WEIGHTS = {"rho": (16, 8, 6, 5, 4, 3, 2), "epsilon": (8, 0, 0, 0, 1, 0, 0)}
-_STEPS = 400
 
 
 @dataclass(frozen=True)
@@ -122,18 +121,8 @@ class Quadtree(Strategy):
     def nonnegative(
         self, recorded: NDArray[np.int64], support: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Non-negative least squares against the measured blocks of all sides."""
-        target = self._adjoint(self.check_recorded(recorded))
-        inside = np.ones(self.shape, bool) if support is None else support
-        found = least.least_squares(
-            self._normal,
-            target,
-            self._solve(target),
-            self._eigenvalues[-1],
-            _STEPS,
-            np.asarray(pad(inside, *self.padded), bool),
-        )
-        return least.rounded(found[self._inside])
+        """Non-negative counts near the consistent estimates of blocks of all sizes."""
+        return top_down(self.unbiased(recorded), support)
 
     @property
     def _inside(self) -> tuple[slice, slice]:
@@ -169,13 +158,6 @@ class Quadtree(Strategy):
         terms = zip(self.sides, self.weights, self._levels(recorded), strict=True)
         for side, weight, grid in terms:
             out += spread(weight * grid, side)
-        return out
-
-    def _normal(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``A'A x``."""
-        out = np.zeros_like(x)
-        for side, weight, sums in zip(self.sides, self.weights, self._sums(x), strict=True):
-            out += spread(weight**2 * np.asarray(sums, float), side)
         return out
 
     def _solve(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
