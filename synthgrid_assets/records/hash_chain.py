@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,10 +32,11 @@ _FIND = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE key IN :keys").bindparams(
 )
 _INSERT = sa.text(f"INSERT INTO entry({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})")
 _OF_SCOPE = sa.text(
-    f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND kind = :kind ORDER BY sequence"
+    f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND kind = :kind "
+    "AND cost_pico_epsilon >= :cost AND body LIKE :like ORDER BY sequence"
 )
 _LAST = sa.text("SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1")
-_ALL = sa.text(f"SELECT {_COLUMNS} FROM entry ORDER BY sequence")
+_AFTER = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE sequence > :after ORDER BY sequence")
 
 
 class Anchor(NamedTuple):
@@ -137,6 +138,7 @@ class Chain:
         self._location = location
         name = database_url(location).database
         self.path = Path(name) if name and "sqlite" in database_url(location).drivername else None
+        self._kept: Database | None = None
 
     @property
     def exists(self) -> bool:
@@ -172,8 +174,20 @@ class Chain:
         with self._opened() as database, database.writing() as connection:
             yield connection
 
-    def _opened(self) -> Database:
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Many transactions on one opened database; the record is made if it is missing."""
+        with self._database() as self._kept:
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    def _opened(self) -> AbstractContextManager[Database]:
         """Opened for one transaction: between two, the file is all there is, and can be copied."""
+        return self._database() if self._kept is None else nullcontext(self._kept)
+
+    def _database(self) -> Database:
         return Database(self._location, CHAIN, private=True, wait=WAIT_SECONDS)
 
 
@@ -183,9 +197,22 @@ def find(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Entry]:
     return {entry.key: entry.check() for entry in (Entry(*row) for row in rows)}
 
 
-def of_scope(connection: sa.Connection, scope: str, kind: str) -> list[Entry]:
-    """The entries of a scope and kind in their order, each checked against its hash."""
-    rows = connection.execute(_OF_SCOPE, {"scope": scope, "kind": kind})
+def of_scope(
+    connection: sa.Connection, scope: str, kind: str, *, cost: int = 0, like: str = "%"
+) -> list[Entry]:
+    """The entries of a scope and kind in their order, each checked against its hash.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    scope, kind : str
+    cost : int
+        Least charge.
+    like : str
+        What SQL's LIKE finds in the body.
+    """
+    wanted = {"scope": scope, "kind": kind, "cost": cost, "like": like}
+    rows = connection.execute(_OF_SCOPE, wanted)
     return [Entry(*row).check() for row in rows]
 
 
@@ -229,16 +256,25 @@ def last(connection: sa.Connection) -> Anchor:
     return Anchor(*row) if row else Anchor(0, GENESIS)
 
 
-def walk(connection: sa.Connection) -> Iterator[Entry]:
+def walk(
+    connection: sa.Connection,
+    after: Anchor = Anchor(0, GENESIS),  # noqa: B008 - immutable
+) -> Iterator[Entry]:
     """Every entry in order, each checked against its content and its predecessor.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    after : Anchor
+        An entry that is known to be sound: only those behind it are looked at.
 
     Raises
     ------
     AuditError
         At the first entry that was changed, removed or put in.
     """
-    before = Anchor(0, GENESIS)
-    for row in connection.execute(_ALL):
+    before = after
+    for row in connection.execute(_AFTER, {"after": after.sequence}):
         entry = Entry(*row)
         if entry.sequence != before.sequence + 1:
             raise AuditError(

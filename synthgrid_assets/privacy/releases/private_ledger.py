@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,18 +35,23 @@ from synthgrid_assets.privacy.strategies.strategy import Strategy
 from synthgrid_assets.privacy.strategies.terms import Loss
 from synthgrid_assets.records.database import database_url
 from synthgrid_assets.records.hash_chain import (
+    GENESIS,
     Anchor,
     Chain,
     Draft,
     Entry,
     append,
     find,
+    hash_at,
     of_scope,
     sha256,
+    walk,
 )
 
 ALL = "*"  # the one block that joint releases are charged to: their losses add up
 KEY_BYTES = 32
+_REMEDY = "restore a backup that `synthgrid privacy verify` accepts. Nothing was drawn or charged"
+_KEY = sa.text("SELECT value FROM secret WHERE name = 'codes'")
 Count = Callable[[str, Grid], Counted]
 
 
@@ -91,6 +97,7 @@ class PrivateLedger:
 
     def __init__(self, location: Path | str) -> None:
         self._chain = Chain(location)
+        self._audited = Anchor(0, GENESIS), Counter[str]()
         url = database_url(location)
         path = self._chain.path
         self.where = str(path) if path else url.render_as_string(hide_password=True)
@@ -145,19 +152,47 @@ class PrivateLedger:
         AuditError
             If an entry that matters was changed.
         """
-        witnesses = tuple(witnesses)
-        found = self.recorded(ask, witnesses)
-        if found is not None:
-            return found
-        key = self._key(ask)
-        with self._chain.reading() as connection:
-            registration = _registered(connection, ask) or ask.data.registration
-            _admit(connection, ask, registration)
+        witnesses, key = tuple(witnesses), None
+        registration = ask.data.registration
+        if not self._chain.exists:
+            check_witnesses(None, witnesses, self.where)
+        else:
+            with self._chain.reading() as connection:
+                found = self._recorded(connection, ask, witnesses)
+                if found is not None:
+                    return found
+                registration = _registered(connection, ask) or registration
+                self._admit(connection, ask, registration)
+                key = connection.execute(_KEY).scalar()
+        if key is None:
+            key = self._made_key()
         counted = count(key, registration.grid)
         assert ask.on(registration.grid).noise  # OpenDP is imported before others wait
         with self._chain.writing() as connection:
             found = self._recorded(connection, ask, witnesses)
-            return found or _drawn(connection, ask, counted)
+            return found or self._drawn(connection, ask, counted)
+
+    def spent(self, connection: sa.Connection, name: str) -> int:
+        """What all releases of a data set have cost, added up from the chain itself.
+
+        Every entry is checked once by each ledger object, before anything is charged.
+
+        Raises
+        ------
+        AuditError
+            If an entry was changed or removed, or the table of sums.
+        """
+        checked, sums = self._audited
+        if checked.sequence and hash_at(connection, checked.sequence) != checked.hash:
+            raise AuditError(f"the ledger was rolled back or written anew; {_REMEDY}")
+        for entry in walk(connection, checked):
+            checked = Anchor(entry.sequence, entry.hash)
+            if entry.kind == "release":
+                sums[entry.scope] += entry.cost_pico_epsilon
+        self._audited = checked, sums
+        if accounting.loss(connection, name, 1) != sums[name]:
+            raise AuditError(f"the ledger's sum for data set {name!r} was changed; {_REMEDY}")
+        return sums[name]
 
     def registrations(self) -> list[Registration]:
         """All data sets on record, in the order of their first releases."""
@@ -177,12 +212,52 @@ class PrivateLedger:
         entry = _answering(connection, ask, registration.grid)
         return None if entry is None else recorded_of(entry, registration, drawn=False)
 
-    def _key(self, ask: Ask) -> str:
+    def _admit(self, connection: sa.Connection, ask: Ask, registration: Registration) -> None:
+        """Refuse what the budget cannot bear, with what is left of it."""
+        name, measure = registration.name, registration.measure
+        if ask.loss.measure != measure:
+            raise PrivacyError(
+                f"data set {name!r} is charged in {measure}, not in {ask.loss.measure}; ask for a "
+                f"{measure}. Nothing was drawn or charged"
+            )
+        left = registration.capacity_pico - self.spent(connection, name)
+        if ask.loss.pico > left:
+            fits = (
+                f"{measure} {format_epsilon(left)} or less would fit"
+                if left > 0
+                else "nothing fits"
+            )
+            raise BudgetExhaustedError(
+                f"data set {name!r}: a release at {measure} {ask.loss.text} is more than the "
+                f"{format_epsilon(left)} that are left of its budget of "
+                f"{format_epsilon(registration.capacity_pico)}: {fits}, and what is recorded stays "
+                "free (synthgrid privacy history). Nothing was drawn or charged"
+            )
+
+    def _drawn(self, connection: sa.Connection, ask: Ask, counted: Counted) -> Recorded:
+        """Register, guard, charge, draw and record, in the caller's transaction."""
+        registration = _registered(connection, ask)
+        if registration is None:
+            registration = ask.data.registration
+            append(connection, [Draft("budget", registration.name, "", 0, registration.body, "[]")])
+        _guard(connection, ask, counted.code.hex())
+        self._admit(connection, ask, registration)
+        measured = ask.on(registration.grid).measure(counted.counts)
+        draft = Draft(
+            "release",
+            registration.name,
+            ALL,
+            ask.loss.pico,
+            ask.body(registration.grid),
+            canonical_json(measured.tolist()),
+        )
+        (entry,) = append(connection, [draft])
+        return recorded_of(entry, registration, drawn=True)
+
+    def _made_key(self) -> str:
         """The ledger's own key of codes, made once."""
-        assert ask.data.budget  # refused before there is a file
-        query = sa.text("SELECT value FROM secret WHERE name = 'codes'")
         with self._chain.writing() as connection:
-            found: str | None = connection.execute(query).scalar()
+            found: str | None = connection.execute(_KEY).scalar()  # another process may be first
             if found is None:
                 found = secrets.token_hex(KEY_BYTES)
                 insert = sa.text("INSERT INTO secret(name, value) VALUES ('codes', :value)")
@@ -224,73 +299,14 @@ def _answering(connection: sa.Connection, ask: Ask, grid: Grid) -> Entry | None:
     if own:
         return next(iter(own.values()))
     terms = json.loads(body)
-    for entry in of_scope(connection, ask.data.name, "release"):
+    label = f'%"snapshot":"{ask.data.snapshot}"%'
+    dearer = of_scope(connection, ask.data.name, "release", cost=ask.loss.pico, like=label)
+    for entry in dearer:
         fields = json.loads(entry.body)
         loss = Loss(fields["measure"], fields["amount"])
         if {**fields, "amount": terms["amount"]} == terms and loss.exact >= ask.loss.exact:
             return entry
     return None
-
-
-def _admit(connection: sa.Connection, ask: Ask, registration: Registration) -> None:
-    """Refuse what the budget cannot bear, with what is left of it."""
-    name, measure = registration.name, registration.measure
-    if ask.loss.measure != measure:
-        raise PrivacyError(
-            f"data set {name!r} is charged in {measure}, not in {ask.loss.measure}; ask for a "
-            f"{measure}. Nothing was drawn or charged"
-        )
-    left = registration.capacity_pico - spent_on(connection, name)
-    if ask.loss.pico > left:
-        fits = f"{measure} {format_epsilon(left)} or less would fit" if left > 0 else "nothing fits"
-        raise BudgetExhaustedError(
-            f"data set {name!r}: a release at {measure} {ask.loss.text} is more than the "
-            f"{format_epsilon(left)} that are left of its budget of "
-            f"{format_epsilon(registration.capacity_pico)}: {fits}, and what is recorded stays "
-            "free (synthgrid privacy history). Nothing was drawn or charged"
-        )
-
-
-def spent_on(connection: sa.Connection, name: str) -> int:
-    """What all releases of a data set have cost, added up from their entries.
-
-    Raises
-    ------
-    AuditError
-        If an entry was changed or removed, or the table of sums.
-    """
-    entries = of_scope(connection, name, "release")
-    spent = sum(entry.cost_pico_epsilon for entry in entries)
-    query = sa.text("SELECT count(*), max(sequence) FROM entry")
-    number, last = connection.execute(query).one()
-    if accounting.loss(connection, name, 1) != spent or number != (last or 0):
-        raise AuditError(
-            f"the ledger does not add up for data set {name!r}: an entry or a sum was changed or "
-            "removed; restore it from a backup that verifies (synthgrid privacy verify). Nothing "
-            "was drawn or charged"
-        )
-    return spent
-
-
-def _drawn(connection: sa.Connection, ask: Ask, counted: Counted) -> Recorded:
-    """Register, guard, charge, draw and record, in the caller's transaction."""
-    registration = _registered(connection, ask)
-    if registration is None:
-        registration = ask.data.registration
-        append(connection, [Draft("budget", registration.name, "", 0, registration.body, "[]")])
-    _guard(connection, ask, counted.code.hex())
-    _admit(connection, ask, registration)
-    measured = ask.on(registration.grid).measure(counted.counts)
-    draft = Draft(
-        "release",
-        registration.name,
-        ALL,
-        ask.loss.pico,
-        ask.body(registration.grid),
-        canonical_json(measured.tolist()),
-    )
-    (entry,) = append(connection, [draft])
-    return recorded_of(entry, registration, drawn=True)
 
 
 def _guard(connection: sa.Connection, ask: Ask, code: str) -> None:

@@ -14,7 +14,7 @@ from synthgrid_assets.errors import SynthGridError
 from synthgrid_assets.privacy.budget import Sums, format_epsilon
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.releases.data_set import Ask, Registration
-from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger, spent_on
+from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
 from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
 from synthgrid_assets.privacy.strategies.terms import Loss
 from synthgrid_assets.records.hash_chain import Anchor, last, walk
@@ -264,4 +264,4 @@ def _spent(ledger: PrivateLedger, name: str) -> int:
     if not ledger.chain.exists:
         return 0
     with ledger.chain.reading() as connection:
-        return spent_on(connection, name)
+        return ledger.spent(connection, name)

@@ -225,7 +225,7 @@ def test_a_ledger_that_is_gone_is_missed(tmp_path, reads, monkeypatch, seen, los
         shutil.rmtree(tmp_path / "data")
     shutil.rmtree(Path(privacy_ledger()).parent)
     if loss == "emptied":
-        assert PrivateLedger(privacy_ledger())._key  # a new, empty one
+        assert PrivateLedger(privacy_ledger())._made_key()  # a new, empty one
     spec = private_spec(tmp_path, layers__people__epsilon="0.5")
     with pytest.raises(PrivacyError, match=r"SYNTHGRID_LEDGER.*Nothing was drawn"):
         released(spec, tmp_path / "data")
