@@ -67,6 +67,8 @@ def routes() -> list[Route]:
         Route("/collections", items.list_collections),
         Route("/collections/{collection}", items.show_collection),
         Route("/collections/{collection}/items", items.post_items, methods=["POST"]),
+        Route("/collections/{collection}/items", items.get_items, methods=["GET"]),
+        Route("/collections/{collection}/items/{feature}", items.get_item),
         Route("/v1/geometries", items.post_items, methods=["POST"]),
         Route("/v1/telemetry", telemetry.post_telemetry, methods=["POST"]),
         Route("/v1/telemetry", telemetry.get_telemetry, methods=["GET"]),

@@ -29,11 +29,11 @@ CLAIMED = (
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
 )
 NOT_CLAIMED = {
-    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core": (
-        "features cannot be fetched here: they land as GeoParquet"
-    ),
     "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete": (
         "POST has its form, but answers 202 and a job, never 201; there is no PUT and no DELETE"
     ),

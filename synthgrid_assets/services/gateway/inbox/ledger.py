@@ -190,6 +190,12 @@ class Ledger:
                 found.append(row._asdict() | {"correlations": json.loads(row.correlations)})
         return found
 
+    def collections(self) -> list[str]:
+        """Names of the collections that hold something."""
+        query = sa.select(fragment.c.collection).where(fragment.c.kind == "geometries").distinct()
+        with self._database.reading() as connection:
+            return sorted(connection.execute(query).scalars())
+
     def status(self, job_id: str) -> JobStatus | None:
         """What is known of a job, or None if there is none of that id."""
         query = (

@@ -57,6 +57,9 @@ class Collection(BaseModel):
         senders that mean the short way want it cut.
     deduplicate : Deduplication or None
         Whether near equal features are one.
+    readable : bool
+        Whether every client may read what landed, also what others sent. Where no keys are
+        needed it may be read in any case.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,6 +71,7 @@ class Collection(BaseModel):
     repair: bool = True
     antimeridian: Literal["keep", "cut", "reject"] = "keep"
     deduplicate: Deduplication | None = None
+    readable: bool = False
 
     @field_validator("grid")
     @classmethod
