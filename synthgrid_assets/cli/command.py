@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from synthgrid_assets.cli import (
+    audit,
     committed,
     gateway,
     privacy,
@@ -32,6 +33,7 @@ app.add_typer(worlds.app, name="world")
 app.add_typer(storage.app, name="storage")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(audit.app, name="audit")
 app.command()(region.materialize)
 app.command()(committed.digest)
 app.command()(committed.export)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from synthgrid_assets.audit.sealing import seal_all
 from synthgrid_assets.cli.arguments import (
     AssetOption,
     JsonOption,
@@ -29,6 +30,7 @@ from synthgrid_assets.cli.printing import (
     warn,
 )
 from synthgrid_assets.settings import data_root
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
 
@@ -70,6 +72,7 @@ def repair(
     settings = Settings(workers=workers) if workers else Settings()
     with EngineSession(settings, preload=PRELOAD) as session:
         done = repair_world(spec, data_root(), session)
+    seal_all(Layout(data_root()))
     for fault in done.faults:
         warn(f"{fault.layer}/{fault.asset}: {fault.problem}")
     if done.journal is not None:
@@ -96,6 +99,8 @@ def gc(
 
     spec = _spec(world, overrides)
     found = collect_garbage(spec, data_root(), remove=remove, days=days)
+    if remove:
+        seal_all(Layout(data_root()))
     if as_json:
         print_json([asdict(one) for one in found])
         return

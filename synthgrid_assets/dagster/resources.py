@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from synthgrid_assets.dagster.audit_seal import seal_run
 from synthgrid_assets.engine.circuit_breaker import BreakerSettings
 from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
@@ -77,15 +78,18 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         run_id = "" if context.run is None else context.run.run_id
         observers = observers_asked_for(run_id)
         executor = "local" if is_cluster(self.executor) else self.executor
-        with EngineSession(settings, PRELOAD, executor, observers, run_id) as session:
-            self._session = session
-            try:
-                yield self
-            finally:
-                self._session = None
-                if self._cluster is not None:
-                    self._cluster.close()
-                    self._cluster = None
+        try:
+            with EngineSession(settings, PRELOAD, executor, observers, run_id) as session:
+                self._session = session
+                try:
+                    yield self
+                finally:
+                    self._session = None
+                    if self._cluster is not None:
+                        self._cluster.close()
+                        self._cluster = None
+        finally:
+            seal_run(context, data_root())
 
     def make_tiles(
         self,

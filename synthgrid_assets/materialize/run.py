@@ -15,6 +15,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.task import Done, Outcome
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.compiling import FIRST_START, kernels_are_compiled
+from synthgrid_assets.materialize.custody import Custody, Record
 from synthgrid_assets.materialize.foreign_files import set_aside_foreign, writing_tiles
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
@@ -25,7 +26,6 @@ from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import claimed, discard, sweep_leftovers
 
-Record = Callable[[list[Receipt]], None]
 PRELOAD = ("synthgrid_assets.materialize.work_units",)
 
 
@@ -109,7 +109,7 @@ def make_tiles(
         if not kernels_are_compiled():
             tell(FIRST_START)
         for outcome in make_missing(
-            session, journal.record, context, products, missing, Selection(chosen), renew=force
+            session, journal, context, products, missing, Selection(chosen), renew=force
         ):
             failed = failed or isinstance(outcome, TileFailed)
             yield outcome
@@ -130,27 +130,28 @@ def tidy_up(journal: Journal, context: LayerContext, products: tuple[Product, ..
 
 def make_missing(
     session: EngineSession,
-    record: Record,
+    journal: Journal,
     context: LayerContext,
     products: tuple[Product, ...],
     missing: list[Tile],
     region: Selection,
     *,
     renew: bool = False,
+    record: Record | None = None,
 ) -> Iterator[TileMade | TileFailed]:
     """Make tiles whatever is committed of them; those at the rim of a region first.
 
     Parameters
     ----------
-    session, context, products
+    session, journal, context, products
         As for `make_tiles`.
-    record : callable
-        Makes the receipts of a group durable, all or none.
     missing : list of Tile
     region : Selection
         What they are part of.
     renew : bool
         Make work units again that an earlier run has left.
+    record : callable, optional
+        Makes the receipts of a group durable, all or none; by default the journal does.
     """
     folder, cap = _units_folder(context, products), session.settings.memory_cap
     tiles = region.rim_first(missing)
@@ -159,14 +160,15 @@ def make_missing(
         claims.enter_context(writing_tiles(context, products))
         if folder:
             claims.enter_context(claimed(folder))
-        yield from _work(session, record, plan)
+        custody = Custody(session, journal, context, products, len(missing), record)
+        yield from _work(session, custody, plan)
 
 
-def _work(session: EngineSession, record: Record, plan: Plan) -> Iterator[TileMade | TileFailed]:
+def _work(session: EngineSession, custody: Custody, plan: Plan) -> Iterator[TileMade | TileFailed]:
     """Whole tiles, each once its receipts stand in the journal."""
     for group in session.map_groups(plan, step=plan.step):
         settled = [whole for outcome in group if (whole := plan.settle(outcome))]
-        recorded = _record(record, settled)
+        recorded = _record(custody, settled)
         plan.committed(outcome.key for outcome in settled)
         yield from recorded
 
@@ -193,9 +195,9 @@ def kept_tiles(
     return {key: whole for key, whole in sound.items() if len(whole) == len(products)}
 
 
-def _record(record: Record, group: list[Outcome]) -> list[TileMade | TileFailed]:
+def _record(custody: Custody, group: list[Outcome]) -> list[TileMade | TileFailed]:
     """Commit a group of outcomes in one transaction; only then are they reported."""
-    record([receipt for done in group if isinstance(done, Done) for receipt in done.result])
+    custody.commit(group)
     return [
         TileMade(outcome.key, outcome.result, kept=False)
         if isinstance(outcome, Done)

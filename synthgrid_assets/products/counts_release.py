@@ -25,9 +25,11 @@ from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseReques
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
+from synthgrid_assets.storage.commit_records import LEDGER
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.receipt import Fact
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.layer_graph import counted_layers
@@ -51,7 +53,7 @@ def record_path(root: Path) -> Path:
     is used there for as long as it lies there.
     """
     inside = root / RECORD
-    return inside if inside.exists() else root.with_name(f"{root.name}.private") / RECORD
+    return inside if inside.exists() else Layout(root).private / RECORD
 
 
 def request_for(context: LayerContext, blocks: list[Block]) -> ReleaseRequest:
@@ -184,7 +186,9 @@ class CountsRelease(Product):
         rows = counts_table(released)
         facts: tuple[Fact, ...] = (("blocks", len(blocks)), ("drawn_now", released.drawn))
         if blocks:
-            facts = (*facts, ("released", _told(rows)))
+            first, last = min(released.sequences), max(released.sequences)
+            # places alone: an entry's hash would let anybody try what a suppressed count was
+            facts = (*facts, ("released", _told(rows)), (LEDGER, f"{first}-{last}"))
         return TileRows(_with_squares(context, rows), _digest(rows), float(len(blocks)), facts)
 
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:

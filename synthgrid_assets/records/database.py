@@ -207,6 +207,8 @@ class Database:
         if found == 0 and not self.create:
             raise self._nothing()
         if not writable:
+            if 0 < self.schema.reads <= found:
+                return
             raise StorageError(
                 f"the {self.schema.name} {self.where} has schema version {found} and cannot be "
                 f"written; open it once where it can be, to raise it to {self.schema.version}"

@@ -34,6 +34,9 @@ class Schema:
         Tables that the newest version has: what tells it from another program's file.
     remedy : str
         What somebody should do whose file is damaged, as the end of a sentence.
+    reads : int, optional
+        The oldest version that can be read as it lies, where it cannot be raised; by default
+        the newest.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class Schema:
     steps: tuple[Step, ...]
     tables: tuple[str, ...]
     remedy: str
+    reads: int = 0
 
     @property
     def version(self) -> int:

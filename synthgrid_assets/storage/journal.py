@@ -7,7 +7,7 @@ readers see (`tile_index`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.records.schema import Schema, statements
-from synthgrid_assets.storage import server_journal
+from synthgrid_assets.storage import outbox, server_journal
+from synthgrid_assets.storage.commit_records import Course, removed_record, tile_record
 from synthgrid_assets.storage.known_files import KnownFiles
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.storage.receipt import Receipt
@@ -68,9 +69,12 @@ def _first_on_server(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-SCHEMA = Schema("journal", (_first,), ("receipts",), REPAIR)
+SCHEMA = Schema("journal", (_first, outbox.make_table), ("receipts", outbox.TABLE), REPAIR, reads=1)
 SERVER_SCHEMA = Schema(
-    "journal", (_first_on_server,), ("receipts", "journal_store"), server_journal.REMEDY
+    "journal",
+    (_first_on_server, outbox.make_table),
+    ("receipts", "journal_store", outbox.TABLE),
+    server_journal.REMEDY,
 )
 
 
@@ -126,6 +130,7 @@ class Journal:
         self.database = Database(server or layout.journal, SERVER_SCHEMA if server else SCHEMA)
         if server:
             server_journal.check_store(self.database, layout.store)
+        self.outbox = outbox.Outbox(self.database)
         self._known = KnownFiles(layout.store, layout.known_files)
 
     def __enter__(self) -> Self:
@@ -145,16 +150,21 @@ class Journal:
         self.database.close()
 
     def record(
-        self, receipts: Iterable[Receipt], guard: Callable[[sa.Connection], None] | None = None
+        self,
+        receipts: Iterable[Receipt],
+        guard: Callable[[sa.Connection], None] | None = None,
+        courses: Mapping[str, Course] | None = None,
     ) -> None:
         """Record a group of tiles in one durable transaction: all of them or none.
 
         Their files are synced first, so that a record never outlives its file. A record for
-        a path replaces the one before.
+        a path replaces the one before. The audit log's records are part of the transaction.
 
         Parameters
         ----------
         receipts : iterable of Receipt
+        courses : mapping of str to Course, optional
+            By path, how the tiles came about.
         guard : callable, optional
             Called in the transaction, before it is made durable; what it raises undoes it.
 
@@ -178,17 +188,22 @@ class Journal:
             }
             for receipt in group
         ]
+        of = courses or {}
+        told = [(receipt.world, tile_record(receipt, of.get(receipt.path))) for receipt in group]
         with self.database.writing(exclusive=False) as connection:
             connection.execute(_RECORD, rows)
+            outbox.Outbox.add(connection, told)
             if guard is not None:
                 guard(connection)
 
     def forget(self, receipts: Iterable[Receipt]) -> None:
         """Take records back, in one transaction; their files are the caller's."""
-        paths = [{"path": receipt.path} for receipt in receipts]
+        group = list(receipts)
+        paths = [{"path": receipt.path} for receipt in group]
         if paths:
             with self.database.writing(exclusive=False) as connection:
                 connection.execute(sa.text("DELETE FROM receipts WHERE path = :path"), paths)
+                outbox.Outbox.add(connection, ((r.world, removed_record(r)) for r in group))
 
     def find(self, dataset: Dataset, cells: Cells) -> Receipt | None:
         """The record of the tile that covers exactly `cells`, or None."""

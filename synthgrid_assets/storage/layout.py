@@ -19,6 +19,7 @@ from synthgrid_assets.settings import JOURNAL_VARIABLE, journal_url, store_url
 from synthgrid_assets.storage.store import Store, open_store
 
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
+AUDIT = ".audit"  # folder of a world's audit log
 UNITS = ".units-"  # and a version: folder of a layer's work units
 PICTURES = "_pictures"  # folder beside tiles; pyarrow and its users skip names with "_"
 NETWORKS = "constraints"  # folder of its networks of constraints
@@ -135,6 +136,11 @@ class Layout:
         return bool(self.records) or self.journal.is_file()
 
     @property
+    def private(self) -> Path:
+        """What must not be copied with the data, as secret keys: a folder beside the root."""
+        return self.root.with_name(f"{self.root.name}.private")
+
+    @property
     def known_files(self) -> Path:
         """What is remembered of files that were hashed; may be removed at any time."""
         return self.root / "known_files.sqlite"
@@ -185,6 +191,11 @@ class Layout:
         """
         west, south, east, north = extent
         return f"{self.folder(dataset)}/{west}_{south}_{east}_{north}.zarr"
+
+    def audit(self, world: str) -> str:
+        """Prefix of a world's audit log; no layer can have this name."""
+        check_name("world", world)
+        return f"{world}/{AUDIT}"
 
     def units(self, world: str, layer: str, version: str) -> Path:
         """Folder of the work units of tiles that are being made; hidden from globs."""

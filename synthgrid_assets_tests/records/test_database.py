@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,35 @@ def test_a_folder_that_cannot_be_written_is_read_as_it_lies(tmp_path, open_log):
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     database.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="changes its user to see rights at work: run as root")
+@pytest.mark.parametrize("reads", [0, 1])
+def test_an_older_version_that_cannot_be_raised_is_read_where_its_schema_says_so(tmp_path, reads):
+    path = tmp_path / "notes.sqlite"
+    with Database(path, NOTES) as database:
+        write(database, "a")
+    newer = replace(NOTES, steps=(*NOTES.steps, NOTES.steps[0]), reads=reads)
+    for folder in (path, *path.parents):
+        if folder == Path(tempfile.gettempdir()):
+            break
+        folder.chmod(0o755)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            if reads:
+                with Database(path, newer) as other:
+                    assert texts(other) == ["a"]
+            else:
+                with pytest.raises(StorageError, match="open it once where it can be"):
+                    Database(path, newer)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_file_made_by_two_at_once_is_made_once(tmp_path):

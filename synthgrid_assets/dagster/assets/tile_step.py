@@ -16,6 +16,7 @@ from pydantic import Field
 
 from synthgrid_assets.dagster.assets.made_inputs import MissingInputs
 from synthgrid_assets.dagster.assets.tile_verification import verify_tiles
+from synthgrid_assets.dagster.audit_seal import EVERY, seal_waiting
 from synthgrid_assets.dagster.events.engine_figures import StepFigures
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
@@ -138,7 +139,9 @@ class TileStep:
                 if products
                 else ()
             )
-            for outcome in outcomes:
+            for number, outcome in enumerate(outcomes, start=1):
+                if number % EVERY == 0:
+                    seal_waiting(self._context.log, self._root)
                 if isinstance(outcome, TileFailed):
                     failed.append(outcome)
                     self._context.log.error(f"tile {outcome.tile}: {outcome.error}")

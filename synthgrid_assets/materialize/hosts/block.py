@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -30,6 +30,7 @@ from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.settings import DATA_VARIABLE, data_root
+from synthgrid_assets.storage.commit_records import Course
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.leases import Leases
 from synthgrid_assets.storage.receipt import Receipt
@@ -189,21 +190,22 @@ class _Work:
         with host_session(block.settings, block.run, all_cores=block.all_cores) as session:
             for outcome in make_missing(
                 session,
-                self._record,
+                self._journal,
                 self._context,
                 block.products,
                 missing,
                 Selection(missing),
                 renew=block.force,
+                record=self._record,
             ):
                 if isinstance(outcome, TileFailed):
                     yield outcome
                 if self._lost.is_set():  # whoever has the tiles now makes them
                     return
 
-    def _record(self, receipts: list[Receipt]) -> None:
+    def _record(self, receipts: list[Receipt], courses: Mapping[str, Course]) -> None:
         keys = {receipt.tile: None for receipt in receipts}
-        self._journal.record(receipts, lambda connection: self._settle(connection, keys))
+        self._journal.record(receipts, lambda connection: self._settle(connection, keys), courses)
 
     def _settle(self, connection: sa.Connection, keys: Iterable[str]) -> None:
         self._leases.settle(connection, [self._names[key] for key in keys], self._holder)

@@ -162,14 +162,14 @@ def test_a_host_that_dies_costs_what_it_had_not_settled(
     computed.clear()
     record, dying = block_module._Work._record, threading.Lock()
 
-    def dies(self, receipts):
+    def dies(self, receipts, courses):
         if self._host == "host-0" and "host-0" not in cluster.dead and len(computed) > 4:
             with dying:
                 cluster.dead.add("host-0")
                 self._leases.release = lambda _: 0  # the dead give nothing back
         if self._host in cluster.dead:
             raise WorkerKilled
-        record(self, receipts)
+        record(self, receipts, courses)
 
     class WorkerKilled(BaseException):
         pass
@@ -197,19 +197,19 @@ def test_a_host_frozen_past_its_lease_records_nothing_when_it_thaws(
     record, renew = block_module._Work._record, Leases.renew
     frozen, thaw, refused = threading.Event(), threading.Event(), []
 
-    def freezes(self, receipts):
+    def freezes(self, receipts, courses):
         if self._host == "host-0" and not frozen.is_set():
             frozen.set()
             self._leases.renew = lambda *_: 1
             cluster.silent = {"host-0"}
             assert thaw.wait(60)
             try:
-                record(self, receipts)
+                record(self, receipts, courses)
             except Exception as error:
                 refused.append(type(error).__name__)
                 raise
         else:
-            record(self, receipts)
+            record(self, receipts, courses)
 
     def renews(self, *arguments):
         return renew(self, *arguments)
