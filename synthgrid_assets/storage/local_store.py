@@ -46,7 +46,6 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
-        self._folder = str(self.root)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LocalStore) and other.root == self.root
@@ -105,9 +104,9 @@ class LocalStore:
 
     def stat(self, key: str) -> Stat | None:
         """Size and a stamp of inode and change time, which no write leaves as it was."""
-        path = f"{self._folder}/{checked_key(key)}"  # text: looking is done very often
+        path = self.path(key)
         try:
-            found = os.stat(path)  # noqa: PTH116
+            found = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
