@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 3000
+MAP_PORT ?= $(shell echo $$(($(PORT) + 1)))
 SERVE ?= 1
 WORLD ?= riverton
 NUMPY ?= 2.1.0
@@ -23,7 +24,8 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help run test test-all browser digests dagsters lint lock
 help:
 	@echo "make run     install, materialise the example world, serve the Dagster UI on 127.0.0.1:$(PORT)"
-	@echo "             (SERVE=0 stops before serving, PORT=3001 serves elsewhere)"
+	@echo "             and the map on 127.0.0.1:$(MAP_PORT) (SERVE=0 stops before serving, PORT=4000 and"
+	@echo "             MAP_PORT=4001 serve elsewhere)"
 	@echo "make test    install and run everything that CI runs"
 
 run: $(VENV)/.run
@@ -32,6 +34,8 @@ run: $(VENV)/.run
 	@$(VENV)/bin/synthgrid materialize $(WORLD)
 	@if [ "$(SERVE)" != 0 ]; then \
 	  echo "the Dagster UI starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
+	  export SYNTHGRID_DAGSTER_URL=http://127.0.0.1:$(PORT) SYNTHGRID_VIEWER_URL=http://127.0.0.1:$(MAP_PORT); \
+	  $(VENV)/bin/synthgrid view $(WORLD) --port $(MAP_PORT) --with-parent & \
 	  exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT); fi
 
 test: $(VENV)/.dev browser lint

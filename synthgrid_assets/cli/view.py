@@ -26,6 +26,9 @@ def view(
         str | None,
         typer.Option(metavar="URL", help="Dagster's webserver, which the map links to."),
     ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End with the process that started it.")
+    ] = False,
 ) -> None:
     """Show worlds as maps on http://127.0.0.1:3001 until Ctrl-C."""
     from synthgrid_assets.services.viewer.options import ViewerOptions
@@ -33,4 +36,6 @@ def view(
 
     path = None if world is None else str(existing(world).resolve())
     url = dagster_url() if dagster is None else dagster.rstrip("/")
-    serve(ViewerOptions(world=path, host=host, port=port, dagster=url), tell)
+    serve(
+        ViewerOptions(world=path, host=host, port=port, dagster=url, with_parent=with_parent), tell
+    )

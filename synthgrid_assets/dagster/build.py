@@ -16,6 +16,7 @@ from synthgrid_assets.dagster.assets.constraints import constraints_asset
 from synthgrid_assets.dagster.assets.evidence import evidence_assets
 from synthgrid_assets.dagster.assets.landing import gateway_definitions
 from synthgrid_assets.dagster.assets.left_behind import left_behind, made_assets
+from synthgrid_assets.dagster.assets.release_report import release_report_asset
 from synthgrid_assets.dagster.assets.released import release_assets
 from synthgrid_assets.dagster.assets.surfaces import surface_asset
 from synthgrid_assets.dagster.assets.tile_index import layer_index
@@ -26,7 +27,9 @@ from synthgrid_assets.dagster.assets.zone_visits import visit_definitions
 from synthgrid_assets.dagster.assets.zones import zone_definitions
 from synthgrid_assets.dagster.freshness import freshness_checks, freshness_sensor
 from synthgrid_assets.dagster.jobs import region_job
+from synthgrid_assets.dagster.links import linked
 from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.dagster.upkeep import nightly_schedule, stale_sensor, verification_job
 from synthgrid_assets.settings import data_root, executor_url, gateway_inbox, world_files
 from synthgrid_assets.world.spec import RELEASED, WorldSpec
 from synthgrid_assets.world.validation import check_world
@@ -87,9 +90,11 @@ def world_definitions(
     """
     parts = [_world(path, spec, layers) for path, spec in worlds.values()]
     specs = {name: spec for name, (_, spec) in worlds.items()}
+    verification = verification_job(specs)
     shared = dg.Definitions(
-        jobs=[region_job(specs)],
-        sensors=[freshness_sensor(specs)],
+        jobs=[region_job(specs), verification],
+        schedules=[nightly_schedule(specs, verification)],
+        sensors=[freshness_sensor(specs), stale_sensor(specs)],
         resources={"engine": Engine(executor=executor_url()), "data": DataRoot()},
         executor=dg.in_process_executor,
     )
@@ -99,15 +104,17 @@ def world_definitions(
 def _world(path: Path, spec: WorldSpec, chosen: Collection[str] | None) -> dg.Definitions:
     name = spec.world.name
     layers = [layer for layer in spec.layers if chosen is None or layer in chosen]
+    assets = [
+        world_asset(name, path, []),
+        tiles_asset(spec),
+        *(asset for made in spec.made_inputs for asset in _input_assets(spec, made)),
+        *(asset for layer in layers for asset in layer_assets(spec, layer)),
+        *(layer_index(spec, layer) for layer in layers),
+        *(asset for layer in layers for asset in evidence_assets(spec, layer)),
+        *([release_report_asset(spec)] if chosen is None else []),
+    ]
     return dg.Definitions(
-        assets=[
-            world_asset(name, path, []),
-            tiles_asset(spec),
-            *(asset for made in spec.made_inputs for asset in _input_assets(spec, made)),
-            *(asset for layer in layers for asset in layer_assets(spec, layer)),
-            *(layer_index(spec, layer) for layer in layers),
-            *(asset for layer in layers for asset in evidence_assets(spec, layer)),
-        ],
+        assets=linked(assets, path),
         asset_checks=[
             world_check(name, path),
             *(check for layer in layers for check in layer_checks(spec, layer)),

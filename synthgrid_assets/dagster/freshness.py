@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 
-from synthgrid_assets.dagster.keys import layer_key
+from synthgrid_assets.dagster.keys import FRESH_CHECK, layer_key
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.open_layer import open_layer, open_layers
 from synthgrid_assets.products.registry import products_of
@@ -25,7 +25,7 @@ from synthgrid_assets.storage.journal import Journal, journal_stamp
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 
-CHECK = "is_up_to_date"
+CHECK = FRESH_CHECK
 SENSOR = "watch_what_becomes_stale"
 SECONDS = 30  # between two looks of the sensor
 CLAIM = (

@@ -12,7 +12,7 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from synthgrid_assets.dagster.runs.launch import submit
+from synthgrid_assets.dagster.runs.launch import RegionRequest, submit
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.errors import EngineError, SpecError
 from synthgrid_assets.lattice.hashing import version_hash
@@ -21,7 +21,7 @@ from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.spec import WorldSpec
 
 POLL_SECONDS = 1.0
-JOB_NAME = "materialize_region"
+JOB_NAME, OP_NAME = "materialize_region", "submit_region_run"
 # Such a run holds a slot of the queue while another run works for it. `dagster.yaml` limits
 # how many may: if they held all slots, each would wait for a run that can never start.
 WAITING_TAG = "synthgrid/waits_for_a_run"
@@ -78,18 +78,15 @@ def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         world: name = Field(description="Name of the world, as riverton.")  # type: ignore[valid-type]
 
     @dg.op(
+        name=OP_NAME,
         description="Submits one run over the chosen rectangle of tiles, follows it to its end "
-        "and passes a cancel on."
+        "and passes a cancel on.",
     )
     def submit_region_run(context: dg.OpExecutionContext, config: Region) -> None:
         world = str(getattr(config.world, "value", config.world))
         if world not in worlds:
             raise SpecError(f"no world {world!r}; valid worlds: {sorted(worlds)}")
-        request = region_request(worlds[world], config.choice(), data_root())
-        tagged = replace(request, tags={**request.tags, SUBMITTED_BY_TAG: context.run_id})
-        run_id = submit(context.instance, context.repository_def, tagged, context.run)
-        context.log.info(f"submitted run {run_id} over {len(request.tiles)} tiles")
-        _follow(context, run_id)
+        submit_and_follow(context, region_request(worlds[world], config.choice(), data_root()))
 
     @dg.job(
         name=JOB_NAME,
@@ -102,6 +99,20 @@ def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         submit_region_run()
 
     return materialize_region
+
+
+def submit_and_follow(context: dg.OpExecutionContext, request: RegionRequest) -> None:
+    """Queue a run in the name of this one, and end as it ends.
+
+    Raises
+    ------
+    EngineError
+        If the run did not succeed, or nothing could take it from the queue.
+    """
+    tagged = replace(request, tags={**request.tags, SUBMITTED_BY_TAG: context.run_id})
+    run_id = submit(context.instance, context.repository_def, tagged, context.run)
+    context.log.info(f"submitted run {run_id} over {len(request.tiles)} tiles")
+    _follow(context, run_id)
 
 
 def _follow(context: dg.OpExecutionContext, run_id: str) -> None:

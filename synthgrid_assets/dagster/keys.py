@@ -15,6 +15,7 @@ from synthgrid_assets.world.spec import RELEASED
 OWNERS = ["team:spatial-data"]
 RELEASE = "counts_release"  # what is charged, of a layer that is drawn from a release
 TILE_CHECK = "tile_is_sound"  # the one check with a state for each tile
+FRESH_CHECK = "is_up_to_date"  # whether an edited world file has left tiles behind
 
 
 def tiles_key(world: str) -> dg.AssetKey:
@@ -25,6 +26,11 @@ def tiles_key(world: str) -> dg.AssetKey:
 def world_key(world: str) -> dg.AssetKey:
     """Key of the world file itself."""
     return dg.AssetKey([world, "world"])
+
+
+def release_report_key(world: str) -> dg.AssetKey:
+    """Key of a world's report."""
+    return dg.AssetKey([world, "release_report"])
 
 
 def input_key(world: str, name: str) -> dg.AssetKey:

@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from synthgrid_assets.dagster.links import MAP, map_url
 from synthgrid_assets.errors import DamageError
 from synthgrid_assets.products.product import Column
 from synthgrid_assets.storage.receipt import Receipt
@@ -53,7 +54,9 @@ def receipt_metadata(receipt: Receipt, store: Store, *, brief: bool = False) -> 
         "size_bytes": str(receipt.size),
     }
     if brief:
-        return shown
+        return shown  # the asset itself links the map
+    place = (receipt.world, receipt.layer, receipt.asset, receipt.tile)
+    shown[MAP] = dg.MetadataValue.url(map_url(*place))
     if receipt.expected_rows is not None:
         shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
     if receipt.picture is not None:

@@ -183,6 +183,11 @@ class Layout:
         check_name("report", name)
         return f"{self._layer(world, layer)}/{name}.parquet"
 
+    def release_report(self, world: str) -> str:
+        """A world's report: one HTML file."""
+        check_name("world", world)
+        return f"{world}/release_report.html"
+
     def density(self, dataset: Dataset, extent: Cells) -> str:
         """Prefix of the Zarr store of a raster dataset.
 

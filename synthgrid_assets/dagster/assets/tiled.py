@@ -46,7 +46,7 @@ def _step_assets(
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        can_subset=len(products) > 1,
+        can_subset=True,  # also of one product: its check can be evaluated alone
     )
     def tile_step(
         context: dg.AssetExecutionContext, config: TileStepConfig, engine: Engine, data: DataRoot

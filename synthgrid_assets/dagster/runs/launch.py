@@ -13,13 +13,14 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.api import create_execution_plan, execute_run_iterator
 from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.snap import snapshot_from_execution_plan
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from synthgrid_assets.dagster.partitions import range_tags
@@ -47,6 +48,8 @@ class RegionRequest:
         Configuration of the assets' ops and resources.
     tags : mapping
         More run tags.
+    checks : tuple of AssetCheckKey
+        Checks to evaluate on their own, where no asset is to be materialised.
     """
 
     assets: tuple[dg.AssetKey, ...]
@@ -54,6 +57,7 @@ class RegionRequest:
     products: Mapping[str, tuple[str, ...]]
     run_config: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[dg.AssetCheckKey, ...] = ()
 
     def __post_init__(self) -> None:
         range_tags(list(self.tiles))  # refuses an empty region before anything is launched
@@ -72,6 +76,8 @@ def create_run(
 ) -> tuple[dg.DagsterRun, dg.JobDefinition]:
     """A run of the implicit asset job for `request`, not yet started, and its job."""
     whole = repository.get_implicit_global_asset_job_def()
+    if request.checks:
+        return _create_checks_run(instance, whole, request, origin)
     job = whole.get_subset(asset_selection=set(request.assets))
     run = instance.create_run_for_job(
         job,
@@ -79,6 +85,39 @@ def create_run(
         tags=request.all_tags,
         asset_selection=set(request.assets),
         remote_job_origin=origin,
+    )
+    return run, job
+
+
+def _create_checks_run(
+    instance: dg.DagsterInstance,
+    whole: dg.JobDefinition,
+    request: RegionRequest,
+    origin: RemoteJobOrigin,
+) -> tuple[dg.DagsterRun, dg.JobDefinition]:
+    """A run of checks alone, which Dagster's own `create_run_for_job` cannot make."""
+    checks = frozenset(request.checks)
+    job = whole.get_subset(asset_selection=set(), asset_check_selection=set(checks))
+    plan = create_execution_plan(job, run_config=request.run_config, tags=request.all_tags)
+    run = instance.create_run(
+        job_name=job.name,
+        run_id=None,
+        run_config=request.run_config,
+        status=None,
+        tags=request.all_tags,
+        root_run_id=None,
+        parent_run_id=None,
+        step_keys_to_execute=plan.step_keys_to_execute,
+        execution_plan_snapshot=snapshot_from_execution_plan(plan, job.get_job_snapshot_id()),
+        job_snapshot=job.get_job_snapshot(),
+        parent_job_snapshot=job.get_parent_job_snapshot(),
+        asset_selection=frozenset(),
+        asset_check_selection=checks,
+        resolved_op_selection=None,
+        op_selection=None,
+        remote_job_origin=origin,
+        job_code_origin=None,
+        asset_graph=job.asset_layer.asset_graph,
     )
     return run, job
 

@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthgrid_assets.dagster.keys import asset_keys_of, layer_key, tiles_key, world_key
+import dagster as dg
+
+from synthgrid_assets.dagster.keys import (
+    FRESH_CHECK,
+    TILE_CHECK,
+    asset_keys_of,
+    layer_key,
+    tiles_key,
+    world_key,
+)
 from synthgrid_assets.dagster.runs.launch import RegionRequest
 from synthgrid_assets.engine.executor import executor_factory
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.materialize.hosts.cluster import is_cluster
 from synthgrid_assets.materialize.tile_state import check_choice
 from synthgrid_assets.products.registry import products_named, products_of
+from synthgrid_assets.reports.region_checks import check_names
 from synthgrid_assets.settings import executor_url
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import missing_inputs
@@ -118,6 +128,27 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
         products,
         run_config=run_config(spec, products, choice),
         tags=_tags(spec, choice, products),
+    )
+
+
+def verification_request(spec: WorldSpec, choice: RegionChoice) -> RegionRequest:
+    """The run that evaluates the checks of a choice and makes nothing.
+
+    The files of the chosen tiles are read and judged; named checks are of all committed tiles.
+    """
+    world, products = spec.world.name, chosen_products(spec, choice)
+    checks = [
+        dg.AssetCheckKey(layer_key(world, layer, product.name), check)
+        for layer, names in products.items()
+        for product in products_named(*names)
+        for check in (TILE_CHECK, FRESH_CHECK, *check_names(product, spec.layers[layer]))
+    ]
+    return RegionRequest(
+        (),
+        tuple(tiles_in(spec, choice.tiles, choice.bbox)),
+        products,
+        tags=_tags(spec, choice, products),
+        checks=tuple(checks),
     )
 
 

@@ -26,7 +26,7 @@ from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.reports.tile_map.page_files import SCRIPTS, STYLES, page_file
 from synthgrid_assets.services.viewer import pages
 from synthgrid_assets.services.viewer.geometry import Geometry
-from synthgrid_assets.services.viewer.guard import Guard, check_post
+from synthgrid_assets.services.viewer.guard import REPORT_POLICY, Guard, check_post
 from synthgrid_assets.services.viewer.live import LiveWorld, Snapshot
 from synthgrid_assets.services.viewer.options import ViewerOptions
 from synthgrid_assets.services.viewer.runs import Request as RunRequest
@@ -66,6 +66,7 @@ def routes() -> list[Route]:
         Route("/", front),
         Route("/files/{name}", packaged),
         Route("/worlds/{world}", show_world),
+        Route("/worlds/{world}/report", show_report),
         Route(f"{of_world}/events", events),
         Route(f"{of_world}/tiles/{{x:int}}/{{y:int}}", show_tile),
         Route(f"{of_world}/statistic", show_statistic),
@@ -101,6 +102,20 @@ async def show_world(request: Request) -> Response:
     viewer, live = _viewer(request), await _live(request)
     names = await run_sync(viewer.names)
     return HTMLResponse(pages.world_page(live.world, viewer.dagster, viewer.token, names))
+
+
+async def show_report(request: Request) -> Response:
+    """The world's report as it was made last; its scripts cannot speak for this viewer."""
+    live = await _live(request)
+    world = live.world
+    key = world.layout.release_report(world.spec.world.name)
+    if await run_sync(world.layout.store.stat, key) is None:
+        told = (
+            "no report has been made: materialise the asset release_report, or `synthgrid report`"
+        )
+        raise HTTPException(404, told)
+    content = await run_sync(world.layout.store.get, key)
+    return HTMLResponse(content, headers={"content-security-policy": REPORT_POLICY})
 
 
 async def events(request: Request) -> Response:

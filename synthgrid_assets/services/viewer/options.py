@@ -31,11 +31,13 @@ class ViewerOptions:
     dagster : str
         Address of Dagster's webserver, which pages link to and which is asked about runs; it
         need not run. Empty: no links.
+    with_parent : bool
+        End when the process ends that started this one.
 
     Raises
     ------
     SpecError
-        If `host` could be reached from other machines.
+        If `host` could be reached from other machines, or `dagster` is no address.
     """
 
     world: str | None = None
@@ -43,6 +45,7 @@ class ViewerOptions:
     port: int = 3001
     data: Path = field(default_factory=data_root)
     dagster: str = field(default_factory=dagster_url)
+    with_parent: bool = False
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK:
@@ -51,3 +54,5 @@ class ViewerOptions:
                 f"this machine alone ({', '.join(LOOPBACK)}); reach it from elsewhere with "
                 "`ssh -L 3001:127.0.0.1:3001 HOST`"
             )
+        if self.dagster and not self.dagster.startswith(("http://", "https://")):
+            raise SpecError(f"--dagster {self.dagster}: expected http://HOST:PORT, or nothing")

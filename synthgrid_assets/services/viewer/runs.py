@@ -33,7 +33,12 @@ from synthgrid_assets.world.tile_selection import tiles_in
 
 MOST_KEPT = 20  # ended runs that are still told of
 END_SECONDS = 20.0  # that a run has to end in once it is asked to
-_COMMAND = "from synthgrid_assets.cli import main; main()"
+# a shell's background process ignores Ctrl-C and so would its children: a run that is cancelled
+# must not
+_COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from synthgrid_assets.cli import main; main()"
+)
 
 
 @dataclass(frozen=True)

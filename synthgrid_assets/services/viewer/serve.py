@@ -6,7 +6,11 @@ Belongs here: the server and its address. Not here: requests (`app`).
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Callable
 
 import uvicorn
@@ -14,6 +18,8 @@ import uvicorn
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.services.viewer.app import build_app
 from synthgrid_assets.services.viewer.options import ViewerOptions
+
+_LOOK_AT_PARENT = 1.0  # seconds
 
 
 def bound(options: ViewerOptions) -> socket.socket:
@@ -58,6 +64,8 @@ def serve(options: ViewerOptions, tell: Callable[[str], None]) -> None:
         shown = f"[{host}]" if ":" in host else host
         sock.listen()
         tell(f"the map is on http://{shown}:{port} (Ctrl-C ends it)")
+        if options.with_parent:
+            threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
             server.run([sock])
 
@@ -84,6 +92,13 @@ def server_of(options: ViewerOptions) -> uvicorn.Server:
             timeout_graceful_shutdown=2,
         )
     )
+
+
+def _end_with_parent(server: uvicorn.Server) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(_LOOK_AT_PARENT)
+    server.handle_exit(signal.SIGTERM, None)
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import shutil
 
 import numpy as np
@@ -197,6 +199,19 @@ def test_pages_carry_no_script_of_their_own_and_load_nothing_from_elsewhere(view
     assert "<style" not in text
     assert " style=" not in text
     assert text.count("<script") == text.count('<script src="/files/') + 1  # and the data
+
+
+def test_the_report_is_shown_shut_off_from_the_viewer(viewer, committed):
+    assert viewer.ask("GET", "/worlds/small/report")[0] == 404
+    key = committed.layout.release_report("small")
+    committed.layout.store.put(key, b"<!doctype html><title>report</title>")
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", viewer.port, 20)) as line:
+        line.request("GET", "/worlds/small/report")
+        answer = line.getresponse()
+        assert answer.status == 200
+        # scripts of a file among the data have no origin, so they know no token and start nothing
+        assert answer.getheader("content-security-policy").startswith("sandbox allow-scripts;")
+        assert b"report" in answer.read()
 
 
 def test_a_world_without_data_and_one_with_mistakes(tmp_path, monkeypatch):

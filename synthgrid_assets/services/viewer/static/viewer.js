@@ -499,6 +499,7 @@
   });
   $("links").replaceChildren(...[
     ...world.worlds.filter((name) => name !== world.name).map((name) => link(`/worlds/${encodeURIComponent(name)}`, name)),
+    link(`/worlds/${encodeURIComponent(world.name)}/report`, "report"),
     link(world.dagster && `${world.dagster}/asset-groups`, "Dagster"),
   ].filter(Boolean));
 

@@ -1,0 +1,135 @@
+"""What keeps a world as it is declared: verification by night, and runs over what became stale.
+
+Belongs here: the job `verify_region` with its schedule, the sensor that materialises what is stale;
+both are off until somebody switches them on. Not here: which tiles are stale (`reports.freshness`),
+the job that makes them (`jobs`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from synthgrid_assets.dagster.jobs import JOB_NAME, OP_NAME, WAITING_TAG, submit_and_follow
+from synthgrid_assets.dagster.runs.request import RegionChoice, verification_request
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.hashing import version_hash
+from synthgrid_assets.materialize.tile_state import ONLY_STALE
+from synthgrid_assets.products.open_layer import open_layers
+from synthgrid_assets.reports.freshness import freshness_of
+from synthgrid_assets.settings import data_root
+from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.spec import WorldSpec
+
+VERIFY_JOB, VERIFY_OP = "verify_region", "submit_verification"
+SCHEDULE, NIGHT = "verify_every_night", "30 2 * * *"
+SENSOR, SECONDS = "materialize_what_is_stale", 60
+
+
+class Verification(dg.Config):
+    """What ``verify_region`` reads and judges."""
+
+    world: str = Field(description="Name of the world, as riverton.")
+    tiles: str | None = Field(
+        default=None,
+        description="Tiles whose files are read, as for `materialize_region`; all without. Named "
+        "checks are of all committed tiles in any case.",
+    )
+    layers: list[str] | None = Field(default=None, description="Only these layers; all without.")
+    assets: list[str] | None = Field(default=None, description="Only these products; all without.")
+
+
+def verification_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
+    """The job that evaluates every check of a region and makes nothing."""
+
+    @dg.op(
+        name=VERIFY_OP,
+        description="Submits one run of checks over the chosen tiles, follows it to its end and "
+        "passes a cancel on.",
+    )
+    def submit_verification(context: dg.OpExecutionContext, config: Verification) -> None:
+        if config.world not in worlds:
+            raise SpecError(f"no world {config.world!r}; valid worlds: {sorted(worlds)}")
+        choice = RegionChoice(
+            tiles=config.tiles,
+            layers=None if config.layers is None else tuple(config.layers),
+            assets=None if config.assets is None else tuple(config.assets),
+        )
+        submit_and_follow(context, verification_request(worlds[config.world], choice))
+
+    @dg.job(
+        name=VERIFY_JOB,
+        description="Read and judge every committed file of a region again, and evaluate all "
+        f"named checks; nothing is made. The schedule `{SCHEDULE}` does so for every world.",
+        executor_def=dg.in_process_executor,
+        tags={WAITING_TAG: "true"},
+    )
+    def verify_region() -> None:
+        submit_verification()
+
+    return verify_region
+
+
+def nightly_schedule(worlds: Mapping[str, WorldSpec], job: dg.JobDefinition) -> Any:
+    """The job for every world of which something is committed; off by default."""
+
+    @dg.schedule(
+        name=SCHEDULE,
+        job=job,
+        cron_schedule=NIGHT,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Evaluates every check of every world that has committed tiles, each night.",
+    )
+    def verify_every_night() -> Iterator[dg.RunRequest]:
+        layout = Layout(data_root())
+        if not layout.may_have_records:
+            return
+        with Journal(layout) as journal:
+            made = {world for world, _, _ in journal.assets()}
+        for world in sorted(made & worlds.keys()):
+            yield dg.RunRequest(run_config=_config(VERIFY_OP, {"world": world}))
+
+    return verify_every_night
+
+
+def stale_sensor(worlds: Mapping[str, WorldSpec]) -> dg.SensorDefinition:
+    """One run over the stale tiles of a world, once per version of it; off by default."""
+
+    @dg.sensor(
+        name=SENSOR,
+        job_name=JOB_NAME,
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Materialises what an edited world file or a changed input has made stale: one "
+        "run a world, and one only for each version. Tiles that were never made stay missing.",
+    )
+    def materialize_stale() -> Iterator[dg.RunRequest | dg.SkipReason]:
+        layout = Layout(data_root())
+        found = dict(_stale_worlds(worlds, layout)) if layout.may_have_records else {}
+        for world, version in sorted(found.items()):
+            config = {"world": world, "only": ONLY_STALE}
+            yield dg.RunRequest(run_key=f"{world}-{version}", run_config=_config(OP_NAME, config))
+        if not found:
+            yield dg.SkipReason("no tile is stale")
+
+    return materialize_stale
+
+
+def _stale_worlds(worlds: Mapping[str, WorldSpec], layout: Layout) -> Iterator[tuple[str, str]]:
+    """Worlds with stale tiles, and what tells this state of their declaration from others."""
+    with Journal(layout) as journal:
+        made = {world for world, _, _ in journal.assets()}
+        for name in sorted(made & worlds.keys()):
+            states = [
+                freshness_of(journal, context, asset)
+                for context in open_layers(worlds[name], layout.root)
+                for asset in context.assets
+            ]
+            if any(state.superseded for state in states):
+                yield name, version_hash([state.realisation for state in states])[:16]
+
+
+def _config(op: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {"ops": {op: {"config": values}}}
