@@ -135,6 +135,7 @@ def _unregistered(spec: WorldSpec, name: str) -> dict[str, Any]:
         "capacity": str(table.capacity),
         "spent": "0",
         "left": str(table.capacity),
+        "together": "epsilon 0",
         "releases": 0,
         "snapshots": (),
         "unit": "not registered yet",
@@ -151,6 +152,7 @@ def _print_preview(layer: str, line: Any) -> None:
         "spent before": f"{line.before} of {line.capacity}",
         "spent after": f"{line.after} of {line.capacity}",
         "more such releases": line.more,
+        "all releases together": line.together,
         "free at any time": "the same question again, sums, rectangles and coarser blocks",
     }
     print_pairs(layer, pairs)

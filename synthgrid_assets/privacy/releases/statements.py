@@ -7,10 +7,12 @@ Belongs here: answers for command line and metadata. Not here: charging and draw
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from synthgrid_assets.errors import SynthGridError
+from synthgrid_assets.privacy.account import Account, how_many_fit
 from synthgrid_assets.privacy.budget import Sums, format_epsilon
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.releases.data_set import Ask, Registration
@@ -18,6 +20,8 @@ from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
 from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
 from synthgrid_assets.privacy.strategies.terms import Loss
 from synthgrid_assets.records.hash_chain import Anchor, last, walk
+
+DELTA = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Preview:
         In the measure, exact; `after` is `before` where nothing is charged.
     more : int
         How many more releases of this loss the budget would bear afterwards.
+    together : str
+        The tight (epsilon, delta) of all releases of the data set, with this one if it is made.
     errors : tuple of ErrorLine
         For squares of 1, 2, 4 ... blocks.
     refused : str
@@ -69,6 +75,7 @@ class Preview:
     after: str
     capacity: str
     more: int
+    together: str
     errors: tuple[ErrorLine, ...]
     refused: str
 
@@ -82,6 +89,8 @@ class BudgetLine:
     data_set, measure : str
     capacity, spent, left : str
         Exact, in the measure.
+    together : str
+        The tight (epsilon, delta) of all releases.
     releases : int
     snapshots : tuple of str
     unit : str
@@ -93,6 +102,7 @@ class BudgetLine:
     capacity: str
     spent: str
     left: str
+    together: str
     releases: int
     snapshots: tuple[str, ...]
     unit: str
@@ -148,7 +158,10 @@ def preview(ledger: PrivateLedger, ask: Ask, witnesses: Iterable[Witness] = ()) 
         before=format_epsilon(before),
         after=format_epsilon(before + (0 if refused else cost)),
         capacity=format_epsilon(registration.capacity_pico),
-        more=max(left - (0 if refused else cost), 0) // ask.loss.pico,
+        more=how_many_fit(left - (0 if refused else cost), ask.loss.pico),
+        together=together(
+            [*charges(ledger, registration.name), *([ask.loss] if cost and not refused else [])]
+        ),
         errors=tuple(expected_errors(ask, registration.grid)),
         refused=refused,
     )
@@ -238,6 +251,20 @@ def charges(ledger: PrivateLedger, name: str) -> list[Loss]:
     return [Loss(fields["measure"], fields["amount"]) for fields in bodies]
 
 
+def together(losses: list[Loss]) -> str:
+    """The tight loss of some releases at a delta of 1e-6, rounded up, for a person.
+
+    Examples
+    --------
+    >>> together([Loss.of_epsilon("0.1")] * 50)
+    'epsilon 3.173 at delta 1e-06'
+    """
+    if not losses:
+        return "epsilon 0"
+    tight = Account(tuple(losses)).epsilon(DELTA)
+    return f"epsilon {math.ceil(1000 * tight) / 1000:g} at delta {DELTA:g}"
+
+
 def _budget_line(ledger: PrivateLedger, found: Registration) -> BudgetLine:
     spent = _spent(ledger, found.name)
     released = [line for line in history(ledger, [found.name]) if line.cost]
@@ -249,6 +276,7 @@ def _budget_line(ledger: PrivateLedger, found: Registration) -> BudgetLine:
         capacity=format_epsilon(found.capacity_pico),
         spent=format_epsilon(spent),
         left=format_epsilon(found.capacity_pico - spent),
+        together=together(charges(ledger, found.name)),
         releases=len(released),
         snapshots=tuple(dict.fromkeys(line.what.rpartition(" by ")[0] for line in released)),
         unit=f"{found.unit_column}: at most {bound}" if found.unit_column else "event",

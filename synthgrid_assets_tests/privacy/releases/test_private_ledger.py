@@ -147,6 +147,20 @@ def test_a_preview_says_what_the_release_then_does(ledger):
     assert [line.what for line in statements.history(ledger)] == ["registered", "s1 by flat"]
 
 
+def test_the_loss_of_all_releases_together_is_told_tightly(ledger):
+    data = replace(DATA, capacity="20")
+    for tenth in range(1, 9):
+        preview = statements.preview(ledger, ask(f"0.{tenth}", data=data))
+        ledger.release(ask(f"0.{tenth}", data=data), counted())
+        (line,) = statements.budget_lines(ledger)
+        assert preview.together == line.together
+    assert 3.5 < float(line.together.split()[1]) <= float(line.spent) == 3.6
+    refused = statements.preview(ledger, ask("10", data=data))
+    assert statements.preview(ledger, ask("0.8", data=data)).together == line.together
+    assert refused.refused == ""
+    assert statements.together([]) == "epsilon 0"
+
+
 def test_what_follows_from_a_release_agrees_with_it(ledger):
     answers = Answers.of_record(ledger.release(ask(), counted()))
     coarse = answers.coarser(3)
