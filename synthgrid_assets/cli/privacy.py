@@ -6,7 +6,7 @@ Belongs here: the commands. Not here: the answers (`privacy.releases.statements`
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from synthgrid_assets.cli.printing import (
     tell,
     warn,
 )
+from synthgrid_assets.errors import SpecError
 from synthgrid_assets.settings import data_root, privacy_ledger
 
 if TYPE_CHECKING:
@@ -97,6 +98,42 @@ def history(world: WorldArgument, overrides: SetOption = None, as_json: JsonOpti
 
 @app.command()
 @explained
+def quality(
+    world: WorldArgument,
+    layer: Annotated[str, typer.Option(help="The released layer; by default the only one.")] = "",
+    spend: Annotated[
+        str, typer.Option(help="Loss that a look at the private counts may cost, as 0.25.")
+    ] = "",
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a released layer with its private data, by a look of its own that is charged once."""
+    from synthgrid_assets.privacy.releases.statements import budget_lines
+    from synthgrid_assets.privacy.strategies.terms import Loss
+    from synthgrid_assets.reports.releases import released_quality
+    from synthgrid_assets.world.released_inputs import ask_of
+
+    spec, ledger = _opened(world, overrides)
+    chosen = layer or _only_layer(spec)
+    data = ask_of(spec, chosen).data if chosen in spec.released_layers else None
+    loss = Loss(data.measure, spend) if data is not None and spend else None
+    found = released_quality(spec, data_root(), chosen, loss)
+    if found is not None:
+        print_json(asdict(found)) if as_json else _print_quality(chosen, found)
+        return
+    assert data is not None
+    left = [line.left for line in budget_lines(ledger, [data.name])] or [str(data.capacity)]
+    if as_json:
+        print_json({"measured": False, "measure": data.measure, "left": left[0]})
+    else:
+        tell(
+            f"{chosen}: not compared with the private data: a look costs a part of the budget, of "
+            f"which {left[0]} {data.measure} is left. Say how much with --spend"
+        )
+
+
+@app.command()
+@explained
 def verify(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Check the ledger's chain and sums, and that it has all that published files have seen."""
     from synthgrid_assets.privacy.releases import statements
@@ -123,6 +160,29 @@ def _opened(world: str, overrides: list[str] | None) -> tuple[WorldSpec, Private
     from synthgrid_assets.world.validation import load_spec
 
     return load_spec(existing(world), given(overrides)), PrivateLedger(privacy_ledger())
+
+
+def _only_layer(spec: WorldSpec) -> str:
+    if len(spec.released_layers) != 1:
+        raise SpecError(
+            f"world {spec.world.name} has {len(spec.released_layers)} layers that are drawn from a "
+            f"release: {list(spec.released_layers)}; name one with --layer"
+        )
+    return spec.released_layers[0]
+
+
+def _print_quality(layer: str, found: Any) -> None:
+    pairs = {
+        "data set": f"{found.data_set}, snapshot {found.snapshot}",
+        "look": f"{found.measure} {found.amount}, entry {found.entry} of the ledger",
+        "distance of histograms": f"{found.histogram_distance:.4f} (of sums 1, without noise)",
+        "K functions differ by": f"{found.k_distance:.2%} at most (square roots)",
+    }
+    print_pairs(layer, pairs)
+    print_rows(
+        f"{layer}: error of counts in squares, the look's noise taken off",
+        [asdict(line) for line in found.ranges],
+    )
 
 
 def _unregistered(spec: WorldSpec, name: str) -> dict[str, Any]:

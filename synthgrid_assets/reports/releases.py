@@ -1,21 +1,31 @@
-"""What was released of the private data behind a layer, read from its published files.
+"""What was released of the private data behind a layer, and how near the layer is to them.
 
-Belongs here: from a layer's name to its published release. Not here: charging and drawing,
-which only the assets of a release do (`privacy.releases`).
+Belongs here: from a layer's name to its published release, and to its quality. Not here: the
+record that both are charged to and drawn in (`privacy.releases`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.inputs.kinds.input import Place
+from synthgrid_assets.lattice.cells import CELL_BITS, Cells
+from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.releases.answers import Answers
 from synthgrid_assets.privacy.releases.published import COUNTS, Published, find_published
+from synthgrid_assets.privacy.releases.quality import Quality, quality_of
+from synthgrid_assets.privacy.strategies.terms import Loss
+from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import asset_path, find_input
+from synthgrid_assets.world.released_inputs import released_input
 from synthgrid_assets.world.spec import WorldSpec, release_of
 
 
@@ -52,3 +62,48 @@ def released_counts(spec: WorldSpec, root: Path, layer: str) -> pa.Table:
 def released_answers(spec: WorldSpec, root: Path, layer: str) -> Answers:
     """What follows from the release: sums, rectangles and coarser blocks."""
     return Answers.of_files(published_release(spec, root, layer))
+
+
+def released_quality(
+    spec: WorldSpec, root: Path, layer: str, loss: Loss | None = None
+) -> Quality | None:
+    """A released layer beside its private data, by a look that is charged once.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    root : Path
+        Data root, where the layer's release is published.
+    layer : str
+    loss : Loss, optional
+        What the look may cost; by default only a recorded one is used, at no cost.
+
+    Returns
+    -------
+    Quality or None
+        None where no look is recorded and none may be charged.
+
+    Raises
+    ------
+    BudgetExhaustedError
+        If the budget cannot bear the look; nothing is charged.
+    """
+    published_release(spec, root, layer)  # refused before anything is spent
+    place = Place(spec.world.lattice, Cells(*spec.world.extent))
+    folder = Layout(root).release(spec.world.name, layer)
+    look = released_input(spec, layer, place).look(folder, loss)
+    if look is None:
+        return None
+    context = open_layer(spec, layer, root)
+    return quality_of(_drawn_counts(context, look.grid), look)
+
+
+def _drawn_counts(context: LayerContext, grid: Grid) -> NDArray[np.int64]:
+    """Synthetic points of each block, a row of blocks at a time."""
+    cells, side = grid.placed_on(context.lattice), grid.side
+    rows = []
+    for south in range(cells.iy0, cells.iy1, side):
+        strip = cells._replace(iy0=south, iy1=south + side)
+        column = ((context.sampler.points(strip).x >> CELL_BITS) - cells.ix0) // side
+        rows.append(np.bincount(column, minlength=grid.shape[1]))
+    return np.array(rows, np.int64)

@@ -23,8 +23,9 @@ from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.privacy.grid import Grid
+from synthgrid_assets.privacy.mechanism import MIN_EPSILON
 from synthgrid_assets.privacy.releases.data_set import QUERY_VERSION, Ask, DataSet
-from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
+from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger, Recorded
 from synthgrid_assets.privacy.releases.published import (
     FORMAT,
     Published,
@@ -41,11 +42,12 @@ from synthgrid_assets.privacy.releases.witnesses import (
 from synthgrid_assets.privacy.source.counting import count_source
 from synthgrid_assets.privacy.source.message import Counted, SourceRequest
 from synthgrid_assets.privacy.strategies import STRATEGIES
-from synthgrid_assets.privacy.strategies.terms import EVENT, Loss, Unit
+from synthgrid_assets.privacy.strategies.terms import EVENT, MIN_RHO, Loss, Unit
 from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.world.private_inputs import blocks_of, data_set, private_table
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
 
+LOOK = "quality"  # the purpose of a second look
 VERSION_DIGITS = 12  # hex digits of a code version that stand in paths
 
 
@@ -142,6 +144,39 @@ class ReleasedInput(Input):
             )
         grid = found.grid
         return ReleasedSurface(grid.placed_on(self.place.lattice), grid.side, found.expected())
+
+    def look(self, folder: Path, loss: Loss | None) -> Recorded | None:
+        """A second look at the private counts, for the quality of what is drawn from the first.
+
+        It has noise of its own and its own cost, charged once like a release's.
+
+        Parameters
+        ----------
+        folder : Path
+            As for `make`.
+        loss : Loss or None
+            What may be spent; None looks for what is recorded already, and spends nothing.
+
+        Returns
+        -------
+        Recorded or None
+            None where nothing is recorded and nothing may be spent.
+
+        Raises
+        ------
+        BudgetExhaustedError
+            If the budget cannot bear it.
+        PrivacyError
+            As for `make`.
+        """
+        ledger, data = PrivateLedger(privacy_ledger()), self.ask.data
+        least = Loss(data.measure, MIN_RHO if data.measure == "rho" else MIN_EPSILON)
+        asked = Ask(data, "flat", loss or least, LOOK)  # a larger recorded one answers as well
+        if loss is None:
+            return ledger.recorded(asked, self._witnesses(folder))
+        recorded = ledger.release(asked, self._count, self._witnesses(folder))
+        keep_witness(self.source.private, recorded.anchor, ledger.where)
+        return recorded
 
     def _witnesses(self, folder: Path) -> tuple[Witness, ...]:
         root = folder.parents[2]  # ROOT/WORLD/LAYER/release

@@ -170,11 +170,15 @@ class Ask:
     data : DataSet
     strategy : str
     loss : Loss
+    purpose : str
+        Empty for a release. A question for another purpose has noise of its own, at its own
+        cost: the release's would agree with what is drawn from it.
     """
 
     data: DataSet
     strategy: str
     loss: Loss
+    purpose: str = ""
 
     def on(self, grid: Grid) -> Strategy:
         """The strategy on the grid that is registered."""
@@ -193,6 +197,7 @@ class Ask:
                 "query_version": QUERY_VERSION,
                 "unit_column": self.data.unit_column,
                 "grid": grid.as_json(),
+                **({"purpose": self.purpose} if self.purpose else {}),
                 **self.on(grid).public,
             }
         )

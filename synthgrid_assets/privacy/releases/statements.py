@@ -197,7 +197,7 @@ def history(ledger: PrivateLedger, names: Iterable[str] | None = None) -> list[H
                 continue
             fields = json.loads(entry.body)
             released = entry.kind == "release"
-            what = f"{fields['snapshot']} by {fields['strategy']}" if released else "registered"
+            what = _what(fields) if released else "registered"
             cost = f"{fields['measure']} {format_epsilon(entry.cost_pico_epsilon)}"
             lines.append(
                 HistoryLine(
@@ -282,6 +282,12 @@ def _budget_line(ledger: PrivateLedger, found: Registration) -> BudgetLine:
         unit=f"{found.unit_column}: at most {bound}" if found.unit_column else "event",
         blocks=f"{rows} x {columns} of {found.grid.block_metres:g} m",
     )
+
+
+def _what(fields: dict[str, str]) -> str:
+    """What was released, in public words."""
+    purpose = fields.get("purpose")
+    return f"{fields['snapshot']} by {fields['strategy']}{f' for {purpose}' if purpose else ''}"
 
 
 def _registration(ledger: PrivateLedger, name: str) -> Registration | None:
