@@ -79,7 +79,8 @@ def is_stationary(context: LayerContext) -> bool:
 def curve_window(context: LayerContext, cells: Cells) -> Cells:
     """The middle of a tile, as far as it is expected to hold `MOST_POINTS` points; mostly all."""
     intensity = _intensity(context, cells)
-    most = math.inf if not intensity > 0 else math.sqrt(MOST_POINTS / intensity)
+    longest = max(cells.width, cells.height)  # of a tile that expects no points: all of it
+    most = min(math.sqrt(MOST_POINTS / intensity), longest) if intensity > 0 else longest
     width, height = (min(side, max(int(most), 1)) for side in (cells.width, cells.height))
     x, y = cells.ix0 + (cells.width - width) // 2, cells.iy0 + (cells.height - height) // 2
     return Cells(x, y, x + width, y + height)
