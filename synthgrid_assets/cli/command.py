@@ -13,6 +13,7 @@ import typer
 from synthgrid_assets.cli import (
     audit,
     committed,
+    fit,
     gateway,
     privacy,
     region,
@@ -40,6 +41,7 @@ app.command()(committed.export)
 app.command()(committed.status)
 app.command()(view.view)
 app.command()(report.report)
+app.command()(fit.fit)
 
 
 def _tell_version(asked: bool) -> None:

@@ -1,0 +1,1 @@
+"""Parameters of processes from observed points: minimum contrast, pseudolikelihood, regression."""
