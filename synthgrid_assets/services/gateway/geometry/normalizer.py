@@ -157,6 +157,12 @@ class Normalizer:
 
 
 def _valid(geometry: Any) -> Any:
+    """Repaired by GEOS; a collection of one polygon as that polygon, at a third of the cost.
+
+    GEOS repairs the parts of a collection and overlays them, of one part with nothing.
+    """
+    if geometry.geom_type == "MultiPolygon" and shapely.get_num_geometries(geometry) == 1:
+        geometry = shapely.get_geometry(geometry, 0)
     return shapely.make_valid(geometry, method=METHOD, keep_collapsed=False)
 
 

@@ -13,6 +13,7 @@ from synthgrid_assets.errors import FeatureError
 from synthgrid_assets.services.gateway.geojson import FeatureReader
 from synthgrid_assets.services.gateway.geometry import Normalizer
 from synthgrid_assets.services.gateway.geometry.antimeridian import cut_at_antimeridian
+from synthgrid_assets.services.gateway.geometry.normalizer import _valid
 
 
 def batch_of(*geometries, crs=None):
@@ -140,3 +141,21 @@ def test_cutting_equals_clipping_on_a_shifted_map():
 
 def _wrapped(x):
     return np.where(x > 180, x - 360, x)
+
+
+def test_collections_of_one_polygon_are_repaired_as_geos_repairs_them():
+    r = np.random.default_rng(8)
+    for k in range(120):
+        rings = [r.uniform(0, 10, (r.integers(4, 25), 2)).round(r.integers(0, 4)) for _ in range(2)]
+        closed = [np.vstack([ring, ring[:1]]).tolist() for ring in rings]
+        broken = shapely.MultiPolygon(
+            [shapely.Polygon(closed[0], closed[1:] if k % 3 == 0 else [])]
+        )
+        if broken.is_valid:
+            continue
+        expected = shapely.make_valid(broken, method="structure", keep_collapsed=False)
+        found = _valid(broken)
+        assert found.is_valid
+        assert found.geom_type == expected.geom_type
+        assert shapely.symmetric_difference(found, expected).area == 0.0
+        assert found.area == pytest.approx(expected.area, rel=1e-12)
