@@ -16,7 +16,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from synthgrid_assets.errors import StorageError
@@ -75,6 +75,37 @@ def commit_if_absent(path: Path, data: bytes) -> bool:
             return False
         finally:
             partial.unlink()
+    sync_folders([path.parent])
+    return True
+
+
+def commit_if_unchanged(path: Path, data: bytes, is_unchanged: Callable[[], bool]) -> bool:
+    """Make `path` hold exactly `data` if nobody has written it: a swap after a comparison.
+
+    Swaps in a folder take turns; the comparison and the rename are one turn.
+
+    Parameters
+    ----------
+    path, data
+        As for `commit_bytes`, durability "tile".
+    is_unchanged : callable
+        Looks at the file, in this call's turn.
+
+    Returns
+    -------
+    bool
+        Whether this call wrote the file.
+    """
+    with _written(path, data) as partial:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not is_unchanged():
+                partial.unlink()
+                return False
+            partial.replace(path)
+        finally:
+            os.close(folder)
     sync_folders([path.parent])
     return True
 

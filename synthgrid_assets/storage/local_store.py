@@ -19,6 +19,7 @@ from synthgrid_assets.storage.commit import (
     PARTIAL,
     commit_bytes,
     commit_if_absent,
+    commit_if_unchanged,
     committing,
     sweep_partials,
     sync_folders,
@@ -76,6 +77,15 @@ class LocalStore:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write beside, sync, link: see `commit_if_absent`."""
         return commit_if_absent(self.path(key), data)
+
+    def put_if_unchanged(self, key: str, data: bytes, stamp: str | None) -> bool:
+        """Write beside, sync, compare and rename in a turn: see `commit_if_unchanged`."""
+
+        def is_unchanged() -> bool:
+            found = self.stat(key)
+            return (None if found is None else found.stamp) == stamp
+
+        return commit_if_unchanged(self.path(key), data, is_unchanged)
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:

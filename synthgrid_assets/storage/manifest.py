@@ -9,6 +9,7 @@ the current realisation. Another tiling's index stands beside it under the tiles
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ from synthgrid_assets.storage.store import FileFacts
 from synthgrid_assets.storage.tile_index import COMMITTED, TileIndex
 
 _BATCH = 1024  # tiles held in memory at a time
+_TRIES = 8  # of an index, while other runs write it too
 _SCHEMA = pa.schema(
     [
         ("tile", pa.string()),
@@ -117,15 +119,48 @@ def write_tile_index(
     StorageError
         If the index cannot be written, or would lose tiles that it lists now.
     """
+    store = journal.layout.store
+    for _ in range(_TRIES):
+        # looked at before the journal is read: whoever writes an index later knows no less
+        stamps = {key: store.stat(key) for key in _places(journal, dataset)}
+        made, data = _made(journal, dataset, lattice, extent, more or {})
+        if into is None and stamps != {key: store.stat(key) for key in stamps}:
+            continue  # that one may list tiles which were recorded since the journal was read
+        index = into or _place(journal, dataset, extent, made)
+        if into is not None:
+            (index.place or index.store).put(index.key, data)
+        elif not store.put_if_unchanged(
+            index.key, data, None if (found := stamps[index.key]) is None else found.stamp
+        ):
+            continue  # another run has written it meanwhile, and may have known more
+        file = FileFacts(hashlib.sha256(data).hexdigest(), len(data))
+        return IndexFacts(made.tiles, made.rows, digest_hex(made.digest), file, index)
+    raise StorageError(
+        f"other runs keep writing the index of {dataset.layer}/{dataset.asset} in {store.url}; "
+        "try again when they have ended"
+    )
+
+
+def _made(
+    journal: Journal,
+    dataset: Dataset,
+    lattice: Lattice,
+    extent: Cells,
+    more: Mapping[str, str],
+) -> tuple[_Made, bytes]:
+    """The manifest as the journal is now."""
     wanted = (r for r in journal.receipts(dataset) if r.cells == _clipped(r, extent))
     with TemporaryDirectory() as folder:
-        made = _write(
-            Path(folder, "index.parquet"), journal, wanted, (dataset, lattice, more or {})
-        )
-        data = Path(folder, "index.parquet").read_bytes()
-    index = into or _place(journal, dataset, extent, made)
-    file = (index.place or index.store).put(index.key, data)
-    return IndexFacts(made.tiles, made.rows, digest_hex(made.digest), file, index)
+        file = Path(folder, "index.parquet")
+        made = _write(file, journal, wanted, (dataset, lattice, more))
+        return made, file.read_bytes()
+
+
+def _places(journal: Journal, dataset: Dataset) -> tuple[str, str]:
+    """Keys of the index at its stable address, and of the one beside it."""
+    world, layer, asset = dataset.world, dataset.layer, dataset.asset
+    key = journal.layout.tile_index
+    return key(world, layer, asset), key(world, layer, f"{asset}-w{dataset.side}")
 
 
 class _Made(NamedTuple):
@@ -171,10 +206,7 @@ def _write(
 
 def _place(journal: Journal, dataset: Dataset, extent: Cells, made: _Made) -> TileIndex:
     """The stable address, unless an index there knows more than this one."""
-    layout = journal.layout
-    world, layer, asset = dataset.world, dataset.layer, dataset.asset
-    stable = TileIndex(layout.store, layout.tile_index(world, layer, asset))
-    other = TileIndex(layout.store, layout.tile_index(world, layer, f"{asset}-w{dataset.side}"))
+    stable, other = (TileIndex(journal.layout.store, key) for key in _places(journal, dataset))
     if _known_elsewhere(stable, dataset, extent) > made.area:
         stable = other
     lost = _listed(stable, dataset, extent) - made.listed

@@ -87,6 +87,28 @@ class ObjectStore:
                 return bool(found.get(_TOKEN) == token)
         return True
 
+    def put_if_unchanged(self, key: str, data: bytes, stamp: str | None) -> bool:
+        """Swap the object, if its ETag is still that of the stamp.
+
+        ETags are compared as the server gave them. They may be hashes of the content: then
+        an object that was changed and changed back counts as unchanged, which it is. A
+        conflict is one only if other bytes than these stand there, as for `put_if_absent`.
+        """
+        e_tag = None if stamp is None else stamp.rpartition(" ")[0] or stamp
+        mode: Any = "create" if e_tag is None else {"e_tag": e_tag}
+        with self._explained(key):
+            try:
+                self._ob.put(self._store, checked_key(key), data, mode=mode)
+            except (
+                self._ob.exceptions.AlreadyExistsError,
+                self._ob.exceptions.PreconditionError,
+                FileNotFoundError,  # removed meanwhile
+            ):
+                with contextlib.suppress(FileNotFoundError):
+                    return bytes(self._ob.get(self._store, key).bytes()) == data
+                return False
+        return True
+
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """A file on this machine, which is put when the block succeeds."""

@@ -84,6 +84,13 @@ class Store(Protocol):
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Put a file unless there is one: of writers that race for it, one succeeds."""
 
+    def put_if_unchanged(self, key: str, data: bytes, stamp: str | None) -> bool:
+        """Put a file unless somebody has written it since it had a stamp (None: no file).
+
+        Whoever reads a file, makes a new one of it, and puts that with the stamp of the one
+        that was read, loses nobody's changes: False says that it must be read again.
+        """
+
     def writing(self, key: str) -> AbstractContextManager[Path]:
         """A local file to write something large to; it becomes `key` if the block succeeds."""
 

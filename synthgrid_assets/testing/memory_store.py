@@ -67,6 +67,15 @@ class MemoryStore:
             self.put(key, data)
             return True
 
+    def put_if_unchanged(self, key: str, data: bytes, stamp: str | None) -> bool:
+        """Keep the bytes if the number of the last write is the one given."""
+        with self._lock:
+            found = self.stat(key)
+            if (None if found is None else found.stamp) != stamp:
+                return False
+            self.put(key, data)
+            return True
+
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """A file on disk whose bytes are kept in the end."""

@@ -159,6 +159,48 @@ class StoreTests(abc.ABC):
         assert len(won) == 1
         assert store.get("a/b") == won[0]
 
+    def test_a_file_that_somebody_has_written_is_not_swapped(self, store: Store) -> None:
+        """Neither one that changed, nor one that came or went."""
+        assert store.put_if_unchanged("a/b", OLD, "none") is False
+        assert store.stat("a/b") is None
+        assert store.put_if_unchanged("a/b", OLD, None) is True
+        assert store.put_if_unchanged("a/b", NEW, None) is False
+        first = _stamp(store, "a/b")
+        store.put("a/b", NEW)
+        assert store.put_if_unchanged("a/b", b"late", first) is False
+        assert store.get("a/b") == NEW
+        assert store.put_if_unchanged("a/b", OLD, _stamp(store, "a/b")) is True
+        assert store.get("a/b") == OLD
+        stamp = _stamp(store, "a/b")
+        store.delete("a/b")
+        assert store.put_if_unchanged("a/b", b"late", stamp) is False
+        assert list(store.list()) == []
+
+    def test_swaps_that_race_lose_no_change(self, store: Store) -> None:
+        """Each thread adds its names to one file, one at a time."""
+
+        def add(name: str) -> None:
+            while True:
+                found = store.stat("a/b")
+                old = store.get("a/b") if found else b""
+                if found != store.stat("a/b"):
+                    continue  # the bytes may be newer than the stamp
+                stamp = None if found is None else found.stamp
+                if store.put_if_unchanged("a/b", old + name.encode(), stamp):
+                    return
+
+        def work(letter: str) -> None:
+            for number in range(5):
+                add(f"{letter}{number} ")
+
+        threads = [threading.Thread(target=work, args=(letter,)) for letter in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        wanted = [f"{letter}{number}" for letter in "abcd" for number in range(5)]
+        assert sorted(store.get("a/b").decode().split()) == wanted
+
     def test_a_reader_sees_the_old_file_or_the_new_one(self, store: Store) -> None:
         """Whatever instant it reads at."""
         store.put("a/b", OLD)
@@ -192,3 +234,9 @@ class StoreTests(abc.ABC):
         store.put("a/b", OLD)
         again = open_store(pickle.loads(pickle.dumps(store.url)))
         assert again.get("a/b") == OLD
+
+
+def _stamp(store: Store, key: str) -> str:
+    found = store.stat(key)
+    assert found is not None
+    return found.stamp

@@ -103,7 +103,7 @@ def test_a_receipt_survives_json_and_pickle(made):
     assert pickle.loads(pickle.dumps(made)) == made
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.lists(

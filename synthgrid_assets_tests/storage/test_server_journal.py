@@ -196,6 +196,7 @@ def test_a_world_is_the_same_and_a_lost_journal_is_made_again(server, tmp_path, 
             assert repair_world(spec, tmp_path / "served", session).made == 0
 
 
+@pytest.mark.slow
 def test_the_commands_work_on_it(server, tmp_path, monkeypatch):
     path = write_small_world(tmp_path)
     tile = ("--set", "world.tile=48", "--layers", "trees", "--assets", "points", "--workers", "1")

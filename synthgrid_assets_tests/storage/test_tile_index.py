@@ -12,6 +12,7 @@ import shapely
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
+from synthgrid_assets.storage import manifest
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.manifest import write_tile_index
@@ -85,6 +86,29 @@ def test_rows_and_digest_of_the_index_are_the_same_on_any_tiling(tmp_path):
         found.add((facts.rows, facts.digest))
     assert len(found) == 1
     assert found.pop()[0] == len(pattern())
+
+
+def test_an_index_never_overwrites_one_that_knows_more(tmp_path, monkeypatch):
+    """Another run records a tile and writes the index while this one is being made."""
+    commit_points(tmp_path, 8)
+    with Journal(Layout(tmp_path)) as journal:
+        late = next(iter(journal.receipts(dataset(8))))
+        journal.forget([late])
+        journal.layout.store.delete(journal.layout.tile_index("riverton", "cafes", "points"))
+        made, calls = manifest._made, []
+
+        def overtaken(*arguments):
+            calls.append(arguments)
+            before = made(*arguments)
+            if len(calls) == 1:
+                journal.record([late])
+                write_tile_index(journal, dataset(8), LATTICE, EXTENT)
+            return before
+
+        monkeypatch.setattr(manifest, "_made", overtaken)
+        facts = write_tile_index(journal, dataset(8), LATTICE, EXTENT)
+    assert len(calls) == 3  # its own, the other run's, and its own again
+    assert facts.tiles == len(facts.manifest.files()) == len(Tiling(EXTENT, 8))
 
 
 @pytest.mark.parametrize("bbox", BOXES)
