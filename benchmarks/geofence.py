@@ -1,4 +1,4 @@
-"""Points to zones: the cell index against shapely, geopandas, a process pool and DuckDB.
+"""Points to zones: the cell index against shapely, geopandas, a process pool, DuckDB and others.
 
     python benchmarks/geofence.py [--write] [--quick]
 
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from geofence_peers import PEERS
 from report import write_section
 
 from synthgrid_assets.services.gateway.geofence.zone_index import ZoneIndex, compile_zones
@@ -85,29 +86,6 @@ def ask_tree(points: list[list[float]]) -> int:
     return found
 
 
-def duckdb_asker(shapes: Any) -> Callable[[Any], int] | str:
-    """DuckDB's spatial join, or why there is none."""
-    import duckdb
-    import pyarrow as pa
-
-    connection = duckdb.connect()
-    try:
-        connection.execute("load spatial")
-    except duckdb.Error:
-        return "the spatial extension is not installed here"
-    zones = pa.table({"z": np.arange(len(shapes)), "w": list(shapely.to_wkb(shapes))})
-    connection.register("raw", zones)
-    connection.execute("create table zones as select z, st_geomfromwkb(w) g from raw")
-
-    def ask(batch: Any) -> int:
-        connection.register("p", pa.table({"x": batch[:, 0], "y": batch[:, 1]}))
-        query = "select count(*) from p join zones on st_intersects(g, st_point(x, y))"
-        row = connection.execute(query).fetchone()
-        return int(row[0]) if row else 0
-
-    return ask
-
-
 def askers(shapes: Any, folder: Path) -> dict[str, Callable[[Any], int] | str]:
     """Everyone who answers, by name."""
     import geopandas
@@ -130,7 +108,7 @@ def askers(shapes: Any, folder: Path) -> dict[str, Callable[[Any], int] | str]:
             tree.query(shapely.points(batch), predicate="intersects").shape[1]
         ),
         "geopandas.sjoin": joined,
-        "DuckDB spatial": duckdb_asker(shapes),
+        **{name: peer(shapes) for name, peer in PEERS.items()},
     }
 
 

@@ -12,7 +12,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -26,6 +26,9 @@ from synthgrid_assets.services.gateway.endpoints.deliveries import (
 )
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
 from synthgrid_assets.services.gateway.runtime import Gateway
+
+if TYPE_CHECKING:
+    from synthgrid_assets.services.gateway.landing.features import FeaturePage
 
 GEOJSON = frozenset(
     {
@@ -79,12 +82,9 @@ async def get_items(request: Request) -> Response:
         raise RefusedError(400, f"unknown parameter {unknown[0][:40]!r}; take {_PARAMETERS_TOLD}")
     limit, bbox = _limit(query.get("limit", str(_PAGE))), _bbox(query.get("bbox"))
     _check_datetime(query.get("datetime", ""))
-    # Arrow and GEOS are loaded by the first who asks: receiving does without
-    from synthgrid_assets.services.gateway.landing.features import read_page
-
     after = query.get("after", "")
     try:
-        page = await asyncio.to_thread(read_page, gateway.store, name, limit, after, bbox)
+        page = await asyncio.to_thread(_page, gateway, name, limit, after, bbox)
     except SpecError as error:
         raise RefusedError(400, str(error)) from error
     base = f"{_root(request)}/collections/{name}/items"
@@ -105,9 +105,7 @@ async def get_item(request: Request) -> Response:
     """One feature that landed."""
     gateway: Gateway = request.app.state.gateway
     name, feature_id = _readable(gateway, request), request.path_params["feature"]
-    from synthgrid_assets.services.gateway.landing.features import find_feature
-
-    found = await asyncio.to_thread(find_feature, gateway.store, name, feature_id)
+    found = await asyncio.to_thread(_feature, gateway, name, feature_id)
     if found is None:
         raise RefusedError(404, "no feature of that id has landed in that collection")
     place = f"{_root(request)}/collections/{name}"
@@ -117,6 +115,19 @@ async def get_item(request: Request) -> Response:
     ]
     body = f'{found[:-1]},"links":{json.dumps(links)}}}'
     return Response(body, headers={"content-type": _GEOJSON})
+
+
+def _page(gateway: Gateway, name: str, limit: int, after: str, bbox: Any) -> FeaturePage:
+    # Arrow and GEOS are loaded by the first who asks, in a thread: receiving does without
+    from synthgrid_assets.services.gateway.landing.features import read_page
+
+    return read_page(gateway.store, name, limit, after, bbox)
+
+
+def _feature(gateway: Gateway, name: str, feature_id: str) -> str | None:
+    from synthgrid_assets.services.gateway.landing.features import find_feature
+
+    return find_feature(gateway.store, name, feature_id)
 
 
 def _readable(gateway: Gateway, request: Request) -> str:
