@@ -11,6 +11,7 @@ import pytest
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets_tests.processes import test_released
 from synthgrid_assets_tests.processes.examples import example
 from synthgrid_assets_tests.without_numba import printed_without_numba
 
@@ -52,11 +53,13 @@ def test_the_realisation_is_the_stored_one(name):
 
 def test_the_realisations_are_the_same_without_numba():
     code = (
-        f"import json; from {__name__} import STORED, digest; "
-        "print(json.dumps({name: digest(name) for name in STORED}))"
+        f"import json; from {__name__} import STORED, digest, test_released; "
+        "print(json.dumps({name: digest(name) for name in STORED}"
+        " | {'released': test_released.digests()}))"
     )
     assert json.loads(printed_without_numba(code)) == {
-        name: stored for name, (_, stored) in STORED.items()
+        **{name: stored for name, (_, stored) in STORED.items()},
+        "released": test_released.STORED[test_released.ALGORITHM_VERSION],
     }
 
 

@@ -17,7 +17,7 @@ from synthgrid_assets.privacy.strategies.strategy import Strategy
 
 @dataclass(frozen=True)
 class Flat(Strategy):
-    """Counts of all cells: the best single cells, and the best there is for pure epsilon.
+    """Counts of all cells: the best for single cells and small rectangles.
 
     Examples
     --------

@@ -135,15 +135,7 @@ class Noise:
         PrivacyError
             If OpenDP's own map does not confirm the declared loss.
         """
-        measurement = _measurement(self.is_laplace, self.scale)
-        lost = _lost(measurement, self)
-        if not lost <= self.loss.exact:
-            raise PrivacyError(
-                f"OpenDP's privacy map gives {float(lost)!r} for a scale of {self.scale!r}, more "
-                f"than the declared {self.loss.measure} of {self.loss.amount}; check the "
-                "installed version of opendp"
-            )
-        return measurement
+        return _checked(self)
 
 
 @lru_cache(maxsize=256)
@@ -177,6 +169,20 @@ def calibrated(loss: Loss, sensitivity: int) -> Noise:
             loss.measure,
         )
     return Noise(loss, sensitivity, _confirmed(loss, sensitivity, scale))
+
+
+@lru_cache(maxsize=256)
+def _checked(noise: Noise) -> Any:
+    """OpenDP's measurement for a noise, once its own map has confirmed the loss."""
+    measurement = _measurement(noise.is_laplace, noise.scale)
+    lost = _lost(measurement, noise)
+    if not lost <= noise.loss.exact:
+        raise PrivacyError(
+            f"OpenDP's privacy map gives {float(lost)!r} for a scale of {noise.scale!r}, more "
+            f"than the declared {noise.loss.measure} of {noise.loss.amount}; check the "
+            "installed version of opendp"
+        )
+    return measurement
 
 
 def _at_least(wanted: Fraction, root: int) -> float:

@@ -89,8 +89,8 @@ class Strategy(ABC):
             )
         if self.loss.measure not in self.measures:
             raise SpecError(
-                f"strategy {self.name!r} answers no rectangle better than 'flat' for a loss in "
-                f"{self.loss.measure}; use strategy = 'flat', or declare a rho",
+                f"strategy {self.name!r} is made for a loss in {' or '.join(self.measures)}, not "
+                f"in {self.loss.measure}; use strategy = 'flat' or 'quadtree', or declare a rho",
                 "strategy",
             )
 
