@@ -29,6 +29,7 @@ from synthgrid_assets.dagster.freshness import freshness_checks, freshness_senso
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.links import linked
 from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.upkeep import nightly_schedule, stale_sensor, verification_job
 from synthgrid_assets.settings import data_root, executor_url, gateway_inbox, world_files
 from synthgrid_assets.world.spec import RELEASED, WorldSpec
@@ -96,7 +97,7 @@ def world_definitions(
         schedules=[nightly_schedule(specs, verification)],
         sensors=[freshness_sensor(specs), stale_sensor(specs)],
         resources={"engine": Engine(executor=executor_url()), "data": DataRoot()},
-        executor=dg.in_process_executor,
+        executor=one_process,
     )
     return dg.Definitions.merge(shared, *parts)
 

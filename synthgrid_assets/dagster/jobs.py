@@ -12,6 +12,7 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
+from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.launch import RegionRequest, submit
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.errors import EngineError, SpecError
@@ -92,7 +93,7 @@ def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         name=JOB_NAME,
         description="Materialise a region of a world in one run: give `tiles` or `bbox`, and "
         "optionally `layers` and `assets`.",
-        executor_def=dg.in_process_executor,
+        executor_def=one_process,
         tags={WAITING_TAG: "true"},
     )
     def materialize_region() -> None:

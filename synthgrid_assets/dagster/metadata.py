@@ -102,7 +102,7 @@ def tests_table(verdicts: Iterable[Verdict]) -> dg.TableMetadataValue:
                 "expected": _digits(verdict.expected),
                 "standard_error": _digits(verdict.standard_error),
                 "p_value": _digits(verdict.p_value),
-                "false_alarm_rate": verdict.false_alarm_rate,
+                "false_alarm_rate": float(f"{verdict.false_alarm_rate:.6g}"),
                 "detail": verdict.detail,
             }
         )

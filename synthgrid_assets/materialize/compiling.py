@@ -1,6 +1,7 @@
 """Compiling of kernels: a cost of the installation, which is no tile's.
 
-Belongs here: how long this process compiled for, and whether kernels have been compiled before.
+Belongs here: how long this process compiled for, whether kernels have been compiled before, and
+that no interrupt gets lost there.
 Not here: the kernels.
 
 numba keeps what it has compiled beside the source, or in the user's cache. So the first run of an
@@ -9,6 +10,7 @@ installation waits, and its tiles would look dear in every later estimate.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -17,7 +19,29 @@ from numba.core.dispatcher import Dispatcher
 
 FIRST_START = "compiling kernels, once for this installation: a minute or two"
 _PACKAGE = __name__.partition(".")[0]
-_WATCH = event.TimingListener()  # type: ignore[no-untyped-call]
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Watch(event.TimingListener):
+    """How long was compiled for; interrupts wait meanwhile.
+
+    A signal's handler that raises where LLVM calls back is dropped, and spoils the kernel.
+    """
+
+    def on_start(self, event: object) -> None:
+        """Hold interrupts back from this thread."""
+        if self._depth == 0:
+            self._masked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+        super().on_start(event)  # type: ignore[no-untyped-call]
+
+    def on_end(self, event: object) -> None:
+        """Let those through that came meanwhile, unless they were held back before."""
+        super().on_end(event)  # type: ignore[no-untyped-call]
+        if self._depth == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._masked)
+
+
+_WATCH = _Watch()  # type: ignore[no-untyped-call]
 event.register("numba:compile", _WATCH)  # type: ignore[no-untyped-call]
 
 
@@ -36,15 +60,17 @@ def compiled_seconds() -> float:
     return float(_WATCH.duration) if _WATCH.done else 0.0
 
 
-def kernels_are_compiled() -> bool:
-    """Whether the kernels that this process has imported have been compiled before, or most."""
-    found = [
+def kernels_are_compiled(room: str) -> bool:
+    """Whether kernels of a room of this package, as ``lattice``, have been compiled before.
+
+    Of those that this process has imported: most are needed by few layers, so one is enough.
+    """
+    return any(
         any(folder.glob(f"{name.rpartition('.')[2]}.*.nbi"))
         for name, module in list(sys.modules.items())
-        if name.startswith(f"{_PACKAGE}.")
+        if name.startswith(f"{_PACKAGE}.{room}.")
         for folder in _caches(vars(module))
-    ]
-    return 2 * sum(found) >= len(found)
+    )
 
 
 def _caches(names: dict[str, object]) -> set[Path]:

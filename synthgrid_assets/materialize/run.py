@@ -106,7 +106,7 @@ def make_tiles(
             if what := product.to_prepare(context, missing):
                 tell(what)
             product.prepare(context, missing)
-        if not kernels_are_compiled():
+        if not kernels_are_compiled("tessellation" if are_split(products) else "lattice"):
             tell(FIRST_START)
         for outcome in make_missing(
             session, journal, context, products, missing, Selection(chosen), renew=force

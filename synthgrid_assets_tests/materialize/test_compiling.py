@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import subprocess
 import sys
+import threading
 
+import numpy as np
 from numba import njit
+from numba.core import event
 
 from synthgrid_assets.materialize.receipts import Stopwatch
 from synthgrid_assets.products.registry import PRODUCTS
@@ -18,7 +22,11 @@ from synthgrid_assets_tests.reports.committed_world import commit, context_of
 LOOK = """
 import synthgrid_assets.materialize.work_units
 from synthgrid_assets.materialize.compiling import kernels_are_compiled
-print(kernels_are_compiled())
+print(kernels_are_compiled("lattice"))
+from synthgrid_assets.lattice.hilbert import hilbert_keys
+import numpy as np
+hilbert_keys(np.arange(4), np.arange(4), 4)
+print(kernels_are_compiled("lattice"), kernels_are_compiled("tessellation"))
 """
 
 
@@ -54,4 +62,33 @@ def test_an_installation_that_has_compiled_nothing_says_so(tmp_path):
     told = subprocess.run(
         [sys.executable, "-c", LOOK], env=empty, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "False\n"
+    assert told.stdout == "False\nTrue False\n"
+
+
+def test_an_interrupt_while_compiling_arrives_when_that_is_done():
+    """In LLVM's call backs it would be dropped, and the kernel be spoilt."""
+    arrived, total = [], njit(lambda x: x.sum() * 5 + x.max())
+    before = signal.signal(signal.SIGTERM, lambda *_: arrived.append(bool(total.overloads)))
+    here = threading.get_ident()
+    begun = threading.Event()
+
+    class Begun(event.Listener):
+        def on_start(self, _):
+            begun.set()
+
+        def on_end(self, _):
+            pass
+
+    def interrupt():
+        assert begun.wait(60)
+        signal.pthread_kill(here, signal.SIGTERM)
+
+    sender = threading.Thread(target=interrupt)
+    try:
+        with event.install_listener("numba:compile", Begun()):
+            sender.start()
+            assert total(np.arange(4)) == 33
+        sender.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert arrived == [True]

@@ -42,6 +42,29 @@ def test_an_interrupt_cancels_the_run_whose_tiles_stay(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_cancel_whose_interrupt_got_lost_ends_the_run_after_its_step(tmp_path, monkeypatch):
+    """As in a call back from C: the step goes on, and no further one is begun."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    begun = []
+
+    def lost(*arguments, **options):
+        with open_instance() as instance:
+            (run,) = instance.get_runs()
+            instance.report_run_canceling(run)
+        yield from make_tiles(*arguments, **options)
+
+    def told(done, total, asset, figures):
+        if asset.endswith("has begun"):
+            begun.append(asset)
+
+    monkeypatch.setattr(resources, "make_tiles", lost)
+    summary = run_region(write_small_world(tmp_path), {}, CHOICE, told)
+    assert summary.canceled
+    assert begun[-1] == "small__trees__points has begun"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_between_steps_cancels_the_run_too(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))

@@ -1,0 +1,38 @@
+"""The executor of this project's runs: Dagster's own, in one process, which a cancel always ends.
+
+Belongs here: the executor. Not here: workers of tiles (`engine`).
+
+An interrupt is an exception that a signal's handler raises wherever the process happens to be.
+Where that is a call back from C, as numba's compiler makes them, Python drops it: then a step
+fails or goes on, and without a second look at the run every further step would be made.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
+
+
+class EndedByCancel(InProcessExecutor):
+    """All steps in this process; none is begun in a run that is being canceled."""
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        """The events of all steps."""
+        for event in super().execute(plan_context, execution_plan):
+            yield event
+            if event.is_step_success or event.is_step_failure:
+                run = plan_context.instance.get_run_by_id(plan_context.run_id)
+                if run is not None and run.status is dg.DagsterRunStatus.CANCELING:
+                    raise DagsterExecutionInterruptedError
+
+
+@dg.executor(name="in_process")
+def one_process(init: dg.InitExecutorContext) -> EndedByCancel:
+    """All steps in one process; tiles are made by the workers of the resource `engine`."""
+    return EndedByCancel(retries=RetryMode.ENABLED)
