@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from synthgrid_assets.dagster.jobs import JOB_NAME, OP_NAME, WAITING_TAG, submit_and_follow
+from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.request import RegionChoice, verification_request
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.hashing import version_hash
@@ -63,7 +64,7 @@ def verification_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         name=VERIFY_JOB,
         description="Read and judge every committed file of a region again, and evaluate all "
         f"named checks; nothing is made. The schedule `{SCHEDULE}` does so for every world.",
-        executor_def=dg.in_process_executor,
+        executor_def=one_process,
         tags={WAITING_TAG: "true"},
     )
     def verify_region() -> None:
