@@ -18,6 +18,7 @@ from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.world import spec
 from synthgrid_assets.world.footprint_table import CircleTable, PolygonTable, RectangleTable
+from synthgrid_assets.world.tracks_table import TracksTable
 from synthgrid_assets.world.validation import check_world
 
 PROJECT = Path(__file__).parent.parent
@@ -30,6 +31,7 @@ SECTIONS = {
     "`[layers.NAME]`": [spec.LayerTable],
     "`[layers.NAME.tessellation]`": [spec.TessellationTable],
     "`[layers.NAME.footprint]`": [RectangleTable, PolygonTable, CircleTable],
+    "`[layers.NAME.tracks]`": [TracksTable],
     "`[layers.NAME.release]`": [spec.ReleaseTable],
 }
 

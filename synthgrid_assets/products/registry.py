@@ -17,12 +17,22 @@ from synthgrid_assets.products.density import DENSITY
 from synthgrid_assets.products.footprints.footprints import FOOTPRINTS
 from synthgrid_assets.products.points import POINTS
 from synthgrid_assets.products.product import Product
+from synthgrid_assets.products.tracks.tracks import TRACKS
 from synthgrid_assets.products.voronoi import VORONOI
 from synthgrid_assets.world.spec import LayerTable
 
 _PRODUCTS: dict[str, Product] = {
     product.name: product
-    for product in (POINTS, DENSITY, DELAUNAY, VORONOI, CELL_NEIGHBOURS, FOOTPRINTS, COUNTS_RELEASE)
+    for product in (
+        POINTS,
+        DENSITY,
+        DELAUNAY,
+        VORONOI,
+        CELL_NEIGHBOURS,
+        FOOTPRINTS,
+        TRACKS,
+        COUNTS_RELEASE,
+    )
 }
 PRODUCTS: Mapping[str, Product] = MappingProxyType(_PRODUCTS)
 

@@ -18,6 +18,7 @@ from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
 from synthgrid_assets.processes.marks.table import MarkTable
 from synthgrid_assets.world.footprint_table import FootprintTable
+from synthgrid_assets.world.tracks_table import TracksTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with
@@ -253,6 +254,7 @@ class LayerTable(BaseModel):
     tessellation: TessellationTable | None = None
     release: ReleaseTable | None = None
     footprint: FootprintTable | None = None
+    tracks: TracksTable | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ file (`world.world_file`), and what only shows while a surface is made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from synthgrid_assets.world.spec import (
     LayerTable,
     WorldSpec,
 )
+from synthgrid_assets.world.tracks_table import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
@@ -159,6 +161,7 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
         yield from _process_mistakes(spec, layer)
     else:
         yield from _footprint_mistakes(spec, layer, hard_core=0.0)
+        yield from _tracks_mistakes(spec, layer, math.nan)
     yield from composition_mistakes(spec, name)
     if layer.process == UNION and layer.implicate:
         yield ".implicate", "a union draws no points of its own; copy its members instead"
@@ -209,7 +212,9 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     if mistakes or layer.process == RELEASED or _is_extreme(spec.world.cell):
         return
     try:
-        yield from _footprint_mistakes(spec, layer, build_process(spec, layer).law.hard_core)
+        law = build_process(spec, layer).law
+        yield from _footprint_mistakes(spec, layer, law.hard_core)
+        yield from _tracks_mistakes(spec, layer, law.intensity)
     except SpecError as error:
         yield f".{error.key}" if error.key else "", str(error)
     except (ArithmeticError, ValueError) as error:
@@ -230,6 +235,18 @@ def _footprint_mistakes(
     mistake = footprint_mistake(layer.footprint, spec.world.cell, hard_core)
     if mistake is not None:
         yield f".footprint{mistake[0]}", mistake[1]
+
+
+def _tracks_mistakes(
+    spec: WorldSpec, layer: LayerTable, intensity: float
+) -> Iterator[tuple[str, str]]:
+    if layer.tracks is None:
+        return
+    near = None if layer.near is None else layer.near.layer
+    expected = intensity * spec.world.tile**2
+    mistake = tracks_mistake(layer.tracks, spec.world.cell, near, expected)
+    if mistake is not None:
+        yield f".tracks{mistake[0]}", mistake[1]
 
 
 def _is_extreme(value: Any) -> bool:

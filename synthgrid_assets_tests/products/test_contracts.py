@@ -49,6 +49,16 @@ class TestFootprints(OfCafes):
     )
 
 
+class TestTracks(OfCafes):
+    (product,) = products_named("tracks")
+    world = (
+        WORLD + "\n[layers.cafes.tracks]\n"
+        "start = 2026-01-05T08:00:00Z\nduration = 3600\nevery = 120\nrange = 900\n"
+        "noise = { white = 3.0, drift = 4.0, outliers = 0.02, clock = 1.5 }\n"
+        "gaps = { share = 0.1, length = 600 }\n"
+    )
+
+
 class TestDensity(OfCafes):
     (product,) = products_named("density")
 
