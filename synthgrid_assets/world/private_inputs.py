@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.inputs.kinds.private import PrivateTable
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.settings import data_root
+from synthgrid_assets.settings import data_root, privacy_ledger
 from synthgrid_assets.world.spec import LayerTable, PrivacyTable, WorldSpec
 from synthgrid_assets.world.world_file import nearest
 
@@ -80,7 +81,14 @@ def privacy_mistakes(spec: WorldSpec, *, contents: bool) -> Iterator[tuple[str, 
             )
         if contents and not path.exists():
             yield f"inputs.{name}.private", f"there is no file {path}; check the path"
+    ledger = privacy_ledger()
     for name, table in spec.privacy.items():
+        if "://" not in ledger and Path(ledger).is_relative_to(root):
+            yield (
+                f"privacy.{name}",
+                f"its ledger {ledger} lies in the data root {root}, which is made to be shared; "
+                "name another place in SYNTHGRID_LEDGER",
+            )
         if name not in private:
             yield f"privacy.{name}", f"is no private input of this world{nearest(name, private)}"
         yield from _capacity_mistakes(name, table)

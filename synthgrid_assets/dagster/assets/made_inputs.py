@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.dagster.events.upstream import latest_versions, version_tags
-from synthgrid_assets.dagster.keys import input_key, world_key
+from synthgrid_assets.dagster.keys import asset_keys_of, input_key, world_key
 from synthgrid_assets.dagster.metadata import picture_metadata
 from synthgrid_assets.errors import SynthGridError
 from synthgrid_assets.products.pictures.inputs import input_picture
@@ -62,7 +62,9 @@ class MissingInputs:
             except SynthGridError as error:
                 self.broken[name] = error
                 continue
-            yield dg.AssetMaterialization(key, metadata=shown, tags=self._tags(name, data_version))
+            tags = self._tags(name, data_version)
+            for made in asset_keys_of(self._spec.world.name, name):
+                yield dg.AssetMaterialization(made, metadata=shown, tags=tags)
 
     def _tags(self, name: str, data_version: str) -> dict[str, str]:
         world = world_key(self._spec.world.name)

@@ -9,8 +9,11 @@ entry that a witness has seen. Nothing is drawn then: a second draw would averag
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,15 +80,26 @@ def read_witness(path: Path) -> Witness | None:
 def keep_witness(source: Path, anchor: Anchor, ledger: str) -> bool:
     """Keep the newest head beside private data; False where that folder cannot be written."""
     path = witness_path(source)
-    known = read_witness(path)
-    if known is not None and known.anchor.sequence >= anchor.sequence:
-        return True
     fields = {"hash": anchor.hash, "ledger": ledger, "sequence": anchor.sequence}
     try:
-        commit_bytes(path, canonical_json(fields).encode() + b"\n")
-    except StorageError:  # private data are often mounted read-only; published files see it too
+        with _alone_in(path.parent):
+            known = read_witness(path)
+            if known is None or known.anchor.sequence < anchor.sequence:
+                commit_bytes(path, canonical_json(fields).encode() + b"\n")
+    except (OSError, StorageError):  # often mounted read-only; published files see it too
         return False
     return True
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One writer at a time: an older head never takes the place of a newer one."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_witnesses(
