@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from synthgrid_assets.audit.reading import signed_root
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.dataset_id import told_dataset_id
 from synthgrid_assets.products.open_layer import open_layers
@@ -93,7 +94,7 @@ def report(spec: WorldSpec, root: Path, bbox: Box | None = None) -> str:
         map=data_block(world_map(spec, layers, bbox)),
         layers="".join(map(_layer_section, layers)),
         graph=graph_drawing(graph_of(spec)),
-        verify=_verification(spec),
+        verify=_signed(spec, Layout(root)) + _verification(spec),
     )
 
 
@@ -255,6 +256,25 @@ def _releases_table(releases: Iterable[Release]) -> str:
         "disjoint, so one point is charged once at the privacy loss of its block.</p>"
         '<div class="scroll" tabindex="0" role="region" aria-label="Private releases"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _signed(spec: WorldSpec, layout: Layout) -> str:
+    """The root of the chain of records, as it is signed, and how to prove one file by it."""
+    root = signed_root(layout, spec.world.name)
+    if root is None:
+        return "<p>No record of this world has been sealed yet: a run does so at its end.</p>"
+    return (
+        f"<p>{root.checkpoint.size:,} records are chained, one for each committed tile and "
+        "decision. Keep this signed root: with it, nobody can change, remove or reorder a record "
+        "unseen.</p>"
+        f"<pre>{escape(root.note)}</pre>"
+        + _pairs([("verifier key", str(root.key)), ("log", root.address)])
+        + "<ul>"
+        f"<li>all of it: <code>{escape(root.how_to_verify)}</code></li>"
+        "<li>one file, for somebody without the log: "
+        "<code>synthgrid audit prove FILE --out proof.json</code>, and there "
+        "<code>synthgrid audit check proof.json FILE</code></li></ul>"
     )
 
 

@@ -29,6 +29,7 @@ from synthgrid_assets.services.viewer.geometry import Geometry
 from synthgrid_assets.services.viewer.guard import REPORT_POLICY, Guard, check_post
 from synthgrid_assets.services.viewer.live import LiveWorld, Snapshot
 from synthgrid_assets.services.viewer.options import ViewerOptions
+from synthgrid_assets.services.viewer.real_data import real_data
 from synthgrid_assets.services.viewer.runs import Request as RunRequest
 from synthgrid_assets.services.viewer.state import Viewer
 from synthgrid_assets.services.viewer.tile_facts import statistic, tile_facts
@@ -71,6 +72,7 @@ def routes() -> list[Route]:
         Route(f"{of_world}/tiles/{{x:int}}/{{y:int}}", show_tile),
         Route(f"{of_world}/statistic", show_statistic),
         Route(f"{of_world}/geometry", show_geometry),
+        Route(f"{of_world}/real", show_real_data),
         Route(f"{of_world}/runs", start_run, methods=["POST"]),
         Route(f"{of_world}/runs/{{key}}/cancel", cancel_run, methods=["POST"]),
     ]
@@ -169,6 +171,12 @@ async def show_geometry(request: Request) -> Response:
         )
     )
     return Response(found, media_type="application/octet-stream")
+
+
+async def show_real_data(request: Request) -> Response:
+    """Outlines of deliveries and zones."""
+    live = await _live(request)
+    return JSONResponse(await run_sync(real_data, live.world))
 
 
 async def start_run(request: Request) -> Response:

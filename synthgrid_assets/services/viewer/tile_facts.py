@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.landed import LANDED
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.tile_state import is_suspicious, receipt_state
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
@@ -41,6 +42,7 @@ def world_facts(world: WatchedWorld, dagster: DagsterLink) -> dict[str, Any]:
         "columns": [tiling.columns[0], len(tiling.columns)],
         "rows": [tiling.rows[0], len(tiling.rows)],
         "dagster": dagster.url,
+        "real": _has_real_data(world),
         "layers": [
             {
                 "name": layer,
@@ -53,6 +55,12 @@ def world_facts(world: WatchedWorld, dagster: DagsterLink) -> dict[str, Any]:
             for layer, table in spec.layers.items()
         ],
     }
+
+
+def _has_real_data(world: WatchedWorld) -> bool:
+    """Whether a gateway has taken in anything, or zones were compiled."""
+    folders = (world.root / LANDED, world.root / "gateway" / "zones")
+    return any(folder.is_dir() for folder in folders)
 
 
 def tile_facts(world: WatchedWorld, dagster: DagsterLink, tile: Tile) -> dict[str, Any]:

@@ -451,8 +451,14 @@ const TileMap = (() => {
     _paintBorders(pen, view) {
       for (const line of this.lines) {
         pen.strokeStyle = line.colour;
-        pen.lineWidth = 1.5;
+        pen.fillStyle = line.colour;
+        pen.lineWidth = 1.8;
         pen.beginPath();
+        if (line.xy.length === 2) {
+          pen.arc(view.x(line.xy[0]), view.y(line.xy[1]), 4, 0, 2 * Math.PI);
+          pen.fill();
+          continue;
+        }
         for (let i = 0; i < line.xy.length; i += 2) {
           const x = view.x(line.xy[i]), y = view.y(line.xy[i + 1]);
           if (i === 0) pen.moveTo(x, y);

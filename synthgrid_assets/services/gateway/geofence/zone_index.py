@@ -146,6 +146,12 @@ class ZoneIndex:
         return self.facts.crs
 
     @property
+    def wkb(self) -> list[bytes]:
+        """Each zone's geometry."""
+        found: list[bytes] = self._wkb.to_pylist()
+        return found
+
+    @property
     def boxes(self) -> NDArray[np.float64]:
         """West, south, east, north of each zone."""
         return self._boxes

@@ -380,7 +380,7 @@
 
   function showProduct(one, open) {
     const facts = [["rows", `${told(one.rows)}${one.expected === null ? "" : ` (${told(one.expected)} expected)`}`],
-      ["file", one.file], ["size", `${told(one.size)} bytes, made in ${told(one.seconds)} s`],
+      ["file", one.file], ["audit record", `synthgrid audit show ${one.file}`], ["size", `${told(one.size)} bytes, made in ${told(one.seconds)} s`],
       ["SHA-256", one.sha256], ["content digest", one.digest], ["realisation", one.realisation]];
     const { seed_record: seed, ...others } = one.facts;
     for (const [name, value] of Object.entries(others)) {
@@ -480,6 +480,24 @@
   $("show-seams").addEventListener("change", (event) => {
     map.show("seams", event.target.checked);
     if (opened !== null) openTile(opened, false);
+  });
+  const REAL_COLOURS = { delivery: "#c2410c", zone: "#7a3e9d" };
+  $("gateway-tick").hidden = !world.real;
+  $("show-gateway").addEventListener("change", async (event) => {
+    if (!event.target.checked) {
+      map.setLines([]);
+      return;
+    }
+    try {
+      const found = await fetchJson(`${api}/real`);
+      map.setLines(found.lines.map((line) => ({ xy: line.xy, colour: REAL_COLOURS[line.kind] })));
+      const of = (kind) => found.lines.filter((line) => line.kind === kind).length;
+      notes.real = `${of("delivery")} outlines of deliveries (orange) and ${of("zone")} of zones (violet)`
+        + (found.left_out ? `, ${found.left_out} features left out` : "");
+    } catch (error) {
+      notes.real = error.message;
+    }
+    tellDetail();
   });
   $("draw").addEventListener("click", () => map.setDrawing(!map.drawing));
   $("all").addEventListener("click", () => {
