@@ -1,6 +1,6 @@
 """The engine's own cost: overhead a task, memory over many tasks, efficiency, against a peer.
 
-    python benchmarks/engine.py [--tasks 100000] [--write]
+    python benchmarks/engine.py [--tasks 100000] [--peers] [--write]
 
 The table states the load of the machine before and after: wall times of a busy machine are
 upper bounds, CPU times and memory hold anyway.
@@ -9,14 +9,19 @@ upper bounds, CPU times and memory hold anyway.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import os
+import shutil
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
+import tables
 from report import machine, write_section
 
 from synthgrid_assets.engine.session import EngineSession
@@ -81,6 +86,73 @@ def peer(workers: int, tasks: int) -> float:
         return (time.perf_counter() - begun) / tasks
 
 
+def peers(workers: int, rows: int, number: int) -> list[str]:
+    """The same tables made and committed, by the engine and by what one would write first.
+
+    Ours commit in the worker and send 1 kB home; theirs send the table home and commit there.
+    """
+    folder = Path(tempfile.mkdtemp())
+    measured: dict[str, tuple[float, float]] = {}
+
+    def measure(name: str, work: Callable[[], object]) -> None:
+        wall, before = time.perf_counter(), time.process_time()
+        work()
+        measured[name] = time.perf_counter() - wall, time.process_time() - before
+
+    def ours() -> None:
+        tasks = (
+            Task(str(n), tables.make_and_commit, (str(folder / f"{n}"), rows))
+            for n in range(number)
+        )
+        with EngineSession(Settings(workers=workers), ("tables",)) as session:
+            drain(session, tasks)
+
+    def pool_map() -> None:
+        with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+            for n, table in enumerate(pool.map(tables.make, [rows] * number)):
+                tables.commit(str(folder / f"{n}"), table)
+
+    def gather() -> None:
+        with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+
+            async def one(n: int) -> None:
+                loop = asyncio.get_running_loop()
+                table = await loop.run_in_executor(pool, tables.make, rows)
+                await loop.run_in_executor(None, tables.commit, str(folder / f"{n}"), table)
+
+            async def all_of_them() -> None:
+                await asyncio.gather(*(one(n) for n in range(number)))
+
+            asyncio.run(all_of_them())
+
+    def dask() -> None:
+        from distributed import Client, LocalCluster
+
+        with (
+            LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            for n, future in enumerate(client.map(tables.make, [rows] * number, pure=False)):
+                tables.commit(str(folder / f"{n}"), future.result())
+
+    try:
+        for name, work in (
+            ("this engine", ours),
+            ("`ProcessPoolExecutor.map`", pool_map),
+            ("`asyncio.gather` over a pool", gather),
+            ("plain Dask", dask),
+        ):
+            measure(name, work)
+    finally:
+        shutil.rmtree(folder)
+    wall, cpu = measured["this engine"]
+    return [
+        f"| {name}: {number} tables of {rows:,} rows | {w:.1f} s ({w / wall:.1f} times ours), "
+        f"CPU of this process {c:.2f} s ({c / cpu:.1f}) |"
+        for name, (w, c) in measured.items()
+    ]
+
+
 def efficiency(workers: int, seconds: float, number: int) -> float:
     """Time that workers spent in tasks over the time that they had."""
     with EngineSession(Settings(workers=workers), PRELOAD) as session:
@@ -100,8 +172,12 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=usable_cores())
     parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
+    parser.add_argument("--peers", action="store_true", help="only tables against other ways")
     chosen = parser.parse_args()
     load = os.getloadavg()[0]
+    if chosen.peers:
+        told(chosen, "engine_peers", peers(chosen.workers, 20_000, 100), load)
+        return
     few = max(chosen.tasks // 10, 1000)
     rows = overhead(chosen.workers, chosen.tasks)
     rows += [
@@ -109,11 +185,16 @@ def main() -> None:
         timed("efficiency at 5 ms", lambda: efficiency(chosen.workers, 0.005, 400), "%", 100),
         timed("efficiency at 50 ms", lambda: efficiency(chosen.workers, 0.05, 80), "%", 100),
     ]
+    told(chosen, "engine", rows, load)
+
+
+def told(chosen: argparse.Namespace, section: str, rows: list[str], load: float) -> None:
+    """Print the table, and put it in RESULTS.md if that is asked for."""
     stated = f"{chosen.workers} workers; load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
     table = "\n".join([stated, "", "| what | measured |", "| --- | --- |", *rows])
     print(machine(), table, sep="\n\n")
     if chosen.write:
-        write_section("engine", table)
+        write_section(section, table)
 
 
 if __name__ == "__main__":

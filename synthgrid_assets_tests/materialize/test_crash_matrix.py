@@ -56,10 +56,12 @@ def bucket(monkeypatch):
     address = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
-            urllib.request.urlopen(urllib.request.Request(f"{address}/t", method="PUT")).close()
+            urllib.request.urlopen(urllib.request.Request(f"{address}/tiles", method="PUT")).close()
             break
         except OSError:
             time.sleep(0.1)
+    else:
+        pytest.fail("the server did not start")
     for name, value in {
         "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "test",
@@ -67,7 +69,7 @@ def bucket(monkeypatch):
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    yield f"s3://t/{uuid.uuid4().hex}"
+    yield f"s3://tiles/{uuid.uuid4().hex}"
     server.kill()
     server.wait(60)
 
