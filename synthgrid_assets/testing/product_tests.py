@@ -6,6 +6,7 @@ a single product promises of its rows.
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import shapely
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
@@ -131,6 +133,18 @@ class ProductTests:
         tile = next(iter(context.spec.world.tiling))
         found = self.product.rows(context, tile).table.column_names
         assert not declared or [name for name in found if name != COVERING] == declared
+
+    def test_polygons_turn_as_their_file_declares(self, tmp_path: Path) -> None:
+        """Outer rings are counter-clockwise, and whoever asks the file is told so."""
+        context = self.open(tmp_path)
+        table = self.product.rows(context, next(iter(context.spec.world.tiling))).table
+        geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+        column = geo.get("columns", {}).get("geometry", {})
+        if "Polygon" in column.get("geometry_types", ()):
+            shapes = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+            rings = shapely.get_exterior_ring(shapes[~shapely.is_missing(shapes)])
+            assert column["orientation"] == "counterclockwise"
+            assert bool(shapely.is_ccw(rings).all())
 
     def test_the_same_tile_has_the_same_rows_again(self, tmp_path: Path) -> None:
         """Also in a context of its own, after another tile."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 
 import duckdb
 import geopandas
@@ -25,11 +26,16 @@ from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
+from synthgrid_assets.reports.upkeep.old_inputs import old_inputs
 from synthgrid_assets.reports.upkeep.repair import find_faults, repair_world
 from synthgrid_assets.storage.formats.geoparquet import SEAL
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.world.inputs import make_input
+from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.reports.committed_world import commit
 from synthgrid_assets_tests.small_world import small_spec, write_small_world
+from synthgrid_assets_tests.street_world import street_spec, town, write_street_world
 
 NAMES = ("points", "voronoi", "density")
 
@@ -208,6 +214,29 @@ def test_what_has_no_place_is_not_compacted(tmp_path):
     commit(context, ["cell_neighbours"], list(context.spec.world.tiling)[:1])
     with pytest.raises(SpecError, match="no geometry"):
         compact_asset(context.spec, tmp_path / "data", "cafes", "cell_neighbours", rows=100)
+
+
+def test_inputs_of_earlier_versions_are_told_and_removed_only_when_asked(tmp_path):
+    """A network whose lines changed, and a surface without a table; what is read stays."""
+    folder, root = tmp_path / "town", tmp_path / "data"
+    spec = street_spec(folder)
+    layout, names = Layout(root), list(spec.made_inputs)
+    first = {name: make_input(spec, name, layout).path for name in names}
+    assert list(old_inputs(spec, layout, time.time() + 60)) == []
+    changed = load_spec(write_street_world(folder, shapes=town()[1:]))
+    assert list(old_inputs(changed, layout, time.time() + 60)) == []  # the new one is not made yet
+    second = {name: make_input(changed, name, layout).path for name in names}
+    gone = layout.surface("town", "gone") / "0123456789ab.parquet"
+    gone.parent.mkdir(parents=True)
+    gone.write_bytes(b"of a table that was removed")
+    found = {old.path: old.why for old in old_inputs(changed, layout, time.time() + 60)}
+    assert found.keys() == {gone, *first.values()}
+    assert found[gone] == "of an input that the world file does not have"
+    assert list(old_inputs(changed, layout, time.time() - 60)) == []  # young
+    collect_garbage(changed, root, remove=True, days=-1.0)
+    assert not any(path.exists() for path in (gone, *first.values()))
+    assert all(path.exists() for path in second.values())
+    assert collect_garbage(changed, root, days=-1.0) == []
 
 
 def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Garbage: tiles of earlier realisations, and what killed writers left.
+"""Garbage: tiles of earlier realisations, inputs of earlier versions, and what killed writers left.
 
 Belongs here: what of a world nobody needs any more. Not here: damage (`repair`).
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
+from synthgrid_assets.reports.upkeep.old_inputs import old_inputs
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.scratch import discard
@@ -61,8 +62,8 @@ def collect_garbage(
     days : float
         Age of files that may go.
     """
-    layout = Layout(root)
-    groups = _grouped(layout, spec, time.time() - days * 86_400)
+    layout, before = Layout(root), time.time() - days * 86_400
+    groups = _grouped(layout, spec, before)
     if remove:
         gone = {key for keys in groups.values() for key in keys}
         with Journal(layout) as journal:  # a record never outlives its file
@@ -76,6 +77,11 @@ def collect_garbage(
         if remove:
             for key in keys:
                 layout.store.delete(key)
+    for old in old_inputs(spec, layout, before):
+        what = old.path.relative_to(root).as_posix()
+        found.append(Garbage(what, old.why, old.files, old.size))
+        if remove:
+            old.remove()
     if remove:
         if swept := layout.store.sweep():
             found.append(Garbage("*.partial", "left by killed writers", swept, 0))

@@ -299,6 +299,8 @@ def geo_metadata(crs: str, geometry_type: str, bbox: Box | None) -> dict[str, An
         "edges": "planar",
         "covering": {"bbox": {side: ["bbox", side] for side in SIDES}},
     }
+    if geometry_type.endswith("Polygon"):
+        column["orientation"] = "counterclockwise"  # of outer rings; there are no inner ones
     if bbox is not None:
         column["bbox"] = list(bbox)
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
