@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
+import shapely
 import sqlalchemy as sa
 
+from synthgrid_assets.services.gateway.geofence.zone_index import compile_zones
 from synthgrid_assets.services.gateway.inbox.tables import notice
 from synthgrid_assets.services.gateway.landing.callbacks import POLICY, Courier
 from synthgrid_assets.services.gateway.landing.reports import Report
+from synthgrid_assets.services.gateway.landing.visits import Visits, visits_after
 from synthgrid_assets.services.gateway.receiving.clients import Clients, make_key
+from synthgrid_assets.services.gateway.telemetry import Fix, Fixes
+from synthgrid_assets.services.gateway.visits.rules import VisitRules
 from synthgrid_assets_tests.services.gateway.deliveries import OpenInbox, delivery
 
 webhooks = pytest.importorskip("standardwebhooks", reason="the official library is a dev extra")
@@ -87,6 +94,38 @@ def test_the_official_library_verifies_what_is_told(inbox, listener, tmp_path):
     assert headers["content-type"].startswith("application/cloudevents+json")
     assert json.loads(body)["id"]
     assert (states(inbox), courier.deliver_due()) == ([("delivered", 1)], 0)
+
+
+def test_a_hook_is_told_of_every_visit_and_verifies_too(inbox, listener, tmp_path):
+    """Also where it does not answer at first: events have ids, so that none counts twice."""
+    made = make_key(tmp_path / "keys.json", "fleet", hook=f"{listener.url}/visits")
+    clients = Clients(tmp_path / "keys.json")
+    compile_zones(
+        np.array([shapely.box(8, 47, 9, 48)]), ["square"], tmp_path / "zones", crs="OGC:CRS84"
+    )
+    visits = Visits(tmp_path / "zones", VisitRules(lateness=0.0), clients, inbox.clock)
+    fixes = [Fix(f"d{k % 3}", 60.0 * k, 8.5 + k // 3 % 2, 47.5) for k in range(900)]
+    with inbox.database.writing() as connection:
+        told = visits.record(connection, "fleet", Fixes.of(fixes))
+    listener.answers = [500, 204]
+    inbox.clock.now = time.time()  # the official library has this clock
+    courier = Courier(inbox.database, clients, inbox.clock)
+    while courier.deliver_due():
+        inbox.clock.now += 5.0
+    heard = {}
+    for path, headers, body in listener.heard:
+        event = webhooks.Webhook(made.secret).verify(body.decode(), headers)
+        assert (path, event["type"]) == ("/visits", "synthgrid.gateway.visits")
+        heard |= {item["id"]: item for item in event["data"]["events"]}
+    recorded = visits_after(inbox.database, "fleet", 0, 10_000)
+    names = ("kind", "device", "zone", "time", "entered", "lon", "lat")
+    both = (
+        sorted(tuple(item[name] for name in names) for item in items)
+        for items in (heard.values(), recorded)
+    )
+    assert next(both) == next(both)
+    assert len(heard) == told > 800
+    assert {state for state, _ in states(inbox)} == {"delivered"}
 
 
 def test_what_is_not_heard_is_told_again_with_a_fresh_signature(inbox, listener, tmp_path):
