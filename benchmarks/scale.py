@@ -1,11 +1,13 @@
-"""Many points in bounded memory, two workers against one, and a full tile in units.
+"""What a point costs, many points in bounded memory, two workers, and a full tile in units.
 
     python benchmarks/scale.py [--write] [--quick]
 
 Points, Delaunay triangles and Voronoi cells of a Poisson layer, through the engine and the
 journal as a run makes them, without Dagster. Memory is the sum of the resident set sizes
 of all processes, the orchestrating one included, ten times a second; a page is counted as
-often as processes share it. ``--quick`` makes a tenth of the points.
+often as processes share it. ``--quick`` makes a tenth of the points. What a point costs is
+measured beside an earlier commit, which needs the repository, and beside shapely and geopandas
+without any check (`cost_of_a_point`); ``--cost`` prints that alone.
 
 On a busy machine two workers wait for cores that others have. The second ratio leaves out
 the time that the kernel says they waited so (Linux).
@@ -23,6 +25,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import psutil
+from cost_of_a_point import cost_of_a_point
 from report import machine, write_section
 
 from synthgrid_assets.engine.session import EngineSession
@@ -192,8 +195,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     parser.add_argument("--quick", action="store_true", help="a tenth of the points")
+    parser.add_argument("--cost", action="store_true", help="only what a point costs")
     options = parser.parse_args()
+    cost = cost_of_a_point(*((3, 3, 10_000, 3) if options.quick else (10, 10, 10_000, 5)))
+    if options.cost:
+        print(machine(), *cost, sep="\n")
+        return
     lines = [
+        *cost,
         *many_points(*((10, 10) if options.quick else (40, 25))),
         *two_workers(*((1, 5) if options.quick else (3, 10))),
         *full_tile(100_000 if options.quick else 1_000_000),

@@ -1,0 +1,133 @@
+"""What a point costs: this version, an earlier one and a pipeline without checks, in one run.
+
+Belongs here: the programs that are measured, each in a process of its own. `scale.py` prints
+their table. An earlier version runs from a checkout of its own, with its own modules.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+EARLIER = "f402eda"
+PROJECT = Path(__file__).resolve().parents[1]
+TILE = 32  # cells
+
+# Runs in either version: what it imports has the same names in both.
+MAKE = """
+import json, sys, tempfile
+from pathlib import Path
+from scale import processor_seconds, workers
+from synthgrid_assets_tests.large_world import POINTS, TESSELLATION, PeakResident, large_spec, make
+columns, rows, points = map(int, sys.argv[1:])
+with workers(1) as session, tempfile.TemporaryDirectory() as name:
+    small = Path(name, "small")
+    small.mkdir()
+    make(session, large_spec(small, [0, 0, 8, 8], 4, 100), small, ("density",))
+    # the layer's replicates, which are made once, are not counted
+    make(session, large_spec(Path(name), [0, 0, 32, 32], 32, points), Path(name), POINTS)
+    spec = large_spec(Path(name), [0, 32, columns * 32, (rows + 1) * 32], 32, points)
+    with PeakResident() as peak:
+        before = sum(processor_seconds())
+        made = [make(session, spec, Path(name), n) for n in (POINTS, ("density",), TESSELLATION)]
+        spent = sum(processor_seconds()) - before
+    print(json.dumps({"seconds": spent, "points": made[0].rows, "peak": peak.bytes}))
+"""
+
+# The same points as polygons and triangles of GEOS, written by geopandas; nothing is tested.
+NAIVE = """
+import json, sys, tempfile, time
+from pathlib import Path
+import geopandas, numpy, shapely
+from synthgrid_assets_tests.large_world import PeakResident
+columns, rows, points = map(int, sys.argv[1:])
+rng, side = numpy.random.default_rng(1), 2048.0
+xy = [rng.uniform(0, side, (points, 2)) for _ in range(columns * rows)]
+def write(geometry, path):
+    geopandas.GeoDataFrame(geometry=geometry, crs="EPSG:32633").to_parquet(path)
+def cells(number):
+    sites = shapely.multipoints(xy[number])
+    write(shapely.get_parts(shapely.voronoi_polygons(sites)), folder / f"cells-{number}.parquet")
+def others(number):
+    write(shapely.points(xy[number]), folder / f"points-{number}.parquet")
+    triangles = shapely.delaunay_triangles(shapely.multipoints(xy[number]))
+    write(shapely.get_parts(triangles), folder / f"triangles-{number}.parquet")
+with tempfile.TemporaryDirectory() as name, PeakResident() as peak:
+    folder, spent = Path(name), []
+    cells(0), others(0)
+    for made in (cells, others):
+        before = time.process_time()
+        for number in range(len(xy)):
+            made(number)
+        spent.append(time.process_time() - before)
+print(json.dumps({"seconds": sum(spent), "cells": spent[0], "points": points * len(xy),
+                  "peak": peak.bytes}))
+"""
+
+
+def _told(program: str, tree: Path, arguments: tuple[int, ...]) -> dict[str, float]:
+    """What a program says last, with the modules of a tree."""
+    path = os.pathsep.join((str(tree), str(tree / "benchmarks")))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tree,  # its modules stand before those of the path
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def checkout(commit: str, folder: Path) -> Path:
+    """The files of a commit, without touching the repository's own worktrees."""
+    command = ["git", "-C", str(PROJECT), "archive", commit]
+    packed = subprocess.run(command, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def cost_of_a_point(columns: int, rows: int, points: int, rounds: int) -> list[str]:
+    """The table: microseconds of CPU a point, and peak memory; medians of rounds in turns."""
+    size = (columns, rows, points)
+    found: dict[str, list[dict[str, float]]] = {"now": [], "earlier": [], "naive": []}
+    with tempfile.TemporaryDirectory() as name:
+        earlier = checkout(EARLIER, Path(name))
+        for _ in range(rounds):
+            found["now"].append(_told(MAKE, PROJECT, size))
+            found["earlier"].append(_told(MAKE, earlier, size))
+            found["naive"].append(_told(NAIVE, PROJECT, size))
+    lines = [
+        f"**What a point costs**: {columns * rows} tiles of {points:,} points, one worker, medians "
+        f"of {rounds} in turns",
+        "",
+        "| | CPU a point | peak memory | ours by comparison |",
+        "|---|---|---|---|",
+    ]
+    names = {
+        "now": "points, density, triangles and cells, all tests, receipts and pictures",
+        "earlier": f"the same at commit {EARLIER}",
+        "naive": "points, triangles and cells by shapely and geopandas, no check",
+    }
+    cost = {key: _median(runs, "seconds") for key, runs in found.items()}
+    for key, what in names.items():
+        peak = statistics.median(run["peak"] for run in found[key]) / 2**20
+        ratio = "" if key == "now" else f"{cost[key] / cost['now']:.2f} times cheaper"
+        lines.append(f"| {what} | {cost[key]:.2f} us | {peak:,.0f} MiB | {ratio} |")
+    alone = _median(found["naive"], "cells")
+    lines.append(f"| its cells alone | {alone:.2f} us | | {alone / cost['now']:.2f} times |")
+    return [*lines, ""]
+
+
+def _median(runs: list[dict[str, float]], what: str) -> float:
+    """Microseconds a point."""
+    return statistics.median(run[what] / run["points"] for run in runs) * 1e6
