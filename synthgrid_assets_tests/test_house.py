@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -52,3 +54,15 @@ def test_no_module_imports_itself_by_way_of_others():
 def test_every_room_says_what_it_is_for():
     for folder in {module.parent for module in MODULES}:
         assert (folder / "__init__.py").read_text().startswith('"""'), folder
+
+
+HEAVY = ("numpy", "numba", "scipy", "pyarrow", "shapely", "geopandas", "dagster", "sqlalchemy")
+
+
+def test_the_command_line_tells_its_help_without_loading_what_computes():
+    """A command imports what it needs when it is called."""
+    code = "import sys, synthgrid_assets.cli; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "typer" in loaded
+    assert loaded.isdisjoint(HEAVY)

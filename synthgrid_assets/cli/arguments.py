@@ -12,7 +12,6 @@ import typer
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.settings import adopt_project_of, find_world, world_files, worlds_folder
-from synthgrid_assets.world.world_file import parse_override
 
 WorldArgument = Annotated[
     str, typer.Argument(metavar="WORLD", help="A world file, or the name of one in worlds/.")
@@ -58,7 +57,11 @@ def named(world: str) -> Path:
 
 def given(texts: list[str] | None) -> dict[str, Any]:
     """The overrides of ``--set``, by dotted key."""
-    return dict(parse_override(text) for text in texts or [])
+    if not texts:
+        return {}
+    from synthgrid_assets.world.world_file import parse_override
+
+    return dict(parse_override(text) for text in texts)
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,9 @@ from synthgrid_assets.cli.printing import (
 )
 from synthgrid_assets.errors import AuditError, SpecError
 from synthgrid_assets.settings import data_root
-from synthgrid_assets.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from synthgrid_assets.storage.layout import Layout
 
 app = typer.Typer(help="Verify and prove how a world's files came about.", no_args_is_help=True)
 
@@ -154,6 +156,8 @@ def key_command(
 
 
 def _layout() -> Layout:
+    from synthgrid_assets.storage.layout import Layout
+
     return Layout(data_root())
 
 

@@ -6,11 +6,10 @@ Belongs here: the commands. Not here: what they do (`reports.upkeep`).
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthgrid_assets.audit.sealing import seal_all
 from synthgrid_assets.cli.arguments import (
     AssetOption,
     JsonOption,
@@ -30,9 +29,9 @@ from synthgrid_assets.cli.printing import (
     warn,
 )
 from synthgrid_assets.settings import data_root
-from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.validation import load_spec
+
+if TYPE_CHECKING:
+    from synthgrid_assets.world.spec import WorldSpec
 
 app = typer.Typer(help="Verify, repair and tidy a world's files.", no_args_is_help=True)
 
@@ -72,7 +71,7 @@ def repair(
     settings = Settings(workers=workers) if workers else Settings()
     with EngineSession(settings, preload=PRELOAD) as session:
         done = repair_world(spec, data_root(), session)
-    seal_all(Layout(data_root()))
+    _seal()
     for fault in done.faults:
         warn(f"{fault.layer}/{fault.asset}: {fault.problem}")
     if done.journal is not None:
@@ -100,7 +99,7 @@ def gc(
     spec = _spec(world, overrides)
     found = collect_garbage(spec, data_root(), remove=remove, days=days)
     if remove:
-        seal_all(Layout(data_root()))
+        _seal()
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -137,4 +136,13 @@ def compact(
 
 
 def _spec(world: str, overrides: list[str] | None) -> WorldSpec:
+    from synthgrid_assets.world.validation import load_spec
+
     return load_spec(existing(world), given(overrides))
+
+
+def _seal() -> None:
+    from synthgrid_assets.audit.sealing import seal_all
+    from synthgrid_assets.storage.layout import Layout
+
+    seal_all(Layout(data_root()))
