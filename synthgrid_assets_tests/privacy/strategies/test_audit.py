@@ -38,7 +38,7 @@ ONE = Loss.of_epsilon(EPSILON)
     ids=lambda noise: f"{noise.loss.measure}-{noise.scale:.3g}",
 )
 def test_noise_follows_its_exact_law(noise):
-    drawn = noise.add(np.full(25_000, 7)) - 7
+    drawn = noise.add(np.full(12_000, 7)) - 7
     z, pmf = noise.pmf
     assert z[0] <= drawn.min()
     assert drawn.max() <= z[-1]
@@ -47,8 +47,8 @@ def test_noise_follows_its_exact_law(noise):
     # and the test would see a loss that is half as large again
     more = Loss(noise.loss.measure, str(float(noise.loss.exact) * 1.5))
     other = calibrated(more, noise.sensitivity)
-    assert chi_square(other.add(np.zeros(25_000, np.int64)), z, pmf) < ALPHA
-    assert drawn.var() == pytest.approx(noise.variance, rel=0.1)
+    assert chi_square(other.add(np.zeros(12_000, np.int64)), z, pmf) < ALPHA
+    assert drawn.var() == pytest.approx(noise.variance, rel=0.15)
     for alpha in (0.05, 0.3):
         half = noise.half_width(alpha)
         outside = pmf[np.abs(z) > half].sum()
@@ -168,7 +168,7 @@ def _log_ratio(here, there, choice, alpha):
 
 
 def test_a_release_betrays_no_more_than_epsilon_and_the_attack_is_strong():
-    assert 0.7 * EPSILON < certified(released, 12_000) <= EPSILON
+    assert 0.7 * EPSILON < certified(released, 12_000) <= EPSILON  # 0.85 +- 0.02
 
 
 @pytest.mark.slow
@@ -269,7 +269,7 @@ def test_a_hundred_synthetic_worlds_disclose_no_member():
     ],
 )
 def test_intervals_hold_their_promise_and_deviations_are_true(name, loss):
-    release, runs = strategy(name, (16, 16), loss), 150
+    release, runs = strategy(name, (16, 16), loss), 80
     counts = np.full((16, 16), 3)
     estimates = np.array([release.unbiased(release.measure(counts)) for _ in range(runs)])
     assert release.threshold(1, 1e-3) > 0
