@@ -175,9 +175,14 @@ def _print_quality(layer: str, found: Any) -> None:
     pairs = {
         "data set": f"{found.data_set}, snapshot {found.snapshot}",
         "look": f"{found.measure} {found.amount}, entry {found.entry} of the ledger",
-        "distance of histograms": f"{found.histogram_distance:.4f} (of sums 1, without noise)",
-        "K functions differ by": f"{found.k_distance:.2%} at most (square roots)",
+        "distance of histograms": "not known: the look finds no points",
+        "K functions differ by": "not known: the look is too noisy",
     }
+    if found.histogram_distance is not None:
+        distance = f"{found.histogram_distance:.4f} (of sums 1, without noise)"
+        pairs["distance of histograms"] = distance
+    if found.k_distance is not None:
+        pairs["K functions differ by"] = f"{found.k_distance:.2%} at most (square roots)"
     print_pairs(layer, pairs)
     print_rows(
         f"{layer}: error of counts in squares, the look's noise taken off",

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from synthgrid_assets.dagster.assets.released import beside_private
 from synthgrid_assets.dagster.keys import common, input_key, layer_key, world_key
 from synthgrid_assets.dagster.metadata import gallery_metadata, picture_metadata, tests_table
 from synthgrid_assets.dagster.resources import DataRoot
@@ -148,7 +149,11 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         if corner is not None:
             pictures["Where four tiles meet"] = kept_four_tiles(layer_context, corner)
         yield dg.MaterializeResult(
-            asset_key=key, metadata={"pictures": gallery_metadata({**pictures, **of_replicates})}
+            asset_key=key,
+            metadata={
+                "pictures": gallery_metadata({**pictures, **of_replicates}),
+                **beside_private(spec, layer, data.path),
+            },
         )
         for verdict, (title, png) in zip(curves.verdicts, of_replicates.items(), strict=True):
             yield dg.AssetCheckResult(

@@ -7,6 +7,7 @@ Belongs here: their definitions and what they show. Not here: charging and drawi
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,9 +16,11 @@ from synthgrid_assets.dagster.assets.made_inputs import made_input
 from synthgrid_assets.dagster.keys import RELEASE, common, input_key, layer_key, world_key
 from synthgrid_assets.dagster.metadata import rows_table
 from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.errors import SynthGridError
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
 from synthgrid_assets.privacy.releases.published import COLUMNS
 from synthgrid_assets.privacy.releases.statements import budget_lines, preview
+from synthgrid_assets.reports.releases import released_quality
 from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import input_version, make_input
@@ -76,6 +79,32 @@ def _statement(spec: WorldSpec, layer: str) -> dict[str, Any]:
     errors = [asdict(line) for line in preview(ledger, ask).errors]
     shown = {"expected_error": rows_table(errors)}
     return {**shown, "budget": rows_table(lines)} if lines else shown
+
+
+def beside_private(spec: WorldSpec, layer: str, root: Path) -> dict[str, Any]:
+    """How near the layer's points are to the private ones, where a look at these was charged.
+
+    Nothing is charged here: without a recorded look the metadata say so.
+    """
+    if layer not in spec.released_layers:
+        return {}
+    try:
+        found = released_quality(spec, root, layer)
+    except SynthGridError as error:  # as where the ledger is not: the points need it no more
+        return {"beside_private_data": f"not compared: {error}"}
+    if found is None:
+        return {
+            "beside_private_data": "not compared: a look at private counts costs a part of the "
+            "budget (synthgrid privacy quality WORLD --spend)"
+        }
+    return {
+        "beside_private_data": rows_table([asdict(line) for line in found.ranges]),
+        **{
+            name: value
+            for name in ("histogram_distance", "k_distance")
+            if (value := getattr(found, name)) is not None
+        },
+    }
 
 
 def _released_surface(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:

@@ -61,11 +61,12 @@ class Quality:
         Its entry in the ledger.
     ranges : tuple of RangeLine
         For squares of 1, 2, 4 ... blocks.
-    histogram_distance : float
-        Euclidean distance of the two histograms over blocks, each of sum 1.
-    k_distance : float
+    histogram_distance : float or None
+        Euclidean distance of the two histograms over blocks, each of sum 1; None where the
+        look finds no points.
+    k_distance : float or None
         Largest relative difference of the square roots of Ripley's K, of points taken to be at
-        their blocks' centres, over distances up to `LAGS` blocks; NaN where the look is too
+        their blocks' centres, over distances up to `LAGS` blocks; None where the look is too
         noisy to have one.
     """
 
@@ -75,8 +76,8 @@ class Quality:
     amount: str
     entry: int
     ranges: tuple[RangeLine, ...]
-    histogram_distance: float
-    k_distance: float
+    histogram_distance: float | None
+    k_distance: float | None
 
 
 def quality_of(synthetic: NDArray[np.int64], look: Recorded) -> Quality:
@@ -108,8 +109,8 @@ def quality_of(synthetic: NDArray[np.int64], look: Recorded) -> Quality:
         amount=asked.loss.text,
         entry=look.anchor.sequence,
         ranges=tuple(_range_line(made, noisy, look, size) for size in _sizes(made.shape)),
-        histogram_distance=histogram_distance(made, noisy, variance),
-        k_distance=k_distance(made, noisy, variance),
+        histogram_distance=_known(histogram_distance(made, noisy, variance)),
+        k_distance=_known(k_distance(made, noisy, variance)),
     )
 
 
@@ -131,7 +132,7 @@ def histogram_distance(made: Array, noisy: Array, variance: float) -> float:
 
 
 def k_distance(made: Array, noisy: Array, variance: float) -> float:
-    """`Quality.k_distance` of synthetic counts and of counts with independent noise.
+    """`Quality.k_distance` of synthetic counts and of counts with independent noise, or NaN.
 
     Counts of two blocks have independent noises, so products of them are unbiased; of the
     square of the total what the noise adds is taken off.
@@ -152,6 +153,10 @@ def _pairs(counts: Array) -> Array:
     shifted = products[np.ix_(lag, lag)]
     within = [(distance > 0) & (distance <= r) for r in range(1, LAGS + 1)]
     return np.array([shifted[each].sum() for each in within])
+
+
+def _known(distance: float) -> float | None:
+    return distance if math.isfinite(distance) else None
 
 
 def _range_line(made: Array, noisy: Array, look: Recorded, size: int) -> RangeLine:

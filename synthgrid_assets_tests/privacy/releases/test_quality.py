@@ -1,10 +1,12 @@
 """Quality beside private data: through a charged look alone, and what it says is true."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from synthgrid_assets.dagster.assets.released import beside_private
 from synthgrid_assets.errors import BudgetExhaustedError, PrivacyError, SpecError, StorageError
 from synthgrid_assets.privacy.releases import statements
 from synthgrid_assets.privacy.releases.data_set import Ask, DataSet
@@ -38,6 +40,8 @@ def test_nothing_is_compared_before_a_release_and_without_budget(tmp_path):
     assert spent() == []
     make_input(spec, "released/people", Layout(tmp_path / "data"))
     assert released_quality(spec, tmp_path / "data", "people") is None
+    (told,) = beside_private(spec, "people", tmp_path / "data").values()
+    assert "not compared: a look at private counts costs" in told
     with pytest.raises(BudgetExhaustedError, match="1 or less would fit"):
         released_quality(spec, tmp_path / "data", "people", Loss.of_epsilon("1.1"))
     assert spent() == ["1"]
@@ -50,6 +54,9 @@ def test_a_look_is_charged_once_and_has_noise_of_its_own(tmp_path):
     assert spent() == ["1.75"]
     assert released_quality(spec, root, "people", SPEND) == first
     assert released_quality(spec, root, "people") == first  # what is recorded is free
+    shown = beside_private(spec, "people", root)
+    assert shown["k_distance"] == first.k_distance
+    assert len(shown["beside_private_data"].value.records) == len(first.ranges)
     other = private_spec(tmp_path, world__seed="another city")
     assert released_quality(other, root, "people").entry == first.entry
     assert spent() == ["1.75"]
@@ -64,6 +71,8 @@ def test_a_look_is_charged_once_and_has_noise_of_its_own(tmp_path):
     assert first.ranges[0].mean == pytest.approx(31.25, abs=3)
     assert 0 <= first.histogram_distance < 0.05
     assert first.k_distance < 0.3
+    Path(privacy_ledger()).unlink()  # points need it no more, and a look is not drawn again
+    assert "has no entry" in beside_private(spec, "people", root)["beside_private_data"]
 
 
 def look(tmp_path, counts, epsilon="1", strategy="flat"):
@@ -115,6 +124,13 @@ def test_the_k_function_is_that_of_pairs_counted_one_by_one():
     ours, theirs = (np.array(p) / c.sum() ** 2 for p, c in zip(pairs, (one, two), strict=True))
     expected = np.abs(np.sqrt(ours / theirs) - 1).max()
     assert k_distance(one.astype(float), two.astype(float), 0.0) == pytest.approx(expected)
+
+
+def test_a_look_at_nothing_knows_no_distance(tmp_path):
+    counts = np.zeros((8, 8), np.int64)
+    found = quality_of(counts, replace(look(tmp_path, counts), measured=counts.ravel()))
+    assert (found.histogram_distance, found.k_distance) == (None, None)
+    assert [line.rmse for line in found.ranges] == [0, 0, 0, 0]
 
 
 def test_a_look_of_another_kind_is_refused(tmp_path):
