@@ -15,6 +15,7 @@ from synthgrid_assets.cli import (
     committed,
     fit,
     gateway,
+    lineage,
     privacy,
     region,
     report,
@@ -39,6 +40,8 @@ app.command()(region.materialize)
 app.command()(committed.digest)
 app.command()(committed.export)
 app.command()(committed.status)
+app.command()(lineage.lineage)
+app.command()(lineage.release)
 app.command()(view.view)
 app.command()(report.report)
 app.command()(fit.fit)
