@@ -18,6 +18,7 @@ from synthgrid_assets.cli import (
     lineage,
     privacy,
     region,
+    replay,
     report,
     storage,
     view,
@@ -45,6 +46,7 @@ app.command()(lineage.release)
 app.command()(view.view)
 app.command()(report.report)
 app.command()(fit.fit)
+app.command()(replay.replay)
 
 
 def _tell_version(asked: bool) -> None:
