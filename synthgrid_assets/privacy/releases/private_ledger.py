@@ -51,6 +51,9 @@ from synthgrid_assets.records.hash_chain import (
 ALL = "*"  # the one block that joint releases are charged to: their losses add up
 KEY_BYTES = 32
 _REMEDY = "restore a backup that `synthgrid privacy verify` accepts. Nothing was drawn or charged"
+_GUARDED = sa.text("SELECT key, code FROM guard WHERE key IN :keys OR code IN :codes").bindparams(
+    *(sa.bindparam(name, expanding=True, type_=sa.String) for name in ("keys", "codes"))
+)
 _KEY = sa.text("SELECT value FROM secret WHERE name = 'codes'")
 Count = Callable[[str, Grid], Counted]
 
@@ -240,7 +243,7 @@ class PrivateLedger:
         if registration is None:
             registration = ask.data.registration
             append(connection, [Draft("budget", registration.name, "", 0, registration.body, "[]")])
-        _guard(connection, ask, counted.code.hex())
+        _guard(connection, ask, counted)
         self._admit(connection, ask, registration)
         measured = ask.on(registration.grid).measure(counted.counts)
         draft = Draft(
@@ -309,31 +312,29 @@ def _answering(connection: sa.Connection, ask: Ask, grid: Grid) -> Entry | None:
     return None
 
 
-def _guard(connection: sa.Connection, ask: Ask, code: str) -> None:
+def _guard(connection: sa.Connection, ask: Ask, counted: Counted) -> None:
     """One label never stands for two states of the data, and no data for two data sets."""
-    label = canonical_json([ask.data.name, ask.data.snapshot])
-    known: dict[str, str] = dict(
-        connection.execute(
-            sa.text("SELECT key, code FROM guard WHERE key = :key OR code = :code"),
-            {"key": label, "code": code},
-        )
-        .tuples()
-        .all()
-    )
-    if label in known and known[label] != code:
+    label = [ask.data.name, ask.data.snapshot]
+    rows, file = counted.rows_code, counted.file_code
+    own = {canonical_json([*label, "rows"]): rows, canonical_json([*label, "file", file]): file}
+    wanted = {"keys": list(own), "codes": [rows, file]}
+    known: dict[str, str] = dict(connection.execute(_GUARDED, wanted).all())
+    if any(code != own.get(key, code) for key, code in known.items()):
         raise SnapshotChangedError(
             f"the private data of {ask.data.name!r} are not those of snapshot "
             f"{ask.data.snapshot!r} as they were first released; give the new state a snapshot "
             "label of its own: it is charged to the same budget. Nothing was drawn or charged"
         )
-    others = [json.loads(key) for key in known if key != label]
+    others = [json.loads(key)[:2] for key in known if json.loads(key)[:2] != label]
     if others:
         name, snapshot = others[0]
         raise PrivacyError(
-            f"these private data are registered already, as data set {name!r}, snapshot "
-            f"{snapshot!r}: write these names (`dataset` and `snapshot` of the input), so that "
-            "all their releases share one budget. Nothing was drawn or charged"
+            "these private data, or another reading of the same file, are registered already, as "
+            f"data set {name!r}, snapshot {snapshot!r}: write these names (`dataset` and "
+            "`snapshot` of the input), so that all their releases share one budget. Nothing was "
+            "drawn or charged"
         )
-    if label not in known:
+    new = [{"key": key, "code": code} for key, code in own.items() if key not in known]
+    if new:
         insert = sa.text("INSERT INTO guard(key, code) VALUES (:key, :code)")
-        connection.execute(insert, {"key": label, "code": code})
+        connection.execute(insert, new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,12 +98,26 @@ def count_units(
 
 
 def code_of_rows(secret: bytes, x: NDArray[np.float64], y: NDArray[np.float64]) -> bytes:
-    """Keyed code of the usable coordinates, 32 bytes: equal rows in any order, equal codes."""
+    """Keyed code of the usable coordinates, 32 bytes: equal rows in any order, equal codes.
+
+    A CRS can change places of x and y, so the code does not tell them apart.
+    """
     finite = np.isfinite(x) & np.isfinite(y)
-    x, y = x[finite] + 0.0, y[finite] + 0.0  # no negative zeros
-    order = np.lexsort((y, x))
-    rows = np.stack((x[order], y[order]), axis=1).astype("<f8").tobytes()
+    pairs = np.sort(np.stack((x[finite], y[finite]), axis=1) + 0.0, axis=1)  # no negative zeros
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    rows = pairs[order].astype("<f8").tobytes()
     return hmac.new(secret, b"rows" + rows, hashlib.sha256).digest()
+
+
+def code_of_file(secret: bytes, path: Path, layer: str) -> bytes:
+    """Keyed code of a file's bytes and the layer of it, or of all files of a folder, 32 bytes."""
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    digests = []
+    for file in files:
+        with file.open("rb") as data:
+            digests.append(hashlib.file_digest(data, "sha256").digest())
+    message = b"".join((b"file", *digests, layer.encode()))
+    return hmac.new(secret, message, hashlib.sha256).digest()
 
 
 def _word(secret: bytes, unit: str) -> int:

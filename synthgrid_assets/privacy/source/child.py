@@ -59,11 +59,14 @@ def answer_to(data: bytes) -> bytes:
 
 
 def _counted(request: SourceRequest) -> bytes:
+    from pathlib import Path
+
     import numpy as np
 
     from synthgrid_assets.lattice.projection import Projection, area_of
     from synthgrid_assets.privacy.source.bounding import (
         blocks_of_points,
+        code_of_file,
         code_of_rows,
         count_events,
         count_units,
@@ -95,6 +98,7 @@ def _counted(request: SourceRequest) -> bytes:
     else:
         counts = count_events(grid, found)
     code = code_of_rows(secret, np.concatenate(xs), np.concatenate(ys))
+    code += code_of_file(secret, Path(request.path), request.layer)
     return Counted(Outcome.COUNTED, code, counts).to_bytes()
 
 

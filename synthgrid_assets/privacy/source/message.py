@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.privacy.grid import Grid
 
-CODE_BYTES = 32
+CODE_BYTES = 64  # of the rows, and of the file that they came from
 _MAGIC = b"SGPRIV1\n"
 
 
@@ -85,7 +85,8 @@ class Counted:
     ----------
     outcome : Outcome
     code : bytes
-        Keyed code of the rows: equal rows in any order and format, equal codes.
+        Keyed code of the rows (equal rows in any order and format, equal codes), and one of the
+        file's bytes.
     counts : ndarray of int64, shape of the grid
         True counts of the blocks, contributions bounded; zeros where there are none.
     """
@@ -93,6 +94,16 @@ class Counted:
     outcome: Outcome
     code: bytes
     counts: NDArray[np.int64]
+
+    @property
+    def rows_code(self) -> str:
+        """Code of the coordinates that were read, in hex."""
+        return self.code[: CODE_BYTES // 2].hex()
+
+    @property
+    def file_code(self) -> str:
+        """Code of the file's bytes, whatever was read of it, in hex."""
+        return self.code[CODE_BYTES // 2 :].hex()
 
     def __repr__(self) -> str:
         return "Counted(...)"  # a traceback with local variables shows no count

@@ -33,7 +33,7 @@ def ask(number: int = 0, capacity: str = "2", epsilon: str = "1") -> Ask:
 
 
 def count(number: int = 0):
-    return counted(code=number.to_bytes(32, "big"))
+    return counted(code=number.to_bytes(32, "big"), file=(1 << 200 | number).to_bytes(32, "big"))
 
 
 def forked(work: Callable[[], None]) -> int:

@@ -130,11 +130,21 @@ def test_other_data_under_the_same_label_are_refused(ledger):
 
 
 @pytest.mark.parametrize("renamed", [{"name": "other"}, {"snapshot": "s2"}])
-def test_the_same_data_under_another_name_are_known_again(ledger, renamed):
+@pytest.mark.parametrize(
+    "changed", [{}, {"file": b"f" * 32}, {"code": b"d" * 32, "file": b"c" * 32}]
+)
+def test_the_same_rows_or_file_under_another_name_are_known_again(ledger, renamed, changed):
     ledger.release(ask(), counted())
     with pytest.raises(PrivacyError, match="registered already, as data set 'visits'"):
-        ledger.release(ask(data=replace(DATA, **renamed)), counted())
+        ledger.release(ask(data=replace(DATA, **renamed)), counted(**changed))
     assert [line.data_set for line in statements.budget_lines(ledger)] == ["visits"]
+
+
+def test_the_same_rows_in_another_file_are_the_same_snapshot(ledger):
+    ledger.release(ask("0.5"), counted())
+    assert ledger.release(ask("0.75"), counted(file=b"f" * 32)).drawn
+    with pytest.raises(PrivacyError, match="registered already"):  # the other file is known, too
+        ledger.release(ask(data=replace(DATA, name="b")), counted(code=b"e" * 32, file=b"f" * 32))
 
 
 def test_a_preview_says_what_the_release_then_does(ledger):
