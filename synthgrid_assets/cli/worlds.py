@@ -5,6 +5,8 @@ Belongs here: the commands. Not here: the rules (`world.validation`).
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +18,7 @@ from synthgrid_assets.cli.arguments import (
     existing,
     given,
     named,
+    numbers,
 )
 from synthgrid_assets.cli.printing import (
     FAILED,
@@ -30,6 +33,7 @@ from synthgrid_assets.cli.printing import (
     warn,
 )
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.settings import worlds_folder
 
 app = typer.Typer(help="Look at world files.", no_args_is_help=True)
 
@@ -61,6 +65,44 @@ def world_check(
             tell(f"{path}: {note}")
     if missing or mistaken:
         raise typer.Exit(USAGE if missing else FAILED)
+
+
+@app.command("new")
+@explained
+def world_new(
+    name: Annotated[str, typer.Argument(help="Of the world: lower-case letters, digits, _.")],
+    bbox: Annotated[str, typer.Option(help="The place: west,south,east,north in degrees.")],
+    process: Annotated[str, typer.Option(help="Of its one layer.")] = "thomas",
+    points: Annotated[float, typer.Option(help="How many it holds, about.")] = 20_000.0,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="World file; by default worlds/NAME.toml.")
+    ] = None,
+) -> None:
+    """Write a first world file for a place: projection, lattice and a layer are chosen."""
+    from synthgrid_assets.world.first_world import first_world, named_in_file
+    from synthgrid_assets.world.validation import load_spec
+
+    if not named_in_file(name):
+        raise SpecError(f"{name!r} is no name; use lower-case letters, digits and underscores")
+    box = numbers(bbox) or ()
+    if len(box) != 4:
+        raise SpecError(f"--bbox {bbox!r}: expected west,south,east,north in degrees")
+    target = worlds_folder() / f"{name}.toml" if out_file is None else out_file
+    if not target.parent.is_dir():
+        raise SpecError(f"{target.parent}: no such folder; make it, or choose another with --out")
+    made = first_world(name, (box[0], box[1], box[2], box[3]), process, points)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / f"{name}.toml"
+        draft.write_text(made.text, encoding="utf-8")
+        load_spec(draft)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(made.text)
+    except FileExistsError as error:
+        raise SpecError(f"{target} is there already; choose another name, or --out") from error
+    columns, rows = made.cells
+    tell(f"{target}: {columns} x {rows} cells of {made.cell:g} m, {made.crs_name}")
+    tell(f"about {made.points:,.0f} points; make it with `synthgrid materialize {name}`")
 
 
 @app.command("show")
