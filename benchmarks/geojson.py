@@ -119,7 +119,7 @@ def rate(read: Callable[[bytes], int], body: bytes, expected: int) -> str:
             assert count == expected, (read.__name__, count, expected)
     except ImportError as error:
         return f"not installed ({error.name})"
-    return f"{len(body) / best / 1e6:.0f}"
+    return f"{len(body) / best / 1e6:.3g}"
 
 
 PARSERS = {

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.geofence.sources import compile_layer
-from synthgrid_assets.services.gateway.inbox.tables import INBOX, notice
+from synthgrid_assets.services.gateway.inbox.tables import INBOX, notice, visit_due, visit_state
 from synthgrid_assets.services.gateway.inbox.totals import visit_totals
 from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
+from synthgrid_assets.services.gateway.landing.processes import worker
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.landing.visits import Visits, visits_after
@@ -124,3 +125,18 @@ def test_an_inbox_of_the_first_version_is_raised(tmp_path):
     Database(tmp_path / "inbox.sqlite", first).close()
     with Database(tmp_path / "inbox.sqlite", INBOX) as database:
         assert visit_totals(database) == {}
+
+
+def test_a_state_that_cannot_be_read_holds_no_landing_up(tmp_path, monkeypatch):
+    square = geopandas.GeoDataFrame(geometry=[shapely.box(8, 47, 9, 48)], crs="OGC:CRS84")
+    compile_layer(square, tmp_path / "zones")
+    options = options_in(tmp_path / "data", zones=tmp_path / "zones")
+    workshop = open_workshop(options, Progress())
+    with workshop.queue.database.writing() as connection:
+        connection.execute(visit_state.insert().values(client="", device="a", state=b"not a state"))
+        connection.execute(visit_due.insert().values(client="", device="a", due=1.0))
+    told = []
+    monkeypatch.setattr(worker, "tell", lambda event, **fields: told.append((event, fields)))
+    worker.advance_visits(workshop)
+    assert [event for event, _ in told] == ["visits not advanced"]
+    assert "device 'a'" in told[0][1]["error"]

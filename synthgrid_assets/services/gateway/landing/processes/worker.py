@@ -62,14 +62,23 @@ def run_worker(options: GatewayOptions, progress: Progress, parent: int) -> None
     while not asked and jobs < options.worker_limits.jobs:
         try:
             jobs += work_once(workshop, owner, options.worker_limits.lease)
-            if workshop.visits is not None:
-                workshop.visits.advance(workshop.queue.database)
+            advance_visits(workshop)
         except StorageError as error:
             tell("worker cannot claim", error=str(error))
             time.sleep(random.uniform(0.5, 2.0))
         except MemoryError:
             tell("worker out of memory", pid=os.getpid())
             sys.exit(OUT_OF_MEMORY)
+
+
+def advance_visits(workshop: Workshop) -> None:
+    """Tell what has become certain of silent devices; a fault there holds no landing up."""
+    if workshop.visits is None:
+        return
+    try:
+        workshop.visits.advance(workshop.queue.database)
+    except Exception as error:  # one state that cannot be read must not end every worker
+        tell("visits not advanced", error=repr(error))
 
 
 def open_workshop(options: GatewayOptions, progress: Progress) -> Workshop:
