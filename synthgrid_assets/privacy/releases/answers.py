@@ -124,6 +124,39 @@ class Answers:
             )
         return self.blocks(*places)
 
+    def at_least(self, k: int, beta: float = 1e-3) -> NDArray[np.bool_]:
+        """Blocks that may be shown where no block of fewer than `k` points should be.
+
+        The rule sees published estimates alone, so it costs nothing; a rule on true counts
+        would tell them.
+
+        Parameters
+        ----------
+        k : int
+            Least true count that is meant to be shown, >= 1.
+        beta : float
+            Probability allowed for showing a block with fewer, in ``(0, 0.5]``, for each block.
+
+        Returns
+        -------
+        ndarray of bool, shape of the grid
+
+        Raises
+        ------
+        SpecError
+            If `k` or `beta` is out of range.
+
+        Examples
+        --------
+        >>> from synthgrid_assets.lattice.cells import Cells, Lattice
+        >>> grid = Grid(Lattice("EPSG:32633", (0.0, 0.0), 10.0), Cells(0, 0, 4, 2), 2)
+        >>> flat = strategy("flat", grid.shape, Loss.of_epsilon(1))
+        >>> Answers(grid, flat, np.array([[16.0, 15.0]])).at_least(10).tolist()
+        [[True, False]]
+        """
+        shown: NDArray[np.bool_] = self.estimates >= self.strategy.threshold(k, beta)
+        return shown
+
     def coarser(self, factor: int) -> list[list[Estimate]]:
         """Blocks of `factor` x `factor` of these, by rows from the south-west.
 

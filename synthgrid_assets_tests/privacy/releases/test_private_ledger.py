@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from synthgrid_assets.errors import (
     AuditError,
@@ -247,3 +248,12 @@ def test_a_tampered_ledger_releases_nothing(tmp_path, change):
         statements.verify(ledger)
     with pytest.raises(PrivacyError):
         ledger.release(ask("1.9"), never)
+
+
+def test_small_counts_are_shown_no_more_often_than_said(ledger):
+    """9 points in each of 64 blocks: more than 8 are shown with a probability of 1e-6."""
+    answers = Answers.of_record(ledger.release(ask(), counted(9)))
+    assert stats.binom.sf(8, 64, 0.01) < 1e-6
+    assert answers.at_least(10, 0.01).sum() <= 8
+    with pytest.raises(SpecError, match="k must be a whole number"):
+        answers.at_least(0)

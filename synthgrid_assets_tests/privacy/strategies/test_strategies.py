@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
+from scipy.stats import norm
 
 from synthgrid_assets.errors import AuditError, PrivacyError, SpecError
 from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.privacy.mechanism import DiscreteLaplace
 from synthgrid_assets.privacy.strategies import STRATEGIES, Loss, Unit, strategy
 from synthgrid_assets.privacy.strategies.nonnegative import top_down
 from synthgrid_assets.privacy.strategies.ranges import range_matrix
@@ -230,3 +232,20 @@ def test_a_refusal_of_counts_shows_none_of_them():
         with pytest.raises(PrivacyError) as refusal:
             flat.measure(counts)
         assert "987654321" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 2.5])
+def test_the_threshold_of_flat_counts_is_the_exact_one(epsilon):
+    law, flat = DiscreteLaplace(epsilon), strategy("flat", (3, 3), Loss.of_epsilon(epsilon))
+    for k, beta in ((1, 0.5), (10, 1e-3), (25, 1e-6)):
+        assert flat.threshold(k, beta) == law.threshold(k, beta)
+    # and the bound for any sum of noises lies above it, not far
+    bound = flat.noise.certain_excess(flat.noise.variance**0.5, 1e-3)
+    assert flat.excess(1e-3) <= bound < 1.5 * flat.excess(1e-3) + 1
+
+
+def test_the_threshold_of_estimates_holds_for_gaussian_noise_exactly():
+    """Of Gaussian noise alone the bound is Chernoff's; the true rate lies below, in closed form."""
+    release = strategy("quadtree", (16, 16), RHO)
+    for beta in (0.1, 1e-3, 1e-6):
+        assert norm.sf(release.excess(beta) / release.cell_deviations().max()) <= beta
