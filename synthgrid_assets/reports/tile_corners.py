@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -25,6 +24,9 @@ from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.tile_files import TileFile, TileReader
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
 INK = "#22303c"
@@ -139,6 +141,8 @@ def draw_tiles(
 
 def read_tiles(context: LayerContext, tiles: Sequence[Receipt]) -> list[gpd.GeoDataFrame]:
     """The geometry of each tile's rows, from its file."""
+    import geopandas as gpd  # 50 MB, with pandas, that only drawing needs
+
     reader, crs = TileReader(context.layout.store), context.lattice.crs
     tables = [reader.read(TileFile.of(receipt), ["geometry"]) for receipt in tiles]
     return [
