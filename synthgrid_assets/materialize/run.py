@@ -162,6 +162,7 @@ def make_missing(
             claims.enter_context(claimed(folder))
         custody = Custody(session, journal, context, products, len(missing), record)
         yield from _work(session, custody, plan)
+        custody.commit([])  # what the engine has decided since the last group
 
 
 def _work(session: EngineSession, custody: Custody, plan: Plan) -> Iterator[TileMade | TileFailed]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from synthgrid_assets.audit.reading import record_of, signed_root
+from synthgrid_assets.audit.verification import verify_world
 from synthgrid_assets.dagster.assets import made_inputs
+from synthgrid_assets.dagster.audit_seal import ROOT_TAG, root_text
 from synthgrid_assets.dagster.build import build_definitions
 from synthgrid_assets.dagster.keys import TILE_CHECK, input_key, layer_key
 from synthgrid_assets.dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
@@ -105,6 +108,18 @@ def test_a_step_makes_the_inputs_that_it_is_missing(town):
     assert town.run(RANGE, STEP)[0]
     records = town.instance.fetch_materializations(ROADS, limit=9).records
     assert len(records) == 1  # once, not in every run
+
+
+def test_a_run_seals_the_audit_log_and_is_tagged_with_the_root(town):
+    layout = Layout(town.data)
+    root = signed_root(layout, "town")
+    tagged = [run.tags[ROOT_TAG] for run in town.instance.get_runs() if ROOT_TAG in run.tags]
+    assert tagged[0] == root_text("town", root.checkpoint)
+    report = verify_world(layout, "town")
+    assert (report.faults, report.waiting) == ([], 0)
+    with Journal(layout) as journal:
+        made = record_of(layout, next(journal.of_asset("town", "trees", "voronoi")).path)
+    assert made.context["run"] in {run.run_id for run in town.instance.get_runs()}
 
 
 def test_execute_all_reads_every_committed_file_and_makes_nothing(town):
