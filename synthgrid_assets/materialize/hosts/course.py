@@ -10,6 +10,7 @@ it, and what was settled once is never made again.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections import deque
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.errors import HostError, SchedulerLostError
+from synthgrid_assets.errors import HostError, SchedulerLostError, StorageError
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.foreign_files import writing_tiles
 from synthgrid_assets.materialize.hosts.block import Block, BlockReport, tile_name
@@ -113,12 +114,27 @@ def make_on_hosts(
     leases = Leases(journal.database, first.course)
     leases.begin()
     course = _Course(hosts, leases, journal, context, first)
+    with writing_tiles(context, products), _leased(course, leases):
+        yield from course.outcomes(Selection(chosen).rim_first(missing))
+
+
+@contextlib.contextmanager
+def _leased(course: _Course, leases: Leases) -> Iterator[None]:
+    """End the leases with the block, also where it is left in the middle.
+
+    Without its scheduler they stay: hosts finish what they have begun, and another run waits
+    for it instead of making it a second time.
+    """
     try:
-        with writing_tiles(context, products):
-            yield from course.outcomes(Selection(chosen).rim_first(missing))
-    finally:
+        yield
+    except SchedulerLostError:
+        raise
+    except BaseException:
         course.forget_all()
-        leases.end()
+        with contextlib.suppress(StorageError):  # the first error is the one to tell
+            leases.end()
+        raise
+    leases.end()
 
 
 def block_size(tiles: int, places: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.errors import EngineError, HostError
+from synthgrid_assets.errors import EngineError, HostError, SchedulerLostError
 from synthgrid_assets.materialize import plan
 from synthgrid_assets.materialize.hosts import block as block_module
 from synthgrid_assets.materialize.hosts import course
@@ -224,6 +224,26 @@ def test_a_host_frozen_past_its_lease_records_nothing_when_it_thaws(
     assert refused == ["LeaseLostError"]
     assert set(cluster.avoided) == {"host-0"}
     assert region_digest(spec, tmp_path / "data", "cafes", "points") == wanted
+
+
+def test_without_a_scheduler_hosts_finish_and_the_next_run_makes_only_the_rest(
+    spec, tmp_path, computed
+):
+    class Lost(ThreadCluster):
+        def ended(self, seconds):
+            found = super().ended(seconds)
+            if found or computed:
+                raise SchedulerLostError("gone")
+            return found
+
+    lost, other = Lost(), ThreadCluster()
+    with pytest.raises(SchedulerLostError):
+        make(lost, spec, tmp_path / "data")
+    outcomes = make(other, spec, tmp_path / "data", lease=0.6)
+    for cluster in (lost, other):
+        cluster.close()
+    assert len(outcomes) == 36
+    assert set(computed.values()) == {1}
 
 
 def test_two_runs_at_once_share_the_tiles(spec, tmp_path, computed):
