@@ -10,8 +10,9 @@ from selenium.webdriver.common.keys import Keys
 from synthgrid_assets.materialize.tile_state import TileState
 from synthgrid_assets.services.viewer.dagster_link import DagsterLink
 from synthgrid_assets_tests.browser.chromium import axe_script, chromium, serious_faults
+from synthgrid_assets_tests.dagster.served import serving
 from synthgrid_assets_tests.services.viewer.served import ServedViewer
-from synthgrid_assets_tests.small_world import small_spec, write_small_world
+from synthgrid_assets_tests.small_world import SMALL, small_spec, write_small_world
 
 REGION = {"x0": 1, "x1": 3, "y0": 2, "y1": 4}
 INSIDE = [13, 14, 19, 20]  # places of its four tiles in a world of six columns
@@ -95,7 +96,7 @@ def test_an_accessibility_checker_finds_nothing_serious(viewer, tmp_path):
     with chromium() as browser:
         for width in (1280, 390):
             browser.open(f"{viewer.url}/worlds/small?layer=cafes&asset=points", width=width)
-            browser.until(lambda: "36 missing" in browser.text("#status"))
+            browser.until(lambda: "36 tiles" in browser.text("#status"))
             if width == 1280:
                 materialise(browser, viewer)
                 open_tile(browser, INSIDE[0])
@@ -112,3 +113,38 @@ def test_addresses_of_dagster_are_quoted():
         "?view=partitions&partition=%2B0000000_8%7C%2B0000008_8"
     )
     assert DagsterLink("").tile_page(("small",), "x") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_tile_of_the_map_leads_into_dagster_and_back(tmp_path, monkeypatch):
+    """With a real `dagster dev`: launch, follow the tile's link, and come back by its metadata."""
+    (tmp_path / "served").mkdir()
+    with serving(tmp_path / "served", {"small": SMALL}) as server:
+        dagster = f"http://127.0.0.1:{server.port}"
+        monkeypatch.setenv("DAGSTER_HOME", str(server.folder))
+        monkeypatch.setenv("SYNTHGRID_DATA", str(server.data))
+        world = str(server.worlds / "small.toml")
+        with (
+            ServedViewer(world=world, data=server.data, dagster=dagster) as viewer,
+            chromium() as browser,
+        ):
+            monkeypatch.setenv("SYNTHGRID_VIEWER_URL", viewer.url)
+            browser.open(f"{viewer.url}/worlds/small?layer=cafes&asset=points")
+            browser.until(lambda: "36 missing" in browser.text("#status"))
+            materialise(browser, viewer)
+            open_tile(browser, INSIDE[0])
+            links = browser.driver.find_elements("css selector", "#tile details a")
+            partition, run = (link.get_attribute("href") for link in links)
+            assert run.startswith(f"{dagster}/runs/")
+            browser.open(partition)
+            browser.until(lambda: viewer.url in browser.driver.page_source, 120)
+            back = browser.run(
+                "return [...document.querySelectorAll('a')].map((a) => a.href)"
+                ".find((href) => href.startsWith(arguments[0]) && href.includes('tile='))",
+                viewer.url,
+            )
+            browser.open(back)
+            browser.until(lambda: "points do not depend on the tile" in browser.text("#tile"))
+            column, row = INSIDE[0] % 6, INSIDE[0] // 6
+            assert f"Column {column}, row {row}" in browser.text("#tile")
