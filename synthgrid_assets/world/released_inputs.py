@@ -139,8 +139,9 @@ class ReleasedInput(Input):
         found = find_published(self._path(folder))
         if found is None or found.data_version != data_version:
             raise StorageError(
-                f"{self.ask.data.name}: not released yet for this layer; materialise its "
-                "counts_release, which charges the data set's budget once"
+                f"{self.ask.data.name}: not released yet for this layer, so nothing is known of "
+                "its points; `synthgrid privacy preview` tells what that costs, and its asset "
+                "counts_release charges the data set's budget once"
             )
         grid = found.grid
         return ReleasedSurface(grid.placed_on(self.place.lattice), grid.side, found.expected())
