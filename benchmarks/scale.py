@@ -199,7 +199,10 @@ def main() -> None:
     options = parser.parse_args()
     cost = cost_of_a_point(*((3, 3, 10_000, 3) if options.quick else (10, 10, 10_000, 5)))
     if options.cost:
-        print(machine(), *cost, sep="\n")
+        body = "\n".join(cost).rstrip()
+        if options.write:
+            write_section("cost_of_a_point", body)
+        print(machine() + "\n\n" + body)
         return
     lines = [
         *cost,
