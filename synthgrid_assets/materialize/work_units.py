@@ -29,7 +29,7 @@ from synthgrid_assets.tessellation.tile import Tessellation
 
 # peak memory a point above the worker's own, when rows, file and tests of a product are
 # there at once; units need less, so a tile that fits can be split and merged
-BYTES_A_POINT = 1_500
+BYTES_A_POINT = 2_200
 _COLUMNS = tuple(field.name for field in fields(Tessellation))
 _CONSTRAINED = "constrained."  # before the names of what is kept of constrained triangles
 
