@@ -10,10 +10,11 @@ from dataclasses import replace
 from enum import Enum
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import Field
 
 from synthgrid_assets.dagster.runs.executor import one_process
-from synthgrid_assets.dagster.runs.launch import RegionRequest, submit
+from synthgrid_assets.dagster.runs.launch import RegionRequest, request_cancel, submit
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.errors import EngineError, SpecError
 from synthgrid_assets.lattice.hashing import version_hash
@@ -129,6 +130,9 @@ def _follow(context: dg.OpExecutionContext, run_id: str) -> None:
     except BaseException:  # an interrupt arrives as any of several classes
         context.instance.run_coordinator.cancel_run(run_id)
         raise
+    if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
+        request_cancel(context.instance, context.run, f"Run {run_id} was canceled.")
+        raise DagsterExecutionInterruptedError(f"run {run_id} was canceled")
     if run is None or not run.is_success:
         state = "deleted" if run is None else run.status.value
         raise EngineError(f"run {run_id} ended as {state}; its own log says why")

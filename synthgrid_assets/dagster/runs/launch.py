@@ -29,6 +29,7 @@ from synthgrid_assets.lattice.tiling import Tile
 
 ASSET_JOB = "__ASSET_JOB"
 LOCATION = "synthgrid_assets"
+CTRL_C = "Interrupted (Ctrl-C); committed tiles are kept."
 SILENT_CONSOLE = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -156,14 +157,14 @@ def _events(
         yield event
 
 
-def request_cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def request_cancel(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str = CTRL_C) -> None:
     """Have a run of this process end as Canceled: who interrupts it means just that.
 
     Dagster calls a run failed whose interrupt nobody has asked for in the UI.
     """
     found = instance.get_run_by_id(run.run_id)
     if found is not None and found.status is dg.DagsterRunStatus.STARTED:
-        instance.report_run_canceling(found, "Interrupted (Ctrl-C); committed tiles are kept.")
+        instance.report_run_canceling(found, why)
 
 
 def submit(

@@ -7,8 +7,11 @@ import signal
 import dagster as dg
 import psutil
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
 
-from synthgrid_assets.dagster import resources
+from synthgrid_assets.dagster import jobs, resources
+from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.dagster.runs.request import RegionChoice
@@ -39,6 +42,26 @@ def test_an_interrupt_cancels_the_run_whose_tiles_stay(tmp_path, monkeypatch):
         assert run.status is dg.DagsterRunStatus.CANCELED
     with Journal(Layout(tmp_path / "data")) as journal:
         assert len(list(journal.receipts())) >= 1
+
+
+@pytest.mark.parametrize("end", ["CANCELED", "FAILURE"])
+def test_a_run_that_works_for_another_ends_as_that_does(tmp_path, monkeypatch, end):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+
+    @dg.op
+    def follow(context):
+        status = dg.DagsterRunStatus[end]
+        other = context.instance.create_run_for_job(whole, status=status)
+        jobs._follow(context, other.run_id)
+
+    @dg.job(executor_def=one_process)
+    def whole():
+        follow()
+
+    with open_instance() as instance:
+        run = instance.create_run_for_job(whole)
+        list(execute_run_iterator(InMemoryJob(whole), run, instance))
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus[end]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
