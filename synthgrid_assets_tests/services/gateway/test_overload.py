@@ -64,7 +64,7 @@ def test_ten_times_the_load_is_answered_or_sent_away_and_nothing_is_lost(tmp_pat
     )
     compile_layer(frame, tmp_path / "zones", name="name")
     options = replace(
-        options_in(tmp_path / "data", limits=Limits(queue=300), zones=tmp_path / "zones"),
+        options_in(tmp_path / "data", limits=Limits(queue=60), zones=tmp_path / "zones"),
         workers=1,
     )
     jobs: list[str] = []
