@@ -79,11 +79,12 @@ def kept(tmp_path_factory):
     return Kept(tmp_path_factory.mktemp("kept"))
 
 
+LATER = {"footprints", "tracks"}  # products that the archive is older than
 ASSETS = [(layer, name) for layer, names in WITH_TILES.items() for name in names]
 
 
 def test_the_archive_holds_every_product_on_four_tiles(kept):
-    assert {name for _, name in ASSETS} == set(PRODUCTS)
+    assert {name for _, name in ASSETS} == set(PRODUCTS) - LATER
     for layer, names in WITH_TILES.items():
         assert {p.name for p in products_of(kept.spec.layers[layer])} == set(names)
     assert {asset: len(kept.of(*asset)) for asset in ASSETS} == dict.fromkeys(ASSETS, 4)

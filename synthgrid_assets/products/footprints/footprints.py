@@ -73,14 +73,14 @@ class Footprints(Product):
 
     def tests(self, layer: LayerTable) -> tuple[str, ...]:
         """Exact ones; that of overlaps where the layer allows none."""
-        assert layer.footprint is not None
-        apart = (APART_TEST,) if layer.footprint.overlap == "none" else ()
+        table = layer.footprint
+        apart = (APART_TEST,) if table is not None and table.overlap == "none" else ()
         return (POINTS_TEST, VALID_TEST, *apart)
 
     def parameters(self, layer: LayerTable) -> Mapping[str, object]:
         """The footprint's table."""
-        assert layer.footprint is not None
-        return {"footprint": layer.footprint.model_dump(mode="json")}
+        table = layer.footprint
+        return {} if table is None else {"footprint": table.model_dump(mode="json")}
 
     def expected_rows(self, context: LayerContext, tile: Tile) -> float:
         """A footprint a point."""

@@ -92,7 +92,7 @@ class Tracks(Product):
 
     def parameters(self, layer: LayerTable) -> Mapping[str, object]:
         """The tracks' table."""
-        return {"tracks": _table_of(layer).model_dump(mode="json")}
+        return {} if layer.tracks is None else {"tracks": layer.tracks.model_dump(mode="json")}
 
     def expected_rows(self, context: LayerContext, tile: Tile) -> float:
         """The fixes of the expected points."""
