@@ -169,7 +169,7 @@ const TileMap = (() => {
     const image = pen.createImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
     const word = 0xff000000 | (colour[2] << 16) | (colour[1] << 8) | colour[0];
-    const side = Math.max(1, Math.round(view.ratio * (total > 200000 ? 1 : total > 12000 ? 2 : 3)));
+    const side = Math.max(1, Math.round(view.ratio * (total > 200000 ? 1 : 2)));
     const scale = view.scale * view.ratio;
     for (const block of blocks) {
       const [west, south] = grid.box(block.index), xy = block.xy;
@@ -383,6 +383,7 @@ const TileMap = (() => {
     }
 
     setFeatures(kind, blocks) {
+      if (Boolean(this[kind].length) !== Boolean(blocks.length)) this.layers.tiles.redraw();
       this[kind] = blocks;
       this.layers[kind].redraw();
     }
@@ -429,7 +430,8 @@ const TileMap = (() => {
       if (!this.shown.tiles) return;
       const region = this.grid.meeting(...view.box), size = this.grid.side * view.scale;
       const gap = this.shown.borders && size > 7 ? 1 : 0;
-      pen.globalAlpha = size > 90 && (this.points.length || this.shapes.length) ? 0.3 : 0.85;
+      const under = this.shapes.length ? LEAST_TILE : this.points.length ? 90 : Infinity;
+      pen.globalAlpha = size > under ? 0.3 : 0.85; // what lies upon a tile is seen better on a pale one
       pen.strokeStyle = "rgba(20,28,36,0.8)";
       pen.lineWidth = 1.6;
       for (let row = region.y0; row < region.y1; row += 1) {
