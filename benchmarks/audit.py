@@ -1,17 +1,21 @@
 """The audit log: durable records a second, verification of 100,000 tiles, proof, share of a run.
 
-Usage: ``python benchmarks/audit.py [TILES]``; needs about 1 GB of disk for 100,000 tiles.
+    python benchmarks/audit.py [--write] [--tiles 100000]
+
+100,000 tiles need about 1 GB of disk.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from report import machine, write_section
 
 from synthgrid_assets.audit.log import world_logs
 from synthgrid_assets.audit.proof import check_file, prove
@@ -31,7 +35,7 @@ from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.world.validation import load_spec
 
-SHARED = 60  # tiles of a real layer
+SHARED = 400  # tiles of a real layer
 GROUP = 64  # receipts of one transaction, as the engine hands them over
 WORLD = Path(__file__).parent.parent / "worlds" / "riverton.toml"
 
@@ -66,7 +70,11 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def log_speed(tiles: int) -> None:
+Row = tuple[str, str]
+
+
+def log_speed(tiles: int) -> list[Row]:
+    """What records, sealing, verification and proofs take, with files of 1,000 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="audit"))
     layout = Layout(folder / "data")
     made = receipts(layout, tiles)
@@ -77,36 +85,38 @@ def log_speed(tiles: int) -> None:
             journal.outbox.note("bench", [layer])
             for start in range(0, tiles, GROUP):
                 group = made[start : start + GROUP]
-                courses = {
-                    r.path: Course(1.7e9, 1.7e9 + 1, 4321, 1, digest_of(layer)) for r in group
-                }
-                journal.record(group, courses=courses)
+                course = Course(1.7e9, 1.7e9 + 1, 4321, 1, digest_of(layer))
+                journal.record(group, courses={receipt.path: course for receipt in group})
             seal(journal, "bench")
 
     wall, cpu = timed(run)
-    print(f"{tiles:,} receipts recorded in groups of {GROUP}, and sealed")
-    print(f"  durable records a second   {tiles / wall:12,.0f}")
-    print(f"  CPU of a record            {cpu / tiles * 1e6:12.0f} us")
+    rows = [
+        (f"durable records a second, in groups of {GROUP}, sealed", f"{tiles / wall:,.0f}"),
+        ("CPU of a record, its receipt included", f"{cpu / tiles * 1e6:.0f} us"),
+    ]
     with Journal(layout) as journal:
         journal.outbox.note("bench", [layer])
-        wall, _ = timed(lambda: seal(journal, "bench"))
-    print(f"  one more small run seals in {wall * 1e3:11.1f} ms")
+        wall, cpu = timed(lambda: seal(journal, "bench"))
+    rows.append(("one more small run seals in", f"{wall * 1e3:.0f} ms ({cpu * 1e3:.0f} ms CPU)"))
     wall, cpu = timed(lambda: verify_world(layout, "bench"))
-    print(f"  verification of all        {wall:12.2f} s   (CPU {cpu:.2f} s)")
+    rows.append((f"verification of log and {tiles:,} files", f"{wall:.1f} s ({cpu:.1f} s CPU)"))
     assert verify_world(layout, "bench").faults == []
     log, path = world_logs(layout, "bench")[-1], made[tiles // 3].path
     wall, _ = timed(lambda: record_of(layout, path))
     proof = prove(log, log.verifier, path)
     check_file(proof, layout.root / path)
-    print(f"  a record is found in       {wall * 1e3:12.1f} ms")
-    print(f"  a proof has                {len(proof.to_json().encode()):12,} bytes")
     files = [file for file in (layout.root / log.prefix).rglob("*") if file.is_file()]
     stored = sum(file.stat().st_size for file in files)
-    print(f"  the log takes              {stored / tiles:12,.0f} bytes a record")
     shutil.rmtree(folder)
+    return [
+        *rows,
+        ("a file's record is found in", f"{wall * 1e3:.0f} ms"),
+        ("a proof", f"{len(proof.to_json().encode()):,} bytes"),
+        ("the log, a record", f"{stored / tiles:,.0f} bytes"),
+    ]
 
 
-def share() -> None:
+def share() -> list[Row]:
     """CPU of the log's part in materialising points of riverton, in one process."""
     folder = Path(tempfile.mkdtemp(prefix="audit"))
     spec = load_spec(WORLD)
@@ -153,12 +163,27 @@ def share() -> None:
     with Journal(context.layout) as journal:
         _, sealing = timed(lambda: seal(journal, spec.world.name))
     whole, part = cpu + sealing, spent["audit"] + sealing
-    print(f"riverton's cafes, {len(tiles)} tiles of {len(names)} products, in one process")
-    print(f"  CPU in all                 {whole:12.2f} s")
-    print(f"  share of the audit log     {part / whole:12.2%}   (sealing {sealing * 1e3:.0f} ms)")
     shutil.rmtree(folder)
+    what = f"riverton's cafes, {len(tiles)} tiles of {len(names)} products, one process"
+    return [
+        (f"CPU of {what}", f"{whole:.1f} s"),
+        ("share of the audit log in it", f"{part / whole:.2%}"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tiles", type=int, default=100_000)
+    parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
+    arguments = parser.parse_args()
+    rows = [*log_speed(arguments.tiles), *share()]
+    table = "\n".join(
+        ["| what | measured |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)]
+    )
+    print(f"{machine()}\n\n{table}")
+    if arguments.write:
+        write_section("audit", table)
 
 
 if __name__ == "__main__":
-    log_speed(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
-    share()
+    main()
