@@ -127,7 +127,8 @@ def test_a_wrong_world_is_one_asset_whose_check_says_what_is_wrong(server, launc
     assert groups["wrong"] == {"wrong/world"}
     assert not any(group.startswith("wrong__") for group in groups)
     for world in WORLDS.keys() - {"wrong"}:
-        assert groups[world] == {f"{world}/world", f"{world}/tiles"}
+        names = ("world", "tiles", "release_report")
+        assert groups[world] == {f"{world}/{name}" for name in names}
     server.await_success(launched["check"])  # the run found what it looked for
     (execution,) = server.evaluations("wrong/world", "world_is_valid")
     evaluation = execution["evaluation"]
