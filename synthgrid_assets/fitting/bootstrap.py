@@ -86,7 +86,7 @@ def simulate(
     --------
     >>> window = Window.rectangle(0.0, 0.0, 1000.0, 500.0)
     >>> len(simulate("poisson", {"points_per_km2": 400.0}, window, (1, 0)))
-    189
+    210
     """
     xmin, ymin, xmax, ymax = window.bounds
     if process == "strauss":

@@ -77,7 +77,7 @@ class Observed:
         >>> xy = np.random.default_rng(1).uniform(0, 100, (900, 2))
         >>> k = Observed(xy, Window.rectangle(0, 0, 100, 100)).k_function(np.array([5.0, 10.0]))
         >>> (k / (math.pi * np.array([25.0, 100.0]))).round(2).tolist()
-        [0.99, 1.01]
+        [0.99, 0.99]
         """
         n = len(self.xy)
         pairs = cKDTree(self.xy).query_pairs(float(r[-1]), output_type="ndarray").astype(np.int64)
