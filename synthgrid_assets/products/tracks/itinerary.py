@@ -120,7 +120,7 @@ def _walk(home_x, home_y, birth, key, places, habits, out):
     x, y, trips, moving = out
     for d in range(home_x.size):
         hx, hy = home_x[d], home_y[d]
-        first = _words(birth[d], hx, hy, 0, key)
+        first = device_words(birth[d], hx, hy, TRIP, key)
         # the first stay has been under way for a while: what is left of it is exponential too
         number, ax, ay, bx, by = 0, 0.0, 0.0, 0.0, 0.0
         begins, ends, leaves = 0.0, 0.0, stay * exponential(first[0])
@@ -129,15 +129,15 @@ def _walk(home_x, home_y, birth, key, places, habits, out):
             now = n * every
             while now >= leaves:
                 number += 1
-                one = _words(birth[d], hx, hy, 2 * number, key)
-                two = _words(birth[d], hx, hy, 2 * number + 1, key)
+                one = device_words(birth[d], hx, hy, TRIP | np.uint64(2 * number), key)
+                two = device_words(birth[d], hx, hy, TRIP | np.uint64(2 * number + 1), key)
                 ax, ay = bx, by
                 bx, by = _destination(hx, hy, one[0], one[1], one[2], home, places)
                 length = math.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
-                speed = low + (high - low) * _share(one[3])
+                speed = low + (high - low) * uniform(one[3])
                 begins, ends = leaves, leaves + length / speed
                 leaves = ends + stay * exponential(two[0])
-                sway = bend * (2.0 * _share(two[1]) - 1.0)
+                sway = bend * (2.0 * uniform(two[1]) - 1.0)
             if now >= ends:
                 px, py = bx, by
             else:
@@ -153,13 +153,13 @@ def _walk(home_x, home_y, birth, key, places, habits, out):
 
 
 @njit(cache=True)
-def _words(birth, x, y, number, key):
-    """Four words of a device: of the number of its trip, which no other use has."""
-    return philox(birth, np.uint64(x), np.uint64(y), TRIP | np.uint64(number), key[0], key[1])
+def device_words(birth, x, y, use, key):
+    """Four words of a device for a use: the use's bits and a number, which no other use has."""
+    return philox(birth, np.uint64(x), np.uint64(y), use, key[0], key[1])
 
 
 @njit(cache=True)
-def _share(word):
+def uniform(word):
     """A uniform number in [0, 1)."""
     return float(np.int64(word >> np.uint64(11))) * _UNIT
 
@@ -168,19 +168,19 @@ def _share(word):
 def _destination(hx, hy, which, first, second, home, places):
     """Where a trip leads, in quanta from home."""
     px, py, reach, visits = places
-    if _share(which) < home:
+    if uniform(which) < home:
         return 0.0, 0.0
     if visits:
         near = 0
         for k in range(px.size):
             near += (px[k] - hx) ** 2 + (py[k] - hy) ** 2 <= reach * reach
-        chosen = np.int64(_share(first) * near)
+        chosen = np.int64(uniform(first) * near)
         for k in range(px.size):
             if (px[k] - hx) ** 2 + (py[k] - hy) ** 2 <= reach * reach:
                 if chosen == 0:
                     return float(px[k] - hx), float(py[k] - hy)
                 chosen -= 1
         return 0.0, 0.0
-    radius = float(reach) * math.sqrt(_share(first))
+    radius = float(reach) * math.sqrt(uniform(first))
     cosine, sine = cos_sin(second)
     return radius * cosine, radius * sine

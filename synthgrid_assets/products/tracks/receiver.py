@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.exact_math import cos_sin, dexp, rayleigh
 from synthgrid_assets.lattice.pattern import PointPattern
-from synthgrid_assets.lattice.seeding import Key, philox
-from synthgrid_assets.products.tracks.itinerary import Whereabouts
+from synthgrid_assets.lattice.seeding import Key
+from synthgrid_assets.products.tracks.itinerary import Whereabouts, device_words, uniform
 from synthgrid_assets.world.tracks_table import TracksTable
 
 _FIX, _FIRST, _ODD = (np.uint64(use << 60) for use in (2, 3, 4))  # beside a fix's number
-_UNIT = 2.0**-53
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,23 +99,23 @@ def _disturb(home_x, home_y, birth, key, true_x, true_y, sds, law, gaps, out):
     share, start, stop = gaps
     x, y, offset, lost, outlier = out
     for d in range(home_x.size):
-        one = _words(birth[d], home_x[d], home_y[d], _FIRST, key)
-        two = _words(birth[d], home_x[d], home_y[d], _FIRST | np.uint64(1), key)
+        one = device_words(birth[d], home_x[d], home_y[d], _FIRST, key)
+        two = device_words(birth[d], home_x[d], home_y[d], _FIRST | np.uint64(1), key)
         ahead, _ = _normal(one[0], one[1])
         offset[d] = np.int64(math.floor(clock * ahead + 0.5))
         u, v = _normal(one[2], one[3])
-        silent = _share(two[0]) < share
+        silent = uniform(two[0]) < share
         for n in range(true_x.shape[1]):
-            fix = _words(birth[d], home_x[d], home_y[d], _FIX | np.uint64(n), key)
-            more = _words(birth[d], home_x[d], home_y[d], _ODD | np.uint64(n), key)
+            fix = device_words(birth[d], home_x[d], home_y[d], _FIX | np.uint64(n), key)
+            more = device_words(birth[d], home_x[d], home_y[d], _ODD | np.uint64(n), key)
             if n > 0:
                 p, q = _normal(fix[2], fix[3])
                 u, v = rho * u + innovation * p, rho * v + innovation * q
-                chance = _share(more[0])
+                chance = uniform(more[0])
                 silent = chance >= stop if silent else chance < start
             e, f = _normal(fix[0], fix[1])
             dx, dy = white * e + drift * u, white * f + drift * v
-            strange = _share(more[1]) < odd
+            strange = uniform(more[1]) < odd
             if strange:
                 g, h = _normal(more[2], more[3])
                 dx, dy = dx + far * g, dy + far * h
@@ -126,18 +125,8 @@ def _disturb(home_x, home_y, birth, key, true_x, true_y, sds, law, gaps, out):
 
 
 @njit(cache=True)
-def _words(birth, x, y, use, key):
-    return philox(birth, np.uint64(x), np.uint64(y), use, key[0], key[1])
-
-
-@njit(cache=True)
 def _normal(length, angle):
     """Two independent standard normal numbers."""
     radius = rayleigh(length)
     cosine, sine = cos_sin(angle)
     return radius * cosine, radius * sine
-
-
-@njit(cache=True)
-def _share(word):
-    return float(np.int64(word >> np.uint64(11))) * _UNIT
