@@ -38,7 +38,7 @@ _TAKE = (
     "INSERT INTO leases VALUES (:tile, :holder, :host, :run, 1, {now} + :seconds, '') "
     "ON CONFLICT (tile) DO UPDATE SET holder = excluded.holder, host = excluded.host, "
     "run = excluded.run, token = leases.token + 1, until = excluded.until, settled = '' "
-    "WHERE leases.until < {now} AND NOT (leases.run = excluded.run AND leases.settled <> '')"
+    "WHERE leases.until <= {now} AND NOT (leases.run = excluded.run AND leases.settled <> '')"
 )
 _FORGOTTEN = 7 * 86_400.0  # seconds after a deadline: leases of runs that were killed
 _RUN = "run of "  # before a run's id: the row that shows that two hosts mean the same journal
