@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from synthgrid_assets.cli.arguments import JsonOption, numbers
 from synthgrid_assets.cli.printing import explained, print_json, print_rows, tell, warn
 from synthgrid_assets.errors import PrivacyError, SpecError
 from synthgrid_assets.settings import world_files
+
+if TYPE_CHECKING:
+    from synthgrid_assets.fitting.k_estimate import Observed
 
 
 @explained
@@ -91,7 +94,7 @@ def fit(
 
 
 def _fit_process(
-    observed: object,
+    observed: Observed,
     process: str,
     radius: float | None,
     simulations: int,
@@ -101,11 +104,9 @@ def _fit_process(
     as_json: bool,
 ) -> None:
     from synthgrid_assets.fitting.fit import fit_process
-    from synthgrid_assets.fitting.k_estimate import Observed
     from synthgrid_assets.fitting.telling import as_json as told
     from synthgrid_assets.fitting.telling import as_rows, draw_fit, layer_block
 
-    assert isinstance(observed, Observed)
     found = fit_process(observed, process, radius=radius, simulations=simulations, seed=seed)
     if picture is not None:
         draw_fit(found, picture)
@@ -122,13 +123,11 @@ def _fit_process(
 
 
 def _fit_surface(
-    observed: object, crs: str, on: list[Path], surface: Path | None, name: str, as_json: bool
+    observed: Observed, crs: str, on: list[Path], surface: Path | None, name: str, as_json: bool
 ) -> None:
-    from synthgrid_assets.fitting.k_estimate import Observed
     from synthgrid_assets.fitting.surface_regression import fit_surface, write_surface
     from synthgrid_assets.fitting.telling import surface_block
 
-    assert isinstance(observed, Observed)
     found = fit_surface(observed, crs, on)
     largest = None if surface is None else write_surface(found, on, surface)
     if as_json:

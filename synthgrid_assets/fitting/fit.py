@@ -24,6 +24,7 @@ from synthgrid_assets.statistics.curves.envelopes import Envelope, curve_fits_re
 FITTED = ("poisson", *MODELS, "strauss")
 GOODNESS_ALPHA = 0.05
 FEWEST_SIMULATIONS = 19
+_SHOWN = slice(8, None, 8)  # of the distances at which K is estimated
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +101,12 @@ def fit_process(
     if simulations and simulations < FEWEST_SIMULATIONS:
         raise SpecError(f"{simulations} simulations; give 0, or at least {FEWEST_SIMULATIONS}")
     parameters = method(observed)
-    distances = observed.distances()[1:][7::8]
-    curve = _l_excess(observed, distances)
+    distances, curve = observed.distances()[_SHOWN], _l_excess(observed)
     notes = list(_notes(process, parameters))
     if not simulations:
         return Fit(process, parameters, {}, {}, math.nan, distances, curve, None, tuple(notes))
     made = replicate(
-        observed.window, process, parameters, method, partial(_l_excess, r=distances),
+        observed.window, process, parameters, method, _l_excess,
         simulations, seed,
     )  # fmt: skip
     if made.lost:
@@ -152,8 +152,10 @@ def _method(process: str, radius: float | None) -> Callable[[Observed], dict[str
     raise SpecError(f"process {process!r} cannot be fitted; these can: {', '.join(FITTED)}")
 
 
-def _l_excess(observed: Observed, r: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.sqrt(observed.k_function(r) / math.pi) - r)
+def _l_excess(observed: Observed) -> NDArray[np.float64]:
+    """L(r) - r at every eighth distance."""
+    r = observed.distances()[_SHOWN]
+    return np.asarray(np.sqrt(observed.k_curve[_SHOWN] / math.pi) - r)
 
 
 def _errors(made: Replicates) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,11 @@ class Observed:
         """
         busy = math.sqrt(_BUSY / (math.pi * self.intensity))
         return np.linspace(0.0, min(self.window.longest_distance, busy), STEPS + 1)
+
+    @cached_property
+    def k_curve(self) -> NDArray[np.float64]:
+        """K at `distances`: a fit and its goodness look at the same pairs."""
+        return self.k_function(self.distances())
 
     def k_function(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ripley's K(r) in square metres, shape of `r`, corrected for the window's edge.

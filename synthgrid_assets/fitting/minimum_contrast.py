@@ -59,7 +59,7 @@ def fit_by_contrast(observed: Observed, model: ContrastModel) -> Found:
     (Diggle and Gratton 1984, JRSS B 46; Waagepetersen 2007, Biometrics 63).
     """
     r = observed.distances()[1:]
-    target, plain = observed.k_function(r) ** _POWER, math.pi * r**2
+    target, plain = observed.k_curve[1:] ** _POWER, math.pi * r**2
 
     def contrast(logarithms: NDArray[np.float64]) -> float:
         with np.errstate(over="ignore", invalid="ignore"):

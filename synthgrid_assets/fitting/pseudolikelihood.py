@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.fitting.k_estimate import Observed
 from synthgrid_assets.fitting.quadrature import Quadrature, poisson_regression
+from synthgrid_assets.fitting.windows import Window
 
 _FINENESS = 8  # dummy places along a radius: coarser ones bias the interaction
 _SWEEPS = 200  # proposed births and deaths for each expected point
@@ -64,8 +65,6 @@ def fit_strauss(observed: Observed, radius: float) -> dict[str, object]:
 
 def _inside(observed: Observed, xy: NDArray[np.float64], radius: float) -> NDArray[np.bool_]:
     """Which places lie at least `radius` from the window's border."""
-    from synthgrid_assets.fitting.windows import Window
-
     eroded = observed.window.polygon.buffer(-radius)
     if eroded.is_empty:
         raise SpecError(f"--radius {radius:g} m leaves nothing of the window; give a smaller one")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.surfaces import retention_at
 from synthgrid_assets.lattice.cells import Cells, Lattice
-from synthgrid_assets.lattice.seeding import Key
+from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes.family import Family
 from synthgrid_assets.processes.marks.table import rasters_of
 from synthgrid_assets.processes.superposition import Sampler
@@ -134,6 +134,10 @@ class LayerContext:
         """The surfaces and masks that the layer reads, as they were made."""
         names = input_names(self.spec, self.layer)
         return open_inputs(self.spec, names, self.layout, dict(self.job.inputs))
+
+    def own_stream(self, name: str) -> Key:
+        """Key of a stream that a product of the layer draws from, as no other use does."""
+        return stream_key(name, *map(int, self.keys.of(self.layer, "process")))
 
     @cached_property
     def network(self) -> NetworkSource | None:

@@ -9,11 +9,18 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from synthgrid_assets.inputs.table_base import Model, Positive
 
-Size = Positive | tuple[Positive, Positive]
+
+def _ordered(size: float | tuple[float, float]) -> float | tuple[float, float]:
+    if isinstance(size, tuple) and size[0] > size[1]:
+        raise ValueError("the first number must not be above the second")
+    return size
+
+
+Size = Annotated[Positive | tuple[Positive, Positive], AfterValidator(_ordered)]
 LARGEST = 100.0  # cells that a footprint may reach from its point
 
 
@@ -47,11 +54,6 @@ class RectangleTable(_Footprint):
     width: Size
     depth: Size
 
-    @field_validator("width", "depth")
-    @classmethod
-    def _in_order(cls, size: Size) -> Size:
-        return _ordered(size)
-
     @property
     def reach(self) -> float:
         """Metres from a point to the farthest place of its footprint, at most."""
@@ -72,11 +74,6 @@ class PolygonTable(_Footprint):
     sides: Annotated[int, Field(strict=True, ge=3, le=256)]
     radius: Size
 
-    @field_validator("radius")
-    @classmethod
-    def _in_order(cls, size: Size) -> Size:
-        return _ordered(size)
-
     @property
     def reach(self) -> float:
         """Metres from a point to the farthest place of its footprint, at most."""
@@ -94,11 +91,6 @@ class CircleTable(_Footprint):
 
     shape: Literal["circle"]
     radius: Size
-
-    @field_validator("radius")
-    @classmethod
-    def _in_order(cls, size: Size) -> Size:
-        return _ordered(size)
 
     @property
     def sides(self) -> int:
@@ -152,9 +144,3 @@ def ends_of(size: Size) -> tuple[float, float]:
 def largest(size: Size) -> float:
     """The largest size, in metres."""
     return ends_of(size)[1]
-
-
-def _ordered(size: Size) -> Size:
-    if isinstance(size, tuple) and size[0] > size[1]:
-        raise ValueError("the first number must not be above the second")
-    return size

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
-from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.footprints.shapes import Rings, rings_about
@@ -120,13 +119,7 @@ class Footprints(Product):
 def _rings(context: LayerContext, points: PointPattern) -> Rings:
     table = context.table.footprint
     assert table is not None
-    return rings_about(points, table, _key(context), context.lattice.cell)
-
-
-def _key(context: LayerContext) -> Key:
-    """A stream of the layer's own, of which no other use draws."""
-    process = context.keys.of(context.layer, "process")
-    return stream_key(_STREAM, *map(int, process))
+    return rings_about(points, table, context.own_stream(_STREAM), context.lattice.cell)
 
 
 def _closed(context: LayerContext, rings: Rings) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, chi2
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
-from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.processes.thinning.proximity import ByProximity, LayerTargets
 from synthgrid_assets.products.drawn_points import expected_points
@@ -164,7 +163,7 @@ class Fixes:
 
 def _fixes(context: LayerContext, cells: Cells) -> Fixes:
     table, homes = _table_of(context.table), context.cache.pattern(cells)
-    key, cell = _key(context), context.lattice.cell
+    key, cell = context.own_stream(_STREAM), context.lattice.cell
     true = whereabouts(homes, table, key, cell, _destinations(context, table, cells))
     got = receive(homes, true, table, key, cell)
     device, fix = np.nonzero(~got.lost)
@@ -193,12 +192,6 @@ def _destinations(context: LayerContext, table: TracksTable, cells: Cells) -> De
                 places = thinning.targets.process.points(around)
                 return Destinations(places.x, places.y)
     return Destinations.anywhere()
-
-
-def _key(context: LayerContext) -> Key:
-    """A stream of the layer's own, of which no other use draws."""
-    process = context.keys.of(context.layer, "process")
-    return stream_key(_STREAM, *map(int, process))
 
 
 def _table_of(layer: LayerTable) -> TracksTable:
