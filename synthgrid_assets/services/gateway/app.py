@@ -32,6 +32,7 @@ from synthgrid_assets.services.gateway.receiving.upload import DisconnectedError
 from synthgrid_assets.services.gateway.runtime import Gateway
 
 _PROBLEM = "application/problem+json"
+_FOR_LOAD = (429, 503)
 
 
 def build_app(options: GatewayOptions) -> Starlette:
@@ -117,6 +118,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
         error = busy("the gateway cannot keep deliveries now; nothing was taken in", 5.0)
     gateway: Gateway = request.app.state.gateway
     gateway.metrics.count("refused_total", "Refusals by status.", status=str(error.status))
+    if error.status in _FOR_LOAD:
+        await gateway.hold.wait()
     return _answer(error)
 
 

@@ -50,6 +50,8 @@ class Limits:
         Bytes of a request's header, its address too.
     points : int
         Points of one geofence question.
+    questions : int
+        Geofence questions in hand at once; further ones are sent away with 503.
     """
 
     body: int = 4096 * _MIB
@@ -63,6 +65,7 @@ class Limits:
     header_seconds: float = 15.0
     header_bytes: int = 32 << 10
     points: int = 10_000
+    questions: int = 20
 
 
 @dataclass(frozen=True)

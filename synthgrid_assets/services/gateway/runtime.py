@@ -32,11 +32,13 @@ from synthgrid_assets.services.gateway.loop_watch import LoopWatch
 from synthgrid_assets.services.gateway.metrics import Metrics
 from synthgrid_assets.services.gateway.options import GatewayOptions
 from synthgrid_assets.services.gateway.receiving.clients import Clients
+from synthgrid_assets.services.gateway.receiving.places import Hold, Places
 from synthgrid_assets.services.gateway.receiving.quotas import Quotas
 from synthgrid_assets.services.gateway.receiving.refusals import busy, too_often
 from synthgrid_assets.storage.store import open_store
 
 _LOOK = 0.25  # seconds between two looks at the queue
+_DEFERRALS = 8  # at once: a deferred answer costs more than an exact one, so under load few are
 Landing = Literal["elsewhere", "starting", "ready"]
 
 
@@ -73,7 +75,10 @@ class Gateway:
             self.batcher = MicroBatcher(ZoneStore(options.zones), self.tiers)
         self.distances = NearbyZones()
         self.watch = LoopWatch(self.tiers.observe_lag)
-        self.uploads = 0
+        self.uploads = Places(options.limits.uploads, "bodies are being received")
+        self.questions = Places(options.limits.questions, "questions are being answered")
+        self.deferrals = Places(_DEFERRALS, "questions are being deferred")
+        self.hold = Hold()
         self.depth = Depth(0, 0, 0.0, 0)
         self.ready = False
         self.landing: Landing = "starting" if options.workers else "elsewhere"
@@ -124,13 +129,8 @@ class Gateway:
             503, if the queue or all places are full.
         """
         self.check_queue()
-        if self.uploads >= self.options.limits.uploads:
-            raise busy(f"{self.uploads} bodies are being received; come back soon", 1.0)
-        self.uploads += 1
-        try:
+        with self.uploads.one():
             yield
-        finally:
-            self.uploads -= 1
 
     def check_queue(self) -> None:
         """Refuse with 503 while the queue is full."""
@@ -185,7 +185,8 @@ class Gateway:
         gauge("loop_lag_seconds", "Delay of the event loop.", lambda: self.watch.lag)
         gauge("slow_callbacks", "Callbacks above 50 ms.", lambda: self.watch.stalls)
         gauge("geofence_batches", "Batches of questions by tier.", self._tier_counts)
-        gauge("uploads", "Bodies that are being received.", lambda: self.uploads)
+        gauge("uploads", "Bodies that are being received.", lambda: self.uploads.taken)
+        gauge("questions", "Geofence questions in hand.", lambda: self.questions.taken)
 
     def _tier_counts(self) -> dict[str, float]:
         return {str(tier): float(count) for tier, count in self.tiers.counts.items()}

@@ -240,13 +240,13 @@ def test_more_uploads_than_places_are_sent_away(served):
     with served.connect() as first, served.connect() as second:
         first.sendall(head)
         second.sendall(head)
-        while served.gateway.uploads < 2:
+        while served.gateway.uploads.taken < 2:
             time.sleep(0.01)
         answer = served.post(POINT)
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) >= 1
     deadline = time.monotonic() + 5
-    while served.gateway.uploads and time.monotonic() < deadline:
+    while served.gateway.uploads.taken and time.monotonic() < deadline:
         time.sleep(0.01)
     assert served.post(POINT).status == 202
 
@@ -430,6 +430,6 @@ def test_a_sender_that_goes_away_leaves_nothing(served):
         while not leftovers(served) and time.monotonic() < deadline:
             time.sleep(0.01)
         line.shutdown(socket.SHUT_RDWR)
-    while (leftovers(served) or served.gateway.uploads) and time.monotonic() < deadline:
+    while (leftovers(served) or served.gateway.uploads.taken) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert leftovers(served) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import time
 
@@ -17,6 +19,8 @@ from synthgrid_assets.services.gateway.inbox.work_queue import owner_name
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
 from synthgrid_assets.services.gateway.landing.processes.worker import open_workshop, work_once
 from synthgrid_assets.services.gateway.receiving.clients import make_key
+from synthgrid_assets.services.gateway.receiving.places import Hold
+from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
 from synthgrid_assets_tests.services.gateway.served import Served, options_in
 
 
@@ -172,3 +176,40 @@ def test_a_full_queue_makes_answers_cheaper_and_never_wrong(tmp_path):
             time.sleep(0.05)
         text = served.ask("GET", "/metrics").body.decode()
         assert 'geofence_points_total{tier="exact"}' in text
+
+
+def test_questions_beyond_those_in_hand_are_sent_away_after_a_moment(served):
+    places = served.gateway.questions
+    with contextlib.ExitStack() as all_taken:
+        for _ in range(served.options.limits.questions):
+            all_taken.enter_context(places.one())
+        began = time.monotonic()
+        answer = ask(served, POINTS)
+        assert time.monotonic() - began > 0.1
+        assert (answer.status, int(answer.headers["retry-after"]) >= 1) == (503, True)
+    assert (ask(served, POINTS).status, places.taken) == (200, 0)
+
+
+def test_deferrals_beyond_those_in_hand_are_sent_away(served):
+    served.gateway.tiers.observe_lag(60.0)
+    with contextlib.ExitStack() as all_taken:
+        while True:
+            try:
+                all_taken.enter_context(served.gateway.deferrals.one())
+            except RefusedError:
+                break
+        assert ask(served, POINTS).status == 503
+
+
+def test_refusals_that_are_held_are_bounded():
+    async def two_at_once() -> list[float]:
+        hold, began = Hold(seconds=0.2, most=1), time.monotonic()
+
+        async def held() -> float:
+            await hold.wait()
+            return time.monotonic() - began
+
+        return sorted(await asyncio.gather(held(), held()))
+
+    first, second = asyncio.run(two_at_once())
+    assert first < 0.1 < second

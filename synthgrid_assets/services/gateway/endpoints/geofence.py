@@ -52,6 +52,12 @@ async def post_geofence(request: Request) -> Response:
     )
     client = signer or client
     gateway.check_quota(client)
+    with gateway.questions.one():
+        return await _answered(gateway, client, body)
+
+
+async def _answered(gateway: Gateway, client: str, body: bytes) -> Response:
+    assert gateway.batcher is not None
     points, radius = question(body, gateway.options.limits.points)
     answer = await gateway.batcher.submit(points)
     tier = answer.tier
@@ -61,7 +67,8 @@ async def post_geofence(request: Request) -> Response:
         tier = Tier.DEFERRED  # distances are what is spared first
     gateway.metrics.count("geofence_points_total", "Points by tier.", len(points), tier=tier)
     if answer.matches is None or tier == Tier.DEFERRED:
-        return await _deferred(gateway, client, points, radius)
+        with gateway.deferrals.one():
+            return await _deferred(gateway, client, points, radius)
     content: dict[str, object] = {
         "tier": str(tier),
         "version": answer.index.version,

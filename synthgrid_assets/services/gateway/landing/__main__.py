@@ -17,6 +17,8 @@ from synthgrid_assets.services.gateway.options import (
     GatewayOptions,
 )
 
+_NICENESS = 5
+
 
 def _tell_ready() -> None:
     """Tell who started this process, once."""
@@ -29,4 +31,7 @@ def _tell_ready() -> None:
 if __name__ == "__main__":
     start_log()
     options = GatewayOptions.from_json(os.environ[OPTIONS_VARIABLE])
-    run_supervisor(options, int(os.environ[PARENT_VARIABLE]), _tell_ready)
+    parent = int(os.environ[PARENT_VARIABLE])
+    if parent:  # a gateway runs on the same processors: who waits for an answer goes first
+        os.nice(_NICENESS)
+    run_supervisor(options, parent, _tell_ready)
