@@ -21,12 +21,13 @@ DIGESTS := $(addprefix $(TESTS)/,processes/test_stored_digests.py lattice/test_s
 export DAGSTER_HOME := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-all browser digests dagsters lint lock
+.PHONY: help run test test-all docs browser digests dagsters lint lock
 help:
 	@echo "make run     install, materialise the example world, serve the Dagster UI on 127.0.0.1:$(PORT)"
 	@echo "             and the map on 127.0.0.1:$(MAP_PORT) (SERVE=0 stops before serving, PORT=4000 and"
 	@echo "             MAP_PORT=4001 serve elsewhere)"
 	@echo "make test    install and run everything that CI runs"
+	@echo "make docs    the documentation as a site, in build/site"
 
 run: $(VENV)/.run
 	@if [ "$(SERVE)" != 0 ] && ! $(VENV)/bin/python -c 'import socket; socket.socket().bind(("127.0.0.1", $(PORT)))' 2>/dev/null; then \
@@ -43,6 +44,11 @@ test: $(VENV)/.dev browser lint
 
 test-all: $(VENV)/.dev browser lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+# the tests build it too; a page that links to nothing, or names what is not there, is an error
+docs: $(VENV)/.dev
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -E -b html -c docs . build/site
+	@echo "build/site/index.html"
 
 # pages are tested in a real browser; without one these tests are skipped, and say so
 browser:
@@ -96,5 +102,6 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 lock:
 	uv pip compile pyproject.toml --extra build --universal --generate-hashes --no-emit-index-url \
 	  --no-strip-extras --python-version 3.11 --no-header -o requirements.txt
-	uv pip compile pyproject.toml --extra build --extra dev -c requirements.txt --universal --generate-hashes \
-	  --no-emit-index-url --no-strip-extras --python-version 3.11 --no-header -o requirements-dev.txt
+	uv pip compile pyproject.toml --extra build --extra dev --extra docs -c requirements.txt --universal \
+	  --generate-hashes --no-emit-index-url --no-strip-extras --python-version 3.11 --no-header \
+	  -o requirements-dev.txt

@@ -22,7 +22,11 @@ from synthgrid_assets.world.tracks_table import TracksTable
 from synthgrid_assets.world.validation import check_world
 
 PROJECT = Path(__file__).parent.parent
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
 WORLD_FILE = (PROJECT / "docs" / "world-file.md").read_text()
 SECTIONS = {
     "`[world]`": [spec.WorldTable],
