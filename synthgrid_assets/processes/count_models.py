@@ -18,6 +18,27 @@ class PoissonModel:
 
 
 @dataclass(frozen=True)
+class LinePoisson(PoissonModel):
+    """As `PoissonModel`, of points on lines: these have no pair correlation in the plane."""
+
+
+@dataclass(frozen=True)
+class LineClusters:
+    """Poisson parents on lines with Poisson broods; a tile's shares of clusters are given.
+
+    Parameters
+    ----------
+    kappa : float
+        Parents per quantum of line.
+    mu : float
+        Mean brood.
+    """
+
+    kappa: float
+    mu: float
+
+
+@dataclass(frozen=True)
 class GaussianClusters:
     """Poisson parents with Poisson broods, displaced by a symmetric Gaussian (Thomas).
 
@@ -92,5 +113,14 @@ class BlockModel:
 
 
 ClusterModel = GaussianClusters | DiscClusters
-CountModel = PoissonModel | ClusterModel | BoundedModel | RegularModel | BlockModel | MomentsOnly
+CountModel = (
+    PoissonModel
+    | ClusterModel
+    | LineClusters
+    | BoundedModel
+    | RegularModel
+    | BlockModel
+    | MomentsOnly
+)
+ON_LINES = (LinePoisson, LineClusters)  # whose points lie on lines
 EXACT = (PoissonModel, GaussianClusters, DiscClusters)  # whose distribution has a table

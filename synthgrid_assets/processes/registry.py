@@ -14,10 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.processes import cascade, grid, lgcp, matern_hard_core, poisson
+from synthgrid_assets.processes import cascade, grid, lgcp, matern_hard_core, poisson, released
 from synthgrid_assets.processes.cluster import hierarchical_thomas, matern_cluster, thomas
 from synthgrid_assets.processes.family import Family, Parameters
 from synthgrid_assets.processes.gibbs import strauss
+from synthgrid_assets.processes.on_lines import process as on_lines
+from synthgrid_assets.processes.on_lines.process import ON_LINES, OnLinesParameters
 
 _FAMILIES: dict[str, Family] = {
     family.name: family
@@ -73,6 +75,13 @@ _FAMILIES: dict[str, Family] = {
     )
 }
 REGISTRY: Mapping[str, Family] = MappingProxyType(_FAMILIES)
+# what is drawn from an input, and so built where inputs are known: parameters and version
+OF_INPUTS: Mapping[str, tuple[type[Parameters], int]] = MappingProxyType(
+    {
+        ON_LINES: (OnLinesParameters, on_lines.ALGORITHM_VERSION),
+        "released": (released.ReleasedParameters, released.ALGORITHM_VERSION),
+    }
+)
 
 
 def register(family: Family) -> None:

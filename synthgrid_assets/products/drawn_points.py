@@ -21,7 +21,7 @@ from synthgrid_assets.products.product import ORIGIN
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import point_table
 from synthgrid_assets.world.layer_graph import union_of
-from synthgrid_assets.world.samplers import count_bounds
+from synthgrid_assets.world.samplers import count_bounds, on_lines
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,16 @@ def draw(context: LayerContext, cells: Cells) -> DrawnPoints:
 
 
 def _drawn(context: LayerContext, cells: Cells) -> tuple[PointPattern, dict[str, pa.Array]]:
-    """The layer's points, and the column `source` of a union that asks for it."""
+    """The layer's points, and the columns that its process itself gives them.
+
+    `source` of a union that asks for it, `line` and `arc_m` of points on lines.
+    """
+    process = on_lines(context.sampler)
+    if process is not None:
+        pattern = context.sampler.points(cells)
+        line, arc = process.places(pattern, cells)
+        columns = {"line": line, "arc_m": arc * context.lattice.quantum}
+        return pattern, {name: pa.array(column) for name, column in columns.items()}
     union = union_of(context.table)
     if union is None or not union.source or not isinstance(context.sampler, Superposition):
         return context.sampler.points(cells), {}

@@ -30,6 +30,8 @@ from synthgrid_assets.products.pictures.canvas import points_picture
 from synthgrid_assets.products.product import GEOMETRY, ORIGIN, Column, Product, Rates, TileRows
 from synthgrid_assets.products.region_tests import point_tests
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
+from synthgrid_assets.products.tile_tests.line_tests import TEST as LINES
+from synthgrid_assets.products.tile_tests.line_tests import verify_lines
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
 from synthgrid_assets.products.tile_tests.redrawn_tile import verify_curves
 from synthgrid_assets.products.tile_tests.replicates import (
@@ -47,8 +49,8 @@ from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surfac
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.layer_graph import union_of
-from synthgrid_assets.world.samplers import is_resolved
-from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.samplers import is_resolved, on_lines
+from synthgrid_assets.world.spec import LayerTable, WorldSpec, lines_of
 from synthgrid_assets.world.stream_keys import P_VALUE
 from synthgrid_assets.world.versions import input_names, key_hex, mark_components
 
@@ -56,6 +58,10 @@ _COLUMNS = (
     Column("id", "int64", "Cell and place in it; the same on any tiling."),
     Column("x_q", "int64", "Lattice x in quanta (cell / 2**22)."),
     Column("y_q", "int64", "Lattice y in quanta."),
+)
+_ON_LINES = (
+    Column("line", "int64", "Number of the line in its file, from 0; parts count one by one."),
+    Column("arc_m", "double", "Metres along the line, from its start to the point."),
 )
 
 
@@ -76,6 +82,7 @@ class Points(Product):
             "quadrats_follow_the_surface": "Parts of each tile hold what law and surface allow.",
             PAIRS: "There are as many pairs at each distance as the law's K says.",
             NEIGHBOURS: "Nearest neighbours and empty space are as the law's G and F say.",
+            LINES: "Each point stands where the length along its line says. Exact.",
             MARKS: "Each mark has its declared law, given what it depends on.",
             "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
             "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
@@ -97,6 +104,8 @@ class Points(Product):
             Column(name, mark.column_type, f"Mark {name}, drawn at the point's birth.")
             for name, mark in layer.marks.items()
         ]
+        if lines_of(layer) is not None:
+            marks = [*_ON_LINES, *marks]
         if _names_sources(layer):
             source = "Layer that the point comes from."
             marks = [Column("source", "dictionary<string>", source), *marks]
@@ -113,6 +122,7 @@ class Points(Product):
             PAIRS,
             NEIGHBOURS,
             *((MARKS,) if layer.marks else ()),
+            *((LINES,) if lines_of(layer) is not None else ()),
         )
 
     def region_tests(self, layer: LayerTable) -> tuple[str, ...]:
@@ -198,6 +208,7 @@ class Points(Product):
             pairs,
             neighbours,
             *((verify_marks(context, cells, rows),) if context.table.marks else ()),
+            *_verdict_of_lines(context, rows),
         )
 
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
@@ -207,6 +218,13 @@ class Points(Product):
     def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
         """Counts, pairs, neighbours and seams."""
         return point_tests.judge_points(journal, context)
+
+
+def _verdict_of_lines(context: LayerContext, rows: pa.Table) -> tuple[Verdict, ...]:
+    process = on_lines(context.sampler)
+    if process is None:
+        return ()
+    return (verify_lines(process.network, context.lattice.quantum, rows),)
 
 
 def _names_sources(layer: LayerTable) -> bool:

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.processes.superposition import Sampler, Superposition
+from synthgrid_assets.statistics.laws.line_retention import LineRetention
 from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.statistics.laws.superposed import MemberRetention
 from synthgrid_assets.tessellation.constrained import (
@@ -23,6 +24,7 @@ from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
+from synthgrid_assets.world.samplers import on_lines
 
 
 class Given(Protocol):
@@ -80,6 +82,10 @@ class TileCache:
         sampler = self._context.sampler
         whole = sampler.retention(cells)
         if not isinstance(sampler, Superposition):
+            process = on_lines(sampler)
+            catches = None if process is None else process.catches(cells)
+            if catches is not None:
+                return LineRetention.of(cells, whole, catches)
             return Retention.over(cells, whole)
         members = [retention for _, retention in sampler.parts(cells)]
         return MemberRetention.of(cells, whole, members)

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import quanta
+from synthgrid_assets.processes.registry import OF_INPUTS
 from synthgrid_assets.processes.superposition import UNION, UnionParameters
-from synthgrid_assets.world.spec import RELEASED, LayerTable, NearTable, WorldSpec
+from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec, lines_of
 from synthgrid_assets.world.world_file import mistakes_of, nearest
 
 
@@ -71,6 +72,8 @@ def coupling_of(spec: WorldSpec, name: str) -> str:
     """Why a union's members are not independent given what they are near; empty if they are."""
     held = leaves(spec, name)
     for leaf in held:
+        if lines_of(spec.layers[leaf]) is not None:
+            return f"layer {leaf!r} lies on lines"
         both = sorted(conditions(spec, leaf) & set(held))
         if both:
             return f"layer {leaf!r} depends on {both[0]!r} by `near`, and the union holds both"
@@ -81,7 +84,7 @@ def is_thinned(spec: WorldSpec, name: str) -> bool:
     """Whether a layer may be empty over wide areas: it, or all it holds, is thinned."""
     tables = [spec.layers[leaf] for leaf in leaves(spec, name)]
     return all(
-        table.within or table.intensity or table.near or table.process == RELEASED
+        table.within or table.intensity or table.near or table.process in OF_INPUTS
         for table in tables
     )
 

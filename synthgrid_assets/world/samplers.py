@@ -11,8 +11,15 @@ from collections.abc import Mapping
 from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, stream_key
-from synthgrid_assets.processes.count_models import EXACT, BoundedModel
+from synthgrid_assets.processes.count_models import EXACT, BoundedModel, LineClusters
 from synthgrid_assets.processes.family import Family, quanta
+from synthgrid_assets.processes.on_lines.process import (
+    ON_LINES,
+    ByLength,
+    OnLinesParameters,
+    OnLinesProcess,
+    build_on_lines,
+)
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.processes.released import ByRelease, ReleasedParameters, build_released
@@ -66,6 +73,8 @@ def build_sampler(
         return Superposition(samplers, coupling_of(spec, name))
     if layer.process == RELEASED:
         return _released(spec, name, inputs, keys, families)
+    if layer.process == ON_LINES:
+        return _on_lines(spec, name, inputs, keys)
     built = build_process(spec, layer, keys.of(name, "process"), families)
     return ThinnedProcess(built, _thinnings(spec, name, inputs, keys, families))
 
@@ -84,6 +93,14 @@ def _released(
     )
     others = _thinnings(spec, name, inputs, keys, families, masked=True)
     return ThinnedProcess(built, (ByRelease(built), *others))
+
+
+def _on_lines(spec: WorldSpec, name: str, inputs: Inputs, keys: StreamKeys) -> ThinnedProcess:
+    """Points on an input's lines: how much line each cell holds stands for a thinning."""
+    parameters = OnLinesParameters.model_validate(spec.layers[name].parameters)
+    paths = inputs.paths[parameters.lines]
+    built = build_on_lines(parameters, keys.of(name, "process"), spec.world.cell, paths)
+    return ThinnedProcess(built, (ByLength(built),))
 
 
 def _thinnings(
@@ -139,6 +156,12 @@ def leaves_of(sampler: Sampler) -> list[ThinnedProcess]:
     return [sampler]
 
 
+def on_lines(sampler: Sampler) -> OnLinesProcess | None:
+    """The process of a layer whose points lie on lines; None for others, and for unions."""
+    process = None if isinstance(sampler, Superposition) else sampler.process
+    return process if isinstance(process, OnLinesProcess) else None
+
+
 def count_bounds(sampler: Sampler, cells: Cells) -> tuple[float, float]:
     """Bounds of the expected number of points in a rectangle: equal where the law is known.
 
@@ -165,7 +188,11 @@ def is_resolved(sampler: Sampler) -> bool:
 
     Thinned by distance, Poisson and cluster processes have exact counts, on pixels. Others
     have moments that take the retention of a cell as constant: a bound for a single tile,
-    but thousands of tiles together would show the difference.
+    but thousands of tiles together would show the difference. So would the averages that shares
+    of clusters on lines are.
     """
-    laws = [leaf.law for leaf in leaves_of(sampler) if is_near(leaf)]
+    leaves = leaves_of(sampler)
+    if any(isinstance(leaf.law.count_model, LineClusters) for leaf in leaves):
+        return False
+    laws = [leaf.law for leaf in leaves if is_near(leaf)]
     return all(isinstance(law.count_model, EXACT) for law in laws)

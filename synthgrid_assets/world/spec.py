@@ -17,8 +17,10 @@ from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
 from synthgrid_assets.processes.marks.table import MarkTable
-from synthgrid_assets.world.footprint_table import FootprintTable
-from synthgrid_assets.world.tracks_table import TracksTable
+from synthgrid_assets.processes.on_lines.process import ON_LINES
+from synthgrid_assets.world.tables.footprints import FootprintTable
+from synthgrid_assets.world.tables.parcels import ParcelsTable
+from synthgrid_assets.world.tables.tracks import TracksTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with
@@ -254,6 +256,7 @@ class LayerTable(BaseModel):
     tessellation: TessellationTable | None = None
     release: ReleaseTable | None = None
     footprint: FootprintTable | None = None
+    parcels: ParcelsTable | None = None
     tracks: TracksTable | None = None
 
     @property
@@ -271,6 +274,12 @@ class LayerTable(BaseModel):
 def release_of(layer: str) -> str:
     """What the release that a layer is drawn from is called as an input: ``released/people``."""
     return f"{RELEASED}/{layer}"
+
+
+def lines_of(layer: LayerTable) -> str | None:
+    """The input on whose lines a layer's points lie, if they do."""
+    named = layer.parameters.get("lines") if layer.process == ON_LINES else None
+    return named if isinstance(named, str) else None
 
 
 def is_release(name: str) -> bool:
@@ -323,7 +332,7 @@ class WorldSpec(Model):
         layers = self.layers.values()
         networks = dict.fromkeys(layer.network for layer in layers if layer.network is not None)
         near = {layer.near.input for layer in layers if layer.near is not None}
-        others = near.union(layer.within for layer in layers)
+        others = near.union(*((layer.within, lines_of(layer)) for layer in layers))
         private = self.inputs_for("source")
         plain = [
             name

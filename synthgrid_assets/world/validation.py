@@ -19,13 +19,12 @@ from synthgrid_assets.inputs.kinds.input import Use
 from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes
-from synthgrid_assets.processes.registry import REGISTRY
-from synthgrid_assets.processes.released import ReleasedParameters
+from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
-from synthgrid_assets.world.footprint_table import footprint_mistake
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
+from synthgrid_assets.world.line_layers import line_mistakes
 from synthgrid_assets.world.partial_spec import sound_part
 from synthgrid_assets.world.private_inputs import privacy_mistakes, released_mistakes
 from synthgrid_assets.world.released_inputs import question_mistakes
@@ -35,8 +34,11 @@ from synthgrid_assets.world.spec import (
     RESERVED_LAYERS,
     LayerTable,
     WorldSpec,
+    lines_of,
 )
-from synthgrid_assets.world.tracks_table import tracks_mistake
+from synthgrid_assets.world.tables.footprints import footprint_mistake
+from synthgrid_assets.world.tables.parcels import parcels_mistake
+from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
@@ -174,6 +176,10 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     others = [key for key in spec.inputs if key not in surfaces]
     for key, message in mark_mistakes(layer.marks, surfaces, others):
         yield f".marks{key}", message
+    if layer.parcels is not None:
+        mistake = parcels_mistake(layer.parcels, spec.world.cell)
+        if mistake is not None:
+            yield f".parcels{mistake[0]}", mistake[1]
     yield from _tessellation_mistakes(spec, name)
 
 
@@ -210,6 +216,11 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     yield from mistakes
     # what a release is drawn from is no part of the file, and an extreme cell the lattice has told
     if mistakes or layer.process == RELEASED or _is_extreme(spec.world.cell):
+        return
+    if lines_of(layer) is not None:
+        yield from line_mistakes(spec, layer)
+        yield from _footprint_mistakes(spec, layer, hard_core=0.0)
+        yield from _tracks_mistakes(spec, layer, math.nan)
         return
     try:
         law = build_process(spec, layer).law
@@ -260,7 +271,7 @@ def _is_extreme(value: Any) -> bool:
 
 def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
     models = {known: family.parameters for known, family in REGISTRY.items()}
-    models[RELEASED] = ReleasedParameters
+    models |= {known: model for known, (model, _) in OF_INPUTS.items()}
     if name not in models:
         yield ".process", f"unknown process {name!r}{nearest(name, [*models, UNION])}"
         return
@@ -309,6 +320,8 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
         thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
         if layer.process == RELEASED:
             thinned_by.append("a release")
+        if lines_of(layer) is not None:
+            thinned_by.append("where its lines are")
         if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
             thinned_by = ["the thinnings of all that it holds"]
         if thinned_by:

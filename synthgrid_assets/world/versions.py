@@ -12,14 +12,13 @@ from typing import Protocol
 
 from synthgrid_assets.lattice.hashing import AssetVersion, Component, version_hash
 from synthgrid_assets.lattice.seeding import Key, stream_key
-from synthgrid_assets.processes import released, superposition
+from synthgrid_assets.processes import superposition
 from synthgrid_assets.processes.marks.table import drawing_order, rasters_of
-from synthgrid_assets.processes.registry import REGISTRY, process
-from synthgrid_assets.processes.released import ReleasedParameters
+from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY, process
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
 from synthgrid_assets.world.layer_graph import union_of, upstream_layers
-from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec, release_of
+from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec, lines_of, release_of
 
 
 class Versioned(Protocol):
@@ -45,12 +44,13 @@ def process_component(layer: LayerTable) -> Component:
     if union is not None:
         joined = {"family": layer.process, "layers": list(union.layers)}
         return Component.of("process", joined, superposition.ALGORITHM_VERSION)
-    if layer.process == RELEASED:
-        asked = ReleasedParameters.model_validate(layer.parameters).model_dump(mode="json")
-        return Component.of("process", {"family": RELEASED, **asked}, released.ALGORITHM_VERSION)
-    family = REGISTRY[layer.process]
-    parameters = process(layer.process, layer.parameters).model_dump(mode="json")
-    return Component.of("process", {"family": family.name, **parameters}, family.version)
+    if layer.process in OF_INPUTS:
+        model, version = OF_INPUTS[layer.process]
+        parameters = model.model_validate(layer.parameters).model_dump(mode="json")
+    else:
+        version = REGISTRY[layer.process].version
+        parameters = process(layer.process, layer.parameters).model_dump(mode="json")
+    return Component.of("process", {"family": layer.process, **parameters}, version)
 
 
 def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
@@ -190,7 +190,7 @@ def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     table = spec.layers[layer]
     near = table.near.input if table.near is not None else None
     release = release_of(layer) if table.process == RELEASED else None
-    named = (table.within, table.intensity, near, release)
+    named = (table.within, table.intensity, near, release, lines_of(table))
     own = [name for name in named if name is not None]
     others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
     return tuple(dict.fromkeys((*own, *others)))

@@ -28,6 +28,13 @@ COMPOSED: dict[str, dict[str, Any]] = {
     "near_layer": {**CLUSTERS, "near": {"layer": "stations", "within": 250, "beyond": 40}},
     "near_vector": {**PLAIN, "near": {"input": "roads", "beyond": 20.0, "within": 900.0}},
     "near_near": {**PLAIN, "near": {"layer": "near_layer", "within": 100}},
+    "on_lines": {"process": "on_lines", "lines": "streets", "points_per_km": 90.0},
+    "on_lines_clusters": {
+        "process": "on_lines",
+        "lines": "streets",
+        "points_per_km": 60.0,
+        "clusters": {"mean_offspring": 6.0, "sigma": 80.0},
+    },
     "copy": {**CLUSTERS, "implicate": 2},
     "union": {"process": "union", "layers": ["masked", "by_people", "near_layer"], "source": True},
     "union_near": {"process": "union", "layers": ["near_near", "union"]},
@@ -87,9 +94,15 @@ def _write_inputs(folder: Path) -> None:
     hole = [[500, 700], [900, 700], [900, 1300], [500, 700]]
     land = {"type": "Polygon", "coordinates": [_shifted(ring), _shifted(hole)]}
     road = {"type": "LineString", "coordinates": _shifted([[-500, 90], [1000, 1500], [2500, 1500]])}
+    crossing = [1380, 1150]  # which the streets have in common
+    streets = [
+        {"type": "LineString", "coordinates": _shifted([[-90, 200], crossing, [2500, 900]])},
+        {"type": "LineString", "coordinates": _shifted([[1380, 3900], crossing, [1300, 0]])},
+    ]
     stop = {"type": "Point", "coordinates": _shifted([[1700, 300]])[0]}
     (folder / "land.geojson").write_text(_features(land))
     (folder / "roads.geojson").write_text(_features(road, stop))
+    (folder / "streets.geojson").write_text(_features(*streets))
 
 
 def _write_raster(path: Path, values: Any, crs: str, transform: rasterio.Affine) -> None:
@@ -127,6 +140,7 @@ degrees = {{ raster = "degrees.tif", method = "bilinear", pixels_per_cell = 2 }}
 array = {{ zarr = "array.zarr", variable = "people", method = "bilinear" }}
 land = {{ vector = "land.geojson" }}
 roads = {{ vector = "roads.geojson" }}
+streets = {{ vector = "streets.geojson" }}
 
 [inputs.slope.gradient]
 kind = "linear"

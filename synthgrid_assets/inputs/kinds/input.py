@@ -22,7 +22,7 @@ MARGIN = 64  # cells beyond the extent that a surface is stored for: what halos 
 EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
 
-Use = Literal["intensity", "within", "near", "constraints", "source"]
+Use = Literal["intensity", "within", "near", "constraints", "lines", "source"]
 Room = Literal["surfaces", "masks", "paths", "networks", "releases"]
 Fact = float | int | str
 
@@ -179,4 +179,4 @@ class InputTable(Model, ABC):
 
 
 SURFACE_USES: frozenset[Use] = frozenset({"intensity"})
-FEATURE_USES: frozenset[Use] = frozenset({"within", "near", "constraints"})
+FEATURE_USES: frozenset[Use] = frozenset({"within", "near", "constraints", "lines"})

@@ -1,7 +1,7 @@
 """The product ``footprints``: a polygon about each point of the tile.
 
 Belongs here: columns, digest and tests. Not here: vertices (`shapes`), which shapes there are
-(`world.footprint_table`).
+(`world.tables.footprints`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Polygons about points, vertex by vertex on the lattice.
 
 Belongs here: rings from points and a table of the world file. Not here: the product
-(`footprints`), what may stand in the table (`world.footprint_table`).
+(`footprints`), what may stand in the table (`world.tables.footprints`).
 
 Sizes and angles come from words at each point's birth, cosines from `lattice.exact_math`, and the
 rest is one IEEE operation after the other: the same vertices on every machine and any tiling.
@@ -22,7 +22,7 @@ from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.point_words import blocks_at
 from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.processes.family import exact
-from synthgrid_assets.world.footprint_table import (
+from synthgrid_assets.world.tables.footprints import (
     CircleTable,
     PolygonTable,
     RectangleTable,

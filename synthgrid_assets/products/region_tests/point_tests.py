@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from synthgrid_assets.processes.count_models import BlockModel
+from synthgrid_assets.processes.count_models import ON_LINES, BlockModel
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.network_tests import pairs_along_the_network
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.tile_tests.replicates import baseline_of, is_stationary
@@ -85,6 +86,10 @@ def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict,
         x, y = evidence.coordinates(row)
         seams.add(row.cells, x, y, row.retention)
         pairs.add(row.cells, x, y, row.retention)
+    if any(isinstance(leaf.law.count_model, ON_LINES) for leaf in leaves_of(context.sampler)):
+        reason = "points lie on lines, which may run along borders of tiles"
+        along = pairs_along_the_network(evidence.receipts, context)
+        return along, Verdict.not_judged("no_seam", reason)
     if any(isinstance(leaf.law.count_model, BlockModel) for leaf in leaves_of(context.sampler)):
         reason = "the process has blocks of its own, whose edges may lie on borders of tiles"
         return pairs.verdict(law), Verdict.not_judged("no_seam", reason)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.processes.count_models import LineClusters
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
@@ -23,6 +24,7 @@ from synthgrid_assets.products.tile_tests.replicates import Baseline
 from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts
 from synthgrid_assets.statistics.laws.moments import (
     CountMoments,
+    count_moments,
     region_moments,
     unresolved_variance,
 )
@@ -82,6 +84,8 @@ class RegionEvidence:
     def moments(self) -> CountMoments:
         """Mean and variance of the number of points in all committed tiles."""
         law = self._context.sampler.law
+        if isinstance(law.count_model, LineClusters):
+            return self._clusters_on_lines()
         if isinstance(law, SuperpositionLaw):
             moments = self._superposed(law)
         else:
@@ -91,6 +95,13 @@ class RegionEvidence:
         tiles = (self._context.cache.retention(receipt.cells) for receipt in self.receipts)
         unresolved = math.fsum(unresolved_variance(law, retention) for retention in tiles)
         return CountMoments(moments.mean, moments.variance + unresolved)
+
+    def _clusters_on_lines(self) -> CountMoments:
+        """Of clusters along lines, whose shares are known in a rectangle: the whole extent."""
+        extent = self._context.spec.world.tiling.extent
+        if sum(receipt.cells.area for receipt in self.receipts) < extent.area:
+            return CountMoments(math.nan, math.nan)
+        return count_moments(self._context.sampler.law, self._context.cache.retention(extent))
 
     def _superposed(self, law: SuperpositionLaw) -> CountMoments:
         """Moments of a union's members, each thinned in its own way, added up."""

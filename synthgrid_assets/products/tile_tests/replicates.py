@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.processes.count_models import ON_LINES
 from synthgrid_assets.processes.superposition import Sampler
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.statistics.curves.distance_counts import (
@@ -89,6 +90,8 @@ def curve_window(context: LayerContext, cells: Cells) -> Cells:
 def why_no_replicates(context: LayerContext, cells: Cells) -> str:
     """Why a tile cannot be compared with the layer's replicates; empty if it can."""
     side = context.spec.world.tile
+    if isinstance(context.sampler.law.count_model, ON_LINES):
+        return "points on lines: each tile has other lines, so tiles share no replicates"
     if not is_stationary(context):
         return "thinned by a surface, a mask or another layer: its tiles share no replicates"
     if (cells.width, cells.height) != (side, side):
@@ -185,7 +188,8 @@ def make_baseline(context: LayerContext, replicates: int = REPLICATES) -> Baseli
     cells = baseline_window(context)
     distances = curve_distances(context, cells)
     counts = [
-        window_counts(_replicate(context, k), cells, distances).as_row() for k in range(replicates)
+        window_counts(replicate_of(context, k), cells, distances).as_row()
+        for k in range(replicates)
     ]
     return Baseline(cells, distances, DistanceCounts.of_rows(np.array(counts, np.int64)))
 
@@ -209,7 +213,7 @@ def window_counts(sampler: Sampler, cells: Cells, distances: Distances) -> Dista
     return count_distances(HaloedPattern(points.x, points.y, cells, distances.halo), distances)
 
 
-def _replicate(context: LayerContext, number: int) -> Sampler:
+def replicate_of(context: LayerContext, number: int) -> Sampler:
     """The layer's sampler in replicate `number`: the unit separator is in no seed."""
     world = context.spec.world
     seed = f"{world.seed}\x1ftwin/{number}"

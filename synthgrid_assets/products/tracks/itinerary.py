@@ -20,7 +20,7 @@ from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.exact_math import cos_sin, exponential
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.seeding import Key, philox
-from synthgrid_assets.world.tracks_table import TracksTable
+from synthgrid_assets.world.tables.tracks import TracksTable
 
 TRIP = np.uint64(1 << 60)  # beside the trip's number in an address
 _HALF_TURN = 2.0**63  # pi, as a word of `cos_sin`

@@ -18,7 +18,7 @@ from synthgrid_assets.lattice.exact_math import cos_sin, dexp, rayleigh
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.products.tracks.itinerary import Whereabouts, device_words, uniform
-from synthgrid_assets.world.tracks_table import TracksTable
+from synthgrid_assets.world.tables.tracks import TracksTable
 
 _FIX, _FIRST, _ODD = (np.uint64(use << 60) for use in (2, 3, 4))  # beside a fix's number
 

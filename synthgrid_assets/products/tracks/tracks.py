@@ -31,7 +31,7 @@ from synthgrid_assets.storage.formats.geoparquet import point_table
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.samplers import leaves_of
 from synthgrid_assets.world.spec import LayerTable
-from synthgrid_assets.world.tracks_table import TracksTable
+from synthgrid_assets.world.tables.tracks import TracksTable
 
 DEVICES_TEST = "fixes_are_those_of_their_devices"
 SPEED_TEST = "no_device_exceeds_its_speed"

@@ -17,10 +17,16 @@ from scipy.signal import fftconvolve
 from scipy.special import pdtr, pdtrc
 from scipy.stats import lognorm, norm, poisson
 
-from synthgrid_assets.processes.count_models import DiscClusters, GaussianClusters, PoissonModel
+from synthgrid_assets.processes.count_models import (
+    DiscClusters,
+    GaussianClusters,
+    LineClusters,
+    PoissonModel,
+)
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.statistics.laws.cluster_counts import cluster_count_pmf
+from synthgrid_assets.statistics.laws.line_retention import LineRetention
 from synthgrid_assets.statistics.laws.moments import (
     CountMoments,
     count_moments,
@@ -233,9 +239,9 @@ def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     """The distribution of the number of points that thinning leaves in a rectangle.
 
     By the law's `count_model`: exact for `PoissonModel` and for cluster processes with Poisson
-    broods (`GaussianClusters`, `DiscClusters`); `BoundedCounts` where `mean_bounds` are all that
-    is known; `ApproximateCounts` for any other. Windows of equal shape and constant retention
-    share one computation.
+    broods (`GaussianClusters`, `DiscClusters`, and on whole tiles `LineClusters`); `BoundedCounts`
+    where `mean_bounds` are all that is known; `ApproximateCounts` for any other. Windows of equal
+    shape and constant retention share one computation.
 
     Examples
     --------
@@ -246,6 +252,8 @@ def count_distribution(law: Law, retention: Retention) -> CountDistribution:
     """
     if isinstance(law, SuperpositionLaw):
         return _superposed(law, retention)
+    if isinstance(law.count_model, LineClusters):
+        return _varying(law, retention)
     p = retention.constant
     if p is not None:
         return _constant(law, retention.width, retention.height, p)
@@ -301,6 +309,10 @@ def _distribution(law: Law, retention: Retention) -> CountDistribution:
             return PoissonCounts(count_moments(law, retention).mean)
         case GaussianClusters() | DiscClusters() as model:
             return TabulatedCounts.of(*cluster_count_pmf(model, retention))
+        case LineClusters() as model:
+            if not isinstance(retention, LineRetention):
+                return UnknownCounts()
+            return TabulatedCounts.of(0, retention.pmf(model))
         case _:
             return ApproximateCounts(count_moments(law, retention), SKEW_ALLOWANCE)
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from synthgrid_assets.processes.count_models import BoundedModel, RegularModel
+from synthgrid_assets.processes.count_models import BoundedModel, LineClusters, RegularModel
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
+from synthgrid_assets.statistics.laws.line_retention import LineRetention
 from synthgrid_assets.statistics.laws.retention import Retention, block_mean
 from synthgrid_assets.statistics.laws.superposed import parts_of
 
@@ -135,6 +136,8 @@ def count_moments(law: Law, retention: Retention) -> CountMoments:
     """
     if isinstance(law, SuperpositionLaw):
         return _superposed(law, retention)
+    if isinstance(retention, LineRetention) and isinstance(law.count_model, LineClusters):
+        return CountMoments(*retention.moments(law.count_model))
     p = retention.constant
     if p is None or math.isnan(law.intensity):
         return region_moments(law, [retention.by_cell])

@@ -82,7 +82,7 @@ class ReplicateWindows:
         """
         curves = self._curves(counts)
         pairs, neighbours = (
-            _advisory(self._replicates[test].verdict(test, curves[test].ravel()))
+            advisory(self._replicates[test].verdict(test, curves[test].ravel()))
             for test in (PAIRS, NEIGHBOURS)
         )
         return pairs, neighbours
@@ -110,7 +110,7 @@ def nothing_within_the_core(
     return replace(Verdict.exact(verdict.test, broken, detail), counts=verdict.counts)
 
 
-def _advisory(verdict: Verdict) -> Verdict:
+def advisory(verdict: Verdict) -> Verdict:
     """The verdict of a rank: suspicious at most, whatever its p-value."""
     detail = verdict.detail if verdict.passed else f"suspicious, {verdict.detail}"
     return replace(

@@ -133,7 +133,7 @@ def mean_variance_hold(
     total = int(tiles.observed.sum())
     if len(tiles) == 0:
         return Verdict.not_judged("mean_variance_hold", "no tile is committed")
-    if math.isnan(region.mean):
+    if math.isnan(region.mean) or math.isnan(region.variance):
         reason = f"{total} points in {len(tiles)} tiles, no moments in closed form to compare with"
         return Verdict.not_judged("mean_variance_hold", reason)
     p_total = float(two_sided(ApproximateCounts(region), total))

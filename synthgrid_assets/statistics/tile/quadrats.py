@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.processes.count_models import PoissonModel
+from synthgrid_assets.processes.count_models import LineClusters, PoissonModel
 from synthgrid_assets.processes.poisson import PoissonLaw
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.statistics.laws.count_distribution import (
@@ -121,6 +121,8 @@ def quadrats_follow_the_surface(
             f"{(retention.height, retention.width)} cells do not cover the same tile"
         )
     reason = untestable(law, retention)
+    if isinstance(law.count_model, LineClusters):
+        reason = "clusters on lines: the count of the whole tile is judged"
     if reason:
         return Verdict.not_judged("quadrats_follow_the_surface", reason)
     bounds = mean_bounds(law, retention.by_cell)

@@ -16,7 +16,7 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tracks.itinerary import Destinations, whereabouts
 from synthgrid_assets.products.tracks.receiver import receive
 from synthgrid_assets.products.tracks.tracks import TRACKS
-from synthgrid_assets.world.tracks_table import TracksTable
+from synthgrid_assets.world.tables.tracks import TracksTable
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.small_world import SMALL
 from synthgrid_assets_tests.without_numba import printed_without_numba

@@ -1,0 +1,1 @@
+"""Tables of a layer that one product each reads: footprints, parcels, tracks."""
