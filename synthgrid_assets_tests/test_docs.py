@@ -17,8 +17,9 @@ from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.world import spec
-from synthgrid_assets.world.footprint_table import CircleTable, PolygonTable, RectangleTable
-from synthgrid_assets.world.tracks_table import TracksTable
+from synthgrid_assets.world.tables.footprints import CircleTable, PolygonTable, RectangleTable
+from synthgrid_assets.world.tables.parcels import ParcelsTable
+from synthgrid_assets.world.tables.tracks import TracksTable
 from synthgrid_assets.world.validation import check_world
 
 PROJECT = Path(__file__).parent.parent
@@ -35,6 +36,7 @@ SECTIONS = {
     "`[layers.NAME]`": [spec.LayerTable],
     "`[layers.NAME.tessellation]`": [spec.TessellationTable],
     "`[layers.NAME.footprint]`": [RectangleTable, PolygonTable, CircleTable],
+    "`[layers.NAME.parcels]`": [ParcelsTable],
     "`[layers.NAME.tracks]`": [TracksTable],
     "`[layers.NAME.release]`": [spec.ReleaseTable],
 }

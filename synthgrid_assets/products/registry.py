@@ -15,6 +15,7 @@ from synthgrid_assets.products.counts_release import COUNTS_RELEASE
 from synthgrid_assets.products.delaunay import DELAUNAY
 from synthgrid_assets.products.density import DENSITY
 from synthgrid_assets.products.footprints.footprints import FOOTPRINTS
+from synthgrid_assets.products.parcels.parcels import PARCELS
 from synthgrid_assets.products.points import POINTS
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.tracks.tracks import TRACKS
@@ -30,6 +31,7 @@ _PRODUCTS: dict[str, Product] = {
         VORONOI,
         CELL_NEIGHBOURS,
         FOOTPRINTS,
+        PARCELS,
         TRACKS,
         COUNTS_RELEASE,
     )

@@ -97,7 +97,7 @@ def test_every_kind_of_input_composition_and_mark_takes_part(folder):
     layers = spec.layers.values()
     for key in ("within", "intensity", "near", "implicate"):
         assert any(getattr(layer, key) for layer in layers), key
-    assert {"union", *REGISTRY} == {layer.process for layer in layers}
+    assert {"union", "on_lines", *REGISTRY} == {layer.process for layer in layers}
     for name in EVERYTHING:
         laws = {type(law).__name__.lower() for law in spec.layers[name].marks.values()}
         assert laws == {*LAWS}
@@ -152,6 +152,8 @@ STORED = {
     "near_layer": "b1accef9b7bee90f0e481196308c8fb5",
     "near_vector": "8d16690750549450c087ea4bfc674613",
     "near_near": "53df37a8e7edab0c97114e74dd05038c",
+    "on_lines": "68683a813503281fedf0c869a6da6989",
+    "on_lines_clusters": "061a2f2959d4c4169d99d0eab09d0c35",
     "copy": "fca33712c5742436e9c4a7eff1663aa8",
     "union": "8d2d75a104e8da27fcc2f5142eac64cb",
     "union_near": "3ec8d2aca7edafba6f12bc8f54dd76f6",

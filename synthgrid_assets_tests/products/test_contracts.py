@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pyarrow as pa
 
@@ -12,6 +14,7 @@ from synthgrid_assets.testing.product_tests import ProductTests, registered
 from synthgrid_assets_tests.small_world import SMALL
 from synthgrid_assets_tests.toys.nearest import EVERY, NEAR, NEAREST
 
+STREETS = Path(__file__).parents[2] / "worlds" / "riverton_streets.geojson"
 WORLD = SMALL.replace("extent = [-8, 0, 40, 48]", "extent = [-8, 0, 8, 16]")
 
 
@@ -21,6 +24,36 @@ class OfCafes(ProductTests):
 
 class TestPoints(OfCafes):
     (product,) = products_named("points")
+
+
+class TestPointsOnLines(ProductTests):
+    (product,) = products_named("points")
+    layer = "shops"
+    world = f"""
+[world]
+name = "lines"
+seed = "points on lines"
+crs = "EPSG:32633"
+origin = [500000.0, 5400000.0]
+cell = 64.0
+extent = [184, 184, 200, 200]
+tile = 8
+
+[inputs.streets]
+vector = "{STREETS}"
+
+[layers.shops]
+process = "on_lines"
+lines = "streets"
+points_per_km = 40.0
+clusters = {{ mean_offspring = 5.0, sigma = 90.0 }}
+"""
+
+    def damaged(self, rows: pa.Table) -> pa.Table:
+        """With one point a metre farther along its line than it stands."""
+        arc = rows["arc_m"].to_numpy().copy()
+        arc[0] += 1.0
+        return rows.set_column(rows.column_names.index("arc_m"), "arc_m", pa.array(arc))
 
 
 class TestDelaunay(OfCafes):
@@ -57,6 +90,11 @@ class TestTracks(OfCafes):
         "noise = { white = 3.0, drift = 4.0, outliers = 0.02, clock = 1.5 }\n"
         "gaps = { share = 0.1, length = 600 }\n"
     )
+
+
+class TestParcels(OfCafes):
+    (product,) = products_named("parcels")
+    world = WORLD + "\n[layers.cafes.parcels]\nblock = 3\narea = 900.0\npoints = 4\n"
 
 
 class TestDensity(OfCafes):

@@ -1,0 +1,1 @@
+"""Parcels: blocks of cells cut into rectangles, and the product that has them."""
