@@ -31,6 +31,10 @@ WORKER_ENVIRONMENT = {
     # flat memory: few arenas, and freed Arrow buffers go back to the system
     "MALLOC_ARENA_MAX": "2",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # arrays of one tile are given back to the heap, not page by page to the system, which
+    # would have to clear them again for the next tile; what is larger still goes back
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
 }
 NEWS_ROOM = 1 << 16
 LOOK_FOR_END = 0.005  # seconds between looks at a process that is ending

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.products.pictures.raster import draw_line, draw_rings, indexed_png, write_text
+from synthgrid_assets.products.pictures.raster import (
+    draw_dots,
+    draw_line,
+    draw_rings,
+    indexed_png,
+    write_text,
+)
 from synthgrid_assets.storage.formats.geoparquet import point_coordinates
 
 SIDE = 240  # pixels
@@ -98,13 +104,7 @@ class Canvas:
 
     def dots(self, xy: NDArray[np.float64], colour: str, radius: int) -> None:
         """Points as diamonds of pixels; with a radius of 0 as single ones."""
-        across = np.abs(np.arange(-radius, radius + 1))
-        steps = np.argwhere(across[:, None] + across <= radius) - radius
-        pixels = self.pixels(xy)
-        pixels = pixels[((pixels >= 0) & (pixels < self._side)).all(axis=1)].astype(np.int64)
-        column, row = (pixels[:, None] + steps).reshape(-1, 2).T
-        held = (column >= 0) & (column < self._side) & (row >= 0) & (row < self._side)
-        self._shown[row[held], column[held]] = INDEX[colour]
+        draw_dots(self._shown, self.pixels(xy), radius, INDEX[colour])
 
     def png(self, caption: str) -> bytes:
         """The picture with its caption."""

@@ -20,18 +20,66 @@ _MOST_CROSSINGS = 64  # of a row of pixels and a ring; a ring with more is drawn
 
 
 @njit(cache=True)
-def ring_bounds(xy, offsets):
-    """Lowest and highest coordinates of rings, two arrays of shape (n, 2); of none, NaN."""
-    low = np.full((offsets.size - 1, 2), np.nan)
-    high = low.copy()
+def rings_beside_box(xy, offsets, box):
+    """Which rings are not inside a box, and which have bounds that meet it; empty ones neither.
+
+    Parameters
+    ----------
+    xy : ndarray, shape (m, 2)
+    offsets : ndarray of int64, shape (n + 1,)
+    box : ndarray of float64, shape (4,)
+        ``xmin, ymin, xmax, ymax``.
+    """
+    leaves, meets = np.zeros(offsets.size - 1, np.bool_), np.zeros(offsets.size - 1, np.bool_)
     for i in range(offsets.size - 1):
-        for axis in range(2):
-            for k in range(offsets[i], offsets[i + 1]):
-                if k == offsets[i] or xy[k, axis] < low[i, axis]:
-                    low[i, axis] = xy[k, axis]
-                if k == offsets[i] or xy[k, axis] > high[i, axis]:
-                    high[i, axis] = xy[k, axis]
-    return low, high
+        start, end = offsets[i], offsets[i + 1]
+        if start == end:
+            continue
+        left, bottom = xy[start, 0], xy[start, 1]
+        right, top = left, bottom
+        for k in range(start + 1, end):
+            left, right = min(left, xy[k, 0]), max(right, xy[k, 0])
+            bottom, top = min(bottom, xy[k, 1]), max(top, xy[k, 1])
+        leaves[i] = left < box[0] or bottom < box[1] or right > box[2] or top > box[3]
+        meets[i] = left < box[2] and bottom < box[3] and right > box[0] and top > box[1]
+    return leaves, meets
+
+
+@njit(cache=True)
+def reach_of(x, y, centre_x, centre_y, count):
+    """Half the side of the smallest square around a place that holds so many points.
+
+    Points stand in rows, from south to north; there are so many at least.
+    """
+    nearest = np.full(count, np.iinfo(np.int64).max)  # ascending
+    # from the place's side on, so that most points are farther than those before
+    northward = abs(y[0] - centre_y) <= abs(y[-1] - centre_y)
+    for step in range(x.size):
+        i = step if northward else x.size - 1 - step
+        distance = max(abs(x[i] - centre_x), abs(y[i] - centre_y))
+        place = count - 1
+        if distance >= nearest[place]:
+            continue
+        while place > 0 and nearest[place - 1] > distance:
+            nearest[place] = nearest[place - 1]
+            place -= 1
+        nearest[place] = distance
+    return nearest[-1]
+
+
+@njit(cache=True)
+def draw_dots(image, xy, radius, colour):
+    """Diamonds of pixels around places in pixels; those beside the image are left out."""
+    height, width = image.shape
+    for i in range(xy.shape[0]):
+        if not (0 <= xy[i, 0] < width and 0 <= xy[i, 1] < height):
+            continue
+        column, row = int(xy[i, 0]), int(xy[i, 1])
+        for down in range(-radius, radius + 1):
+            aside = radius - abs(down)
+            if 0 <= row + down < height:
+                for k in range(max(column - aside, 0), min(column + aside + 1, width)):
+                    image[row + down, k] = colour
 
 
 @njit(cache=True)

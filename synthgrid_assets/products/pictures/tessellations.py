@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.lattice.cells import CELL, Cells
+from synthgrid_assets.lattice.cells import CELL, Cells, id_cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import INDEX, Canvas
-from synthgrid_assets.products.pictures.raster import ring_bounds
+from synthgrid_assets.products.pictures.raster import reach_of, rings_beside_box
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
-from synthgrid_assets.tessellation.proofs.numbering import among
 from synthgrid_assets.tessellation.tile import Tessellation
 
 SIDE = 320  # pixels
@@ -66,7 +65,7 @@ def view_of(tessellation: Tessellation) -> View:
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         return View(Box(x - reach, y - reach, x + reach, y + reach))
     reaches = {
-        (x, y): int(np.partition(_distance(tessellation, x, y), ENLARGED)[ENLARGED])
+        (x, y): int(reach_of(tessellation.x, tessellation.y, x, y, ENLARGED + 1))
         for y in (y0, y1)
         for x in (x0, x1)
     }
@@ -79,46 +78,46 @@ def view_of(tessellation: Tessellation) -> View:
     return View(Box(x - west, y - south, x + east, y + north), name)
 
 
-def _distance(tessellation: Tessellation, x: int, y: int) -> NDArray[np.int64]:
-    """The larger of the distances of each site from a corner along either axis."""
-    return np.maximum(np.abs(tessellation.x - x), np.abs(tessellation.y - y))
-
-
 @dataclass(frozen=True, eq=False)
 class Rings:
-    """Closed rings and their bounds, in quanta.
+    """Rings of shapes, as whole numbers.
 
     Parameters
     ----------
-    xy : ndarray of float64, shape (m, 2)
+    xy : ndarray of int64, shape (m, 2)
+        In quanta times `scale`.
     offsets : ndarray of int64, shape (n + 1,)
-    low, high : ndarray of float64, shape (n, 2)
+    scale : int
+        A power of two.
     """
 
-    xy: NDArray[np.float64]
+    xy: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, xy: NDArray[np.float64], offsets: NDArray[np.int64]) -> Rings:
-        """Rings with their bounds."""
-        return cls(xy, offsets, *ring_bounds(xy, offsets))
+    scale: int = 1
 
     def leaves(self, box: Box) -> NDArray[np.bool_]:
-        """Which rings are not inside a box."""
-        return np.asarray(((self.low < box[:2]) | (self.high > box[2:])).any(axis=1))
+        """Which rings are not inside a box, in quanta."""
+        return np.asarray(self._beside(box)[0])
 
     def meets(self, box: Box) -> NDArray[np.bool_]:
-        """Which rings have bounds that meet a box."""
-        return np.asarray(((self.low < box[2:]) & (self.high > box[:2])).all(axis=1))
+        """Which rings have bounds that meet a box, in quanta."""
+        return np.asarray(self._beside(box)[1])
 
-    def take(self, chosen: NDArray[np.bool_]) -> Rings:
-        """Some of the rings."""
-        sizes = np.diff(self.offsets)
-        offsets = np.concatenate(([0], np.cumsum(sizes[chosen])))
-        xy = self.xy[np.repeat(chosen, sizes)]
-        return Rings(xy, offsets, self.low[chosen], self.high[chosen])
+    def _beside(self, box: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        scaled = np.array(box, np.float64) * self.scale
+        return rings_beside_box(self.xy, self.offsets, scaled)  # type: ignore[no-any-return]
+
+    def take(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Some of the rings, closed, and their offsets, in quanta."""
+        rows = np.flatnonzero(chosen)
+        rings = [self.xy[self.offsets[k] : self.offsets[k + 1]] for k in rows.tolist()]
+        closed = [ring if _is_closed(ring) else np.append(ring, ring[:1], axis=0) for ring in rings]
+        offsets = np.cumsum([0, *map(len, closed)])
+        return np.concatenate([np.empty((0, 2)), *closed]) / self.scale, offsets
+
+
+def _is_closed(ring: NDArray[np.int64]) -> bool:
+    return len(ring) > 3 and bool((ring[0] == ring[-1]).all())
 
 
 @dataclass(frozen=True)
@@ -163,17 +162,16 @@ def tessellation_picture(context: LayerContext, tile: Tile, shapes: Shapes[Kind]
     around = _around(context, view, own, shapes)
     if around is not None:
         rings = shapes.rings(around)
-        rings = rings.take(shapes.touching(around, own) & rings.meets(view.box))
-        canvas.shapes(rings.xy, rings.offsets, "faint")
-        canvas.dots(_sites(around), "faint", radius=1)
+        shown = shapes.touching(around, own) & rings.meets(view.box)
+        canvas.shapes(*rings.take(shown), "faint")
+        canvas.dots(_sites(around, view.box), "faint", radius=1)
     rings = shapes.rings(made)
     crossing, shown = rings.leaves(border), rings.meets(view.box)
     fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
-    rings = rings.take(shown)
-    canvas.shapes(rings.xy, rings.offsets, "line", fills)
+    canvas.shapes(*rings.take(shown), "line", fills)
     if isinstance(made, ConstrainedTriangles):
         canvas.lines(_constraints(made), "constraint")
-    canvas.dots(_sites(own), "ink", radius=1)
+    canvas.dots(_sites(own, view.box), "ink", radius=1)
     canvas.box(border, outline="frame")
     part = f"; {view.part}" if view.part else f"; halo {made.halo} cells"
     return canvas.png(f"{crossing.size:,} rows, {int(crossing.sum()):,} cross the border{part}")
@@ -196,9 +194,7 @@ def _triangles(context: LayerContext, cells: Cells) -> Rows:
 
 
 def _triangle_rings(rows: Rows) -> Rings:
-    corners = np.empty((len(rows.triangle_xy), 8))
-    corners[:, :6], corners[:, 6:] = rows.triangle_xy, rows.triangle_xy[:, :2]
-    return Rings.of(corners.reshape(-1, 2), 4 * np.arange(len(corners) + 1))
+    return Rings(rows.triangle_xy.reshape(-1, 2), 3 * np.arange(len(rows.triangle_xy) + 1))
 
 
 def _touching_triangles(around: Rows, own: Tessellation) -> NDArray[np.bool_]:
@@ -214,14 +210,18 @@ def _cells(context: LayerContext, cells: Cells) -> Tessellation:
 
 
 def _cell_rings(rows: Tessellation) -> Rings:
-    return Rings.of(rows.ring / VERTEX_SCALE, rows.ring_offsets)
+    return Rings(rows.ring, rows.ring_offsets, VERTEX_SCALE)
 
 
 def _touching_cells(around: Tessellation, own: Tessellation) -> NDArray[np.bool_]:
-    """Those of neighbours of the tile's sites."""
+    """Those of neighbours of the tile's sites, whose ids say in which cells these lie."""
     x0, y0, x1, y1 = own.cells.quanta()
     mine = (around.x >= x0) & (around.x < x1) & (around.y >= y0) & (around.y < y1)
-    return np.asarray(among(around.site_id, own.neighbour) & ~mine)
+    ix, iy = id_cells(around.neighbour)
+    beside = (ix >= own.cells.ix0) & (ix < own.cells.ix1)
+    beside &= (iy >= own.cells.iy0) & (iy < own.cells.iy1)
+    before = np.concatenate(([0], np.cumsum(beside)))[around.neighbour_offsets]
+    return np.asarray((np.diff(before) > 0) & ~mine)
 
 
 def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:
@@ -235,11 +235,14 @@ def _box(cells: Cells) -> Box:
     return Box(*map(float, cells.quanta()))
 
 
-def _sites(rows: Rows) -> NDArray[np.float64]:
-    """The sites of cells, or the corners of triangles."""
+def _sites(rows: Rows, box: Box) -> NDArray[np.float64]:
+    """The sites of cells, or the corners of triangles, that a box holds."""
     if isinstance(rows, ConstrainedTriangles):
-        return rows.triangle_xy.reshape(-1, 2).astype(np.float64)
-    return np.column_stack((rows.x, rows.y)).astype(np.float64)
+        x, y = rows.triangle_xy.reshape(-1, 2).T
+    else:
+        x, y = rows.x, rows.y
+    held = (x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3])
+    return np.column_stack((x[held], y[held])).astype(np.float64)
 
 
 TRIANGLE_SHAPES = Shapes(_triangles, _triangle_rings, _touching_triangles)

@@ -12,7 +12,8 @@ from PIL import Image
 from synthgrid_assets.products.pictures.raster import (
     draw_rings,
     indexed_png,
-    ring_bounds,
+    reach_of,
+    rings_beside_box,
     write_text,
 )
 
@@ -64,13 +65,27 @@ def test_an_outline_alone_fills_nothing_and_may_lie_beyond_the_picture():
     assert (drawn([square[:1]]) == 0).all()
 
 
-def test_bounds_are_numpys():
+def test_rings_leave_and_meet_a_box_as_their_bounds_do():
     rng = np.random.default_rng(6)
-    rings = [star(rng, 5) for _ in range(9)]
-    low, high = ring_bounds(np.concatenate(rings), np.cumsum([0, *map(len, rings)]))
-    assert (low == [ring.min(axis=0) for ring in rings]).all()
-    assert (high == [ring.max(axis=0) for ring in rings]).all()
-    assert ring_bounds(np.empty((0, 2)), np.zeros(1, np.int64))[0].shape == (0, 2)
+    rings = [star(rng, 5) for _ in range(60)]
+    low = np.array([ring.min(axis=0) for ring in rings])
+    high = np.array([ring.max(axis=0) for ring in rings])
+    box = np.array([10.0, 5.0, 30.0, 40.0])
+    xy, offsets = np.concatenate(rings), np.cumsum([0, *map(len, rings)])
+    leaves, meets = rings_beside_box(xy, offsets, box)
+    assert (leaves == ((low < box[:2]) | (high > box[2:])).any(axis=1)).all()
+    assert (meets == ((low < box[2:]) & (high > box[:2])).all(axis=1)).all()
+    assert leaves.any() and meets.any() and not (leaves.all() or meets.all())
+    assert rings_beside_box(np.empty((0, 2)), np.zeros(2, np.int64), box)[1].tolist() == [False]
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 999), (999, 0), (999, 999), (400, 450)])
+def test_the_reach_of_a_place_is_its_sorted_distances(corner):
+    rng = np.random.default_rng(8)
+    x, y = rng.integers(0, 1000, 500), np.sort(rng.integers(0, 1000, 500))
+    distance = np.sort(np.maximum(np.abs(x - corner[0]), np.abs(y - corner[1])))
+    for count in (1, 7, 121, 500):
+        assert reach_of(x, y, *corner, count) == distance[count - 1]
 
 
 def test_pillow_reads_the_colours_that_were_drawn():

@@ -138,13 +138,16 @@ def test_rings_beyond_a_box_and_meeting_it_are_told_apart(tmp_path):
     context = context_of(tmp_path)
     own = context.cache.tessellation(next(iter(context.spec.world.tiling)).cells)
     rings = CELL_SHAPES.rings(own)
-    everything = (*rings.low.min(axis=0), *rings.high.max(axis=0))
+    xy = rings.xy / rings.scale
+    everything = (*xy.min(axis=0), *xy.max(axis=0))
     assert not rings.leaves(everything).any()
     assert rings.meets(everything).all()
     west = (everything[0] - 2.0 * CELL, everything[1], everything[0] - CELL, everything[3])
     assert rings.leaves(west).all()
     assert not rings.meets(west).any()
     half = np.arange(len(own)) % 2 == 0
-    taken = rings.take(half)
-    assert taken.offsets[-1] == len(taken.xy) == np.diff(rings.offsets)[half].sum()
+    taken, offsets = rings.take(half)
+    assert offsets[-1] == len(taken) == np.diff(rings.offsets)[half].sum()
+    assert (taken == xy[np.repeat(half, np.diff(rings.offsets))]).all()
+    assert (np.diff(TRIANGLE_SHAPES.rings(own).take(np.ones(5, bool))[1]) == 4).all()  # closed
     assert INDEX["paper"] == 0
