@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Lattice
@@ -40,8 +41,8 @@ def ring_metres(
     >>> polygons(rings, offsets).size
     0
     """
-    x, y = tessellation.ring.T / VERTEX_SCALE
-    return np.stack(lattice.metres(x, y), axis=1), tessellation.ring_offsets
+    xy = _metres(tessellation.ring, float(VERTEX_SCALE), lattice.origin, lattice.quantum)
+    return xy, tessellation.ring_offsets
 
 
 def triangle_metres(
@@ -60,11 +61,30 @@ def triangle_metres(
     coordinates : ndarray of float64, shape (4 t, 2)
     offsets : ndarray of int64, shape (t + 1,)
     """
-    x, y = lattice.metres(triangle_xy[:, 0::2], triangle_xy[:, 1::2])
-    rings = np.empty((len(triangle_xy), 4, 2))
-    rings[:, :3, 0], rings[:, :3, 1] = x, y
-    rings[:, 3] = rings[:, 0]
-    return rings.reshape(-1, 2), np.arange(len(triangle_xy) + 1) * 4
+    rings = _triangle_metres(triangle_xy, lattice.origin, lattice.quantum)
+    return rings, np.arange(len(triangle_xy) + 1) * 4
+
+
+@njit(cache=True)
+def _metres(xy, scale, origin, quantum):
+    """`Lattice.metres` of positions in parts of a quantum."""
+    out = np.empty(xy.shape)
+    for i in range(xy.shape[0]):
+        for axis in range(2):
+            out[i, axis] = origin[axis] + xy[i, axis] / scale * quantum
+    return out
+
+
+@njit(cache=True)
+def _triangle_metres(triangle_xy, origin, quantum):
+    """`Lattice.metres` of the corners of triangles, the first one again after the others."""
+    out = np.empty((4 * triangle_xy.shape[0], 2))
+    for i in range(triangle_xy.shape[0]):
+        for k in range(4):
+            for axis in range(2):
+                corner = triangle_xy[i, 2 * (k % 3) + axis]
+                out[4 * i + k, axis] = origin[axis] + corner * quantum
+    return out
 
 
 def polygons(coordinates: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.storage.formats.covering import Covering, cover
 from synthgrid_assets.storage.formats.wkb import record_ends, ring_records
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -77,7 +78,7 @@ def point_table(
     records = np.empty(len(xy), _POINT_WKB)
     records["order"], records["type"], records["xy"] = 1, _POINT, xy
     ends = np.arange(len(xy) + 1, dtype=np.int64) * _POINT_WKB.itemsize
-    return _table(columns, _binary(records.view(np.uint8), ends), xy, xy, crs, facts, "Point")
+    return _table(columns, _binary(records.view(np.uint8), ends), Covering(*cover(xy, xy)), crs, facts, "Point")
 
 
 def point_coordinates(table: pa.Table) -> NDArray[np.float64]:
@@ -133,8 +134,8 @@ def segment_table(
     records["order"], records["type"], records["vertices"], records["ends"] = 1, _LINE, 2, ends
     offsets = np.arange(len(ends) + 1, dtype=np.int64) * _SEGMENT_WKB.itemsize
     geometry = _binary(records.view(np.uint8), offsets)
-    low, high = ends.min(axis=1), ends.max(axis=1)
-    return _table(columns, geometry, low, high, crs, facts, "LineString")
+    covering = Covering(*cover(ends.min(axis=1), ends.max(axis=1)))
+    return _table(columns, geometry, covering, crs, facts, "LineString")
 
 
 def polygon_table(
@@ -171,17 +172,17 @@ def polygon_table(
     True
     """
     xy = np.ascontiguousarray(coords, dtype=np.float64).reshape(-1, 2)
-    offsets = np.asarray(offsets, dtype=np.int64)
-    _check_size(record_ends(np.diff(offsets)))
-    made = ring_records(xy, offsets)
+    offsets = np.ascontiguousarray(offsets, dtype=np.int64)
+    ends = record_ends(offsets)
+    _check_size(ends)
+    made = ring_records(xy, offsets, ends)
     if made.infinite >= 0:
         _check_finite(xy)
     if made.open_ring >= 0:
         raise GeometryError(
             f"the ring of row {made.open_ring} is open; repeat its first vertex at its end"
         )
-    geometry = _binary(made.data, made.ends)
-    return _table(columns, geometry, made.low, made.high, crs, facts, "Polygon")
+    return _table(columns, _binary(made.data, ends), made.covering, crs, facts, "Polygon")
 
 
 def plain_table(columns: Mapping[str, Any], facts: Mapping[str, str]) -> pa.Table:
@@ -319,6 +320,8 @@ def column_array(values: Any) -> pa.Array:
     if isinstance(values, np.ndarray) and values.dtype.kind == "U":
         return pa.array(values.tolist(), pa.string())
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values)
+    if isinstance(values, np.ndarray) and values.dtype == np.float64 and np.isfinite(values).all():
+        return pa.array(values + 0.0)
     if pa.types.is_floating(array.type):
         zero, nan = (pa.scalar(value, array.type) for value in (0.0, float("nan")))
         array = pc.if_else(pc.is_nan(array), nan, pc.add(array, zero))
@@ -327,12 +330,13 @@ def column_array(values: Any) -> pa.Array:
 
 def bbox_column(low: NDArray[np.float64], high: NDArray[np.float64]) -> pa.StructArray:
     """The covering column: float32, rounded outward; rows of NaN become null."""
-    down, up = low.astype(np.float32), high.astype(np.float32)
-    down = np.where(down > low, np.nextafter(down, np.float32(-np.inf)), down)
-    up = np.where(up < high, np.nextafter(up, np.float32(np.inf)), up)
-    sides = [pa.array(np.ascontiguousarray(v)) for v in (*down.T, *up.T)]
-    missing = np.isnan(low[:, 0])
-    mask = pa.array(missing) if missing.any() else None
+    low, high = (np.ascontiguousarray(ends, np.float64) for ends in (low, high))
+    return _bbox_column(Covering(*cover(low, high)))
+
+
+def _bbox_column(covering: Covering) -> pa.StructArray:
+    mask = pa.array(covering.missing) if covering.missing.any() else None
+    sides = [pa.array(side) for side in covering.sides]
     return pa.StructArray.from_arrays(sides, fields=list(_BBOX_TYPE), mask=mask)
 
 
@@ -368,8 +372,7 @@ def _binary(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> pa.Array:
 def _table(
     columns: Mapping[str, Any],
     geometry: pa.Array,
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    covering: Covering,
     crs: str,
     facts: Mapping[str, str],
     geometry_type: str,
@@ -380,9 +383,7 @@ def _table(
             raise GeometryError(
                 f"column {name!r} has {len(array)} rows, its geometry {len(geometry)}"
             )
-    bbox = None
-    if not np.isnan(low).all():  # NaN where a polygon is empty
-        bbox = Box(*np.fmin.reduce(low).tolist(), *np.fmax.reduce(high).tolist())
+    bbox = None if np.isnan(covering.whole[0]) else Box(*covering.whole.tolist())
     geo = canonical_json(geo_metadata(crs, geometry_type, bbox)).encode()
-    table = pa.table({**arrays, "geometry": geometry, "bbox": bbox_column(low, high)})
+    table = pa.table({**arrays, "geometry": geometry, "bbox": _bbox_column(covering)})
     return table.replace_schema_metadata({"geo": geo, **_fact_metadata(facts)})

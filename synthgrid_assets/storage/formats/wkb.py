@@ -6,15 +6,20 @@ Belongs here: bytes and bounds of polygons. Not here: what a table makes of them
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import llvmlite.ir as ir
 import numpy as np
-from numba import njit
+from numba import config, njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from synthgrid_assets.storage.formats.covering import Covering, no_covering, put_box
 
 POLYGON = 3
 _EMPTY, _HEAD, _VERTEX = 9, 13, 16  # bytes of an empty polygon, before a ring, of a vertex
 FEWEST = 4  # coordinates of a ring that encloses anything
+_MINUS_ZERO = -(1 << 63)
 
 
 class RingRecords(NamedTuple):
@@ -24,10 +29,8 @@ class RingRecords(NamedTuple):
     ----------
     data : ndarray of uint8, shape (ends[-1],)
         Little endian; a ring of fewer than four coordinates is ``POLYGON EMPTY``.
-    ends : ndarray of int64, shape (n + 1,)
-        Polygon i is ``data[ends[i]:ends[i + 1]]``.
-    low, high : ndarray of float64, shape (n, 2)
-        Bounds; NaN of empty polygons.
+    covering : Covering
+        Bounds of the polygons; empty ones miss theirs.
     infinite : int
         The first coordinate that is not finite, or -1.
     open_ring : int
@@ -35,20 +38,19 @@ class RingRecords(NamedTuple):
     """
 
     data: NDArray[np.uint8]
-    ends: NDArray[np.int64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    covering: Covering
     infinite: int
     open_ring: int
 
 
-def record_ends(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the records of rings of so many coordinates end, shape (n + 1,), from 0."""
-    sizes = np.where(lengths < FEWEST, _EMPTY, _HEAD + _VERTEX * lengths)
-    return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+def record_ends(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where the records of rings end, shape (n + 1,), from 0; ring i as in `ring_records`."""
+    return np.asarray(_ends(offsets))
 
 
-def ring_records(xy: NDArray[np.float64], offsets: NDArray[np.int64]) -> RingRecords:
+def ring_records(
+    xy: NDArray[np.float64], offsets: NDArray[np.int64], ends: NDArray[np.int64]
+) -> RingRecords:
     """Polygons without holes.
 
     Parameters
@@ -57,54 +59,108 @@ def ring_records(xy: NDArray[np.float64], offsets: NDArray[np.int64]) -> RingRec
         Coordinates of all rings; the sign of zero is lost.
     offsets : ndarray of int64, shape (n + 1,)
         Ring i is ``xy[offsets[i]:offsets[i + 1]]``.
+    ends : ndarray of int64, shape (n + 1,)
+        `record_ends`: polygon i becomes ``data[ends[i]:ends[i + 1]]``.
 
     Examples
     --------
-    >>> ring = np.array([[0.0, 0], [1, 0], [0, 1], [0, 0]])
-    >>> found = ring_records(ring, np.array([0, 4]))
-    >>> found.data[:13].tolist(), found.high.tolist()
-    ([1, 3, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0], [[1.0, 1.0]])
+    >>> ring, offsets = np.array([[0.0, 0], [1, 0], [0, 1], [0, 0]]), np.array([0, 4])
+    >>> found = ring_records(ring, offsets, record_ends(offsets))
+    >>> found.data[:13].tolist(), found.covering.whole.tolist()
+    ([1, 3, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0], [0.0, 0.0, 1.0, 1.0])
     """
-    ends = record_ends(np.diff(offsets))
-    plain = xy + 0.0  # turns -0.0 into 0.0
-    return RingRecords(*_records(plain, plain.view(np.int64), offsets, ends))
+    data, sides, missing, whole, infinite, open_ring = _records(
+        xy, xy.view(np.int64), offsets, ends
+    )
+    return RingRecords(data, Covering(sides, missing, whole), infinite, open_ring)
+
+
+@njit(cache=True)
+def _ends(offsets):
+    ends = np.zeros(offsets.size, np.int64)
+    for i in range(offsets.size - 1):
+        vertices = offsets[i + 1] - offsets[i]
+        ends[i + 1] = ends[i] + (_EMPTY if vertices < FEWEST else _HEAD + _VERTEX * vertices)
+    return ends
 
 
 @njit(cache=True)
 def _records(xy, bits, offsets, ends):
     n = offsets.size - 1
     data = np.empty(ends[n], np.uint8)
-    low, high = np.full((n, 2), np.nan), np.full((n, 2), np.nan)
+    sides, missing, whole = no_covering(n)
     infinite, open_ring = -1, -1
     for i in range(n):
         start, end, at = offsets[i], offsets[i + 1], ends[i]
         real = end - start >= FEWEST
-        data[at] = 1
-        _put(data, at + 1, POLYGON, 4)
-        _put(data, at + 5, 1 if real else 0, 4)
-        if real:
-            _put(data, at + 9, end - start, 4)
-            at += _HEAD
-            if open_ring < 0 and (xy[start, 0] != xy[end - 1, 0] or xy[start, 1] != xy[end - 1, 1]):
-                open_ring = i
-            west, south = xy[start, 0], xy[start, 1]
-            east, north = west, south
-            for k in range(start, end):
-                x, y = xy[k, 0], xy[k, 1]
-                west, east = min(west, x), max(east, x)
-                south, north = min(south, y), max(north, y)
-                _put(data, at, bits[k, 0], 8)
-                _put(data, at + 8, bits[k, 1], 8)
-                at += _VERTEX
-            low[i, 0], low[i, 1], high[i, 0], high[i, 1] = west, south, east, north
-    for k in range(xy.shape[0]):
-        if infinite < 0 and not (np.isfinite(xy[k, 0]) and np.isfinite(xy[k, 1])):
-            infinite = k
-    return data, ends, low, high, infinite, open_ring
+        data[at] = 1  # byte order; type and number of rings follow
+        _put_word(data, at + 1, POLYGON | (1 << 32 if real else 0))
+        if not real:
+            infinite = _first_infinite(xy, start, end) if infinite < 0 else infinite
+            continue
+        _put_half(data, at + 9, end - start)
+        at += _HEAD
+        if open_ring < 0 and (xy[start, 0] != xy[end - 1, 0] or xy[start, 1] != xy[end - 1, 1]):
+            open_ring = i
+        west, south = xy[start, 0], xy[start, 1]
+        east, north = west, south
+        for k in range(start, end):
+            x, y = xy[k, 0], xy[k, 1]
+            if infinite < 0 and not (np.isfinite(x) and np.isfinite(y)):
+                infinite = k
+            west, east = min(west, x), max(east, x)
+            south, north = min(south, y), max(north, y)
+            _put_word(data, at, 0 if bits[k, 0] == _MINUS_ZERO else bits[k, 0])
+            _put_word(data, at + 8, 0 if bits[k, 1] == _MINUS_ZERO else bits[k, 1])
+            at += _VERTEX
+        put_box(sides, missing, whole, i, west + 0.0, south + 0.0, east + 0.0, north + 0.0)
+    return data, sides, missing, whole, infinite, open_ring
 
 
-@njit(inline="always")
-def _put(data, at, value, size):
-    """Write the lowest bytes of an integer, little endian, wherever it begins."""
-    for k in range(size):
-        data[at + k] = (value >> (8 * k)) & 0xFF
+@njit(cache=True)
+def _first_infinite(xy, start, end):
+    for k in range(start, end):
+        if not (np.isfinite(xy[k, 0]) and np.isfinite(xy[k, 1])):
+            return k
+    return -1
+
+
+def _store(context, builder, signature, args, width):
+    """Write the lowest bits of an integer at any byte, little endian."""
+    data, at, value = args
+    kind = ir.IntType(width)
+    start = context.make_array(signature.args[0])(context, builder, data).data
+    place = builder.bitcast(builder.gep(start, [at]), kind.as_pointer())
+    stored = builder.store(value if width == 64 else builder.trunc(value, kind), place)
+    stored.align = 1
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _put_word_native(typing_context, data, at, value):
+    def generate(context, builder, signature, args):
+        return _store(context, builder, signature, args, 64)
+
+    return types.void(data, types.int64, types.int64), generate
+
+
+@intrinsic
+def _put_half_native(typing_context, data, at, value):
+    def generate(context, builder, signature, args):
+        return _store(context, builder, signature, args, 32)
+
+    return types.void(data, types.int64, types.int64), generate
+
+
+def _put_word_python(data, at, value):
+    data[at : at + 8] = np.array([value], np.int64).view(np.uint8)
+
+
+def _put_half_python(data, at, value):
+    data[at : at + 4] = np.array([value], np.int32).view(np.uint8)
+
+
+if TYPE_CHECKING or config.DISABLE_JIT:
+    _put_word, _put_half = _put_word_python, _put_half_python
+else:
+    _put_word, _put_half = _put_word_native, _put_half_native

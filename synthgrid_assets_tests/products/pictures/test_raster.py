@@ -75,7 +75,8 @@ def test_rings_leave_and_meet_a_box_as_their_bounds_do():
     leaves, meets = rings_beside_box(xy, offsets, box)
     assert (leaves == ((low < box[:2]) | (high > box[2:])).any(axis=1)).all()
     assert (meets == ((low < box[2:]) & (high > box[:2])).all(axis=1)).all()
-    assert leaves.any() and meets.any() and not (leaves.all() or meets.all())
+    assert 0 < leaves.sum() < 60
+    assert 0 < meets.sum() < 60
     assert rings_beside_box(np.empty((0, 2)), np.zeros(2, np.int64), box)[1].tolist() == [False]
 
 
