@@ -78,7 +78,14 @@ def point_table(
     records = np.empty(len(xy), _POINT_WKB)
     records["order"], records["type"], records["xy"] = 1, _POINT, xy
     ends = np.arange(len(xy) + 1, dtype=np.int64) * _POINT_WKB.itemsize
-    return _table(columns, _binary(records.view(np.uint8), ends), Covering(*cover(xy, xy)), crs, facts, "Point")
+    return _table(
+        columns,
+        _binary(records.view(np.uint8), ends),
+        Covering(*cover(xy, xy)),
+        crs,
+        facts,
+        "Point",
+    )
 
 
 def point_coordinates(table: pa.Table) -> NDArray[np.float64]:
