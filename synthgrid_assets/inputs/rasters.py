@@ -119,8 +119,10 @@ class Raster:
             self._scale = float(dataset.scales[source.band - 1])
             self._offset = float(dataset.offsets[source.band - 1])
             # GDAL lets a mask hide the nodata value; here nodata is missing all the same
-            masked = any(flag.name != "nodata" for flag in dataset.mask_flag_enums[source.band - 1])
-            self._beside = dataset.nodatavals[source.band - 1] if masked else None
+            flags = {flag.name for flag in dataset.mask_flag_enums[source.band - 1]}
+            self._beside = dataset.nodatavals[source.band - 1] if flags != {"nodata"} else None
+            # and a nodata value hides the alpha band
+            self._alpha = _alpha_band(dataset, source.band) if "nodata" in flags else None
             self._parts = raster_parts(dataset, source.path, source.band)
             self.maximum = float(source.maximum or self._own_maximum(dataset))
 
@@ -139,6 +141,8 @@ class Raster:
             described["bilinear"] = 2  # 1 mixed missing pixels in as 0
         if self._beside is not None:
             described["nodata"] = repr(self._beside)
+        if self._alpha is not None:
+            described["alpha"] = self._alpha
         if self.source.array is not None:
             described["array"] = self.source.array
         return described
@@ -192,6 +196,8 @@ class Raster:
         known: NDArray[np.bool_] = dataset.read_masks(self.source.band, window=window) != 0
         if self._beside is not None:
             known &= ~_equal(stored, self._beside)
+        if self._alpha is not None:
+            known &= dataset.read(self._alpha, window=window) != 0
         return stored, known
 
     def refuse(self, row: int, column: int, value: float) -> SpecError:
@@ -199,12 +205,12 @@ class Raster:
         a, b, c, d, e, f = self.grid.transform
         x = a * (column + 0.5) + b * (row + 0.5) + c
         y = d * (column + 0.5) + e * (row + 0.5) + f
-        if value > self.maximum:
+        if self.maximum < value < math.inf:
             todo = f"above the maximum {self.maximum!r}; raise `maximum` or clip the raster"
         elif value < 0:
             todo = "negative; an intensity is 0 or more, so shift or clip the raster"
         else:
-            todo = "not a number; declare it as the raster's nodata value (which counts as 0)"
+            todo = "not a finite number; declare it as the raster's nodata value (which counts as 0)"
         return SpecError(
             f"{self.source.path}: value {value!r} at row {row}, column {column} "
             f"(x = {x!r}, y = {y!r} in the raster's CRS) is {todo}"
@@ -213,7 +219,7 @@ class Raster:
     def _own_maximum(self, dataset: Any) -> float:
         blocks = dataset.block_shapes[self.source.band - 1]
         described = [*map(str, self._parts.values()), self._named, repr(self._beside)]
-        described.append(str(self.source.array))
+        described += [str(self.source.array), *([] if self._alpha is None else [str(self._alpha)])]
         return raster_maximum(
             self.source.path,
             self._named,
@@ -271,6 +277,12 @@ class Raster:
 def largest_finite(values: NDArray[np.float64]) -> float:
     """The largest finite value; 0 where there is none above it."""
     return float(np.max(values, where=np.isfinite(values), initial=0.0))
+
+
+def _alpha_band(dataset: Any, band: int) -> int | None:
+    """Number of the alpha band of other bands, None where there is none."""
+    found = [number for number, use in enumerate(dataset.colorinterp, 1) if use.name == "alpha"]
+    return found[0] if found and band not in found else None
 
 
 def _equal(stored: NDArray[Any], nodata: float) -> NDArray[np.bool_]:

@@ -26,6 +26,9 @@ from synthgrid_assets.inputs.sources.reading import reading
 from synthgrid_assets.inputs.sources.sampling import Corner, Grid, Pixels
 from synthgrid_assets.inputs.sources.zarr_grid import crs_of, grid_of
 
+# names of dimensions that leave no doubt, beside those that rioxarray knows
+_NORTH_AND_EAST = (("lat", "lon"), ("northing", "easting"), ("Y", "X"))
+
 
 @dataclass(frozen=True)
 class ZarrSource(RasterSource):
@@ -163,18 +166,27 @@ class ZarrRaster(Raster):
         if "spatial_ref" in store.variables:  # by default where no grid mapping is named
             store = store.set_coords("spatial_ref")
         array = store[variable]
+        units = str(array.attrs.get("units", ""))
+        if " since " in units or str(array.attrs.get("dtype", "")).startswith("timedelta"):
+            raise SpecError(
+                f"{path}: {self._named} holds times ({units!r}); give an array of real numbers"
+            )
         if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "iufb":
             raise SpecError(
                 f"{path}: {self._named} has shape {array.shape} of {array.dtype}; give a "
                 "two-dimensional array of real numbers"
             )
-        return array.transpose(*_rows_and_columns(array, path, self._named))
+        north, east = _rows_and_columns(array, path, self._named)
+        return array.transpose(north, east).rio.set_spatial_dims(x_dim=east, y_dim=north)
 
 
 def _rows_and_columns(array: Any, path: Any, named: str) -> tuple[str, str]:
     """Names of the dimensions north and east."""
     from rioxarray.exceptions import RioXarrayError
 
+    for pair in _NORTH_AND_EAST:
+        if set(pair) == set(array.dims):
+            return pair
     try:
         return array.rio.y_dim, array.rio.x_dim
     except RioXarrayError as error:

@@ -6,6 +6,7 @@ is transformed with it (`inputs`).
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -137,32 +138,69 @@ def area_of(lattice: Lattice, cells: Cells) -> Area | None:
 @lru_cache(maxsize=64)
 def _chosen(source: str, target: str, area: Area | None) -> tuple[Any, Operation]:
     """The best operation that can be used; a ballpark only where there is no other."""
+    group = _operations(source, target, area, ballpark=False)
+    if group.transformers:
+        return group.transformers[0], _told(group.transformers[0], group, ballpark=False)
+    around = None if area is None else _by_way_of_others(source, target, area)
+    if around is not None:
+        return around, _told(around, group, ballpark=False)
+    group = _operations(source, target, area, ballpark=True)
+    if group.transformers:
+        return group.transformers[0], _told(group.transformers[0], group, ballpark=True)
+    raise SpecError(
+        f"PROJ has no operation from {_short(source)} to {_short(target)}; {_hint(source)}"
+    )
+
+
+def _operations(source: str, target: str, area: Area | None, *, ballpark: bool) -> Any:
+    """PROJ's operations between two CRSs, the best one first."""
     from pyproj.aoi import AreaOfInterest
     from pyproj.exceptions import ProjError
     from pyproj.transformer import TransformerGroup
 
     place: Any = None if area is None else AreaOfInterest(*area)
-    ends = f"{_short(source)} to {_short(target)}"
-    for ballpark in (False, True):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of missing grids: `Operation.better` tells
-                group = TransformerGroup(
-                    source,
-                    target,
-                    always_xy=True,
-                    area_of_interest=place,
-                    allow_ballpark=ballpark,
-                )
-        except ProjError as error:
-            raise SpecError(f"PROJ cannot go from {ends}: {error}") from error
-        if group.transformers:
-            chosen = group.transformers[0]
-            return chosen, _told(chosen, group, ballpark)
-    raise SpecError(f"PROJ has no operation from {ends}; {_hint(source)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of missing grids: `Operation.better` tells
+            return TransformerGroup(
+                source, target, always_xy=True, area_of_interest=place, allow_ballpark=ballpark
+            )
+    except ProjError as error:
+        ends = f"{_short(source)} to {_short(target)}"
+        raise SpecError(f"PROJ cannot go from {ends}: {error}") from error
 
 
-def _told(chosen: Any, group: Any, ballpark: bool) -> Operation:
+def _by_way_of_others(source: str, target: str, area: Area) -> Any:
+    """The operation over a third CRS that PROJ would take in the middle of a place, or None.
+
+    Groups hold none of these where there is a direct operation, though its grid be missing.
+    """
+    from pyproj import Transformer
+    from pyproj.aoi import AreaOfInterest
+    from pyproj.exceptions import ProjError
+
+    west, south, east, north = area
+    middle = ((west + (east if east >= west else east + 360)) / 2, (south + north) / 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            several = Transformer.from_crs(
+                source,
+                target,
+                always_xy=True,
+                area_of_interest=AreaOfInterest(*area),
+                allow_ballpark=False,
+            )
+            place = Transformer.from_crs("EPSG:4326", source, always_xy=True).transform(*middle)
+            if not all(map(math.isfinite, several.transform(*place))):
+                return None
+            used = several.get_last_used_operation()
+    except ProjError:
+        return None
+    return used if used.accuracy >= 0 else None
+
+
+def _told(chosen: Any, group: Any, *, ballpark: bool) -> Operation:
     accuracy = None if chosen.accuracy < 0 else float(chosen.accuracy)
     better = "" if group.best_available else _first_name(group.unavailable_operations)
     return Operation(str(chosen.description), accuracy, ballpark, better)

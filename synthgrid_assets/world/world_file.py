@@ -30,7 +30,7 @@ from synthgrid_assets.world.spec import (
     WorldSpec,
     WorldTable,
 )
-from synthgrid_assets.world.world_text import printable, read_tables
+from synthgrid_assets.world.world_text import parse_tables, printable, read_tables
 
 MAX_SHOWN = 200  # characters of a value in a message
 MAX_WORD, MAX_LINE = 500, 1200  # characters of a word, and of all that is said of a mistake
@@ -94,19 +94,40 @@ def read_toml(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[st
 def parse_override(text: str) -> tuple[str, Any]:
     """``key=value`` from the command line; the value is TOML, or else plain text.
 
+    Raises
+    ------
+    SpecError
+        If there is no key, or a value that begins as TOML and is none, or one that is too large.
+
     Examples
     --------
     >>> parse_override("world.tile=8"), parse_override("world.seed=abc")
     (('world.tile', 8), ('world.seed', 'abc'))
     """
     key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise SpecError(f"--set {text!r}: expected key=value, as world.tile=8")
+    key = key.strip()
+    where = f"--set {_shown(text)}"
+    if not equals or not all(map(str.isprintable, key.split("."))) or "" in key.split("."):
+        raise SpecError(f"{where}: expected key=value, as world.tile=8")
+    return key, _value(value, where)
+
+
+def _value(value: str, where: str) -> Any:
+    """One TOML value, or the text itself where it does not begin as one."""
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except (ValueError, RecursionError):
-        parsed = value
-    return key.strip(), parsed
+        value.encode()
+    except UnicodeEncodeError as error:  # bytes of the command line that are none
+        raise SpecError(f"{where}: not written in UTF-8") from error
+    try:
+        parsed = parse_tables(f"value = {value}", where)
+    except SpecError as error:
+        begun = value.strip()[:1] in {'"', "'", "[", "{"}
+        if begun or not isinstance(error.__cause__, tomllib.TOMLDecodeError):
+            raise
+        return value
+    if set(parsed) != {"value"}:
+        raise SpecError(f"{where}: several lines of TOML; give each key by a --set of its own")
+    return parsed["value"]
 
 
 def _set(tables: dict[str, Any], dotted: str, value: Any, path: Path) -> None:

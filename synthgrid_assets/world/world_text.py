@@ -39,18 +39,28 @@ def read_tables(path: Path) -> dict[str, Any]:
     SpecError
         If the file is missing, no regular file, too large or too deep, or not TOML.
     """
-    text = _text(path)
+    return parse_tables(_text(path), str(path))
+
+
+def parse_tables(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text; `where` it stands is for messages.
+
+    Raises
+    ------
+    SpecError
+        If it is too deep or not TOML; caused by a `TOMLDecodeError` where the parser says so.
+    """
     told = _unparsable(text)
     if told:
-        raise SpecError(f"{path}: not valid TOML: {told}")
+        raise SpecError(f"{where}: not valid TOML: {told}")
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
+        raise SpecError(f"{where}: not valid TOML: {error}") from error
     except ValueError as error:  # the parser hands integers to Python as they are
         digits = sys.get_int_max_str_digits()
         raise SpecError(
-            f"{path}: not valid TOML: an integer of more than {digits:,} digits; no key takes one"
+            f"{where}: not valid TOML: an integer of more than {digits:,} digits; no key takes one"
         ) from error
 
 

@@ -28,10 +28,28 @@ def test_a_mask_in_another_datum_lies_where_geopandas_has_it(tmp_path):
     np.testing.assert_allclose(found, expected, rtol=0, atol=2 * PRAGUE.cell / CELL)
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "area"),
+    [
+        (4267, 26918, (-74.2, 40.5, -73.7, 40.9)),
+        (27572, 2154, (2.2, 48.7, 2.5, 49.0)),
+        (4135, 26904, (-158.0, 21.2, -157.7, 21.5)),
+    ],
+    ids=["New York", "Paris", "Oahu"],
+)
+def test_where_a_grid_is_missing_the_way_over_a_third_datum_is_taken(source, target, area):
+    """The direct operation needs a grid; pyproj goes over WGS 84, a ballpark is 36 to 450 m off."""
+    operation = Projection(f"EPSG:{source}", f"EPSG:{target}", area)
+    place = geopandas.GeoSeries([shapely.box(*area).centroid], crs=4326).to_crs(source)
+    expected = place.to_crs(target)
+    x, y = operation(place.x.to_numpy(), place.y.to_numpy())
+    assert not operation.operation.ballpark
+    np.testing.assert_allclose([x[0], y[0]], [expected.x[0], expected.y[0]], atol=0.5)
+
+
 def test_a_ballpark_is_never_taken_in_silence():
-    new_york = (-74.2, 40.5, -73.7, 40.9)
-    operation = Projection("EPSG:4267", "EPSG:26918", new_york).operation
-    # where NADCON's grids are installed there is a better one
+    elsewhere = (14.9, 48.9, 15.1, 49.1)
+    operation = Projection("EPSG:4267", "EPSG:26918", elsewhere).operation
     assert operation.ballpark == ("a ballpark" in str(operation))
     assert operation.ballpark or operation.accuracy is not None
     sphere = Projection("+proj=sinu +R=6371007.181", "EPSG:32633").operation

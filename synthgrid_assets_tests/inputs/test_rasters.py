@@ -98,8 +98,8 @@ def test_parameters_out_of_range_are_refused_by_name(tmp_path, bad):
     ("value", "maximum", "said"),
     [
         (-1.0, None, "negative"),
-        (np.nan, None, "not a number"),
-        (np.inf, 50.0, "above the maximum 50.0"),
+        (np.nan, None, "not a finite number"),
+        (np.inf, 50.0, "not a finite number"),
         (51.0, 50.0, "above the maximum 50.0"),
     ],
 )
@@ -237,6 +237,27 @@ def test_nodata_beside_a_mask_is_missing(tmp_path):
     found = raster.sample(*places(NORTH_UP, rows, columns))
     assert raster.maximum == 100
     np.testing.assert_array_equal(found, np.where((rows > 2) & (columns < 4), 100.0, 0.0))
+
+
+def test_nodata_does_not_hide_the_alpha_band(tmp_path):
+    """GDAL reads no alpha where there is a nodata value: pixels cut away would hold data."""
+    values = np.full((2, 8, 8), 100, np.uint8)
+    values[0, :, 4:], values[1, :2], values[1, 2] = 255, 0, 1
+    path = write(tmp_path / "r.tif", values, nodata=255, alpha="yes")
+    raster = Raster(RasterSource(path))
+    rows, columns = np.mgrid[0:8, 0:8] + 0.5
+    found = raster.sample(*places(NORTH_UP, rows, columns))
+    np.testing.assert_array_equal(found, np.where((rows > 2) & (columns < 4), 100.0, 0.0))
+    assert raster.describe()["alpha"] == 2
+
+
+def test_infinity_is_no_maximum_to_raise(tmp_path):
+    values = ramp()
+    values[3, 2] = np.inf
+    raster = Raster(RasterSource(write(tmp_path / "r.tif", values)))
+    rows, columns = np.mgrid[0:7, 0:5] + 0.5
+    with pytest.raises(SpecError, match="row 3, column 2 .* not a finite number; declare it as"):
+        raster.sample(*places(NORTH_UP, rows, columns))
 
 
 @pytest.mark.parametrize("west", [0.0, -180.0, -90.0])

@@ -200,6 +200,23 @@ def test_georeferences_that_contradict_each_other_are_both_named(tmp_path, chang
         ZarrRaster(ZarrSource(tmp_path / "s.zarr", variable="people"))
 
 
+@pytest.mark.parametrize("names", [("lat", "lon"), ("northing", "easting"), ("Y", "X")])
+def test_dimensions_whose_names_leave_no_doubt_are_taken_in_any_order(tmp_path, names):
+    plain = by_xarray(tmp_path / "s.zarr")
+    expected = ZarrRaster(ZarrSource(plain, variable="people"))
+    with xarray.open_zarr(plain, decode_coords="all") as store_:
+        named = store_.rename(dict(zip(("y", "x"), names, strict=True))).load()
+    for key in named.variables:
+        named[key].attrs.pop("axis", None)
+        named[key].attrs.pop("standard_name", None)
+    named.transpose().to_zarr(tmp_path / "n.zarr")
+    raster = ZarrRaster(ZarrSource(tmp_path / "n.zarr", variable="people"))
+    assert raster.grid == expected.grid
+    rows, columns = np.mgrid[0:30, 0:40] + 0.5
+    at = 500000 + 50 * columns, 5401500 - 50 * rows
+    np.testing.assert_array_equal(raster.sample(*at), expected.sample(*at))
+
+
 def test_coordinates_in_single_precision_are_even_enough(tmp_path):
     step = 0.05
     lon, lat = (5 + step * (np.arange(40) + 0.5)), (60 - step * (np.arange(30) + 0.5))
@@ -229,6 +246,9 @@ def test_a_crs_in_cf_terms_alone_is_enough(tmp_path):
     [
         ("spatial_ref", {"crs_wkt": "nonsense"}, "CRS"),
         ("people", {"scale_factor": "abc"}, "has scale_factor 'abc', which is no number; write"),
+        ("spatial_ref", {"spatial_ref": pyproj.CRS(32632).to_wkt()}, "zone 33N', spatial_ref '.*32N"),
+        ("spatial_ref", {"GeoTransform": "nan 50 0 5 0 -50"}, "not made of six finite numbers"),
+        ("people", {"units": "days since 2000-01-01"}, "holds times"),
         ("people", {"add_offset": [1, 2]}, r"has add_offset \[1, 2\], which is no number"),
     ],
 )

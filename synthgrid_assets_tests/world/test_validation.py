@@ -9,6 +9,7 @@ from shapely import LineString, Point, Polygon
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.validation import check_world, load_spec
+from synthgrid_assets.world.world_file import parse_override
 from synthgrid_assets_tests.street_world import at, write_lines
 
 GOOD = """
@@ -300,6 +301,37 @@ def test_overrides_reach_into_tables(folder):
     spec = load_spec(written(folder, GOOD), {"world.tile": 16, "layers.cafes.sigma": 50.0})
     assert spec.world.tile == 16
     assert spec.layers["cafes"].parameters["sigma"] == 50.0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("world.tile=" + "9" * 5000, "an integer of more than"),
+        ("world.seed=-" + "1" * 5000, "an integer of more than"),
+        ("world.extent=" + "[" * 300, "brackets"),
+        ("world.extent=[0, 0, 8", "not valid TOML"),
+        ("world.seed='abc", "not valid TOML"),
+        ("world.tile=8\n[layers.p]\nsigma = 3", "several lines"),
+        ("world.seed=\udcff", "UTF-8"),
+        ("world..tile=8", "expected key=value"),
+        ("world.\x1b[31mtile=8", r"'world\.\\x1b\[31mtile=8': expected"),
+        ("=8", "expected key=value"),
+        ("world.tile", "expected key=value"),
+    ],
+    ids=range(11),
+)
+def test_an_override_that_is_no_value_is_refused_in_one_short_line(text, said):
+    with pytest.raises(SpecError, match=said) as refused:
+        parse_override(text)
+    assert str(refused.value).startswith("--set ")
+    assert len(str(refused.value)) < 400
+    assert str(refused.value).isprintable()
+
+
+def test_an_override_of_words_is_text():
+    for words in ("abc", "Riverton 2026", "", "a = b", "8 # not TOML: two words", "é"):
+        value = parse_override(f"world.seed={words}")[1]
+        assert value == (8 if words.startswith("8") else words)
 
 
 def test_an_override_through_a_value_is_refused(folder):

@@ -44,28 +44,33 @@ def raster_parts(dataset: Any, path: Path, band: int) -> dict[str, Any]:
     """
     listed = {Path(name) for name in dataset.files} | {path}
     files = {found for one in listed for found in referred_files(one)}
+    complete = path.is_dir() or dataset.driver in _COMPLETE
+    if dataset.driver == "VRT":
+        beside, complete = _of_sources(files - {path.resolve()})
+        files |= beside
     parts: dict[str, Any] = {"files": sorted(file_digest(one) for one in files)}
     if path.is_dir():
         parts["folder"] = folder_digest(path)
-    elif dataset.driver not in _COMPLETE and not (dataset.driver == "VRT" and _plain(files, path)):
+    elif not complete:
         parts["pixels"] = _pixels_digest(dataset, band)
     return parts
 
 
-def _plain(files: set[Path], path: Path) -> bool:
-    """Whether all that a virtual raster refers to are files of drivers that tell all of theirs."""
+def _of_sources(files: set[Path]) -> tuple[set[Path], bool]:
+    """The files of what a virtual raster refers to, masks beside them too; whether these are all."""
     import rasterio
     from rasterio.errors import RasterioError
 
-    for one in files - {path.resolve()}:
+    beside: set[Path] = set()
+    complete = bool(files)
+    for one in files:
         try:
             with rasterio.open(one) as source:
-                if source.driver not in {*_COMPLETE, "VRT"}:
-                    return False
+                beside |= {Path(name).resolve() for name in source.files if Path(name).is_file()}
+                complete &= source.driver in {*_COMPLETE, "VRT"}
         except RasterioError:  # an archive, a look-up table: read as they are
-            if not one.is_file():
-                return False
-    return len(files) > 1
+            complete &= one.is_file()
+    return beside, complete
 
 
 def _pixels_digest(dataset: Any, band: int) -> str:

@@ -20,7 +20,7 @@ from synthgrid_assets.inputs.sources.identity import (
     state_of,
 )
 from synthgrid_assets.inputs.sources.reading import reading
-from synthgrid_assets.inputs.sources.references import refuse_remote
+from synthgrid_assets.inputs.sources.references import referred_files, refuse_remote
 from synthgrid_assets.inputs.sources.remembered import remembered
 
 # drivers whose files are all known here; of others the features themselves are hashed
@@ -61,7 +61,9 @@ def layer_facts(path: Path, layer: str | None) -> LayerFacts:
     """
     refuse_absent(path, "vector file", "vector")
     refuse_remote(path)
-    states = [state for file in _beside(path) for state in (file.name, *state_of(file))]
+    # what describes a layer may lie beside its file, or beside one that it refers to
+    described = [one for at in referred_files(path) or [path] for one in _named_alike(at)]
+    states = [state for file in described for state in (str(file), *state_of(file))]
     with reading(path, _UNREADABLE):
         text = remembered(
             ["layer", str(path.resolve()), str(layer), *states],
@@ -200,11 +202,18 @@ def _read_parquet(path: Path, facts: LayerFacts) -> Any:
 def _beside(path: Path) -> list[Path]:
     """The files of a shapefile; of any other the file itself and a log of edits beside it."""
     if path.suffix.lower() == ".shp" and path.is_file():
-        named = f"{path.stem}."
-        found = [file for file in path.parent.iterdir() if file.name.startswith(named)]
-        return sorted(file for file in found if file.is_file())
+        return _named_alike(path)
     log = path.with_name(f"{path.name}-wal")
     return [path, log] if log.is_file() else [path]
+
+
+def _named_alike(path: Path) -> list[Path]:
+    """A file and all beside it whose names go on otherwise after the same stem; else `path`."""
+    if not path.is_file():
+        return [path]
+    named = f"{path.stem}."
+    found = [file for file in path.parent.iterdir() if file.name.startswith(named)]
+    return sorted(file for file in found if file.is_file())
 
 
 def _features_digest(frame: Any) -> str:

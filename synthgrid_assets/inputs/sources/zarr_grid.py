@@ -6,6 +6,8 @@ array's values (`inputs.zarr_rasters`).
 
 from __future__ import annotations
 
+import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,27 @@ def crs_of(array: Any, path: Path, named: str) -> str:
         )
     mapping = _mapping(array)
     # the text as it stands, where there is one: GDAL writes some CRSs another way
-    return str(mapping.get("crs_wkt") or mapping.get("spatial_ref") or crs.to_wkt())
+    texts = [str(mapping[key]) for key in ("crs_wkt", "spatial_ref") if mapping.get(key)]
+    _refuse_two_crs(texts, path, named)
+    return texts[0] if texts else str(crs.to_wkt())
+
+
+def _refuse_two_crs(texts: list[str], path: Path, named: str) -> None:
+    """Refuse a mapping whose two texts are different CRSs: readers differ in which one they take."""
+    from pyproj import CRS
+
+    if len(set(texts)) < 2:
+        return
+    with reading(path, f"the CRS of {named} cannot be used; write it again with `rio.write_crs`"):
+        one, other = map(CRS.from_user_input, texts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that PROJ texts lose names, as meant here
+            same = one.equals(other, ignore_axis_order=True) or one.to_proj4() == other.to_proj4()
+    if not same:
+        raise SpecError(
+            f"{path}: two CRSs of {named} contradict each other: crs_wkt is {one.name!r}, "
+            f"spatial_ref {other.name!r}; write the right one with `rio.write_crs`"
+        )
 
 
 def grid_of(array: Any, path: Path, named: str) -> tuple[tuple[int, int], Transform]:
@@ -81,11 +103,14 @@ def _declared(array: Any, path: Path) -> Transform | None:
     if not given:
         return None
     try:
-        c, a, b, f, d, e = map(float, str(given).split())
-    except ValueError:
+        numbers = given if isinstance(given, list | tuple) else str(given).split()
+        c, a, b, f, d, e = map(float, numbers)
+    except (TypeError, ValueError):
+        c = a = b = f = d = e = math.nan
+    if not all(map(math.isfinite, (c, a, b, f, d, e))):
         raise SpecError(
-            f"{path}: GeoTransform {given!r} is not made of six numbers; write it again"
-        ) from None
+            f"{path}: GeoTransform {given!r} is not made of six finite numbers; write it again"
+        )
     return a, b, c, d, e, f
 
 

@@ -6,6 +6,7 @@ import zipfile
 
 import geopandas
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -154,6 +155,39 @@ def test_changed_pixels_are_another_version(tmp_path, write):
     assert Raster(source).describe() == before
     write(tmp_path, "other")
     assert Raster(source).describe() != before
+
+
+def test_a_mask_beside_the_source_of_a_virtual_raster_is_another_version(tmp_path):
+    nested(tmp_path, "one")
+    source = RasterSource(tmp_path / "outer.vrt", maximum=99.0)
+    before = Raster(source).describe()
+    shape = {key: GRID[key] for key in ("width", "height", "count", "dtype")}
+    with rasterio.open(tmp_path / "s.tif.msk", "w", driver="GTiff", **shape) as mask:
+        mask.write(np.full((1, 8, 8), 255, np.uint8))
+    assert Raster(source).describe() != before
+
+
+@pytest.mark.parametrize("side", ["source.gpkg", "a.prj"])
+def test_a_crs_is_read_again_where_it_stands_beside_the_file(tmp_path, side):
+    """A server lives long: what it remembers of a layer is named by all that describes it."""
+    here, moved = pyproj.CRS(32633), pyproj.CRS("+proj=tmerc +lon_0=15 +k=0.9996 +x_0=500700")
+
+    def write(crs):
+        (tmp_path / side).unlink(missing_ok=True)
+        if side == "source.gpkg":
+            frame.set_crs(crs, allow_override=True).to_file(tmp_path / side, driver="GPKG")
+        else:
+            (tmp_path / side).write_text(crs.to_wkt())
+
+    frame = features("one")
+    (tmp_path / "a.csv").write_text(f'WKT,i\n"{frame.geometry[0].wkt}",1\n')
+    (tmp_path / "a.vrt").write_text(OGR_VRT)
+    source = MaskSource(tmp_path / ("a.csv" if side == "a.prj" else "a.vrt"))
+    write(here)
+    before = source.load(LATTICE)
+    write(moved)
+    metre = LATTICE.quanta(np.array([500001.0]), np.array([5400000.0]))[0][0]
+    assert (before.x.min() - source.load(LATTICE).x.min()) / metre == pytest.approx(700, abs=0.1)
 
 
 def test_versions_of_plain_files_are_those_of_their_bytes(tmp_path):
