@@ -210,7 +210,9 @@ class Raster:
         elif value < 0:
             todo = "negative; an intensity is 0 or more, so shift or clip the raster"
         else:
-            todo = "not a finite number; declare it as the raster's nodata value (which counts as 0)"
+            todo = (
+                "not a finite number; declare it as the raster's nodata value (which counts as 0)"
+            )
         return SpecError(
             f"{self.source.path}: value {value!r} at row {row}, column {column} "
             f"(x = {x!r}, y = {y!r} in the raster's CRS) is {todo}"

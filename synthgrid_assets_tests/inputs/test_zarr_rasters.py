@@ -246,7 +246,11 @@ def test_a_crs_in_cf_terms_alone_is_enough(tmp_path):
     [
         ("spatial_ref", {"crs_wkt": "nonsense"}, "CRS"),
         ("people", {"scale_factor": "abc"}, "has scale_factor 'abc', which is no number; write"),
-        ("spatial_ref", {"spatial_ref": pyproj.CRS(32632).to_wkt()}, "zone 33N', spatial_ref '.*32N"),
+        (
+            "spatial_ref",
+            {"spatial_ref": pyproj.CRS(32632).to_wkt()},
+            "zone 33N', spatial_ref '.*32N",
+        ),
         ("spatial_ref", {"GeoTransform": "nan 50 0 5 0 -50"}, "not made of six finite numbers"),
         ("people", {"units": "days since 2000-01-01"}, "holds times"),
         ("people", {"add_offset": [1, 2]}, r"has add_offset \[1, 2\], which is no number"),
