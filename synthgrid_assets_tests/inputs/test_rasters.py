@@ -256,7 +256,7 @@ def test_infinity_is_no_maximum_to_raise(tmp_path):
     values[3, 2] = np.inf
     raster = Raster(RasterSource(write(tmp_path / "r.tif", values)))
     rows, columns = np.mgrid[0:7, 0:5] + 0.5
-    with pytest.raises(SpecError, match="row 3, column 2 .* not a finite number; declare it as"):
+    with pytest.raises(SpecError, match=r"row 3, column 2 .* not a finite number; declare it as"):
         raster.sample(*places(NORTH_UP, rows, columns))
 
 
