@@ -45,7 +45,7 @@ def crs_of(array: Any, path: Path, named: str) -> str:
 
 
 def _refuse_two_crs(texts: list[str], path: Path, named: str) -> None:
-    """Refuse a mapping whose two texts are different CRSs: readers differ in which one they take."""
+    """Refuse a mapping of two different CRSs: readers differ in which one they take."""
     from pyproj import CRS
 
     if len(set(texts)) < 2:
