@@ -57,7 +57,7 @@ def raster_parts(dataset: Any, path: Path, band: int) -> dict[str, Any]:
 
 
 def _of_sources(files: set[Path]) -> tuple[set[Path], bool]:
-    """The files of what a virtual raster refers to, masks beside them too; whether these are all."""
+    """The files of a virtual raster's sources, masks beside them too; whether these are all."""
     import rasterio
     from rasterio.errors import RasterioError
 
