@@ -179,6 +179,7 @@ def _by_way_of_others(source: str, target: str, area: Area) -> Any:
     from pyproj.aoi import AreaOfInterest
     from pyproj.exceptions import ProjError
 
+    around: Any = AreaOfInterest(*area)
     west, south, east, north = area
     middle = ((west + (east if east >= west else east + 360)) / 2, (south + north) / 2)
     try:
@@ -188,7 +189,7 @@ def _by_way_of_others(source: str, target: str, area: Area) -> Any:
                 source,
                 target,
                 always_xy=True,
-                area_of_interest=AreaOfInterest(*area),
+                area_of_interest=around,
                 allow_ballpark=False,
             )
             place = Transformer.from_crs("EPSG:4326", source, always_xy=True).transform(*middle)
