@@ -28,6 +28,7 @@ MORE = """
 process = "poisson"
 points_per_km2 = 40.0
 footprint = { shape = "circle", radius = 3.0 }
+parcels = { block = 4, area = 900.0 }
 tessellation = { neighbours = true }
 
 [houses]

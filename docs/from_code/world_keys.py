@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from from_code.markdown import code, table
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
-from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
 from synthgrid_assets.world import spec
 
 # a name and a type in a numpydoc section, and the indented text below it
@@ -44,9 +44,13 @@ def world_keys() -> str:
 
 def process_keys() -> str:
     """The parameters of each process."""
-    return "\n".join(
-        section(f"`{name}`", family.parameters, {}) for name, family in REGISTRY.items()
-    )
+    models = {name: family.parameters for name, family in REGISTRY.items()}
+    models |= {name: model for name, (model, _) in OF_INPUTS.items()}
+    known: dict[str, type[BaseModel]] = {}
+    told = [section(f"`{name}`", model, known) for name, model in models.items()]
+    own = {model.__name__: model for model in models.values()}
+    told += [section(f"Table `{name}`", known[name], {}) for name in known if name not in own]
+    return "\n".join(told)
 
 
 def section(heading: str, model: type[BaseModel], known: dict[str, type[BaseModel]]) -> str:

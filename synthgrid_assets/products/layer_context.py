@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.inputs.surfaces import retention_at
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.seeding import Key, stream_key
@@ -26,7 +27,7 @@ from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.world.inputs import Inputs, open_inputs
 from synthgrid_assets.world.samplers import build_sampler
-from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.spec import LayerTable, WorldSpec, along_of
 from synthgrid_assets.world.stream_keys import KeyedComponent, StreamKeys
 from synthgrid_assets.world.versions import input_names
 
@@ -146,6 +147,14 @@ class LayerContext:
         if name is None:
             return None
         return open_inputs(self.spec, [name], self.layout, dict(self.job.inputs)).networks[name]
+
+    @cached_property
+    def along(self) -> Paths | None:
+        """The lines that the layer's footprints stand along, as they were made."""
+        name = along_of(self.table)
+        if name is None:
+            return None
+        return open_inputs(self.spec, [name], self.layout, dict(self.job.inputs)).paths[name]
 
     @property
     def anchors(self) -> int | None:

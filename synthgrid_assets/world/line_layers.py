@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.kinds.vertices import PathsInput
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.processes.on_lines.network import LineNetwork
 from synthgrid_assets.processes.on_lines.process import OnLinesParameters, build_on_lines
 from synthgrid_assets.world.inputs import input_of
 from synthgrid_assets.world.spec import LayerTable, WorldSpec, lines_of
@@ -32,22 +34,42 @@ def line_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str
     for mark in layer.marks:
         if mark in COLUMNS:
             yield f".marks.{mark}", f"collides with the column {mark}; choose another name"
-    name, fitting = lines_of(layer), spec.inputs_for("lines")
-    if name is None or name not in fitting:
-        what = "is not a vector input" if name in spec.inputs else "is no input of this world"
-        yield ".lines", f"{name!r} {what}; vector inputs: {fitting}"
+    name = lines_of(layer)
+    assert name is not None  # the parameters are sound
+    mistakes = list(lines_mistakes(spec, name))
+    yield from ((".lines", message) for message in mistakes)
+    paths = None if mistakes else _paths(spec, name)
+    if paths is None:
         return
-    try:
-        found = input_of(spec, name)
-        if found.room != "paths":
-            yield ".lines", f"input {name!r} holds polygons; give lines, for example their boundary"
-            return
-        paths = found.load() if hasattr(found, "load") else None
-    except SpecError:  # told as a mistake of the input
-        return
-    assert isinstance(paths, Paths)
     try:
         parameters = OnLinesParameters.model_validate(layer.parameters)
         assert build_on_lines(parameters, stream_key("law"), spec.world.cell, paths)
     except SpecError as error:
         yield f".{error.key}" if error.key else "", str(error)
+
+
+def lines_mistakes(spec: WorldSpec, name: str) -> Iterator[str]:
+    """Why an input has no lines to lie on or stand along; nothing where its file is at fault."""
+    fitting = spec.inputs_for("lines")
+    if name not in fitting:
+        what = "is not a vector input" if name in spec.inputs else "is no input of this world"
+        yield f"{name!r} {what}; vector inputs: {fitting}"
+        return
+    try:
+        if input_of(spec, name).room != "paths":
+            yield f"input {name!r} holds polygons; give lines, for example their boundaries"
+            return
+    except SpecError:  # told as a mistake of the input
+        return
+    paths = _paths(spec, name)
+    if paths is not None and LineNetwork.of(paths).length.size == 0:
+        yield f"input {name!r} holds points and no lines; give a vector input of lines"
+
+
+def _paths(spec: WorldSpec, name: str) -> Paths | None:
+    """The lines of an input; None where it cannot be read."""
+    try:
+        found = input_of(spec, name)
+        return found.load() if isinstance(found, PathsInput) else None
+    except SpecError:
+        return None

@@ -282,6 +282,12 @@ def lines_of(layer: LayerTable) -> str | None:
     return named if isinstance(named, str) else None
 
 
+def along_of(layer: LayerTable) -> str | None:
+    """The input whose lines a layer's footprints stand along, if they do."""
+    table = layer.footprint
+    return None if table is None or table.along is None else table.along.input
+
+
 def is_release(name: str) -> bool:
     """Whether an input of that name is a release."""
     return name.startswith(f"{RELEASED}/")
@@ -332,7 +338,7 @@ class WorldSpec(Model):
         layers = self.layers.values()
         networks = dict.fromkeys(layer.network for layer in layers if layer.network is not None)
         near = {layer.near.input for layer in layers if layer.near is not None}
-        others = near.union(*((layer.within, lines_of(layer)) for layer in layers))
+        others = near.union(*((layer.within, lines_of(layer), along_of(layer)) for layer in layers))
         private = self.inputs_for("source")
         plain = [
             name

@@ -24,7 +24,7 @@ from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
-from synthgrid_assets.world.line_layers import line_mistakes
+from synthgrid_assets.world.line_layers import line_mistakes, lines_mistakes
 from synthgrid_assets.world.partial_spec import sound_part
 from synthgrid_assets.world.private_inputs import privacy_mistakes, released_mistakes
 from synthgrid_assets.world.released_inputs import question_mistakes
@@ -34,6 +34,7 @@ from synthgrid_assets.world.spec import (
     RESERVED_LAYERS,
     LayerTable,
     WorldSpec,
+    along_of,
     lines_of,
 )
 from synthgrid_assets.world.tables.footprints import footprint_mistake
@@ -243,6 +244,10 @@ def _footprint_mistakes(
 ) -> Iterator[tuple[str, str]]:
     if layer.footprint is None:
         return
+    along = along_of(layer)
+    if along is not None:
+        for message in lines_mistakes(spec, along):
+            yield ".footprint.along.input", message
     mistake = footprint_mistake(layer.footprint, spec.world.cell, hard_core)
     if mistake is not None:
         yield f".footprint{mistake[0]}", mistake[1]

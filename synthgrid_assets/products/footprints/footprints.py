@@ -20,17 +20,19 @@ from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.footprints.shapes import Rings, rings_about
+from synthgrid_assets.products.footprints.street_tests import away_from_streets
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.verdict import Verdict
-from synthgrid_assets.world.spec import LayerTable
+from synthgrid_assets.world.spec import LayerTable, WorldSpec, along_of
 
 POINTS_TEST = "footprints_stand_about_their_points"
 VALID_TEST = "footprints_are_valid"
 APART_TEST = "footprints_do_not_overlap"
+FACE_TEST = "footprints_face_their_streets"
 _STREAM = "footprint"
 _ROUNDING = 1e-6  # of an area, where coordinates are written in metres
 
@@ -46,6 +48,8 @@ class Footprints(Product):
             POINTS_TEST: "Each point of the tile has one footprint, vertex by vertex the one that "
             "its birth decides. Exact.",
             VALID_TEST: "Rings are simple and counterclockwise, areas are those recorded.",
+            FACE_TEST: "Each footprint near a street is turned along the nearest one and stands "
+            "at its setback, to a thousandth of its size.",
             APART_TEST: "No two footprints overlap, also across the tile's border. Exact.",
         }
     )
@@ -74,12 +78,21 @@ class Footprints(Product):
         """Exact ones; that of overlaps where the layer allows none."""
         table = layer.footprint
         apart = (APART_TEST,) if table is not None and table.overlap == "none" else ()
-        return (POINTS_TEST, VALID_TEST, *apart)
+        faced = (FACE_TEST,) if along_of(layer) is not None else ()
+        return (POINTS_TEST, VALID_TEST, *apart, *faced)
 
     def parameters(self, layer: LayerTable) -> Mapping[str, object]:
         """The footprint's table."""
         table = layer.footprint
-        return {} if table is None else {"footprint": table.model_dump(mode="json")}
+        if table is None:
+            return {}
+        keys = table.model_dump(mode="json")
+        return {"footprint": {key: value for key, value in keys.items() if value is not None}}
+
+    def inputs(self, spec: WorldSpec, layer: str) -> tuple[str, ...]:
+        """The lines that footprints stand along."""
+        along = along_of(spec.layers[layer])
+        return () if along is None else (along,)
 
     def expected_rows(self, context: LayerContext, tile: Tile) -> float:
         """A footprint a point."""
@@ -109,6 +122,9 @@ class Footprints(Product):
         ]
         if APART_TEST in self.tests(context.table):
             verdicts.append(Verdict.exact(APART_TEST, _overlaps(context, tile.cells, found)))
+        if context.along is not None:
+            faced = away_from_streets(points, found, context.table, context.along, context.lattice)
+            verdicts.append(Verdict.exact(FACE_TEST, faced))
         return tuple(verdicts)
 
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
@@ -119,7 +135,8 @@ class Footprints(Product):
 def _rings(context: LayerContext, points: PointPattern) -> Rings:
     table = context.table.footprint
     assert table is not None
-    return rings_about(points, table, context.own_stream(_STREAM), context.lattice.cell)
+    key, cell = context.own_stream(_STREAM), context.lattice.cell
+    return rings_about(points, table, key, cell, context.along)
 
 
 def _closed(context: LayerContext, rings: Rings) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

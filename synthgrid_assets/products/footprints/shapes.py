@@ -16,12 +16,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.exact_math import cos_sin
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.point_words import blocks_at
 from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.processes.family import exact
+from synthgrid_assets.products.footprints.facing import Facing, facing
 from synthgrid_assets.world.tables.footprints import (
     CircleTable,
     PolygonTable,
@@ -57,6 +59,7 @@ def rings_about(
     table: RectangleTable | PolygonTable | CircleTable,
     key: Key,
     cell_metres: float,
+    lines: Paths | None = None,
 ) -> Rings:
     """The polygon about each point.
 
@@ -68,6 +71,8 @@ def rings_about(
         Stream key of the footprints.
     cell_metres : float
         Side of an atom cell.
+    lines : Paths, optional
+        What footprints stand along, if the table says so.
 
     Examples
     --------
@@ -78,20 +83,58 @@ def rings_about(
     >>> (rings.x * 64.0 / CELL).tolist(), rings.doubled_area * (64.0 / CELL) ** 2 / 2
     ([[1.0, -1.0, -1.0, 1.0]], array([4.]))
     """
-    angle, first, second, _ = blocks_at(points, key)(0)
+    angle, first, second, fourth = blocks_at(points, key)(0)
     if table.orientation != "random":
         angle = np.full(len(points), _turn(table.orientation), np.uint64)
+    streets = _streets(points, table, fourth, cell_metres, lines)
+    if streets is not None and table.orientation == "random":
+        angle[streets.near] = 0
     if isinstance(table, RectangleTable):
         width, depth = (
             _sizes(size, word, cell_metres)
             for size, word in ((table.width, first), (table.depth, second))
         )
-        dx, dy = _corners(angle, width / 2.0, depth / 2.0)
+        far_x, far_y = _corners(angle, width / 2.0, depth / 2.0)
     else:
-        dx, dy = _vertices(angle, _sizes(table.radius, first, cell_metres), table.sides)
+        far_x, far_y = _vertices(angle, _sizes(table.radius, first, cell_metres), table.sides)
+    if streets is not None and table.along is not None:
+        far_x, far_y = _faced(far_x, far_y, streets, table.along.setback, cell_metres)
+    dx, dy = _nearest(far_x), _nearest(far_y)
     ahead_x, ahead_y = np.roll(dx, -1, axis=1), np.roll(dy, -1, axis=1)
     doubled = (dx * ahead_y - ahead_x * dy).sum(axis=1)
     return Rings(points.x[:, None] + dx, points.y[:, None] + dy, doubled)
+
+
+def _streets(
+    points: PointPattern,
+    table: RectangleTable | PolygonTable | CircleTable,
+    words: NDArray[np.uint64],
+    cell_metres: float,
+    lines: Paths | None,
+) -> Facing | None:
+    """The lines that footprints stand along, if the table names some."""
+    if table.along is None or lines is None:
+        return None
+    within = int(exact(table.along.within) / exact(cell_metres) * CELL)
+    return facing(points.x, points.y, words >> np.uint64(63) == 1, lines, within)
+
+
+def _faced(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    streets: Facing,
+    setback: float | None,
+    cell_metres: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Vertices turned along their street and moved to their distance from it, where it is near."""
+    ux, uy, away = (column[:, None] for column in (streets.ux, streets.uy, streets.apart))
+    turned_x, turned_y = x * ux - y * uy, x * uy + y * ux
+    if setback is not None:
+        length = float(exact(setback) / exact(cell_metres) * CELL)
+        move = length - y.min(axis=1)[:, None] - away
+        turned_x, turned_y = turned_x - uy * move, turned_y + ux * move
+    near = streets.near[:, None]
+    return np.where(near, turned_x, x), np.where(near, turned_y, y)
 
 
 def _sizes(size: Size, words: NDArray[np.uint64], cell_metres: float) -> NDArray[np.float64]:
@@ -109,22 +152,22 @@ def _turn(degrees: float) -> int:
 
 def _corners(
     angle: NDArray[np.uint64], width: NDArray[np.float64], depth: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Corners of rectangles of half a width and depth, from their middles."""
     cosine, sine = (column[:, None] for column in _directions(angle))
     along, across = width[:, None] * _CORNERS[:, 0], depth[:, None] * _CORNERS[:, 1]
-    return _nearest(along * cosine - across * sine), _nearest(along * sine + across * cosine)
+    return along * cosine - across * sine, along * sine + across * cosine
 
 
 def _vertices(
     angle: NDArray[np.uint64], radius: NDArray[np.float64], sides: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Vertices of regular polygons, from their middles."""
     steps = np.array([int(Fraction(k * _WORD, sides)) for k in range(sides)], np.uint64)
     cosine, sine = _directions((angle[:, None] + steps).ravel())
     far = np.repeat(radius, sides)
     shape = (angle.size, sides)
-    return _nearest(far * cosine).reshape(shape), _nearest(far * sine).reshape(shape)
+    return (far * cosine).reshape(shape), (far * sine).reshape(shape)
 
 
 def _nearest(length: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -24,11 +24,33 @@ Size = Annotated[Positive | tuple[Positive, Positive], AfterValidator(_ordered)]
 LARGEST = 100.0  # cells that a footprint may reach from its point
 
 
+class AlongTable(Model):
+    """``along = { input = "streets", within = 60, setback = 8 }``: footprints face streets.
+
+    Parameters
+    ----------
+    input : str
+        A vector input of lines.
+    within : float
+        Metres; a point farther from all lines keeps its own angle and place.
+    setback : float or None
+        Metres from the line to the footprint's front, which is moved there straight away from the
+        line or towards it; without it footprints are turned and stay about their points.
+    """
+
+    input: str
+    within: Positive
+    setback: Annotated[float, Field(ge=0)] | None = None
+
+
 class _Footprint(Model):
     """What all shapes have.
 
     Parameters
     ----------
+    along : AlongTable or None
+        The lines that footprints are turned along; `orientation` then counts from the line, by
+        default 0.
     orientation : float or "random"
         Degrees counterclockwise from the east to the first axis; by default an angle of each
         point's own.
@@ -39,6 +61,7 @@ class _Footprint(Model):
 
     orientation: Annotated[float, Field(ge=-360, le=360)] | Literal["random"] = "random"
     overlap: Literal["kept", "none"] = "kept"
+    along: AlongTable | None = None
 
 
 class RectangleTable(_Footprint):
@@ -103,9 +126,8 @@ class CircleTable(_Footprint):
         return largest(self.radius)
 
 
-FootprintTable = Annotated[
-    RectangleTable | PolygonTable | CircleTable, Field(discriminator="shape")
-]
+AnyFootprint = RectangleTable | PolygonTable | CircleTable
+FootprintTable = Annotated[AnyFootprint, Field(discriminator="shape")]
 
 
 def footprint_mistake(
@@ -126,6 +148,22 @@ def footprint_mistake(
             f"reaches {table.reach:.6g} m from its point, at most {LARGEST:.0f} cells of "
             f"{cell!r} m are possible; use smaller footprints or a larger world.cell"
         )
+    if table.along is not None and table.along.within > LARGEST * cell:
+        return ".along.within", (
+            f"{table.along.within:.6g} m is more than {LARGEST:.0f} cells of {cell!r} m; use a "
+            "shorter distance or a larger world.cell"
+        )
+    if table.along is not None and table.along.setback is not None:
+        if table.along.setback > LARGEST * cell:
+            return ".along.setback", (
+                f"{table.along.setback:.6g} m is more than {LARGEST:.0f} cells of {cell!r} m; use "
+                "a shorter one or a larger world.cell"
+            )
+        if table.overlap == "none":
+            return ".overlap", (
+                "footprints that are moved to a setback can come to lie upon each other; leave "
+                'out along.setback, or use overlap = "kept"'
+            )
     if table.overlap == "none" and hard_core * cell < 2 * table.reach:
         apart = f"{hard_core * cell:.6g} m" if hard_core else "no distance"
         return ".overlap", (
