@@ -47,13 +47,14 @@ class PointPattern(NamedTuple):
         return point_ids(ix, iy, _place_in_cell(ix, iy))
 
 
-def _place_in_cell(ix: NDArray[np.int64], iy: NDArray[np.int64]) -> NDArray[np.int64]:
+@njit(cache=True)
+def _place_in_cell(ix, iy):
     """0, 1, 2 ... within each run of equal cells."""
-    n = ix.size
-    if n == 0:
-        return np.empty(0, np.int64)
-    starts = np.flatnonzero(np.r_[True, (np.diff(ix) != 0) | (np.diff(iy) != 0)])
-    return np.arange(n) - np.repeat(starts, np.diff(np.r_[starts, n]))
+    place = np.zeros(ix.size, np.int64)
+    for i in range(1, ix.size):
+        if ix[i] == ix[i - 1] and iy[i] == iy[i - 1]:
+            place[i] = place[i - 1] + 1
+    return place
 
 
 def canonical(

@@ -189,21 +189,35 @@ def _reach(found: Neighbourhood) -> _Reach:
     if found.touching.size == 0:
         return _Reach(np.full(4, np.inf), "the plane around its collinear sites")
     discs = circles(found.mesh, found.x, found.y, found.touching, found.constraint)
-    ghosts = np.isinf(discs[:, 2])
-    if ghosts.any():
-        return _reach_of_hull(found, found.touching[ghosts])
     # an edge in the last cells may end on the window's far sides, where its node is not known
     blind = 0 if found.constraint is None else 1
     width, height = (CELL * (side - blind) for side in (found.window.width, found.window.height))
-    x, y, radius = discs.T
-    beyond = np.stack([radius - x, radius - y, x + radius - width, y + radius - height])
-    worst = int(np.argmax(beyond.max(axis=0)))
+    overshoot, worst, bounded = _overshoot(discs, width, height)
+    if not bounded:
+        return _reach_of_hull(found, found.touching[np.isinf(discs[:, 2])])
     at = [discs[worst, k] / CELL + found.window[k] for k in range(2)]
     return _Reach(
-        beyond.max(axis=1),
+        overshoot,
         f"the circle around cell position ({at[0]:.6g}, {at[1]:.6g}) with a radius of "
-        f"{radius[worst] / CELL:.6g} cells",
+        f"{discs[worst, 2] / CELL:.6g} cells",
     )
+
+
+@njit(cache=True)
+def _overshoot(discs, width, height):
+    """How far discs leave a window (left, bottom, right, top), which is worst, and if all end."""
+    overshoot, worst, most = np.full(4, -np.inf), 0, -np.inf
+    for i in range(discs.shape[0]):
+        x, y, radius = discs[i, 0], discs[i, 1], discs[i, 2]
+        if np.isinf(radius):
+            return overshoot, i, False
+        left, bottom, right, top = radius - x, radius - y, x + radius - width, y + radius - height
+        overshoot[0], overshoot[1] = max(overshoot[0], left), max(overshoot[1], bottom)
+        overshoot[2], overshoot[3] = max(overshoot[2], right), max(overshoot[3], top)
+        farthest = max(left, bottom, right, top)
+        if farthest > most:
+            worst, most = i, farthest
+    return overshoot, worst, True
 
 
 def _reach_of_hull(found: Neighbourhood, ghosts: NDArray[np.int64]) -> _Reach:

@@ -32,6 +32,7 @@ from synthgrid_assets.tessellation.predicates import (
 
 _ROUND_SIZE = 1000  # points in the first round of the insertion order
 _HILBERT_BITS = 16
+_FINER = 4  # halvings of the squares of which there is one a point
 
 
 class Mesh(NamedTuple):
@@ -125,19 +126,21 @@ def insertion_order(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.in
     rounds keep sorted and clustered input from digging large cavities.
     """
     extent = max(int(np.ptp(x)), int(np.ptp(y)))
-    shift = max(0, extent.bit_length() - _HILBERT_BITS)
+    # squares far smaller than points are apart order them no better
+    side = min(_HILBERT_BITS, x.size.bit_length() // 2 + _FINER)
+    shift = max(0, extent.bit_length() - side)
     column, row = (x - x.min()) >> shift, (y - y.min()) >> shift
-    key = hilbert_keys(column, row, _HILBERT_BITS).astype(np.int64)
+    key = hilbert_keys(column, row, side).astype(np.int64)
     if x.size > 2 * _ROUND_SIZE:
         # halves, quarters, ... of the points by a hash of their place in the input
         place = np.arange(x.size, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         uniform = (place >> np.uint64(48)).astype(np.float64)
         last = int(np.log2(x.size / _ROUND_SIZE))
         rounds = np.minimum(np.floor(16 - np.log2(uniform + 1)), last)
-        key += (last - rounds).astype(np.int64) << (2 * _HILBERT_BITS)
+        key += (last - rounds).astype(np.int64) << (2 * side)
     # one number for key and place: sorting values is faster than sorting places by them
     bits = x.size.bit_length()
-    spare = max(0, _HILBERT_BITS * 2 + 5 + bits - 63)  # at most 2**5 rounds
+    spare = max(0, side * 2 + 5 + bits - 63)  # at most 2**5 rounds
     order: NDArray[np.int64] = np.sort((key >> spare) << bits | np.arange(x.size))
     return order & ((1 << bits) - 1)
 

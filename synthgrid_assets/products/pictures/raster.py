@@ -46,6 +46,25 @@ def rings_beside_box(xy, offsets, box):
 
 
 @njit(cache=True)
+def closed_rings(xy, offsets, chosen):
+    """Some of the rings, each with its first place again at its end, and their offsets."""
+    ends = np.zeros(chosen.sum() + 1, np.int64)
+    out = np.empty((xy.shape[0] + chosen.size, 2), xy.dtype)
+    rings, end = 0, 0
+    for i in np.flatnonzero(chosen):
+        start, stop = offsets[i], offsets[i + 1]
+        for k in range(start, stop):
+            out[end] = xy[k]
+            end += 1
+        if stop > start and (xy[start, 0] != xy[stop - 1, 0] or xy[start, 1] != xy[stop - 1, 1]):
+            out[end] = xy[start]
+            end += 1
+        rings += 1
+        ends[rings] = end
+    return out[:end].copy(), ends
+
+
+@njit(cache=True)
 def reach_of(x, y, centre_x, centre_y, count):
     """Half the side of the smallest square around a place that holds so many points.
 

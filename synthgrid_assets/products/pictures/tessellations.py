@@ -19,7 +19,7 @@ from synthgrid_assets.lattice.cells import CELL, Cells, id_cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import INDEX, Canvas
-from synthgrid_assets.products.pictures.raster import reach_of, rings_beside_box
+from synthgrid_assets.products.pictures.raster import closed_rings, reach_of, rings_beside_box
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
@@ -109,15 +109,8 @@ class Rings:
 
     def take(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Some of the rings, closed, and their offsets, in quanta."""
-        rows = np.flatnonzero(chosen)
-        rings = [self.xy[self.offsets[k] : self.offsets[k + 1]] for k in rows.tolist()]
-        closed = [ring if _is_closed(ring) else np.append(ring, ring[:1], axis=0) for ring in rings]
-        offsets = np.cumsum([0, *map(len, closed)])
-        return np.concatenate([np.empty((0, 2)), *closed]) / self.scale, offsets
-
-
-def _is_closed(ring: NDArray[np.int64]) -> bool:
-    return len(ring) > 3 and bool((ring[0] == ring[-1]).all())
+        xy, offsets = closed_rings(self.xy, self.offsets, chosen)
+        return xy / self.scale, offsets
 
 
 @dataclass(frozen=True)

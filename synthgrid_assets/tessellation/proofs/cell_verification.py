@@ -16,7 +16,12 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_split, precedes
 from synthgrid_assets.tessellation.proofs.faults import CellFaults
-from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
+from synthgrid_assets.tessellation.proofs.numbering import (
+    degrees_of,
+    in_chain,
+    numbered_pairs,
+    sparser,
+)
 from synthgrid_assets.tessellation.proofs.verification import distinct, numbered, pair_key
 
 _FAR = 1 << 42  # no certified ring reaches farther from its site, in 2**-10 quanta
@@ -134,17 +139,18 @@ def _paired(number, ring_offsets, sound):
     first, second = np.empty(number.size, np.int64), np.empty(number.size, np.int64)
     owner = np.empty(number.size, np.int64)
     waits = np.zeros(number.size, np.bool_)  # for the edge in the other direction
-    table = new_table(number.size)
+    degree = degrees_of(number)
+    latest, before = np.full(degree.size, -1, np.int32), np.empty(number.size, np.int32)
     for i in range(sound.size):
         if not sound[i]:
             continue
         for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
             u, v = number[e], number[e + 1]
             owner[e], first[e], second[e] = i, min(u, v), max(u, v)
-            slot = slot_of(table, first[e], second[e], first, second)
-            other = int(table[slot])
+            at = sparser(u, v, degree)
+            other = in_chain(latest[at], before, first[e], second[e], first, second)
             if other < 0:
-                table[slot] = e
+                before[e], latest[at] = latest[at], e
                 beyond[e], waits[e] = _OUTSIDE, True
                 continue
             if not waits[other] or number[other] == u:

@@ -1,4 +1,4 @@
-"""Small numbers for equal things: places and pairs, found in tables of their hashes.
+"""Small numbers for equal things: places and pairs, found in tables of their hashes or chains.
 
 Belongs here: the tables that checks of rows look things up in. Not here: what the checks
 claim (`verification`, `cell_verification`).
@@ -63,17 +63,29 @@ def numbered_pairs(a, b):
 
 
 @njit(cache=True)
-def among(few, many):
-    """Which of a few integers are among many others, shape of `few`."""
-    numbers, count = numbered_pairs(few, few)
-    firsts = np.empty(count, np.int64)
-    for i in range(few.size):
-        firsts[numbers[i]] = few[i]
-    table, found = new_table(count), np.zeros(count, np.bool_)
-    for number in range(count):
-        table[slot_of(table, firsts[number], firsts[number], firsts, firsts)] = number
-    for i in range(many.size):
-        number = table[slot_of(table, many[i], many[i], firsts, firsts)]
-        if number >= 0:
-            found[number] = True
-    return found[numbers]
+def degrees_of(numbers):
+    """How often each small number stands among others."""
+    degree = np.zeros(numbers.max() + 1 if numbers.size else 0, np.int32)
+    for i in range(numbers.size):
+        degree[numbers[i]] += 1
+    return degree
+
+
+@njit(inline="always")
+def sparser(u, v, degree):
+    """The end of an edge that fewer edges have; its chain is the edge's.
+
+    In a planar graph such chains are short, however many edges meet in one place: added up over
+    all edges, the smaller of two degrees is at most six times as many (Chiba, Nishizeki 1985).
+    """
+    if degree[u] == degree[v]:
+        return min(u, v)
+    return u if degree[u] < degree[v] else v
+
+
+@njit(inline="always")
+def in_chain(entry, before, a, b, firsts, seconds):
+    """The entry of a chain that stands for the pair (a, b), as in `slot_of`; or -1."""
+    while entry >= 0 and (firsts[entry] != a or seconds[entry] != b):
+        entry = before[entry]
+    return entry

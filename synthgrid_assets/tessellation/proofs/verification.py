@@ -7,8 +7,6 @@ verdicts and where they are shown.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -16,7 +14,15 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient, precedes
 from synthgrid_assets.tessellation.proofs.faults import TriangleFaults
-from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
+from synthgrid_assets.tessellation.proofs.numbering import (
+    degrees_of,
+    in_chain,
+    new_table,
+    numbered_pairs,
+    slot_of,
+    sparser,
+)
+from synthgrid_assets.tessellation.proofs.overlaps import overlapping
 from synthgrid_assets.tessellation.tile import triangle_order
 
 _FAR = 2 * CELL_LIMIT * CELL  # no honest coordinate is farther from the origin, in quanta
@@ -66,12 +72,12 @@ def triangle_faults(
     corner, sound = place.reshape(-1, 3), xy
     if not usable.all():
         corner, sound, along = corner[usable], xy[usable], along[usable]
-    unlike, not_delaunay = _edge_faults(sound, corner, along)
+    unlike, not_delaunay, outline, is_known = _edge_faults(sound, corner, along)
     return TriangleFaults(
         degenerate=int((~usable).sum()),
         misplaced=_misplaced(sound, cells),
         ambiguous=_ambiguous(triangles.ravel(), place, places) + int(unlike),
-        overlapping=_overlapping(sound),
+        overlapping=overlapping(sound, outline if is_known else None),
         gaps=int(_gaps(corner)),
         not_delaunay=int(not_delaunay),
     )
@@ -175,22 +181,27 @@ def _stands_before(one, other):
 
 
 def _ambiguous(ids: NDArray[np.int64], place: NDArray[np.int64], places: int) -> int:
+    if _stand_for_each_other(ids, place, places):
+        return 0
     name, names = numbered_pairs(ids, ids)
-    pairs = int(names)
-    if not _is_function(name, place, names):
-        pairs = distinct(pair_key(name, place)).size
+    pairs = distinct(pair_key(name, place)).size
     return int(2 * pairs - names - places)
 
 
 @njit(cache=True)
-def _is_function(name, place, names):
-    """Whether each name stands at one place only."""
-    first = np.full(names, -1, np.int64)
-    for i in range(name.size):
-        if first[name[i]] < 0:
-            first[name[i]] = place[i]
-        elif first[name[i]] != place[i]:
+def _stand_for_each_other(ids, place, places):
+    """Whether each place has one id, and each id one place."""
+    seen, name = np.zeros(places, np.bool_), np.empty(places, np.int64)
+    for i in range(ids.size):
+        if seen[place[i]] and name[place[i]] != ids[i]:
             return False
+        seen[place[i]], name[place[i]] = True, ids[i]
+    table = new_table(places)
+    for number in range(places):
+        slot = slot_of(table, name[number], name[number], name, name)
+        if table[slot] >= 0:
+            return False
+        table[slot] = number
     return True
 
 
@@ -218,49 +229,46 @@ def _gaps(corner):
 
 @njit(cache=True)
 def _edge_faults(xy, corner, along):
-    """Edges with two constraints, and free edges that are not Delaunay."""
+    """Edges with two constraints, free edges that are not Delaunay, and the outline.
+
+    The outline is that of `overlapping`; the last value says whether it is known, which it is
+    not where an edge runs twice in one direction.
+    """
     # edge k runs from corner k to corner k + 1, opposite corner k + 2; those that run down
-    # are in the table, and those that run up look for them
+    # are in chains, and those that run up look for them
     n = corner.shape[0]
-    tail, head = corner.copy().ravel(), np.empty(3 * n, np.int64)
-    up = np.empty(3 * n, np.bool_)
-    downward = new_table(3 * n // 2 + 1)
-    count = 0
+    tail, head = corner.copy().ravel(), np.empty(3 * n, np.int32)
+    degree = degrees_of(tail)
+    latest, before = np.full(degree.size, -1, np.int32), np.empty(3 * n, np.int32)
+    up, lone = np.empty(3 * n, np.bool_), np.ones(3 * n, np.bool_)
+    known = True
     for e in range(3 * n):
         head[e] = tail[e - 2 if e % 3 == 2 else e + 1]
         i, k = e // 3, e % 3
         m = 0 if k == 2 else k + 1
         up[e] = precedes(xy[i, k, 1], xy[i, k, 0], xy[i, m, 1], xy[i, m, 0])
         if not up[e]:
-            count += 1
-            if 2 * count > downward.size:
-                downward = _grown(downward, tail, head)
-            slot = slot_of(downward, tail[e], head[e], tail, head)
-            if downward[slot] < 0:
-                downward[slot] = e
+            at = sparser(tail[e], head[e], degree)
+            if in_chain(latest[at], before, tail[e], head[e], tail, head) >= 0:
+                known = False
+                continue
+            before[e], latest[at] = latest[at], e
     unlike, encroached = 0, 0
     for e in range(3 * n):
         if not up[e]:
             continue
-        twin = int(downward[slot_of(downward, head[e], tail[e], tail, head)])
+        at = sparser(tail[e], head[e], degree)
+        twin = in_chain(latest[at], before, head[e], tail[e], tail, head)
         if twin < 0:
             continue
+        known = known and lone[twin]
+        lone[e], lone[twin] = False, False
         i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
         if along[i, k] != along[j, twin % 3]:
             unlike += 1
         if along[i, k] < 0 and along[j, twin % 3] < 0:
             encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
-    return unlike, encroached
-
-
-@njit(cache=True)
-def _grown(table, firsts, seconds):
-    """A table of the same entries with room for twice as many."""
-    grown = new_table(table.size)
-    for entry in table:
-        if entry >= 0:
-            grown[slot_of(grown, firsts[entry], seconds[entry], firsts, seconds)] = entry
-    return grown
+    return unlike, encroached, np.flatnonzero(lone), known
 
 
 @njit(inline="always")
@@ -276,114 +284,3 @@ def _sees(corners, x, y):
         x,
         y,
     )
-
-
-def _overlapping(xy: NDArray[np.int64]) -> int:
-    """Pairs of triangles that have an interior point in common.
-
-    A sweep from left to right in each of the horizontal bands that a triangle meets. Bands
-    are as high as two triangles at least, so that a triangle meets few.
-    """
-    if len(xy) == 0:
-        return 0
-    return int(_overlapping_pairs(xy, *_banded(xy, math.isqrt(len(xy)))))
-
-
-@njit(cache=True)
-def _banded(xy, most):
-    """Entries of triangles in bands, by band and then by the column that they begin in.
-
-    Returns
-    -------
-    triangle : ndarray of int64, shape (e,)
-        Of each entry.
-    band : ndarray of int64, shape (e,)
-    box : ndarray of int64, shape (e, 4)
-        Left, bottom, right and top of the triangle.
-    lowest : ndarray of int64, shape (t,)
-        The first band that each triangle meets.
-    width : int
-        Of a column.
-    """
-    n = xy.shape[0]
-    bounds = np.empty((n, 4), np.int64)
-    wide, high = 0, 0
-    for i in range(n):
-        for k in range(2):
-            bounds[i, k] = min(xy[i, 0, k], xy[i, 1, k], xy[i, 2, k])
-            bounds[i, 2 + k] = max(xy[i, 0, k], xy[i, 1, k], xy[i, 2, k])
-        wide, high = wide + bounds[i, 2] - bounds[i, 0], high + bounds[i, 3] - bounds[i, 1]
-    left, bottom = bounds[:, 0].min(), bounds[:, 1].min()
-    width = 1 + max(wide // n, (bounds[:, 2].max() - left) // most)
-    height = 1 + max(2 * high // n, (bounds[:, 3].max() - bottom) // most)
-    columns = (bounds[:, 2].max() - left) // width + 1
-    bands = (bounds[:, 3].max() - bottom) // height + 1
-    lowest = (bounds[:, 1] - bottom) // height
-    begin = np.zeros(columns * bands + 1, np.int64)
-    for i in range(n):
-        for band in range(lowest[i], (bounds[i, 3] - 1 - bottom) // height + 1):
-            begin[band * columns + (bounds[i, 0] - left) // width + 1] += 1
-    for place in range(columns * bands):
-        begin[place + 1] += begin[place]
-    triangle, band_of = np.empty(begin[-1], np.int64), np.empty(begin[-1], np.int64)
-    box = np.empty((begin[-1], 4), np.int64)
-    for i in range(n):
-        for band in range(lowest[i], (bounds[i, 3] - 1 - bottom) // height + 1):
-            place = band * columns + (bounds[i, 0] - left) // width
-            triangle[begin[place]], band_of[begin[place]] = i, band
-            box[begin[place]] = bounds[i]
-            begin[place] += 1
-    return triangle, band_of, box, lowest, width
-
-
-@njit(cache=True)
-def _overlapping_pairs(xy, triangle, band, box, lowest, width):
-    """Pairs in common bands; each counts in its lowest."""
-    count = 0
-    for e in range(triangle.size):
-        # columns are in order, and so is what begins in different ones, but for one width
-        for f in range(e + 1, triangle.size):
-            if band[f] != band[e] or box[f, 0] >= box[e, 2] + width:
-                break
-            # one branch for both axes: any of them alone is hard to predict
-            apart = (box[f, 0] >= box[e, 2]) | (box[f, 2] <= box[e, 0])
-            if apart | (box[f, 1] >= box[e, 3]) | (box[f, 3] <= box[e, 1]):
-                continue
-            i, j = triangle[e], triangle[f]
-            if max(lowest[i], lowest[j]) != band[e]:
-                continue
-            one, other = _flat(xy, i), _flat(xy, j)
-            if not (_separates(one, other) or _separates(other, one)):
-                count += 1
-    return count
-
-
-@njit(inline="always")
-def _separates(one, other):
-    """Whether an edge of one counter-clockwise triangle has all of another beyond it.
-
-    Two convex polygons have disjoint interiors exactly when one has such an edge.
-    """
-    ax, ay, bx, by, cx, cy = one
-    return (
-        _beyond(ax, ay, bx, by, other)
-        or _beyond(bx, by, cx, cy, other)
-        or _beyond(cx, cy, ax, ay, other)
-    )
-
-
-@njit(inline="always")
-def _beyond(ux, uy, vx, vy, other):
-    """Whether no corner of a triangle lies to the left of the line from u to v."""
-    ax, ay, bx, by, cx, cy = other
-    return (
-        orient(ux, uy, vx, vy, ax, ay) <= 0
-        and orient(ux, uy, vx, vy, bx, by) <= 0
-        and orient(ux, uy, vx, vy, cx, cy) <= 0
-    )
-
-
-@njit(inline="always")
-def _flat(xy, i):
-    """The coordinates of a triangle as six numbers."""
-    return xy[i, 0, 0], xy[i, 0, 1], xy[i, 1, 0], xy[i, 1, 1], xy[i, 2, 0], xy[i, 2, 1]
