@@ -22,7 +22,9 @@ from synthgrid_assets.engine.task import Done, Failed, Order, Outcome, Reply, Ta
 from synthgrid_assets.errors import EngineError
 
 NOTHING = Timings()
-GATHERING = 0.001  # seconds for which an outcome may wait for others
+# seconds for which an outcome may wait for others, while more than half of the window is at work:
+# a commit costs nearly the same for one tile as for several
+GATHERING = 0.1
 
 
 class Held:
