@@ -21,6 +21,7 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import plain_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.contiguity import CellNeighbours as Pairs
@@ -94,7 +95,7 @@ class CellNeighbours(Tessellated):
 
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """Pairs inside the tile stand in both directions."""
-        focal, other, weight = (rows[name].to_numpy() for name in _NAMES)
+        focal, other, weight = (column_values(rows[name]) for name in _NAMES)
         sites = context.cache.tessellation(tile.cells).site_id
         broken, inside = unmutual_pairs(focal, other, weight, sites)
         detail = f"{broken} of {inside} pairs inside the tile have no equal counterpart"

@@ -23,6 +23,7 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, geometry_of, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
@@ -140,7 +141,7 @@ class Delaunay(Tessellated):
         """Exact predicates on the triangles, and the ids that were written."""
         found = context.cache.triangles(tile.cells)
         ids, xy = found.triangles, found.triangle_xy
-        written = np.column_stack([rows[name].to_numpy() for name in "abc"])
+        written = np.column_stack([column_values(rows[name]) for name in "abc"])
         if isinstance(found, Tessellation):
             return (exact_rows(TEST, triangle_faults(ids, xy, tile.cells), written, ids),)
         faults = triangle_faults(ids, xy, tile.cells, found.constraint)

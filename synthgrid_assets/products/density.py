@@ -18,6 +18,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import density_picture
 from synthgrid_assets.products.product import Column, Product, Rates, TileRows, Written
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_array, column_values
 from synthgrid_assets.storage.formats.count_rasters import (
     chunk_key,
     create_density,
@@ -122,12 +123,12 @@ def _counts(context: LayerContext, tile: Tile) -> NDArray[np.int64]:
 
 
 def _table(counts: NDArray[np.integer]) -> pa.Table:
-    return pa.table({"count": counts.astype(np.int32).ravel()})
+    return pa.table({"count": column_array(counts.astype(np.int32).ravel())})
 
 
 def _grid(rows: pa.Table, cells: Cells) -> NDArray[np.int32]:
     """Counts of a rectangle, south to north, from its rows."""
-    counts: NDArray[np.int32] = rows["count"].to_numpy()
+    counts: NDArray[np.int32] = column_values(rows["count"])
     return counts.reshape(cells.height, cells.width)
 
 

@@ -46,6 +46,7 @@ from synthgrid_assets.statistics.tile.counts import counts_match_the_process, ti
 from synthgrid_assets.statistics.tile.marks import TEST as MARKS
 from synthgrid_assets.statistics.tile.patterns import points_are_canonical, points_lie_in_their_tile
 from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.layer_graph import union_of
@@ -187,7 +188,7 @@ class Points(Product):
 
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """The tests of a tile of points; of one with points elsewhere, only the first."""
-        x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
+        x, y, ids = (column_values(rows[name]) for name in ("x_q", "y_q", "id"))
         law, cells = context.sampler.law, tile.cells
         retention = context.cache.retention(cells)
         baseline = None if why_no_replicates(context, cells) else baseline_of(context.job)

@@ -26,6 +26,7 @@ from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tesse
 from synthgrid_assets.statistics.region import cell_areas
 from synthgrid_assets.statistics.region.cell_areas import CellAreas
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_array, column_values
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
@@ -109,7 +110,7 @@ class Voronoi(Tessellated):
         """Exact areas and edges, and the ids that were written."""
         t = context.cache.tessellation(tile.cells)
         faults = cell_faults(t.x, t.y, t.ring, t.ring_offsets, t.doubled_area, tile.cells)
-        return (exact_rows(TEST, faults, rows["site_id"].to_numpy(), t.site_id),)
+        return (exact_rows(TEST, faults, column_values(rows["site_id"]), t.site_id),)
 
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
         """The cells, and what lies around them."""
@@ -140,7 +141,7 @@ def voronoi_table(context: LayerContext, tessellation: Tessellation) -> pa.Table
         {
             "site_id": t.site_id,
             "merged_ids": pa.ListArray.from_arrays(
-                pa.array(t.merged_offsets.astype(np.int32)), pa.array(t.merged)
+                column_array(t.merged_offsets.astype(np.int32)), column_array(t.merged)
             ),
             "area_m2": t.area(context.lattice),
             "n_neighbours": t.n_neighbours.astype(np.int32),

@@ -1,0 +1,61 @@
+"""Columns from NumPy to Arrow and back: the values of pyarrow's own conversion, without pandas."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from synthgrid_assets.storage.formats.columns import column_array, column_values
+
+VALUES = [
+    np.array([1.5, -0.0, np.nan, np.inf, -np.inf]),
+    np.array([-0.0, np.nan, 3.0], np.float32),
+    np.arange(-5, 5),
+    np.arange(9, dtype=np.uint8)[::2],
+    np.array([2**63 - 1, -(2**63)]),
+    np.arange(21) % 3 == 0,
+    np.empty(0),
+    np.empty(0, np.bool_),
+]
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda values: f"{values.dtype}-{values.size}")
+def test_a_column_holds_what_pyarrow_makes_of_the_values(values):
+    column = column_array(values)
+    column.validate(full=True)
+    expected = pa.array(values)
+    assert column.type == expected.type
+    assert column.null_count == 0
+    np.testing.assert_array_equal(
+        column.to_numpy(zero_copy_only=False), expected.to_numpy(zero_copy_only=False)
+    )
+    if values.dtype.kind == "f":
+        zeros = column.to_numpy()[values == 0]
+        assert not np.signbit(zeros).any()
+
+
+@pytest.mark.parametrize("cuts", [[], [0], [0, 3, 3], [2, 7]])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.float64])
+def test_values_come_back_however_a_column_is_cut(cuts, dtype):
+    values = np.arange(9).astype(dtype)
+    parts = [pa.array(part) for part in np.split(values, cuts)]
+    found = column_values(pa.chunked_array(parts, type=pa.from_numpy_dtype(dtype)))
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, values)
+    assert column_values(pa.chunked_array([], type=parts[0].type)).dtype == dtype
+    sliced = pa.chunked_array([pa.array(values)]).slice(3, 4)
+    np.testing.assert_array_equal(column_values(sliced), values[3:7])
+
+
+def test_neither_way_loads_pandas():
+    code = (
+        "import sys, numpy as np, pyarrow as pa\n"
+        "from synthgrid_assets.storage.formats.columns import column_array, column_values\n"
+        "from synthgrid_assets.storage.formats.geoparquet import read_bytes, serialise\n"
+        "table = pa.table({'x': column_array(np.arange(3.0)), 'y': column_array(np.arange(3))})\n"
+        "column_values(read_bytes(serialise(table))['x'])\n"
+        "sys.exit('pandas' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
