@@ -44,7 +44,9 @@ def overlapping(xy: NDArray[np.int64], outline: NDArray[np.int64] | None) -> int
     if len(xy) == 0:
         return 0
     if outline is not None and outline.size**2 <= _PAIRS_A_TRIANGLE * len(xy):
-        ends = np.concatenate((xy[outline // 3, outline % 3], xy[outline // 3, (outline + 1) % 3]), 1)
+        ends = np.concatenate(
+            (xy[outline // 3, outline % 3], xy[outline // 3, (outline + 1) % 3]), 1
+        )
         if fits(ends[:, 0::2]) and fits(ends[:, 1::2]) and _winds_once(ends):
             return 0
     return int(_overlapping_pairs(xy, *_banded(xy, math.isqrt(len(xy)))))
