@@ -116,4 +116,13 @@ def _smallest_corner(vertices, t, rank):
 def triangle_xy(found: Neighbourhood, owned: OwnedTriangles) -> NDArray[np.int64]:
     """Corners of owned triangles in quanta, shape (t, 6)."""
     sites = found.known.sites
-    return np.stack((sites.x[owned.corners], sites.y[owned.corners]), axis=2).reshape(-1, 6)
+    return np.asarray(_corner_places(owned.corners, sites.x, sites.y))
+
+
+@njit(cache=True)
+def _corner_places(corners, x, y):
+    places = np.empty((corners.shape[0], 6), np.int64)
+    for i in range(corners.shape[0]):
+        for k in range(3):
+            places[i, 2 * k], places[i, 2 * k + 1] = x[corners[i, k]], y[corners[i, k]]
+    return places

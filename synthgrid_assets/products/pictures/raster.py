@@ -50,8 +50,8 @@ def closed_rings(xy, offsets, chosen):
     """Some of the rings, each with its first place again at its end, and their offsets."""
     ends = np.zeros(chosen.sum() + 1, np.int64)
     out = np.empty((xy.shape[0] + chosen.size, 2), xy.dtype)
-    rings, end = 0, 0
-    for i in np.flatnonzero(chosen):
+    end = 0
+    for ring, i in enumerate(np.flatnonzero(chosen)):
         start, stop = offsets[i], offsets[i + 1]
         for k in range(start, stop):
             out[end] = xy[k]
@@ -59,8 +59,7 @@ def closed_rings(xy, offsets, chosen):
         if stop > start and (xy[start, 0] != xy[stop - 1, 0] or xy[start, 1] != xy[stop - 1, 1]):
             out[end] = xy[start]
             end += 1
-        rings += 1
-        ends[rings] = end
+        ends[ring + 1] = end
     return out[:end].copy(), ends
 
 

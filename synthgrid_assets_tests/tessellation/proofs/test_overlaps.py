@@ -106,7 +106,7 @@ def test_what_overlaps_is_never_shown_not_to(damage, name):
 
 
 def test_edges_that_only_touch_are_left_to_the_count():
-    """A corner in the middle of an outline's edge: nothing overlaps, but the outline is no proof."""
+    """A corner in the middle of an outline's edge: no overlap, but the outline is no proof."""
     xy = np.array([[[0, 0], [8, 0], [4, 8]], [[4, 0], [2, -5], [9, -4]]])
     assert not shown(xy)
     assert overlapping(xy, outline_of(xy)) == overlapping(xy, None) == 0
