@@ -5,12 +5,13 @@ Belongs here: faults and the table of power. Not here: the checks (`calibration_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from calibration_judge import (
     EXTENT,
+    NEWER,
     PARAMETERS,
     PER_CELL,
     REGION_CHECKS,
@@ -34,6 +35,19 @@ from synthgrid_assets.statistics.tile.marks import labels_follow_their_weights
 from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
 from synthgrid_assets.verdict import TILE_ALPHA
 
+# other parameters than those that are declared, by name of the process and of the fault
+OTHERS: dict[str, dict[str, dict[str, object]]] = {
+    "hierarchical_thomas": {
+        "sigma x 1.3": {"sigma": 26.0},
+        "spread x 1.3": {"spread": 78.0},
+        "sizes nearly alike (doublings 1)": {"doublings": 1},
+    },
+    "cascade": {
+        "shares more alike": {"shares": [0.35, 0.3, 0.2, 0.15]},
+        "one level fewer": {"levels": 2},
+    },
+    "sierpinski": {"one level fewer": {"levels": 1}},
+}
 CAUGHT = 0.75  # share found from which on a check is named as the one that catches a fault
 
 
@@ -114,8 +128,10 @@ def _faults(name: str, judge: Judge) -> list[Fault]:
         return lambda replicate: build(name, replicate, **changed)
 
     def rate(factor: float) -> Callable[[int], Process]:
-        key = {"poisson": "points_per_km2", "thomas": "mean_offspring"}.get(name, "beta_per_km2")
-        value = PARAMETERS[name][key]
+        keys = ("points_per_km2", "mean_offspring", "beta_per_km2")
+        parameters = {**PARAMETERS, **NEWER}[name]
+        key = next(key for key in keys if key in parameters)
+        value = parameters[key]
         assert isinstance(value, float)
         return sampler(**{key: value * factor})
 
@@ -136,6 +152,10 @@ def _faults(name: str, judge: Judge) -> list[Fault]:
             Fault("sigma x 1.2", sampler(sigma=54.0)),
             Fault("Poisson in place of Thomas", lambda replicate: build("poisson", replicate)),
         ]
+    planted += [
+        Fault(told, sampler(**changed))  # type: ignore[arg-type]
+        for told, changed in OTHERS.get(name, {}).items()
+    ]
     return [
         *planted,
         Fault("one cell missing", healthy, _without_a_cell, first),
@@ -147,12 +167,14 @@ def _faults(name: str, judge: Judge) -> list[Fault]:
     ]
 
 
-def power_table(regions: int) -> Iterator[str]:
+def power_table(
+    regions: int, names_of: Iterable[str] = ("poisson", "thomas", "strauss", "hard_core")
+) -> Iterator[str]:
     """Share of the tiles touched, or of regions, in which each check finds each fault."""
     names = (*TILE_TESTS, *TWIN_TESTS, *REGION_CHECKS)
     yield "| process | fault | caught by | " + " | ".join(names) + " |"
     yield "|" + "---|" * (3 + len(names))
-    for name in ("poisson", "thomas", "strauss", "hard_core"):
+    for name in names_of:
         judge = Judge(name)
         slow = 4 if name in ("strauss", "hard_core") else 1
         for fault in _faults(name, judge):

@@ -5,15 +5,14 @@ Belongs here: one table over up to a million tiles per process. Not here: any ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-from calibration_judge import PARAMETERS, REPLICATES, build
+from calibration_judge import CALIBRATED, REPLICATES, build
 from numpy.typing import NDArray
 from scipy.stats import binom
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
-from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.statistics.tile.counts import counts_match_the_process
 
@@ -25,11 +24,11 @@ TESTED = 1_000  # tiles that one baseline of replicates serves where the law has
 HEALTHY = 1e-6  # probability at which a healthy test would be said to exceed its level
 
 
-def tail_table(tiles: int) -> Iterator[str]:
+def tail_table(tiles: int, names: Iterable[str] = CALIBRATED) -> Iterator[str]:
     """Share of healthy tiles with a p-value below each level."""
     yield "| process | tiles | mean count | " + " | ".join(f"p < {a:g}" for a in LEVELS) + " |"
     yield "|" + "---|" * (3 + len(LEVELS))
-    for name in sorted(set(PARAMETERS) & set(REGISTRY)):
+    for name in names:
         counts = _counts(name, max(tiles // FEWER.get(name, 1), 10_000))
         p_values = _p_values(name, counts)
         cells = [_cell(int(np.count_nonzero(p_values < a)), p_values.size, a) for a in LEVELS]

@@ -10,6 +10,11 @@ from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.seeding import SPLIT, stream_key, words
 from synthgrid_assets.processes.cascade import CascadeLaw, CascadeProcess
 from synthgrid_assets.processes.registry import REGISTRY, process
+from synthgrid_assets.statistics.laws.moments import region_moments
+from synthgrid_assets.statistics.laws.retention import Retention
+from synthgrid_assets.statistics.region.totals import TileCounts, mean_variance_hold
+from synthgrid_assets.statistics.tile.counts import tile_count
+from synthgrid_assets_tests.processes.examples import example
 
 SHARES = tuple(Fraction(n, 10) for n in (4, 3, 2, 1))
 LEVELS = 5
@@ -98,3 +103,17 @@ def test_a_cell_that_would_hold_too_many_points_is_refused():
     parameters = {"points_per_km2": 500.0, "levels": 12, "shares": [1.0, 0.0, 0.0, 0.0]}
     with pytest.raises(SpecError, match=r"cascade: points_per_km2 \* \(4 max\(shares\)\)"):
         REGISTRY["cascade"].build(process("cascade", parameters), stream_key("x"), 64.0)
+
+
+@pytest.mark.parametrize("replicate", range(3))
+def test_a_healthy_world_of_many_tiles_that_lie_alike_in_blocks_is_not_called_unhealthy(replicate):
+    """Their spread is that of one place of the blocks, not the law's average over all places."""
+    side, n, law = 4, 60, example("sierpinski", replicate).law
+    x, y, _ = example("sierpinski", replicate).points(Cells(0, 0, side * n, side * n))
+    tile = (y >> CELL_BITS) // side * n + (x >> CELL_BITS) // side
+    counts, window = np.bincount(tile, minlength=n * n), Retention.full(side, side)
+    records = {k: tile_count(int(k), law, window, 0.5) for k in np.unique(counts)}
+    tiles = TileCounts.of(records[k] for k in counts)
+    region = region_moments(law, [np.ones((side, side * n))] * n)
+    assert mean_variance_hold(tiles, region, alike=False).passed
+    assert not mean_variance_hold(tiles, region).passed

@@ -44,6 +44,8 @@ TESTS = (
     "no_seam",
 )
 
+_BLOCKS = "the process has blocks of its own: how alike tiles are depends on where these lie"
+
 
 def judge_points(journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
     """Every test of `TESTS` on the committed tiles of a layer's points."""
@@ -64,13 +66,23 @@ def _of_counts(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict
     law, side = context.sampler.law, context.spec.world.tile
     cells = sum(receipt.cells.area for receipt in evidence.receipts)
     kept = region.mean / (law.intensity * cells) if cells else 1.0
-    return (
-        mean_variance_hold(counts, region),
-        p_values_are_uniform(counts.randomised, inflation),
-        tiles_are_correlated_as_declared(
+    alike = not _has_blocks(context)
+    correlated = Verdict.not_judged("tiles_are_correlated_as_declared", _BLOCKS)
+    if alike:
+        correlated = tiles_are_correlated_as_declared(
             evidence.scores(), tile_correlations(law, side, kept), inflation
-        ),
+        )
+    return (
+        mean_variance_hold(counts, region, alike=alike),
+        p_values_are_uniform(counts.randomised, inflation),
+        correlated,
     )
+
+
+def _has_blocks(context: LayerContext) -> bool:
+    """Whether a process has blocks of its own, whose place is drawn once for all tiles."""
+    leaves = leaves_of(context.sampler)
+    return any(isinstance(leaf.law.count_model, BlockModel) for leaf in leaves)
 
 
 def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:
@@ -90,7 +102,7 @@ def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict,
         reason = "points lie on lines, which may run along borders of tiles"
         along = pairs_along_the_network(evidence.receipts, context)
         return along, Verdict.not_judged("no_seam", reason)
-    if any(isinstance(leaf.law.count_model, BlockModel) for leaf in leaves_of(context.sampler)):
+    if _has_blocks(context):
         reason = "the process has blocks of its own, whose edges may lie on borders of tiles"
         return pairs.verdict(law), Verdict.not_judged("no_seam", reason)
     return pairs.verdict(law), seams.verdict()

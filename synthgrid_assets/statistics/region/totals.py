@@ -88,7 +88,11 @@ def smallest_rate_error(region: CountMoments, alpha: float = REGION_ALPHA) -> fl
 
 
 def mean_variance_hold(
-    tiles: TileCounts, region: CountMoments, alpha: float = REGION_ALPHA
+    tiles: TileCounts,
+    region: CountMoments,
+    alpha: float = REGION_ALPHA,
+    *,
+    alike: bool = True,
 ) -> Verdict:
     """The region's total and the spread of its tiles are what the law says.
 
@@ -100,6 +104,9 @@ def mean_variance_hold(
         Moments of the union of these tiles (`moments.region_moments`).
     alpha : float
         Bound of the probability that a healthy region fails.
+    alike : bool
+        Whether the tiles of one realisation vary as the law says. Those of a process with blocks
+        all lie alike in its blocks, whose place is drawn once: their spread is not tested.
 
     Returns
     -------
@@ -137,7 +144,7 @@ def mean_variance_hold(
         reason = f"{total} points in {len(tiles)} tiles, no moments in closed form to compare with"
         return Verdict.not_judged("mean_variance_hold", reason)
     p_total = float(two_sided(ApproximateCounts(region), total))
-    spread = _spread(tiles, tiles.inflation(region))
+    spread = _spread(tiles, tiles.inflation(region)) if alike else None
     p_values = [p_total] if spread is None else [p_total, spread[0]]
     delta = smallest_rate_error(region, alpha)
     return Verdict.significance(
@@ -158,7 +165,7 @@ def mean_variance_hold(
 
 def _told(spread: tuple[float, float] | None) -> str:
     if spread is None:
-        return "not tested: too few tiles"
+        return "not tested: too few tiles, or all lie alike in blocks"
     return f"{spread[1]:.3f} of the law's (p = {spread[0]:.2g})"
 
 
