@@ -276,8 +276,8 @@ def report(tiles: int, worlds: int) -> Iterator[str]:
         yield f"\n**Power** (of {regions} regions)\n"
         yield from list(power_table(regions, NEWER))[:-1]
     yield (
-        f"\n**Size in whole worlds** ({worlds} worlds of 16 tiles under seeds of their own; a test is "
-        f"red below {TILE_ALPHA:g}; exact tests have no p-value)\n"
+        f"\n**Size in whole worlds** ({worlds} worlds of 16 tiles under seeds of their own; a "
+        f"test is red below {TILE_ALPHA:g}; exact tests have no p-value)\n"
     )
     yield from world_rows(worlds)
 
