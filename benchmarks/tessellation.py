@@ -171,7 +171,7 @@ def scipy_polygons(floats: np.ndarray) -> list[shapely.Polygon]:
 
 def voronoi_works(cells: Cells) -> dict[str, Callable[[], object]]:
     sites = source(cells)
-    floats = np.stack(LATTICE.metres(sites.x, sites.y), axis=1)
+    floats = np.stack(LATTICE.coordinates(sites.x, sites.y), axis=1)
     frame = geopandas.GeoSeries(geopandas.points_from_xy(*floats.T))
     return {
         "synthgrid_assets: sampling, halos, triangles, cells, polygons": lambda: our_polygons(
@@ -331,7 +331,7 @@ def peak(way: str, side: int) -> None:
         n = len(our_polygons(Cells(0, 0, side, side)))
     else:
         sites = source(Cells(0, 0, side, side))
-        floats = np.stack(LATTICE.metres(sites.x, sites.y), axis=1)
+        floats = np.stack(LATTICE.coordinates(sites.x, sites.y), axis=1)
         if way == "scipy Voronoi, no polygons":
             n = len(Voronoi(floats).point_region)
         else:

@@ -279,8 +279,9 @@ class Layer:
 
         cells, counts = counts_in(self._context, self._box(bbox))
         lattice = self.world.spec.world.lattice
+        side = lattice.cell_in_crs
         centres = [
-            np.arange(first, last) * lattice.cell + lattice.cell / 2 + origin
+            np.arange(first, last) * side + side / 2 + origin
             for first, last, origin in zip(
                 cells[1::-1], cells[:1:-1], lattice.origin[::-1], strict=True
             )

@@ -74,6 +74,9 @@ def world_new(
     bbox: Annotated[str, typer.Option(help="The place: west,south,east,north in degrees.")],
     process: Annotated[str, typer.Option(help="Of its one layer.")] = "thomas",
     points: Annotated[float, typer.Option(help="How many it holds, about.")] = 20_000.0,
+    crs: Annotated[
+        str | None, typer.Option(help="A projected CRS of yours, in any unit, as EPSG:2263.")
+    ] = None,
     out_file: Annotated[
         Path | None, typer.Option("--out", help="World file; by default worlds/NAME.toml.")
     ] = None,
@@ -90,7 +93,7 @@ def world_new(
     target = worlds_folder() / f"{name}.toml" if out_file is None else out_file
     if not target.parent.is_dir():
         raise SpecError(f"{target.parent}: no such folder; make it, or choose another with --out")
-    made = first_world(name, (box[0], box[1], box[2], box[3]), process, points)
+    made = first_world(name, (box[0], box[1], box[2], box[3]), process, points, crs=crs)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"{name}.toml"
         draft.write_text(made.text, encoding="utf-8")

@@ -1,6 +1,8 @@
 """Surfaces without a file: a constant, gradients and bells, as the world file declares them.
 
 Belongs here: their values at pixels' centres. Not here: thresholds and blocks (`surfaces`).
+Places are CRS coordinates in the unit of the CRS; widths are metres in the world file and in
+`DeclaredSurface`, and in that unit where values are computed.
 
 Values come from IEEE additions, multiplications, divisions and square roots in one fixed
 order, each rounded correctly on every machine, and exponentials from `lattice.exact_math`, so
@@ -9,7 +11,7 @@ thresholds are the same bits anywhere.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,7 +36,7 @@ class Field(Protocol):
         ...
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at CRS coordinates in metres, shape of `x`."""
+        """Values at CRS coordinates, shape of `x`."""
         ...
 
 
@@ -71,7 +73,7 @@ class LinearGradient:
     Parameters
     ----------
     start, end : tuple of two floats
-        CRS coordinates in metres.
+        CRS coordinates.
     low, high : float
         Values at `start` and `end`; lines across the way from one to the other have one value.
 
@@ -94,7 +96,7 @@ class LinearGradient:
         return value, _at(place)
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at CRS coordinates in metres, shape of `x`."""
+        """Values at CRS coordinates, shape of `x`."""
         dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
         along = ((x - self.start[0]) * dx + (y - self.start[1]) * dy) / (dx * dx + dy * dy)
         return _between(self.low, self.high, along)
@@ -107,7 +109,7 @@ class RadialGradient:
     Parameters
     ----------
     centre : tuple of two floats
-        CRS coordinates in metres.
+        CRS coordinates.
     radius : float
         Distance in metres at which `outer` is reached; it stays beyond.
     inner, outer : float
@@ -133,7 +135,7 @@ class RadialGradient:
         return self.outer, f"{self.radius!r} m and more from {_at(self.centre)}"
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at CRS coordinates in metres, shape of `x`."""
+        """Values at CRS coordinates, shape of `x`."""
         dx, dy = x - self.centre[0], y - self.centre[1]
         return _between(self.inner, self.outer, np.sqrt(dx * dx + dy * dy) / self.radius)
 
@@ -145,7 +147,7 @@ class GaussianHill:
     Parameters
     ----------
     centre : tuple of two floats
-        CRS coordinates in metres.
+        CRS coordinates.
     sd : float
         Standard deviation in metres: there it has fallen by 39 %.
     low, high : float
@@ -170,7 +172,7 @@ class GaussianHill:
         return value, place
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at CRS coordinates in metres, shape of `x`."""
+        """Values at CRS coordinates, shape of `x`."""
         dx, dy = x - self.centre[0], y - self.centre[1]
         return _between(self.low, self.high, _bell(dx * dx + dy * dy, self.sd))
 
@@ -182,7 +184,7 @@ class Ridge:
     Parameters
     ----------
     start, end : tuple of two floats
-        CRS coordinates in metres of two places of the line, which has no ends.
+        CRS coordinates of two places of the line, which has no ends.
     sd : float
         Standard deviation in metres across the line.
     low, high : float
@@ -208,7 +210,7 @@ class Ridge:
         return value, place
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at CRS coordinates in metres, shape of `x`."""
+        """Values at CRS coordinates, shape of `x`."""
         dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
         across = (x - self.start[0]) * dy - (y - self.start[1]) * dx
         return _between(self.low, self.high, _bell(across * across / (dx * dx + dy * dy), self.sd))
@@ -276,7 +278,15 @@ class DeclaredSurface(ComputedSurface):
 
     def make_block(self, column: int, row: int) -> NDArray[np.uint32]:
         """Thresholds of one block, south to north: shape (256, 256)."""
-        return thresholds_of(self.field.values(*self.centres(column, row)), self.maximum)
+        field = _in_unit(self.field, self.lattice.unit)
+        return thresholds_of(field.values(*self.centres(column, row)), self.maximum)
+
+
+def _in_unit(field: DeclaredField, unit: float) -> DeclaredField:
+    """The field with its width in units of so many metres."""
+    if isinstance(field, RadialGradient):
+        return replace(field, radius=field.radius / unit)
+    return replace(field, sd=field.sd / unit) if isinstance(field, GaussianHill | Ridge) else field
 
 
 def _between(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -101,7 +101,7 @@ def store_network(
     tail, head = n.tail[order], n.head[order]
     values = (n.id[order], n.node_id[tail], n.node_id[head], n.x[tail], n.y[tail], n.x[head])
     columns = dict(zip(COLUMNS, (*values, n.y[head]), strict=True))
-    x, y = lattice.metres(n.x, n.y)
+    x, y = lattice.coordinates(n.x, n.y)
     xy = np.stack((x, y), axis=1)
     table = segment_table(columns, xy[tail], xy[head], crs=lattice.crs, facts=facts)
     buffer = io.BytesIO()

@@ -218,4 +218,4 @@ class ComputedSurface(BlockSurface):
             (start * BLOCK + np.arange(BLOCK, dtype=np.int64)) * side + side // 2
             for start in (column, row)
         )
-        return self.lattice.metres(*np.meshgrid(x, y))
+        return self.lattice.coordinates(*np.meshgrid(x, y))

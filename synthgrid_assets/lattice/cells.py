@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.axes import axes_of
 from synthgrid_assets.lattice.box import Box
 
 CELL_BITS = 22
@@ -95,17 +96,20 @@ class Lattice:
     Parameters
     ----------
     crs : str
-        A projected CRS with metre units, as ``EPSG:32633`` or WKT.
+        A projected CRS, as ``EPSG:32633`` or WKT; its axes may have any unit.
     origin : tuple of two floats
-        CRS coordinates of lattice point (0, 0), in metres.
+        CRS coordinates of lattice point (0, 0), in the unit of the CRS.
     cell : float
         Side of an atom cell in metres.
 
     Examples
     --------
     >>> lattice = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
-    >>> lattice.metres(np.array([CELL]), np.array([0]))[0].tolist()
+    >>> lattice.coordinates(np.array([CELL]), np.array([0]))[0].tolist()
     [500064.0]
+    >>> feet = Lattice("EPSG:2222", (700000.0, 0.0), 30.48)
+    >>> feet.coordinates(np.array([CELL]), np.array([0]))[0].tolist()
+    [700100.0]
     """
 
     crs: str
@@ -117,12 +121,27 @@ class Lattice:
         """Side of a quantum in metres."""
         return self.cell / CELL
 
-    def metres(
+    @property
+    def unit(self) -> float:
+        """Metres in one unit of the CRS: 1 but for feet and the like."""
+        return axes_of(self.crs).unit
+
+    @property
+    def step(self) -> float:
+        """Side of a quantum in units of the CRS."""
+        return self.quantum / self.unit
+
+    @property
+    def cell_in_crs(self) -> float:
+        """Side of an atom cell in units of the CRS."""
+        return self.cell / self.unit
+
+    def coordinates(
         self, x: NDArray[Any], y: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """CRS coordinates of lattice coordinates in quanta, by one fixed formula."""
-        quantum = self.quantum
-        return self.origin[0] + x * quantum, self.origin[1] + y * quantum
+        step = self.step
+        return self.origin[0] + x * step, self.origin[1] + y * step
 
     def quanta(
         self, x: NDArray[np.float64], y: NDArray[np.float64]
@@ -135,7 +154,7 @@ class Lattice:
             If a coordinate is not finite or lies outside the lattice's range.
         """
         scaled = [
-            np.rint((np.asarray(v, float) - o) / self.quantum)
+            np.rint((np.asarray(v, float) - o) / self.step)
             for v, o in zip((x, y), self.origin, strict=True)
         ]
         for name, given, values in zip("xy", (x, y), scaled, strict=True):
@@ -165,7 +184,7 @@ class Lattice:
                 "in CRS units"
             )
         x, y = self.quanta(np.array([xmin, xmax]), np.array([ymin, ymax]))
-        east, north = self.metres(x, y)
+        east, north = self.coordinates(x, y)
         # an end that was rounded down lies after a position that the box holds
         x[1] += east[1] < xmax
         y[1] += north[1] < ymax
@@ -184,7 +203,7 @@ class Lattice:
     def bounds(self, cells: Cells) -> Box:
         """The box of a rectangle of cells, in CRS units."""
         x0, y0, x1, y1 = cells.quanta()
-        (left, right), (bottom, top) = self.metres(np.array([x0, x1]), np.array([y0, y1]))
+        (left, right), (bottom, top) = self.coordinates(np.array([x0, x1]), np.array([y0, y1]))
         return Box(float(left), float(bottom), float(right), float(top))
 
 

@@ -60,6 +60,6 @@ def _inside(
     context: LayerContext, bbox: Box, x_q: NDArray[np.int64], y_q: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which lattice positions lie in a half-open box of CRS coordinates."""
-    x, y = context.lattice.metres(x_q, y_q)
+    x, y = context.lattice.coordinates(x_q, y_q)
     xmin, ymin, xmax, ymax = bbox
     return (x >= xmin) & (x < xmax) & (y >= ymin) & (y < ymax)

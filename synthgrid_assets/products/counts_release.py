@@ -250,7 +250,7 @@ def _with_squares(context: LayerContext, rows: pa.Table) -> pa.Table:
     ring_y = np.stack((south, south, north, north, south), axis=1).ravel() * CELL
     return polygon_table(
         {name: rows[name] for name in rows.column_names},
-        np.column_stack(context.lattice.metres(ring_x, ring_y)),
+        np.column_stack(context.lattice.coordinates(ring_x, ring_y)),
         np.arange(rows.num_rows + 1) * 5,
         crs=context.lattice.crs,
         facts=context.facts(COUNTS_RELEASE.name),

@@ -82,7 +82,7 @@ def points_table(context: LayerContext, points: DrawnPoints) -> pa.Table:
     x, y = points.pattern.x, points.pattern.y
     return point_table(
         {"id": points.ids, "x_q": x, "y_q": y, **points.marks},
-        *context.lattice.metres(x, y),
+        *context.lattice.coordinates(x, y),
         crs=context.lattice.crs,
         facts=context.facts(ORIGIN),
     )

@@ -142,10 +142,11 @@ def _drawn_map(
 ) -> bytes:
     west, south, east, north = context.lattice.bounds(context.spec.world.tiling.extent)
     figure, axes = _figure()
-    bounds = (west / 1e3, east / 1e3, south / 1e3, north / 1e3)
+    km = 1e3 / context.lattice.unit
+    bounds = (west / km, east / km, south / km, north / km)
     image = axes.imshow(values, origin="lower", extent=bounds, **style)
-    axes.set_xlabel(f"km east ({context.lattice.crs})")
-    axes.set_ylabel("km north")
+    axes.set_xlabel(f"x in km ({context.lattice.crs})")
+    axes.set_ylabel("y in km")
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, shrink=0.85)
     return png(figure)

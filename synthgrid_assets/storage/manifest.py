@@ -304,7 +304,7 @@ def _metadata(
         "layer": dataset.layer,
         "asset": dataset.asset,
         "realisation": dataset.realisation,
-        "lattice": canonical_json({"origin": lattice.origin, "cell": lattice.cell}),
+        "lattice": canonical_json({"origin": lattice.origin, "cell": lattice.cell_in_crs}),
         "side": str(dataset.side),
     }
     geo = geo_metadata(lattice.crs, "Polygon", bounds)

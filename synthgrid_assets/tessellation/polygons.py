@@ -41,7 +41,7 @@ def ring_metres(
     >>> polygons(rings, offsets).size
     0
     """
-    xy = _metres(tessellation.ring, float(VERTEX_SCALE), lattice.origin, lattice.quantum)
+    xy = _metres(tessellation.ring, float(VERTEX_SCALE), lattice.origin, lattice.step)
     return xy, tessellation.ring_offsets
 
 
@@ -61,29 +61,29 @@ def triangle_metres(
     coordinates : ndarray of float64, shape (4 t, 2)
     offsets : ndarray of int64, shape (t + 1,)
     """
-    rings = _triangle_metres(triangle_xy, lattice.origin, lattice.quantum)
+    rings = _triangle_metres(triangle_xy, lattice.origin, lattice.step)
     return rings, np.arange(len(triangle_xy) + 1) * 4
 
 
 @njit(cache=True)
-def _metres(xy, scale, origin, quantum):
-    """`Lattice.metres` of positions in parts of a quantum."""
+def _metres(xy, scale, origin, step):
+    """`Lattice.coordinates` of positions in parts of a quantum."""
     out = np.empty(xy.shape)
     for i in range(xy.shape[0]):
         for axis in range(2):
-            out[i, axis] = origin[axis] + xy[i, axis] / scale * quantum
+            out[i, axis] = origin[axis] + xy[i, axis] / scale * step
     return out
 
 
 @njit(cache=True)
-def _triangle_metres(triangle_xy, origin, quantum):
-    """`Lattice.metres` of the corners of triangles, the first one again after the others."""
+def _triangle_metres(triangle_xy, origin, step):
+    """`Lattice.coordinates` of the corners of triangles, the first one again after the others."""
     out = np.empty((4 * triangle_xy.shape[0], 2))
     for i in range(triangle_xy.shape[0]):
         for k in range(4):
             for axis in range(2):
                 corner = triangle_xy[i, 2 * (k % 3) + axis]
-                out[4 * i + k, axis] = origin[axis] + corner * quantum
+                out[4 * i + k, axis] = origin[axis] + corner * step
     return out
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from synthgrid_assets.inputs.kinds.input import Use
 from synthgrid_assets.inputs.kinds.registry import AnyInputTable
 from synthgrid_assets.inputs.table_base import Model
+from synthgrid_assets.lattice.axes import axes_of
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
@@ -40,9 +41,9 @@ class WorldTable(Model):
     seed : str
         Any text.
     crs : str
-        A projected CRS in metres.
+        A projected CRS, in metres or any other unit.
     origin : tuple of two floats
-        CRS coordinates of lattice point (0, 0).
+        CRS coordinates of lattice point (0, 0), in the unit of the CRS.
     cell : float
         Side of an atom cell in metres.
     extent : tuple of four ints
@@ -67,31 +68,8 @@ class WorldTable(Model):
 
     @field_validator("crs")
     @classmethod
-    def _metres(cls, text: str) -> str:
-        from pyproj import CRS
-        from pyproj.exceptions import CRSError
-
-        try:
-            crs = CRS.from_user_input(text)
-        except CRSError as error:
-            raise ValueError("not a CRS that PROJ knows, like EPSG:32633") from error
-        if crs.is_geographic:
-            raise ValueError(
-                "a geographic CRS (degrees); use a projected one in metres, such as the UTM "
-                "zone of your area (EPSG:326xx north, EPSG:327xx south)"
-            )
-        if not crs.is_projected or len(crs.axis_info) < 2:
-            raise ValueError(
-                f"{crs.type_name.lower()}, not a projected one: its coordinates are no map's; use "
-                "a projected CRS in metres, such as the UTM zone of your area"
-            )
-        # by the factor, not the name: "meter" and "m" are metres, a US survey foot is none
-        for axis in crs.axis_info[:2]:
-            if axis.unit_conversion_factor != 1:
-                raise ValueError(
-                    f"axes in {axis.unit_name} of {axis.unit_conversion_factor:.9g} m; use a "
-                    "projected CRS in metres"
-                )
+    def _projected(cls, text: str) -> str:
+        axes_of(text)
         return text
 
     @field_validator("extent")

@@ -148,12 +148,12 @@ def _lattice_mistakes(spec: WorldSpec) -> Iterator[tuple[str, str]]:
     lattice = spec.world.lattice
     farthest = max(abs(edge) for edge in lattice.bounds(Cells(*spec.world.extent)))
     between = float(np.spacing(farthest))
-    if not between <= lattice.quantum:
+    if not between <= lattice.step:
         yield (
             "world.cell",
             f"cells of {lattice.cell!r} m are made of steps of {lattice.quantum:.3g} m, and "
-            f"coordinates as large as {farthest:.3g} m can only be told apart by {between:.3g} m; "
-            "use larger cells, or an origin nearer to 0",
+            f"coordinates as large as {farthest:.3g} can only be told apart by "
+            f"{between * lattice.unit:.3g} m; use larger cells, or an origin nearer to 0",
         )
 
 

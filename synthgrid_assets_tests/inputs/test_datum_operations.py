@@ -24,7 +24,7 @@ def test_a_mask_in_another_datum_lies_where_geopandas_has_it(tmp_path):
     frame.to_file(tmp_path / "m.gpkg")
     mask = MaskSource(tmp_path / "m.gpkg").load(PRAGUE, EXTENT)
     expected = np.array(frame.to_crs(32633).geometry[0].exterior.coords)
-    found = np.stack(PRAGUE.metres(mask.x, mask.y), axis=1)
+    found = np.stack(PRAGUE.coordinates(mask.x, mask.y), axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2 * PRAGUE.cell / CELL)
 
 

@@ -88,7 +88,7 @@ def test_vertices_are_transformed_once_and_rounded_to_quanta(bahamas):
     """Oracle: geopandas reprojects the same file."""
     frame = geopandas.read_file(BAHAMAS / "outline.geojson").to_crs("EPSG:32617")
     expected = shapely.get_coordinates(frame.geometry.to_numpy())
-    found = np.column_stack(LATTICE.metres(bahamas.x, bahamas.y))
+    found = np.column_stack(LATTICE.coordinates(bahamas.x, bahamas.y))
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= LATTICE.quantum
 

@@ -61,7 +61,7 @@ def test_an_id_tells_cell_and_place_and_leaves_bit_62_free(ix, iy, n):
 def test_metres_and_quanta_are_inverse(x, cell):
     lattice = Lattice("EPSG:32633", (500_000.0, 5_400_000.0), cell)
     quanta = np.array(x, np.int64)
-    back, _ = lattice.quanta(*lattice.metres(quanta, quanta))
+    back, _ = lattice.quanta(*lattice.coordinates(quanta, quanta))
     # one quantum of a 1 m cell is 0.24 micrometres, float64 resolves 0.93 nanometres here
     np.testing.assert_array_equal(back, quanta)
 
@@ -81,7 +81,7 @@ def test_the_cells_of_a_rectangles_bounds_are_the_rectangle(ix, iy, width, heigh
 def test_the_cells_of_a_box_hold_all_its_lattice_positions(ix, x, past):
     """Also where its end lies between the last position of a cell and the next one."""
     position = ix * CELL + x
-    (metres, _), south = LATTICE.metres(np.array([position]), np.zeros(1)), LATTICE.origin[1]
+    (metres, _), south = LATTICE.coordinates(np.array([position]), np.zeros(1)), LATTICE.origin[1]
     end = float(metres[0]) + past * LATTICE.quantum
     cells = LATTICE.cells_of((LATTICE.origin[0] - 20 * LATTICE.cell, south, end, south + 1.0))
     last = position if past else position - 1

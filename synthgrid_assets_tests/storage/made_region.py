@@ -131,12 +131,12 @@ def _commit(root, data, extent, make, **options):
 def _point_tile(ids, points):
     kind = np.where(ids % 3 == 0, "tea", "coffee")
     columns = {"id": ids, "x_q": points.x, "y_q": points.y, "kind": kind}
-    x, y = LATTICE.metres(points.x, points.y)
+    x, y = LATTICE.coordinates(points.x, points.y)
     return point_table(columns, x, y, crs=LATTICE.crs, facts={"layer": "cafes"})
 
 
 def _square_tile(ids, points):
-    x, y = LATTICE.metres(points.x, points.y)
+    x, y = LATTICE.coordinates(points.x, points.y)
     half = (1 + ids % 32) * LATTICE.quantum * CELL / 64
     squares = shapely.box(x - half, y - half, x + half, y + half)
     coords = shapely.get_coordinates(squares)

@@ -114,7 +114,7 @@ def test_an_index_never_overwrites_one_that_knows_more(tmp_path, monkeypatch):
 @pytest.mark.parametrize("bbox", BOXES)
 def test_a_box_gives_exactly_its_points_on_any_tiling(tmp_path, bbox):
     points = pattern()
-    x, y = LATTICE.metres(points.x, points.y)
+    x, y = LATTICE.coordinates(points.x, points.y)
     inside = (x >= bbox[0]) & (x < bbox[2]) & (y >= bbox[1]) & (y < bbox[3])
     for side in (3, 8):
         root = tmp_path / str(side)
@@ -125,7 +125,7 @@ def test_a_box_gives_exactly_its_points_on_any_tiling(tmp_path, bbox):
 def test_boxes_that_divide_the_region_divide_its_points(tmp_path):
     index = commit_points(tmp_path, 8)
     west, south, east, north = BOUNDS
-    middle = LATTICE.metres(pattern().x[100:101], pattern().y[100:101])
+    middle = LATTICE.coordinates(pattern().x[100:101], pattern().y[100:101])
     x, y = float(middle[0][0]), float(middle[1][0])  # a border that a point lies on
     boxes = [(a, c, b, d) for a, b in ((west, x), (x, east)) for c, d in ((south, y), (y, north))]
     parts = [read_tiles(index, box)["id"].to_pylist() for box in boxes]

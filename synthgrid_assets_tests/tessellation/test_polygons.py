@@ -17,7 +17,7 @@ FOUND = tessellate(pattern("clustered"), Cells(0, 0, 5, 5))
 
 def test_cells_have_their_areas_and_hold_their_sites():
     cells = polygons(*ring_metres(FOUND, LATTICE))
-    x, y = LATTICE.metres(FOUND.x, FOUND.y)
+    x, y = LATTICE.coordinates(FOUND.x, FOUND.y)
     assert shapely.contains_xy(cells, x, y).all()
     # coordinates of seven digits before the point leave nine behind it
     np.testing.assert_allclose(shapely.area(cells), FOUND.area(LATTICE), atol=1e-6)
@@ -30,7 +30,7 @@ def test_triangles_have_their_sites_as_corners():
     corners = shapely.get_coordinates(triangles).reshape(-1, 4, 2)
     np.testing.assert_array_equal(corners[:, 3], corners[:, 0])
     quanta = FOUND.triangle_xy.reshape(-1, 3, 2)
-    expected = np.stack(LATTICE.metres(quanta[..., 0], quanta[..., 1]), axis=2)
+    expected = np.stack(LATTICE.coordinates(quanta[..., 0], quanta[..., 1]), axis=2)
     np.testing.assert_array_equal(corners[:, :3], expected)
     assert shapely.is_ccw(shapely.get_exterior_ring(triangles)).all()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from pyproj import Transformer
+from pyproj import Geod, Transformer
 from typer.testing import CliRunner
 
 from synthgrid_assets.api import World
@@ -21,6 +21,8 @@ PLACES = {
     "the antimeridian": (179.5, -17.5, -179.5, -16.5),
     "a continent": (-10.0, 35.0, 30.0, 60.0),
     "the pole": (0.0, 84.0, 60.0, 88.0),
+    "a polar cap": (-180.0, 80.0, 180.0, 90.0),
+    "antarctica": (-180.0, -90.0, 179.0, -70.0),
     "a field": (11.5, 48.1, 11.502, 48.101),
 }
 
@@ -43,6 +45,41 @@ def test_the_extent_holds_the_box_of_any_place(name, tmp_path):
             assert xmin - 1e-6 <= x <= xmax + 1e-6, (lon, lat)
             assert ymin - 1e-6 <= y <= ymax + 1e-6, (lon, lat)
     assert 100 <= max(spec.world.extent) <= 240
+
+
+@pytest.mark.parametrize(
+    ("crs", "box"),
+    [
+        ("EPSG:2263", (-74.05, 40.6, -73.9, 40.8)),  # US survey feet
+        ("EPSG:2053", (28.5, -26.5, 28.6, -26.4)),  # metres to the west and south
+    ],
+)
+def test_a_crs_may_be_chosen_whatever_its_unit_and_axes(crs, box, tmp_path):
+    made = first_world("first", box, crs=crs)
+    spec = spec_of(made, tmp_path)
+    assert spec.world.crs == crs
+    west, south, east, north = box
+    to_world = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    xmin, ymin, xmax, ymax = World(spec).bounds
+    for lon, lat in ((west, south), (east, north), (west, north)):
+        x, y = to_world.transform(lon, lat)
+        assert xmin <= x <= xmax
+        assert ymin <= y <= ymax
+    across = Geod(ellps="WGS84").inv(west, south, west, north)[2]
+    assert made.cells[1] * made.cell == pytest.approx(across, rel=0.05)  # metres
+
+
+@pytest.mark.parametrize(
+    ("crs", "found"),
+    [
+        ("EPSG:2263", "is for .*; choose another CRS"),
+        ("EPSG:4326", "a geographic CRS"),
+        ("nonsense", "not a CRS"),
+    ],
+)
+def test_a_crs_of_another_place_or_kind_is_refused(crs, found):
+    with pytest.raises(SpecError, match=found):
+        first_world("first", (13.1, 52.35, 13.75, 52.65), crs=crs)
 
 
 @pytest.mark.parametrize("process", _TEMPLATES)

@@ -58,7 +58,7 @@ PLANTED = {
     "wrong type": ("tile = 8", 'tile = "8"', "world.tile", "integer"),
     "geographic crs": ("EPSG:32633", "EPSG:4326", "world.crs", "projected"),
     "unknown crs": ("EPSG:32633", "EPSG:1", "world.crs", "not a CRS"),
-    "foot crs": ("EPSG:32633", "EPSG:2263", "world.crs", "metre"),
+    "geocentric crs": ("EPSG:32633", "EPSG:4978", "world.crs", "projected"),
     "tile 0": ("tile = 8", "tile = 0", "world.tile", "greater than or equal to 1"),
     "too many tiles": ("[0, 0, 32, 32]", "[0, 0, 3200, 3200]", "world.tile", "world.tile = 32"),
     "too wide": ("[0, 0, 32, 32]", "[0, 0, 999999, 999999]", "world.tile", "a smaller extent"),

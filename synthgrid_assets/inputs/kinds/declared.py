@@ -55,7 +55,7 @@ class _FromTo(Model):
     Parameters
     ----------
     start, end : tuple of two floats
-        The keys ``from`` and ``to``: CRS coordinates in metres.
+        The keys ``from`` and ``to``: CRS coordinates.
     low, high : float
         What they are values of, the kind says.
     """
@@ -94,7 +94,7 @@ class RadialTable(Model):
     Parameters
     ----------
     centre : tuple of two floats
-        CRS coordinates in metres.
+        CRS coordinates.
     radius : float
         Metres.
     inner, outer : float
@@ -119,7 +119,7 @@ class GaussianTable(Model):
     Parameters
     ----------
     centre : tuple of two floats
-        CRS coordinates in metres.
+        CRS coordinates.
     sd : float
         Metres.
     low, high : float

@@ -198,7 +198,7 @@ def _with_squares(recorded: Recorded, columns: dict[str, NDArray[Any]]) -> pa.Ta
     ring_y = np.stack((south, south, north, north, south), axis=1).ravel() * CELL
     return polygon_table(
         columns,
-        np.column_stack(grid.lattice.metres(ring_x, ring_y)),
+        np.column_stack(grid.lattice.coordinates(ring_x, ring_y)),
         np.arange(west.size + 1) * 5,
         crs=grid.lattice.crs,
         facts={

@@ -144,7 +144,7 @@ def _closed(context: LayerContext, rings: Rings) -> tuple[NDArray[np.float64], N
     n, sides = rings.x.shape
     x, y = (np.hstack((column, column[:, :1])).ravel() for column in (rings.x, rings.y))
     offsets = np.arange(n + 1, dtype=np.int64) * (sides + 1)
-    return np.column_stack(context.lattice.metres(x, y)), offsets
+    return np.column_stack(context.lattice.coordinates(x, y)), offsets
 
 
 def _table(context: LayerContext, ids: NDArray[np.int64], rings: Rings) -> pa.Table:

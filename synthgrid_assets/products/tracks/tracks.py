@@ -124,7 +124,7 @@ class Tracks(Product):
             wrong = same.count(False)
         return (
             Verdict.exact(DEVICES_TEST, wrong, "" if not wrong else "rows or columns differ"),
-            Verdict.exact(SPEED_TEST, _too_fast(_table_of(context.table), rows)),
+            Verdict.exact(SPEED_TEST, _too_fast(context, rows)),
             _errors_follow(context, rows),
         )
 
@@ -200,7 +200,7 @@ def _table_of(layer: LayerTable) -> TracksTable:
 
 
 def _fix_table(context: LayerContext, fixes: Fixes) -> pa.Table:
-    true_x, true_y = context.lattice.metres(fixes.true_x, fixes.true_y)
+    true_x, true_y = context.lattice.coordinates(fixes.true_x, fixes.true_y)
     return point_table(
         {
             "id": fixes.id,
@@ -212,19 +212,20 @@ def _fix_table(context: LayerContext, fixes: Fixes) -> pa.Table:
             "true_x": true_x,
             "true_y": true_y,
         },
-        *context.lattice.metres(fixes.x, fixes.y),
+        *context.lattice.coordinates(fixes.x, fixes.y),
         crs=context.lattice.crs,
         facts=context.facts(TRACKS.name),
     )
 
 
-def _too_fast(table: TracksTable, rows: pa.Table) -> int:
+def _too_fast(context: LayerContext, rows: pa.Table) -> int:
     """Pairs of consecutive fixes that are farther apart than a device gets."""
+    table = _table_of(context.table)
     ids, fix = rows["id"].to_numpy(), rows["fix"].to_numpy()
     x, y = rows["true_x"].to_numpy(), rows["true_y"].to_numpy()
     follow = ids[1:] == ids[:-1]
     seconds = (fix[1:] - fix[:-1]) * table.every
-    way = np.hypot(x[1:] - x[:-1], y[1:] - y[:-1])
+    way = np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]) * context.lattice.unit
     return int(np.count_nonzero(follow & (way > table.fastest * seconds + _ROUNDING)))
 
 
@@ -247,6 +248,7 @@ def _errors_follow(context: LayerContext, rows: pa.Table) -> Verdict:
         x, y = _reported(rows.take(first))
         square = (x - rows["true_x"].to_numpy()[first]) ** 2
         square += (y - rows["true_y"].to_numpy()[first]) ** 2
+        square *= context.lattice.unit**2
         total = float(square.sum() / variance)
         law = chi2(2 * first.size)
         p_values.append(float(min(1.0, 2 * min(law.cdf(total), law.sf(total)))))

@@ -45,7 +45,7 @@ def world_map(spec: WorldSpec, layers: list[LayerEvidence], bbox: Box | None) ->
     share = max(1, len(layers))
     return {
         "name": spec.world.name,
-        "cell": lattice.cell,
+        "cell": lattice.cell_in_crs,
         "side": tiling.side,
         "extent": list(tiling.extent),
         "columns": [tiling.columns[0], len(tiling.columns)],

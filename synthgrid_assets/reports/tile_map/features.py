@@ -5,7 +5,7 @@ Belongs here: from committed files to bytes. Not here: which tiles are asked for
 
 Each tile is a block of little-endian int32 and float32: column, row, features in the tile,
 features sent, coordinates sent; for rings the number of coordinates of each; then x and y of every
-coordinate, in metres from the south-west corner of the tile's cells.
+coordinate, in units of the CRS from the corner of the tile's cells where x and y are least.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TileFeatures(NamedTuple):
     sizes : ndarray of int32, shape (k,)
         Coordinates of each feature sent; empty for points, which have one each.
     xy : ndarray of float32, shape (n, 2)
-        Metres east and north of the south-west corner of the tile's cells.
+        From the corner of the tile's cells where x and y are least, in units of the CRS.
     """
 
     tile: Tile

@@ -35,7 +35,7 @@ def world_facts(world: WatchedWorld, dagster: DagsterLink) -> dict[str, Any]:
         "name": spec.world.name,
         "crs": lattice.crs,
         "bounds": list(lattice.bounds(tiling.extent)),
-        "cell": lattice.cell,
+        "cell": lattice.cell_in_crs,
         "origin": list(lattice.origin),
         "side": tiling.side,
         "extent": list(tiling.extent),

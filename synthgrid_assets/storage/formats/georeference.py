@@ -29,7 +29,7 @@ def add_georeference(group: Any, lattice: Lattice, cells: Cells, pixels_per_cell
     import pyproj
 
     left, _, _, top = lattice.bounds(cells)
-    pixel = lattice.cell / pixels_per_cell
+    pixel = lattice.cell_in_crs / pixels_per_cell
     height, width = cells.height * pixels_per_cell, cells.width * pixels_per_cell
     centres = {
         "x": left + pixel * (np.arange(width) + 0.5),

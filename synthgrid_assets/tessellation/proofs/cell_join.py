@@ -110,17 +110,17 @@ class CellJoin(Join):
         length = np.bincount(row, np.hypot(*(q - p).T), n)
         slack = 4 * self._rounding(cells.xy) * (length + self._rounding(cells.xy))
         slack += 1e-12 * np.bincount(row, np.abs(p[:, 0] * q[:, 1]), n)
-        wrong: NDArray[np.bool_] = np.abs(area - cells.area) > slack
+        wrong: NDArray[np.bool_] = np.abs(area - cells.area / self._lattice.unit**2) > slack
         return wrong
 
     def _rounding(self, xy: NDArray[np.float64]) -> float:
-        """Metres by which a stored coordinate may be off."""
+        """Units of the CRS by which a stored coordinate may be off."""
         largest = float(np.abs(xy).max(initial=0.0))
-        return self._lattice.quantum / VERTEX_SCALE + 4 * float(np.spacing(largest))
+        return self._lattice.step / VERTEX_SCALE + 4 * float(np.spacing(largest))
 
     def _faces_covered(self) -> NDArray[np.bool_]:
         """Which open edges have a cell beyond them whose tile is there."""
-        origin, cell = np.array(self._lattice.origin), self._lattice.cell
+        origin, cell = np.array(self._lattice.origin), self._lattice.cell_in_crs
         p, q = ((self._edge[:, k : k + 2] - origin) / cell for k in (0, 2))
         square = np.column_stack(id_cells(self._owner[:, 0]))[:, None] + _CORNERS
         along = q - p

@@ -127,7 +127,7 @@ def test_all_points_are_drawn_however_many(tmp_path):
     names = colours(POINTS.picture(context, tile, rows))
     canvas = Canvas(context.lattice.bounds(tile.cells))
     xy = np.column_stack(
-        context.lattice.metres(*(rows.table[name].to_numpy() for name in ("x_q", "y_q")))
+        context.lattice.coordinates(*(rows.table[name].to_numpy() for name in ("x_q", "y_q")))
     )
     column, row = canvas.pixels(xy).astype(np.int64).T
     assert np.isin(names[row, column], ["ink", "frame"]).all()

@@ -413,7 +413,7 @@ def test_a_world_splits_by_its_own_tiles(tmp_path):
     for tile in list(spec.world.tiling)[:: max(len(spec.world.tiling) // 7, 1)]:
         west, south, _, _ = tile.cells.quanta()
         corner = np.array([west, west + CELL // 2]), np.array([south, south + CELL // 2])
-        xy = np.column_stack(lattice.metres(*corner))
+        xy = np.column_stack(lattice.coordinates(*corner))
         assert grid.partitions(xy) == [f"{tile.x_key}.{tile.y_key}"] * 2
     far = np.array([[0.0, 0.0], [1e12, 0.0]])
     assert grid.partitions(far) == [OUTSIDE] * 2

@@ -144,7 +144,7 @@ def test_csv_holds_coordinates_to_the_last_digit(region, tmp_path):
     export_tiles(points, tmp_path / "points.csv")
     frame = pandas.read_csv(tmp_path / "points.csv", float_precision="round_trip")
     assert list(frame) == ["id", "x_q", "y_q", "kind", "x", "y"]
-    x, y = LATTICE.metres(frame.x_q.to_numpy(), frame.y_q.to_numpy())
+    x, y = LATTICE.coordinates(frame.x_q.to_numpy(), frame.y_q.to_numpy())
     np.testing.assert_array_equal(frame[["x", "y"]], np.c_[x, y])
     export_tiles(squares, tmp_path / "squares.csv")
     frame = pandas.read_csv(tmp_path / "squares.csv")

@@ -26,7 +26,7 @@ EXTENT = Cells(-8, -7, 8, 8)
 def stored(found: Tessellation, product: str, lattice: Lattice = LATTICE):
     """The rows of a tile as its file holds them: ids and floats."""
     if product == "delaunay":
-        xy = np.stack(lattice.metres(*found.triangle_xy.reshape(-1, 2).T), axis=1)
+        xy = np.stack(lattice.coordinates(*found.triangle_xy.reshape(-1, 2).T), axis=1)
         return [found.triangles, xy.reshape(-1, 3, 2)]
     if product == "voronoi":
         xy, offsets = ring_metres(found, lattice)

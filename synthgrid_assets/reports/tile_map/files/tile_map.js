@@ -1,8 +1,8 @@
 // The map of a world's tiles: states, numbers, points and shapes on canvases over Leaflet.
 //
 // Belongs here: drawing, and what a person does on the map. Not here: where data come from (the
-// viewer's and the report's own scripts). Coordinates are metres east and north of the lattice's
-// origin, so the map is planar and exact whatever the projection.
+// viewer's and the report's own scripts). Coordinates are those of the world's CRS less the
+// lattice's origin, so the map is planar and exact whatever the projection.
 "use strict";
 
 const TileMap = (() => {
@@ -122,8 +122,8 @@ const TileMap = (() => {
       const zero = map.project([0, 0]).subtract(map.getPixelOrigin()).subtract(corner);
       const view = {
         ratio, scale, width: full.x, height: full.y,
-        x: (metres) => metres * scale + zero.x,
-        y: (metres) => zero.y - metres * scale,
+        x: (from) => from * scale + zero.x,
+        y: (from) => zero.y - from * scale,
         box: [-zero.x / scale, (zero.y - full.y) / scale, (full.x - zero.x) / scale, zero.y / scale],
       };
       const pen = canvas.getContext("2d");
@@ -320,9 +320,9 @@ const TileMap = (() => {
     // a rectangle is dragged with Shift held down, or with the pointer alone in drawing mode
     _watchDrag(container) {
       let start = null;
-      const metres = (event) => this.map.mouseEventToLatLng(event);
+      const place = (event) => this.map.mouseEventToLatLng(event);
       const region = (event) => {
-        const end = metres(event);
+        const end = place(event);
         return this.grid.meeting(Math.min(start.lng, end.lng), Math.min(start.lat, end.lat),
           Math.max(start.lng, end.lng), Math.max(start.lat, end.lat));
       };
@@ -330,7 +330,7 @@ const TileMap = (() => {
         if (event.button !== 0 || !(this.drawing || event.shiftKey)) return;
         if (event.target.closest(".leaflet-control")) return;
         this.map.dragging.disable();
-        start = metres(event);
+        start = place(event);
         container.setPointerCapture(event.pointerId);
       }, true);
       container.addEventListener("pointermove", (event) => {
@@ -388,7 +388,7 @@ const TileMap = (() => {
       this.layers[kind].redraw();
     }
 
-    // polylines in metres, each with a colour: zones, deliveries
+    // polylines, each with a colour: zones, deliveries
     setLines(lines) {
       this.lines = lines;
       this.layers.borders.redraw();
@@ -408,10 +408,10 @@ const TileMap = (() => {
       this._place(this._selected, index === null ? null : this.grid.box(index));
     }
 
-    showHalo(index, metres) {
+    showHalo(index, width) {
       const [west, south, east, north] = index === null ? [] : this.grid.box(index);
-      this._place(this._halo, index === null || !metres ? null
-        : [west - metres, south - metres, east + metres, north + metres]);
+      this._place(this._halo, index === null || !width ? null
+        : [west - width, south - width, east + width, north + width]);
     }
 
     showRegion(region) {

@@ -115,7 +115,7 @@ class WorldTiles:
     def partitions(self, centres: NDArray[np.float64]) -> list[str]:
         """A tile's two keys with a dot between; ``outside`` beyond the world's extent."""
         lattice, tiling = self.spec.world.lattice, self.spec.world.tiling
-        scaled = (centres - np.array(lattice.origin)) / lattice.quantum
+        scaled = (centres - np.array(lattice.origin)) / lattice.step
         inside = (np.abs(scaled) < float(CELL_LIMIT << CELL_BITS)).all(axis=1)
         cells = np.rint(np.where(inside[:, None], scaled, 0.0)).astype(np.int64) >> CELL_BITS
         west, south, east, north = tiling.extent
