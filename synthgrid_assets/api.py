@@ -19,6 +19,7 @@ from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.privacy.releases.answers import Answers
 from synthgrid_assets.processes.metric_law import MetricLaw
+from synthgrid_assets.processes.thinning.joined import kept_inside_and_outside
 from synthgrid_assets.products.asked_box import AskedBox, box_of
 from synthgrid_assets.products.boxes import (
     counts_in,
@@ -352,7 +353,8 @@ class Layer:
         """What the layer is, for a person."""
         table = self._context.table
         near = table.near and (table.near.layer or table.near.input)
-        thinned = [name for name in (table.within, table.intensity, near) if name]
+        zones = table.join and table.join.zones
+        thinned = [name for name in (table.within, table.intensity, near, zones) if name]
         return {
             "layer": self.name,
             "process": table.process,
@@ -360,7 +362,17 @@ class Layer:
             "marks": list(table.marks),
             "products": [product.name for product in products_of(table)],
             "expected_points": self._expected_points(),
+            "expected_in_zones": self._expected_in_zones(),
         }
+
+    def _expected_in_zones(self) -> int | None:
+        """How many points of the extent lie in the zones that the layer is joined with."""
+        join, sampler = self._context.table.join, self._context.sampler
+        if join is None or math.isnan(sampler.law.intensity):
+            return None
+        extent = self.world.spec.world.tiling.extent
+        inside, _ = kept_inside_and_outside(sampler.thinnings, extent)
+        return round(sampler.law.intensity * float(inside.sum()))
 
     def _expected_points(self) -> int | list[int] | None:
         """Of the extent; None while the release that they are drawn from is not made."""

@@ -96,7 +96,7 @@ def keeps(
     -------
     ndarray of bool, shape (n,)
     """
-    at_points = _thresholds_at(surface, x, y, cells)
+    at_points = thresholds_at(surface, x, y, cells)
     kept: NDArray[np.bool_] = ((words >> np.uint64(32)) < at_points) | (at_points == ALWAYS)
     return kept
 
@@ -105,12 +105,13 @@ def retention_at(
     surface: Surface, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
 ) -> NDArray[np.float64]:
     """A surface's value in [0, 1] at points inside `cells`: that of their pixel, shape (n,)."""
-    return retention_of(_thresholds_at(surface, x, y, cells))
+    return retention_of(thresholds_at(surface, x, y, cells))
 
 
-def _thresholds_at(
+def thresholds_at(
     surface: Surface, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
 ) -> NDArray[np.uint32]:
+    """The surface's thresholds at places inside `cells`, in quanta."""
     thresholds = surface.thresholds(cells)
     s = surface.pixels_per_cell
     shift = CELL_BITS - (s.bit_length() - 1)

@@ -29,6 +29,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import points_picture
 from synthgrid_assets.products.product import GEOMETRY, ORIGIN, Column, Product, Rates, TileRows
 from synthgrid_assets.products.region_tests import point_tests
+from synthgrid_assets.products.region_tests.contract_tests import CLAIMS, contract_tests
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.tile_tests.line_tests import TEST as LINES
 from synthgrid_assets.products.tile_tests.line_tests import verify_lines
@@ -88,6 +89,7 @@ class Points(Product):
             "mean_variance_hold": "The region's total and the spread of its tiles follow the law.",
             "p_values_are_uniform": "Tiles deviate from the law as often as chance says, no more.",
             "tiles_are_correlated_as_declared": "Neighbouring tiles are as alike as the law says.",
+            **CLAIMS,
             "no_seam": "As many close pairs lie across borders of tiles as across lines inside.",
         }
     )
@@ -128,7 +130,7 @@ class Points(Product):
 
     def region_tests(self, layer: LayerTable) -> tuple[str, ...]:
         """Counts, pairs, neighbours and seams of all tiles together."""
-        return point_tests.TESTS
+        return (*point_tests.TESTS, *contract_tests(layer))
 
     def upstream(self, layer: LayerTable) -> tuple[str, ...]:
         """Points are drawn, from tiles and inputs alone."""

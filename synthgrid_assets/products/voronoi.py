@@ -175,7 +175,7 @@ def _begin_join(lattice: Lattice, coverage: Coverage) -> tuple[CellJoin, Add]:
 
 def _are_poisson(layer: LayerTable) -> bool:
     """Whether a layer's cells are those of homogeneous Poisson points, whose moments are known."""
-    thinned = layer.within or layer.intensity or layer.near
+    thinned = layer.within or layer.intensity or layer.near or layer.join
     anchored = layer.tessellation is not None and layer.tessellation.anchors is not None
     return layer.process == "poisson" and not thinned and not anchored
 

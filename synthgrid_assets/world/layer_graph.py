@@ -84,7 +84,11 @@ def is_thinned(spec: WorldSpec, name: str) -> bool:
     """Whether a layer may be empty over wide areas: it, or all it holds, is thinned."""
     tables = [spec.layers[leaf] for leaf in leaves(spec, name)]
     return all(
-        table.within or table.intensity or table.near or table.process in OF_INPUTS
+        table.within
+        or table.intensity
+        or table.near
+        or table.join
+        or table.process in OF_INPUTS
         for table in tables
     )
 
@@ -134,7 +138,7 @@ def _union_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
         for key, message in mistakes_of(error, allowed):
             yield f".{key}", message
         return
-    for key in ("within", "intensity", "near"):
+    for key in ("within", "intensity", "near", "join"):
         if getattr(layer, key) is not None:
             yield f".{key}", "a union is not thinned; thin the layers that it holds"
     if union.source and "source" in layer.marks:

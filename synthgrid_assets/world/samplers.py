@@ -24,6 +24,7 @@ from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.processes.released import ByRelease, ReleasedParameters, build_released
 from synthgrid_assets.processes.superposition import Sampler, Superposition
+from synthgrid_assets.processes.thinning.joined import ByZones
 from synthgrid_assets.processes.thinning.proximity import (
     ByProximity,
     FeatureTargets,
@@ -128,6 +129,10 @@ def _thinnings(
     if layer.intensity is not None:
         key = keys.of(name, f"thin/{layer.intensity}")
         thinnings.append(BySurface(inputs.surfaces[layer.intensity], key))
+    if layer.join is not None:
+        zones, window = inputs.masks[layer.join.zones], layer.join.over(spec.world.extent)
+        key, before = keys.of(name, "join"), tuple(thinnings)
+        thinnings.append(ByZones(zones, layer.join.selectivity, window, key, before))
     return tuple(thinnings)
 
 

@@ -19,7 +19,9 @@ from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
 from synthgrid_assets.processes.marks.table import MarkTable
 from synthgrid_assets.processes.on_lines.process import ON_LINES
+from synthgrid_assets.world.tables.contract import ContractTable
 from synthgrid_assets.world.tables.footprints import FootprintTable
+from synthgrid_assets.world.tables.join import JoinTable
 from synthgrid_assets.world.tables.parcels import ParcelsTable
 from synthgrid_assets.world.tables.tracks import TracksTable
 
@@ -236,11 +238,20 @@ class LayerTable(BaseModel):
     footprint: FootprintTable | None = None
     parcels: ParcelsTable | None = None
     tracks: TracksTable | None = None
+    join: JoinTable | None = None
+    contract: ContractTable | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The keys that belong to the process; its registry entry validates them."""
         return dict(self.model_extra or {})
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The inputs that its points are joined with, or are counted in by its contract."""
+        share = None if self.contract is None else self.contract.share_in_zones
+        named = (None if self.join is None else self.join.zones, share and share.zones)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @property
     def network(self) -> str | None:
@@ -317,6 +328,7 @@ class WorldSpec(Model):
         networks = dict.fromkeys(layer.network for layer in layers if layer.network is not None)
         near = {layer.near.input for layer in layers if layer.near is not None}
         others = near.union(*((layer.within, lines_of(layer), along_of(layer)) for layer in layers))
+        others = others.union(*(layer.zones for layer in layers))
         private = self.inputs_for("source")
         plain = [
             name

@@ -306,6 +306,22 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
             yield f".{key}", f"input {name!r} is not a {what} input; {what} inputs: {fitting}"
         elif key == "within" and _holds_paths(spec, name):
             yield ".within", f"input {name!r} holds points or lines; stay within polygons"
+    yield from _zone_mistakes(spec, layer)
+
+
+def _zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    fitting = spec.inputs_for("within")
+    share = None if layer.contract is None else layer.contract.share_in_zones
+    for key, table in ((".join", layer.join), (".contract.share_in_zones", share)):
+        if table is None:
+            continue
+        if table.zones not in fitting:
+            what = "is not a vector input" if table.zones in spec.inputs else "is no input"
+            yield f"{key}.zones", f"{table.zones!r} {what} of this world; zones are {fitting}"
+        elif _holds_paths(spec, table.zones):
+            yield f"{key}.zones", f"input {table.zones!r} holds points or lines; give polygons"
+    if layer.join is not None and layer.process == RELEASED:
+        yield ".join", "a released layer has the places of its release; join another layer"
 
 
 def _holds_paths(spec: WorldSpec, name: str) -> bool:
@@ -322,7 +338,7 @@ def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, st
         return
     yield from _constraint_mistakes(spec, table.constraints)
     if table.anchors is None:
-        thinned_by = [key for key in ("within", "intensity", "near") if getattr(layer, key)]
+        thinned_by = [key for key in ("within", "intensity", "near", "join") if getattr(layer, key)]
         if layer.process == RELEASED:
             thinned_by.append("a release")
         if lines_of(layer) is not None:

@@ -15,6 +15,7 @@ from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes import superposition
 from synthgrid_assets.processes.marks.table import drawing_order, rasters_of
 from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY, process
+from synthgrid_assets.processes.thinning import joined as in_zones
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
 from synthgrid_assets.world.layer_graph import union_of, upstream_layers
@@ -53,7 +54,7 @@ def process_component(layer: LayerTable) -> Component:
     return Component.of("process", {"family": layer.process, **parameters}, version)
 
 
-def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
+def thinning_components(spec: WorldSpec, layer: LayerTable) -> tuple[Component, ...]:
     """One component per input or layer that thins the layer."""
     inputs = [name for name in (layer.within, layer.intensity) if name is not None]
     components = [
@@ -62,6 +63,9 @@ def thinning_components(layer: LayerTable) -> tuple[Component, ...]:
     if layer.near is not None:
         distances = layer.near.model_dump(mode="json", exclude_none=True)
         components.append(Component.of("near", distances, proximity.ALGORITHM_VERSION))
+    if layer.join is not None:
+        kept = layer.join.parameters(spec.world.extent)
+        components.append(Component.of("join", kept, in_zones.ALGORITHM_VERSION))
     return tuple(components)
 
 
@@ -180,7 +184,7 @@ def pattern_components(spec: WorldSpec, layer: str) -> tuple[Component, ...]:
     return (
         *copy_components(table),
         process_component(table),
-        *thinning_components(table),
+        *thinning_components(spec, table),
         *layer_components(spec, table),
     )
 
@@ -190,7 +194,8 @@ def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     table = spec.layers[layer]
     near = table.near.input if table.near is not None else None
     release = release_of(layer) if table.process == RELEASED else None
-    named = (table.within, table.intensity, near, release, lines_of(table))
+    zones = table.join.zones if table.join is not None else None
+    named = (table.within, table.intensity, near, zones, release, lines_of(table))
     own = [name for name in named if name is not None]
     others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
     return tuple(dict.fromkeys((*own, *others)))

@@ -13,6 +13,7 @@ from synthgrid_assets.processes.count_models import ON_LINES, BlockModel
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.network_tests import pairs_along_the_network
+from synthgrid_assets.products.region_tests.contract_tests import judge_contract
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.tile_tests.replicates import baseline_of, is_stationary
@@ -56,7 +57,8 @@ def judge_points(journal: Journal, context: LayerContext) -> dict[str, RegionChe
         for verdict in group(evidence, context)
     }
     tiles = len(evidence.receipts)
-    return {test: RegionCheck(verdict, tiles) for test, verdict in verdicts.items()}
+    checks = {test: RegionCheck(verdict, tiles) for test, verdict in verdicts.items()}
+    return checks | judge_contract(evidence, context)
 
 
 def _of_counts(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict, ...]:

@@ -1,1 +1,1 @@
-"""Tables of a layer that one product each reads: footprints, parcels, tracks."""
+"""Tables of a layer: what one product each reads, and what must hold of the layer."""
