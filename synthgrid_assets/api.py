@@ -19,7 +19,6 @@ from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.privacy.releases.answers import Answers
 from synthgrid_assets.processes.metric_law import MetricLaw
-from synthgrid_assets.processes.thinning.joined import kept_inside_and_outside
 from synthgrid_assets.products.asked_box import AskedBox, box_of
 from synthgrid_assets.products.boxes import (
     counts_in,
@@ -37,7 +36,7 @@ from synthgrid_assets.reports.releases import released_answers, released_counts
 from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
-from synthgrid_assets.world.samplers import count_bounds
+from synthgrid_assets.world.samplers import count_bounds, expected_in_zones
 from synthgrid_assets.world.spec import WorldSpec, is_release
 from synthgrid_assets.world.validation import load_spec
 
@@ -367,12 +366,8 @@ class Layer:
 
     def _expected_in_zones(self) -> int | None:
         """How many points of the extent lie in the zones that the layer is joined with."""
-        join, sampler = self._context.table.join, self._context.sampler
-        if join is None or math.isnan(sampler.law.intensity):
-            return None
         extent = self.world.spec.world.tiling.extent
-        inside, _ = kept_inside_and_outside(sampler.thinnings, extent)
-        return round(sampler.law.intensity * float(inside.sum()))
+        return expected_in_zones(self._context.sampler, extent)
 
     def _expected_points(self) -> int | list[int] | None:
         """Of the extent; None while the release that they are drawn from is not made."""

@@ -17,6 +17,7 @@ from synthgrid_assets.cli import (
     gateway,
     lineage,
     privacy,
+    quality,
     region,
     replay,
     report,
@@ -46,6 +47,7 @@ app.command()(lineage.release)
 app.command()(view.view)
 app.command()(report.report)
 app.command()(fit.fit)
+app.command()(quality.quality)
 app.command()(replay.replay)
 
 

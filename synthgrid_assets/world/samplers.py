@@ -6,6 +6,7 @@ Belongs here: the assembly. Not here: processes and thinning (`processes`), inpu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from synthgrid_assets.inputs.masks import Mask
@@ -24,7 +25,7 @@ from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.processes.released import ByRelease, ReleasedParameters, build_released
 from synthgrid_assets.processes.superposition import Sampler, Superposition
-from synthgrid_assets.processes.thinning.joined import ByZones
+from synthgrid_assets.processes.thinning.joined import ByZones, kept_inside_and_outside
 from synthgrid_assets.processes.thinning.proximity import (
     ByProximity,
     FeatureTargets,
@@ -181,6 +182,18 @@ def count_bounds(sampler: Sampler, cells: Cells) -> tuple[float, float]:
             known = leaf.law.intensity * area
             low, high = low + known, high + known
     return low, high
+
+
+def expected_in_zones(sampler: Sampler, cells: Cells) -> int | None:
+    """How many points of a rectangle lie in the zones that the layer is joined with.
+
+    None where it is joined with none, or its intensity is not known.
+    """
+    joined = any(isinstance(thinning, ByZones) for thinning in sampler.thinnings[-1:])
+    if isinstance(sampler, Superposition) or not joined or math.isnan(sampler.law.intensity):
+        return None
+    inside, _ = kept_inside_and_outside(sampler.thinnings, cells)
+    return round(sampler.law.intensity * float(inside.sum()))
 
 
 def is_near(sampler: ThinnedProcess) -> bool:

@@ -23,6 +23,7 @@ from synthgrid_assets.world.tables.contract import ContractTable
 from synthgrid_assets.world.tables.footprints import FootprintTable
 from synthgrid_assets.world.tables.join import JoinTable
 from synthgrid_assets.world.tables.parcels import ParcelsTable
+from synthgrid_assets.world.tables.reference import ReferenceTable
 from synthgrid_assets.world.tables.tracks import TracksTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
@@ -240,6 +241,7 @@ class LayerTable(BaseModel):
     tracks: TracksTable | None = None
     join: JoinTable | None = None
     contract: ContractTable | None = None
+    reference: ReferenceTable | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -250,8 +252,8 @@ class LayerTable(BaseModel):
     def zones(self) -> tuple[str, ...]:
         """The inputs that its points are joined with, or are counted in by its contract."""
         share = None if self.contract is None else self.contract.share_in_zones
-        named = (None if self.join is None else self.join.zones, share and share.zones)
-        return tuple(dict.fromkeys(name for name in named if name is not None))
+        named = [table.zones for table in (self.join, share) if table is not None]
+        return tuple(dict.fromkeys(named))
 
     @property
     def network(self) -> str | None:

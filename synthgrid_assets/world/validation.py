@@ -38,6 +38,7 @@ from synthgrid_assets.world.spec import (
     lines_of,
 )
 from synthgrid_assets.world.tables.footprints import footprint_mistake
+from synthgrid_assets.world.tables.mistakes import holds_paths, reference_mistakes, zone_mistakes
 from synthgrid_assets.world.tables.parcels import parcels_mistake
 from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
@@ -121,7 +122,13 @@ def _with_absolute_inputs(spec: WorldSpec, path: Path) -> WorldSpec:
     """The spec with its inputs' files found from the folder of the world file."""
     folder = path.resolve().parent
     absolute = {name: table.placed(folder) for name, table in spec.inputs.items()}
-    return spec.model_copy(update={"inputs": absolute})
+    layers = {
+        name: table
+        if table.reference is None
+        else table.model_copy(update={"reference": table.reference.placed(folder)})
+        for name, table in spec.layers.items()
+    }
+    return spec.model_copy(update={"inputs": absolute, "layers": layers})
 
 
 def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
@@ -304,31 +311,10 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
             yield f".{key}", f"{name!r} is no input of this world; {what} inputs: {fitting}"
         elif name not in fitting:
             yield f".{key}", f"input {name!r} is not a {what} input; {what} inputs: {fitting}"
-        elif key == "within" and _holds_paths(spec, name):
+        elif key == "within" and holds_paths(spec, name):
             yield ".within", f"input {name!r} holds points or lines; stay within polygons"
-    yield from _zone_mistakes(spec, layer)
-
-
-def _zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
-    fitting = spec.inputs_for("within")
-    share = None if layer.contract is None else layer.contract.share_in_zones
-    for key, table in ((".join", layer.join), (".contract.share_in_zones", share)):
-        if table is None:
-            continue
-        if table.zones not in fitting:
-            what = "is not a vector input" if table.zones in spec.inputs else "is no input"
-            yield f"{key}.zones", f"{table.zones!r} {what} of this world; zones are {fitting}"
-        elif _holds_paths(spec, table.zones):
-            yield f"{key}.zones", f"input {table.zones!r} holds points or lines; give polygons"
-    if layer.join is not None and layer.process == RELEASED:
-        yield ".join", "a released layer has the places of its release; join another layer"
-
-
-def _holds_paths(spec: WorldSpec, name: str) -> bool:
-    try:
-        return input_of(spec, name).room == "paths"
-    except SpecError:  # told as a mistake of the input
-        return False
+    yield from zone_mistakes(spec, layer)
+    yield from reference_mistakes(layer)
 
 
 def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:

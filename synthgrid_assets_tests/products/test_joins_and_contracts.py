@@ -1,4 +1,4 @@
-"""Zones hold the share of points that a layer declares, on any tiling; contracts are kept or told."""
+"""Zones hold the share of points that a layer declares, on any tiling; contracts are kept."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ share_in_zones = { zones = "zones", most = 0.6 }
 def write(folder, text=WORLD, **replaced):
     """The world's file with zones: 40 discs of 15 to 60 m, and land: half of the extent."""
     rng = np.random.default_rng(16)
-    places = rng.uniform(0, 2400, (40, 2)) + (500000.0, 5400000.0)
+    places = rng.uniform((500000, 5400000), (502400, 5402400), (40, 2))
     discs = shapely.buffer(shapely.points(places), rng.uniform(15, 60, 40), quad_segs=4)
     land = shapely.box(500000, 5400000, 502400, 5401900)
     for name, shapes in (("zones", discs), ("land", [land])):
@@ -223,7 +223,9 @@ def test_a_mistake_is_one_line_with_its_place(planted, tmp_path):
 
 
 def test_zones_that_hold_nothing_of_the_layer_are_refused(tmp_path):
-    write(tmp_path, WORLD, **{"selectivity = 0.02": "selectivity = 0.02, window = [900, 0, 909, 9]"})
+    write(
+        tmp_path, WORLD, **{"selectivity = 0.02": "selectivity = 0.02, window = [900, 0, 909, 9]"}
+    )
     world = World(load_spec(tmp_path / "joined.toml"))
     with pytest.raises(SpecError, match="none of the layer lies in its zones"):
         world.layer("people").points(world.bounds)

@@ -4,13 +4,19 @@ Belongs here: their definitions. Not here: how evidence is gathered (`products`)
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from synthgrid_assets.dagster.assets.released import beside_private
 from synthgrid_assets.dagster.keys import common, input_key, layer_key, world_key
-from synthgrid_assets.dagster.metadata import gallery_metadata, picture_metadata, tests_table
+from synthgrid_assets.dagster.metadata import (
+    gallery_metadata,
+    picture_metadata,
+    rows_table,
+    tests_table,
+)
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
@@ -22,6 +28,7 @@ from synthgrid_assets.products.tile_tests.replicates import (
     read_baseline,
     write_baseline,
 )
+from synthgrid_assets.reports.reference_quality import reference_quality
 from synthgrid_assets.reports.region_maps import (
     counts_map,
     l_function_picture,
@@ -104,6 +111,14 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     return baseline
 
 
+def _beside_reference(spec: WorldSpec, layer: str, root: Path) -> dict[str, Any]:
+    """Distances of the layer from its reference points, where it has some."""
+    if spec.layers[layer].reference is None:
+        return {}
+    rows = reference_quality(spec, root, layer).table()
+    return {"distance from the reference": rows_table(rows)}
+
+
 def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     world = spec.world.name
     key = layer_key(world, layer, "quality")
@@ -152,6 +167,7 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             asset_key=key,
             metadata={
                 "pictures": gallery_metadata({**pictures, **of_replicates}),
+                **_beside_reference(spec, layer, data.path),
                 **beside_private(spec, layer, data.path),
             },
         )

@@ -81,8 +81,8 @@ class ByZones:
         if not 0 < inside < total:
             where = "all" if inside else "none"
             raise SpecError(
-                f"{where} of the layer lies in its zones within cells {tuple(self.window)}: no share "
-                f"of {self.selectivity:g} can be kept; give other zones, or another window"
+                f"{where} of the layer lies in its zones within cells {tuple(self.window)}: no "
+                f"share of {self.selectivity:g} can be kept; give other zones, or another window"
             )
         return Fraction(inside, total)
 
@@ -95,9 +95,7 @@ class ByZones:
 
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
         """Which of the points stay, shape (n,)."""
-        inside, outside = (
-            np.uint64(min(int(p * _ONE), _ONE - 1)) for p in self.probabilities
-        )
+        inside, outside = (np.uint64(min(int(p * _ONE), _ONE - 1)) for p in self.probabilities)
         held = self.zones.contains(points.x, points.y)
         limit = np.where(held, inside, outside)
         sure = limit == np.uint64(_ONE - 1)

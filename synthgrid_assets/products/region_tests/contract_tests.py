@@ -97,9 +97,7 @@ def _of_join(evidence: RegionEvidence, context: LayerContext) -> Verdict:
     )
 
 
-def _kept(
-    sampler: ThinnedProcess, row: TileRow
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _kept(sampler: ThinnedProcess, row: TileRow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Retention of each cell of a row of tiles by what lies inside and outside of zones."""
     held, other = (np.zeros(row.retention.shape) for _ in range(2))
     for receipt in row.receipts:
@@ -180,7 +178,12 @@ def _failing_tiles(
 
 
 def _holds(outer: tuple[float, ...], inner: tuple[float, ...]) -> bool:
-    return outer[0] <= inner[0] and outer[1] <= inner[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
+    return (
+        outer[0] <= inner[0]
+        and outer[1] <= inner[1]
+        and inner[2] <= outer[2]
+        and inner[3] <= outer[3]
+    )
 
 
 def _broken_by_region(

@@ -21,6 +21,7 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import read_baseline
+from synthgrid_assets.reports.reference_quality import ReferenceQuality, reference_quality
 from synthgrid_assets.reports.region_checks import claim_of, region_checks
 from synthgrid_assets.reports.replicate_curves import ReplicateCurves, compare_with_replicates
 from synthgrid_assets.reports.tile_corners import Corner, find_corner, four_tiles_picture
@@ -103,6 +104,8 @@ class LayerEvidence:
         Where four tiles meet.
     seam : bytes or None
         A PNG of it.
+    reference : ReferenceQuality or None
+        How far the layer is from its reference points, where it has some.
     """
 
     context: LayerContext
@@ -117,6 +120,7 @@ class LayerEvidence:
     releases: list[Release]
     corner: Corner | None
     seam: bytes | None
+    reference: ReferenceQuality | None
 
 
 def layer_evidence(context: LayerContext) -> LayerEvidence:
@@ -161,6 +165,7 @@ def layer_evidence(context: LayerContext) -> LayerEvidence:
         list(_releases(context, receipts.get(RELEASE, []))),
         corner,
         _seam(context, corner),
+        _beside_reference(context),
     )
 
 
@@ -170,7 +175,7 @@ def besag_l_of_law(context: LayerContext, r: NDArray[np.float64]) -> NDArray[np.
     Of a thinned layer the law holds for what is thinned only.
     """
     table = context.table
-    if table.within or table.intensity or table.near:
+    if table.within or table.intensity or table.near or table.join:
         return None
     try:
         k = context.sampler.law.k_function(r)
@@ -178,6 +183,12 @@ def besag_l_of_law(context: LayerContext, r: NDArray[np.float64]) -> NDArray[np.
         return None
     known: NDArray[np.float64] = np.sqrt(np.asarray(k, np.float64) / np.pi)
     return known if np.isfinite(known).all() else None
+
+
+def _beside_reference(context: LayerContext) -> ReferenceQuality | None:
+    if context.table.reference is None:
+        return None
+    return reference_quality(context.spec, context.layout.root, context.layer)
 
 
 def _curves(context: LayerContext) -> ReplicateCurves | None:

@@ -20,6 +20,7 @@ from synthgrid_assets.audit.reading import signed_root
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.dataset_id import told_dataset_id
 from synthgrid_assets.products.open_layer import open_layers
+from synthgrid_assets.reports.reference_quality import ReferenceQuality
 from synthgrid_assets.reports.release_report.drawings import (
     curve_drawing,
     graph_drawing,
@@ -177,6 +178,8 @@ def _layer_section(layer: LayerEvidence) -> str:
             f'around a corner" src="data:image/png;base64,{picture}">'
         )
     parts += ["<h3>Checks</h3>", _checks_table(layer.checks)]
+    if layer.reference is not None:
+        parts += ["<h3>Distance from the reference</h3>", _reference_table(layer.reference)]
     if layer.releases:
         parts += ["<h3>Private releases</h3>", _releases_table(layer.releases)]
     return "".join([*parts, "</section>"])
@@ -233,6 +236,21 @@ def _check_row(check: NamedCheck) -> str:
         f'<td><span class="state {state}">{verdict.outcome}</span></td>'
         f'<td class="number">{found.tiles:,}</td>'
         f'<td class="number">{alarms if verdict.judged else "-"}</td><td>{told}</td></tr>'
+    )
+
+
+def _reference_table(found: ReferenceQuality) -> str:
+    rows = found.table()
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row.values()) + "</tr>"
+        for row in rows
+    )
+    return (
+        f"<p>{found.points:,} points of the layer beside {found.reference:,} public ones; p is how "
+        f"often one of {found.replicates} other realisations is as far away.</p>"
+        '<div class="scroll" tabindex="0" role="region" aria-label="Distance from the reference">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

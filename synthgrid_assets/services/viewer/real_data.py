@@ -43,8 +43,8 @@ def real_data(world: WatchedWorld) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``lines``: kind and coordinates, x and y in turn, in units of the CRS from the lattice's origin (a
-        single place is a point); ``left_out``: how many features were too many.
+        ``lines``: kind and coordinates, x and y in turn, in units of the CRS from the lattice's
+        origin (a single place is a point); ``left_out``: how many features were too many.
     """
     lattice, extent = world.spec.world.lattice, world.spec.world.tiling.extent
     view = shapely.box(*lattice.bounds(extent))

@@ -92,5 +92,7 @@ class ContractTable(Model):
         if self.envelope is not None:
             xmin, ymin, xmax, ymax = self.envelope
             if not (xmin < xmax and ymin < ymax):
-                raise ValueError("envelope: give [xmin, ymin, xmax, ymax] with xmin < xmax, ymin < ymax")
+                raise ValueError(
+                    "envelope: give [xmin, ymin, xmax, ymax] with xmin < xmax, ymin < ymax"
+                )
         return self

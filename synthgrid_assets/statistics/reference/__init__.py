@@ -1,0 +1,1 @@
+"""How far a pattern lies from a reference pattern."""

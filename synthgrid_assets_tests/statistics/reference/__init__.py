@@ -1,0 +1,1 @@
+"""Tests of fits to observed points."""
