@@ -35,6 +35,10 @@ class Field(Protocol):
         """The largest value, and where it lies, in words."""
         ...
 
+    def in_unit(self, unit: float) -> Field:
+        """The same field, its width in units of so many metres."""
+        ...
+
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at CRS coordinates, shape of `x`."""
         ...
@@ -60,6 +64,10 @@ class Constant:
     def largest(self) -> tuple[float, str]:
         """The value itself."""
         return self.value, "everywhere"
+
+    def in_unit(self, unit: float) -> Constant:
+        """The same field, its width in units of so many metres."""
+        return self
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """The value, shape of `x`."""
@@ -94,6 +102,10 @@ class LinearGradient:
         """The larger of both ends' values."""
         value, place = max((self.low, self.start), (self.high, self.end))
         return value, _at(place)
+
+    def in_unit(self, unit: float) -> LinearGradient:
+        """The same field, its width in units of so many metres."""
+        return self
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at CRS coordinates, shape of `x`."""
@@ -134,6 +146,10 @@ class RadialGradient:
             return self.inner, _at(self.centre)
         return self.outer, f"{self.radius!r} m and more from {_at(self.centre)}"
 
+    def in_unit(self, unit: float) -> RadialGradient:
+        """The same field, its width in units of so many metres."""
+        return replace(self, radius=self.radius / unit)
+
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at CRS coordinates, shape of `x`."""
         dx, dy = x - self.centre[0], y - self.centre[1]
@@ -170,6 +186,10 @@ class GaussianHill:
         """The larger of the values at the centre and far away."""
         value, place = max((self.high, _at(self.centre)), (self.low, "far away"))
         return value, place
+
+    def in_unit(self, unit: float) -> GaussianHill:
+        """The same field, its width in units of so many metres."""
+        return replace(self, sd=self.sd / unit)
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at CRS coordinates, shape of `x`."""
@@ -208,6 +228,10 @@ class Ridge:
         """The larger of the values on the line and far away."""
         value, place = max((self.high, _at(self.start)), (self.low, "far away"))
         return value, place
+
+    def in_unit(self, unit: float) -> Ridge:
+        """The same field, its width in units of so many metres."""
+        return replace(self, sd=self.sd / unit)
 
     def values(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at CRS coordinates, shape of `x`."""
@@ -278,15 +302,8 @@ class DeclaredSurface(ComputedSurface):
 
     def make_block(self, column: int, row: int) -> NDArray[np.uint32]:
         """Thresholds of one block, south to north: shape (256, 256)."""
-        field = _in_unit(self.field, self.lattice.unit)
+        field = self.field.in_unit(self.lattice.unit)
         return thresholds_of(field.values(*self.centres(column, row)), self.maximum)
-
-
-def _in_unit(field: DeclaredField, unit: float) -> DeclaredField:
-    """The field with its width in units of so many metres."""
-    if isinstance(field, RadialGradient):
-        return replace(field, radius=field.radius / unit)
-    return replace(field, sd=field.sd / unit) if isinstance(field, GaussianHill | Ridge) else field
 
 
 def _between(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.masks import MaskLike
-from synthgrid_assets.inputs.surfaces import ALWAYS, thresholds_at
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.point_words import words_at
 from synthgrid_assets.lattice.seeding import Key
-from synthgrid_assets.processes.thinning.thinned import BySurface, Thinning
+from synthgrid_assets.processes.thinning.thinned import Chancy, Thinning
 
 ALGORITHM_VERSION = 1
 _PLACES = 1 << 20  # at most, on which the share of the window in zones is counted
@@ -160,9 +159,7 @@ def _weighted(
     cells: Cells,
 ) -> NDArray[np.int64]:
     """Weights, of 2**32, times what one more thinning keeps at each place."""
-    if isinstance(thinning, BySurface):
-        threshold = thresholds_at(thinning.surface, x, y, cells).astype(np.int64)
-        threshold[threshold == ALWAYS] = _WHOLE
-        return (weight >> 16) * (threshold >> 16)
+    if isinstance(thinning, Chancy):
+        return (weight >> 16) * (thinning.chances(x, y, cells) >> 16)
     places = PointPattern(x, y, np.zeros(x.size, np.uint64))
     return np.where(thinning.kept(places, cells), weight, 0)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.masks import MaskLike
-from synthgrid_assets.inputs.surfaces import Surface, keeps
+from synthgrid_assets.inputs.surfaces import ALWAYS, Surface, keeps, thresholds_at
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.point_words import words_at
@@ -43,6 +43,17 @@ class Thinning(Protocol):
         ...
 
 
+@runtime_checkable
+class Chancy(Protocol):
+    """A thinning that draws: whether a point stays is no function of its place alone."""
+
+    def chances(
+        self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
+    ) -> NDArray[np.int64]:
+        """Probability to stay at places in `cells`, in 2**-32, shape (n,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class BySurface:
     """Keeps a point with the probability that a surface has at its pixel.
@@ -62,6 +73,13 @@ class BySurface:
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
         """Which of the points in `cells` stay, shape (n,)."""
         return keeps(self.surface, points.x, points.y, words_at(points, self.key), cells)
+
+    def chances(
+        self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
+    ) -> NDArray[np.int64]:
+        """Probability to stay at places in `cells`, in 2**-32, shape (n,)."""
+        threshold = thresholds_at(self.surface, x, y, cells)
+        return np.where(threshold == ALWAYS, np.int64(1) << 32, threshold.astype(np.int64))
 
     def retention(self, cells: Cells) -> NDArray[np.float64]:
         """Probability to stay, by pixel of the surface."""
