@@ -169,11 +169,9 @@ def _copy(spec: WorldSpec, number: int) -> WorldSpec:
 def _own(context: LayerContext, cells: Cells, marks: Sequence[str]) -> _Marked:
     points, metres = draw(context, cells), context.lattice.cell / CELL
     x0, y0, x1, y1 = cells.quanta()
-    xy: NDArray[np.float64] = (
-        np.column_stack((points.pattern.x - x0, points.pattern.y - y0)) * metres
-    )
+    xy = np.column_stack((points.pattern.x - x0, points.pattern.y - y0)).astype(np.float64)
     sides = ((x1 - x0) * metres, (y1 - y0) * metres)
-    return _Marked(Sided(xy, sides), {name: _numbers(points, name) for name in marks})
+    return _Marked(Sided(xy * metres, sides), {name: _numbers(points, name) for name in marks})
 
 
 def _numbers(points: DrawnPoints, name: str) -> NDArray[np.float64]:

@@ -84,11 +84,7 @@ def is_thinned(spec: WorldSpec, name: str) -> bool:
     """Whether a layer may be empty over wide areas: it, or all it holds, is thinned."""
     tables = [spec.layers[leaf] for leaf in leaves(spec, name)]
     return all(
-        table.within
-        or table.intensity
-        or table.near
-        or table.join
-        or table.process in OF_INPUTS
+        table.within or table.intensity or table.near or table.join or table.process in OF_INPUTS
         for table in tables
     )
 

@@ -22,7 +22,7 @@ from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistak
 from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
-from synthgrid_assets.world.inputs import input_mistakes, input_of
+from synthgrid_assets.world.inputs import input_mistakes
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.world.line_layers import line_mistakes, lines_mistakes
 from synthgrid_assets.world.partial_spec import sound_part

@@ -44,10 +44,13 @@ def away_from_streets(
     assert along is not None
     if found.size != len(points) or found.size == 0:
         return abs(int(found.size) - len(points))
-    ends = [np.column_stack(lattice.metres(*pair)) for pair in _pairs(lines)]
+    unit = lattice.unit  # all in metres from here on
+    if unit != 1:
+        found = shapely.transform(found, lambda xy: xy * unit)
+    ends = [np.column_stack(lattice.coordinates(*pair)) * unit for pair in _pairs(lines)]
     streets = shapely.linestrings(np.stack(ends, axis=1))
     streets = streets[shapely.length(streets) > 0]
-    place = shapely.points(np.column_stack(lattice.metres(points.x, points.y)))
+    place = shapely.points(np.column_stack(lattice.coordinates(points.x, points.y)) * unit)
     index, street = shapely.STRtree(streets).query_nearest(
         place, max_distance=along.within * (1 + _ALIKE), all_matches=True
     )

@@ -196,7 +196,7 @@ def _table(context: LayerContext, cells: Cells) -> tuple[pa.Table, Parcels, Ring
     columns = {"id": own.id, "block": _block_ids(own, side), "area_m2": area, "points": own.points}
     table = polygon_table(
         columns,
-        np.column_stack(context.lattice.metres(rings[0], rings[1])),
+        np.column_stack(context.lattice.coordinates(rings[0], rings[1])),
         rings[2],
         crs=context.lattice.crs,
         facts=context.facts(PARCELS.name),
@@ -229,7 +229,7 @@ def _uncovered(
     others = every.take(~_owned(every, cells))
     x, y, offsets = corners_on_sides(others, every)
     ring = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
-    xy = np.column_stack(context.lattice.metres(x, y))
+    xy = np.column_stack(context.lattice.coordinates(x, y))
     around = shapely.polygons(shapely.linearrings(xy, indices=ring)) if xy.size else []
     together = np.concatenate((found, around))
     gaps = shapely.get_num_coordinates(shapely.coverage_invalid_edges(together)[: found.size])

@@ -12,8 +12,8 @@ from dataclasses import replace
 from synthgrid_assets.processes.count_models import ON_LINES, BlockModel
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.region_tests.network_tests import pairs_along_the_network
 from synthgrid_assets.products.region_tests.contract_tests import judge_contract
+from synthgrid_assets.products.region_tests.network_tests import pairs_along_the_network
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.tile_tests.replicates import baseline_of, is_stationary

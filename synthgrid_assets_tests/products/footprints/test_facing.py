@@ -130,7 +130,7 @@ def test_houses_far_from_streets_keep_their_own_angle_and_place(world, tmp_path)
             for context in (near, plain)
         )
         points = near.cache.pattern(tile.cells)
-        xy = np.column_stack(near.lattice.metres(points.x, points.y))
+        xy = np.column_stack(near.lattice.coordinates(points.x, points.y))
         far = shapely.distance(shapely.points(xy), street) > 60.0
         same = shapely.equals_exact(ours, theirs, 0.0)
         np.testing.assert_array_equal(same, far)
