@@ -234,29 +234,19 @@ def _edge_faults(xy, corner, along):
     The outline is that of `overlapping`; the last value says whether it is known, which it is
     not where an edge runs twice in one direction.
     """
-    # edge k runs from corner k to corner k + 1, opposite corner k + 2; those that run down
-    # are in chains, and those that run up look for them
-    n = corner.shape[0]
-    tail, head = corner.copy().ravel(), np.empty(3 * n, np.int32)
+    # edges that run down are in chains, and those that run up look for them
+    tail, head, up = _directed(xy, corner)
     degree = degrees_of(tail)
-    latest, before = np.full(degree.size, -1, np.int32), np.empty(3 * n, np.int32)
-    up, lone = np.empty(3 * n, np.bool_), np.ones(3 * n, np.bool_)
-    known = True
-    for e in range(3 * n):
-        head[e] = tail[e - 2 if e % 3 == 2 else e + 1]
-        i, k = e // 3, e % 3
-        m = 0 if k == 2 else k + 1
-        up[e] = precedes(xy[i, k, 1], xy[i, k, 0], xy[i, m, 1], xy[i, m, 0])
-        if not up[e]:
-            at = sparser(tail[e], head[e], degree)
-            if in_chain(latest[at], before, tail[e], head[e], tail, head) >= 0:
-                known = False
-                continue
+    latest, before = np.full(degree.size, -1, np.int32), np.empty(tail.size, np.int32)
+    lone, known = np.ones(tail.size, np.bool_), True
+    for e in np.flatnonzero(~up):
+        at = sparser(tail[e], head[e], degree)
+        if in_chain(latest[at], before, tail[e], head[e], tail, head) < 0:
             before[e], latest[at] = latest[at], e
+        else:
+            known = False
     unlike, encroached = 0, 0
-    for e in range(3 * n):
-        if not up[e]:
-            continue
+    for e in np.flatnonzero(up):
         at = sparser(tail[e], head[e], degree)
         twin = in_chain(latest[at], before, head[e], tail[e], tail, head)
         if twin < 0:
@@ -269,6 +259,23 @@ def _edge_faults(xy, corner, along):
         if along[i, k] < 0 and along[j, twin % 3] < 0:
             encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
     return unlike, encroached, np.flatnonzero(lone), known
+
+
+@njit(cache=True)
+def _directed(xy, corner):
+    """Ends of all edges, and which of them run up.
+
+    Edge ``3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner k + 2.
+    """
+    n = corner.shape[0]
+    tail, head = corner.copy().ravel(), np.empty(3 * n, np.int64)
+    up = np.empty(3 * n, np.bool_)
+    for i in range(n):
+        for k in range(3):
+            m = 0 if k == 2 else k + 1
+            head[3 * i + k] = corner[i, m]
+            up[3 * i + k] = precedes(xy[i, k, 1], xy[i, k, 0], xy[i, m, 1], xy[i, m, 0])
+    return tail, head, up
 
 
 @njit(inline="always")
