@@ -117,7 +117,7 @@ def _near_mistakes(spec: WorldSpec, near: NearTable) -> Iterator[tuple[str, str]
     if near.input is not None and near.input not in fitting:
         what = "is not a vector input" if near.input in spec.inputs else "is no input of this world"
         yield ".near.input", f"{near.input!r} {what}; vector inputs: {fitting}"
-    for key in ("within", "beyond"):
+    for key in ("within", "beyond", "falloff"):
         metres = getattr(near, key)
         try:
             assert metres is None or quanta("near", key, metres, spec.world.cell)

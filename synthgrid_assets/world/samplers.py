@@ -124,7 +124,8 @@ def _thinnings(
         else:
             targets = _features(layer.near, inputs)
         mask = None if masked or layer.within is None else inputs.masks[layer.within]
-        thinnings.append(_by_proximity(spec, layer.near, targets, mask))
+        key = keys.of(name, "near")
+        thinnings.append(_by_proximity(spec, layer.near, targets, mask, key))
     elif layer.within is not None and not masked:
         thinnings.append(ByMask(inputs.masks[layer.within]))
     if layer.intensity is not None:
@@ -145,14 +146,18 @@ def _features(near: NearTable, inputs: Inputs) -> FeatureTargets:
 
 
 def _by_proximity(
-    spec: WorldSpec, near: NearTable, targets: Targets, mask: Mask | None
+    spec: WorldSpec, near: NearTable, targets: Targets, mask: Mask | None, key: Key
 ) -> ByProximity:
     """The thinning by distance, together with the layer's mask."""
-    within, beyond = (
-        None if metres is None else quanta("near", key, metres, spec.world.cell)
-        for key, metres in (("within", near.within), ("beyond", near.beyond))
+    within, beyond, falloff = (
+        None if metres is None else quanta("near", name, metres, spec.world.cell)
+        for name, metres in (
+            ("within", near.within),
+            ("beyond", near.beyond),
+            ("falloff", near.falloff),
+        )
     )
-    return ByProximity(targets, within, beyond, mask)
+    return ByProximity(targets, within, beyond, mask, falloff, key)
 
 
 def leaves_of(sampler: Sampler) -> list[ThinnedProcess]:

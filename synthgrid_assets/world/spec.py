@@ -106,12 +106,16 @@ class NearTable(Model):
         Metres; points farther away are dropped, those exactly so far away stay.
     beyond : float or None
         Metres; points nearer are dropped, also those exactly so far away.
+    falloff : float or None
+        Metres: of the points that `within` keeps, one at distance d stays with the probability
+        exp(-d / falloff).
     """
 
     layer: str | None = None
     input: str | None = None
     within: Annotated[float, Field(gt=0)] | None = None
     beyond: Annotated[float, Field(gt=0)] | None = None
+    falloff: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _one_of_each(self) -> NearTable:
@@ -119,6 +123,8 @@ class NearTable(Model):
             raise ValueError("needs exactly one of the keys layer, input")
         if self.within is None and self.beyond is None:
             raise ValueError("needs a distance in metres: within, beyond or both")
+        if self.falloff is not None and self.within is None:
+            raise ValueError("has a falloff without an end; give within, some falloffs away")
         if self.within is not None and self.beyond is not None and self.beyond >= self.within:
             raise ValueError("keeps nothing; give beyond < within")
         return self

@@ -151,6 +151,7 @@ STORED = {
     "stations": "00000000000000000000000000000000",
     "near_layer": "b1accef9b7bee90f0e481196308c8fb5",
     "near_vector": "8d16690750549450c087ea4bfc674613",
+    "near_less": "c09155a323c9a0714127d9fabfd81a7d",
     "near_near": "53df37a8e7edab0c97114e74dd05038c",
     "on_lines": "68683a813503281fedf0c869a6da6989",
     "on_lines_clusters": "061a2f2959d4c4169d99d0eab09d0c35",

@@ -27,6 +27,7 @@ COMPOSED: dict[str, dict[str, Any]] = {
     "stations": {"process": "matern_ii", "candidates_per_km2": 8.0, "radius": 100.0},
     "near_layer": {**CLUSTERS, "near": {"layer": "stations", "within": 250, "beyond": 40}},
     "near_vector": {**PLAIN, "near": {"input": "roads", "beyond": 20.0, "within": 900.0}},
+    "near_less": {**PLAIN, "near": {"layer": "stations", "within": 700, "falloff": 150.0}},
     "near_near": {**PLAIN, "near": {"layer": "near_layer", "within": 100}},
     "on_lines": {"process": "on_lines", "lines": "streets", "points_per_km": 90.0},
     "on_lines_clusters": {

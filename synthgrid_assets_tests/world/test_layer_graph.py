@@ -109,6 +109,24 @@ ROADS = {
 
 # what stands in the good file, what is written instead, the key path, a word of the message
 PLANTED = {
+    "falloff without an end": (
+        'near = { layer = "things", beyond = 30.0 }',
+        'near = { layer = "things", beyond = 30.0, falloff = 9.0 }',
+        "layers.cats.near",
+        "give within",
+    ),
+    "falloff of nothing": (
+        "beyond = 20.0, within = 300.0",
+        "beyond = 20.0, within = 300.0, falloff = 0.0",
+        "layers.trees.near.falloff",
+        "greater than 0",
+    ),
+    "falloff beyond the lattice": (
+        "beyond = 20.0, within = 300.0",
+        "beyond = 20.0, within = 300.0, falloff = 1e7",
+        "layers.trees.near.falloff",
+        "is longer than 200 atom cells",
+    ),
     "constant 0": ("constant = 0.5", "constant = 0.0", "inputs.half.constant", "greater than 0"),
     "constant above maximum": ("constant = 0.5", "constant = 1.5", "inputs.half", "everywhere"),
     "gradient above maximum": ("high = 1}", "high = 2}", "inputs.slope", "x = 501500.0"),

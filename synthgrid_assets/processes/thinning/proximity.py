@@ -22,12 +22,16 @@ from synthgrid_assets.inputs.masks import Mask, MaskLike
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
+from synthgrid_assets.lattice.point_words import words_at
+from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.processes.protocol import Process
+from synthgrid_assets.processes.thinning.falloff import probes, weights_by_distance
 
 ALGORITHM_VERSION = 1
 PIXELS = 8  # per cell and axis: where the border of what is near is looked at closely
 HALF_PIXEL = CELL // PIXELS * 3 // 4  # a little more than half of a pixel's diagonal
-PROBES = 89  # probes in a pixel on that border, a Fibonacci lattice with 55
+PROBES = 89  # probes in a pixel on that border
+FINE, COARSE = (PROBES, 55), (13, 8)  # Fibonacci lattices, the latter where weights are smooth
 FAR, NEAR, DOUBTFUL = 0, 1, 2
 _ROUNDING = 2.0**-50  # of the terms: bounds what a few float operations may lose
 _BUCKETS = 1 << 20  # where cells allow it
@@ -150,6 +154,11 @@ class ByProximity:
     mask : MaskLike, optional
         Points outside it are dropped too. It is looked at here, and not in a thinning of its
         own, because the area that two regions share is not the product of theirs.
+    falloff : float, optional
+        Quanta: of the points that would stay, one stays with the probability
+        ``exp(-distance / falloff)``. Needs `within` and `key`.
+    key : tuple of two uint64, optional
+        Stream key of that choice.
     """
 
     def __init__(
@@ -158,8 +167,11 @@ class ByProximity:
         within: int | None = None,
         beyond: int | None = None,
         mask: MaskLike | None = None,
+        falloff: float | None = None,
+        key: Key | None = None,
     ) -> None:
         self.targets, self.within, self.beyond, self.mask = targets, within, beyond, mask
+        self.falloff, self._key = falloff, key
         self._limit = max(within or 0, beyond or 0) + HALF_PIXEL  # the farthest ever asked for
         self._known: OrderedDict[Cells, Surroundings] = OrderedDict()
 
@@ -170,7 +182,11 @@ class ByProximity:
 
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
         """Which of the points in `cells` stay, shape (n,)."""
-        return self._keeps(points.x, points.y, cells)
+        kept = self._keeps(points.x, points.y, cells)
+        if self.falloff is None or self._key is None:
+            return kept
+        uniform = (words_at(points, self._key) >> np.uint64(11)) * 2.0**-53
+        return kept & (uniform < self._weights(points.x, points.y, cells))
 
     def retention(self, cells: Cells) -> NDArray[np.float64]:
         """Area fraction of each pixel that is kept, shape (8 h, 8 w).
@@ -183,12 +199,16 @@ class ByProximity:
         iy, ix = np.divmod(np.arange(cells.area * PIXELS**2), cells.width * PIXELS)
         x, y = cells.ix0 * CELL + ix * side, cells.iy0 * CELL + iy * side
         fraction, border = self._whole_pixels(x + side // 2, y + side // 2, cells)
+        inner = np.flatnonzero(fraction > 0)
         if border.size:
-            step = np.arange(PROBES)
-            px = (2 * step + 1) * side // (2 * PROBES)
-            py = (2 * (55 * step % PROBES) + 1) * side // (2 * PROBES)
+            px, py = probes(*FINE, side)
             at = (x[border, None] + px).ravel(), (y[border, None] + py).ravel()
-            fraction[border] = self._keeps(*at, cells).reshape(-1, PROBES).mean(axis=1)
+            kept = self._keeps(*at, cells) * self._weights(*at, cells)
+            fraction[border] = kept.reshape(-1, px.size).mean(axis=1)
+        if self.falloff is not None and inner.size:
+            px, py = probes(*COARSE, side)
+            at = (x[inner, None] + px).ravel(), (y[inner, None] + py).ravel()
+            fraction[inner] = self._weights(*at, cells).reshape(-1, px.size).mean(axis=1)
         return fraction.reshape(cells.height * PIXELS, cells.width * PIXELS)
 
     def _keeps(self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells) -> NDArray[np.bool_]:
@@ -198,6 +218,17 @@ class ByProximity:
         if self.beyond is not None:
             kept &= ~self._near(x, y, cells, self.beyond)
         return kept
+
+    def _weights(
+        self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells
+    ) -> NDArray[np.float64]:
+        """Probability to stay of points that the distances allow: 1 without a falloff."""
+        if self.falloff is None:
+            return np.ones(x.size)
+        around = self._surroundings(cells)
+        weights = weights_by_distance(around, x, y, self._limit, self.falloff)
+        weights[self.targets.contains(x, y)] = 1.0
+        return weights
 
     def _whole_pixels(
         self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells

@@ -231,3 +231,31 @@ def test_doubtful_cases_are_rare():
     around = surroundings(ROAD.segments, Cells(-4, -4, 14, 14), CELL)
     status = near_status(around, shops.x, shops.y, CELL)
     assert (status <= NEAR).all()
+
+
+@pytest.mark.parametrize("targets", [ROAD, PARK], ids=["road", "park"])
+def test_weights_fall_with_the_distance_and_their_integral_is_known(targets):
+    """Kept shares by distance, as shapely measures it, and the total of a wide rectangle."""
+    cells, falloff, within = Cells(-6, -6, 14, 14), 0.8, 5
+    thinning = ByProximity(
+        FeatureTargets(targets), within * CELL, falloff=falloff * CELL, key=stream_key("less")
+    )
+    points = PoissonProcess(stream_key("falloff"), Fraction(60)).points(cells)
+    kept = thinning.kept(points, cells)
+    xy = np.stack((targets.x, targets.y), axis=1) / CELL
+    shape = shapely.polygons(xy) if targets is PARK else shapely.linestrings(xy)
+    distance = shapely.distance(shape, shapely.points(points.x / CELL, points.y / CELL))
+    assert not kept[distance > within].any()
+    expected = np.where(distance <= within, np.exp(-distance / falloff), 0.0)
+    for low, high in pairwise([-1.0, 0.0, 0.3, 0.8, 1.6, 5.0]):
+        ring = (distance > low) & (distance <= high)
+        variance = (expected[ring] * (1 - expected[ring])).sum()
+        assert abs(kept[ring].sum() - expected[ring].sum()) <= 5.5 * np.sqrt(variance)
+    # the same points, each with its probability, are the integral with Monte Carlo's error
+    total = 60 * thinning.retention(cells).mean() * cells.area
+    assert abs(expected.sum() - total) < 5.5 * np.sqrt((expected**2).sum())
+    several = thinning.retention(Cells(0, 0, 2, 2)).reshape(2, 8, 2, 8).mean(axis=(1, 3))
+    x, y = (np.arange(0.5, 400) / 200 for _ in range(2))
+    grid = shapely.points(*np.meshgrid(x, y))
+    exact = np.exp(-shapely.distance(shape, grid) / falloff)
+    np.testing.assert_allclose(several, exact.reshape(2, 200, 2, 200).mean(axis=(1, 3)), rtol=2e-3)
