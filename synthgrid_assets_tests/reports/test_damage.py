@@ -23,10 +23,26 @@ from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.storage import known_files
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.scratch import claimed
+from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.reports.committed_world import commit
-from synthgrid_assets_tests.small_world import small_spec
+from synthgrid_assets_tests.small_world import SMALL, write_small_world
 
-NAMES = ("points", "delaunay", "voronoi", "cell_neighbours", "density", "counts_release")
+NAMES = (
+    *("points", "delaunay", "voronoi", "cell_neighbours"),
+    *("density", "counts_release", "footprints", "tracks"),
+)
+MOVING_HOUSES = """
+[layers.cafes.footprint]
+shape = "rectangle"
+width = [6.0, 12.0]
+depth = 8.0
+
+[layers.cafes.tracks]
+start = 2026-01-05T08:00:00Z
+duration = 120
+every = 60
+range = 300
+"""
 KINDS = ("flip", "truncate", "delete", "replace", "swap", "empty")
 
 
@@ -40,7 +56,7 @@ def session():
 def whole(tmp_path_factory):
     """Twelve tiles of every product, and their digests; tests damage copies."""
     folder = tmp_path_factory.mktemp("whole")
-    spec = small_spec(folder, tile=16)
+    spec = load_spec(write_small_world(folder, SMALL + MOVING_HOUSES), {"world.tile": 16})
     context = commit(open_layer(spec, "cafes", folder / "data"), NAMES)
     return context, {name: region_digest(spec, folder / "data", "cafes", name) for name in NAMES}
 

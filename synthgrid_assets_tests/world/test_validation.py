@@ -292,6 +292,17 @@ def test_a_file_that_is_no_world_is_refused_by_name(folder, content):
     assert all(problem.file == str(path) for problem in problems)
 
 
+def test_a_mask_that_cannot_be_read_is_told_once(folder):
+    """It declares a line; that a mask takes polygons is not its mistake."""
+    line = '{"type": "LineString", "coordinates": [[15.0, 48.7]]}'
+    (folder / "land.geojson").write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, '
+        f'"geometry": {line}}}]}}'
+    )
+    _, problems = check_world(written(folder, GOOD), contents=True)
+    assert [problem.path for problem in problems] == ["inputs.land"]
+
+
 def test_a_missing_file_is_refused_by_name(folder):
     _, problems = check_world(folder / "gone.toml")
     assert "no such world file" in str(problems[0])

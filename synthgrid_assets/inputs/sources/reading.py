@@ -49,5 +49,6 @@ def reason_of(error: BaseException) -> str:
     """An error's class and the first line of its message, of bounded length."""
     said = str(error).strip().splitlines()
     first = said[0] if said else ""
+    first = first.partition("; It might help to")[0]  # pyogrio's hint: no path here has a prefix
     shortened = first if len(first) <= MAX_TOLD else f"{first[:MAX_TOLD]} ..."
     return f"{type(error).__name__}: {shortened}" if shortened else type(error).__name__

@@ -194,9 +194,15 @@ def _read_parquet(path: Path, facts: LayerFacts) -> Any:
     other = [part.crs for part in parts if part.crs != parts[0].crs]
     if other:
         raise SpecError(
-            f"{path}: its files are in {parts[0].crs} and in {other[0]}; give files of one CRS"
+            f"{path}: its files are in {_named(parts[0].crs)} and in {_named(other[0])}; give "
+            "files of one CRS"
         )
     return parts[0] if len(parts) == 1 else pandas.concat(parts, ignore_index=True)
+
+
+def _named(crs: Any) -> str:
+    """What a CRS is called: its text may be a page long."""
+    return "no CRS" if crs is None else str(crs.name)
 
 
 def _beside(path: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.world.inputs import input_of
+from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec
 
 
@@ -41,8 +41,9 @@ def zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str
 
 
 def holds_paths(spec: WorldSpec, name: str) -> bool:
-    """Whether a vector input holds points or lines."""
+    """Whether a vector input holds points or lines; not if it cannot be read."""
     try:
-        return input_of(spec, name).room == "paths"
+        found = input_of(spec, name).room == "paths"
     except SpecError:  # told as a mistake of the input
         return False
+    return found and not input_mistakes(spec, name, contents=False)

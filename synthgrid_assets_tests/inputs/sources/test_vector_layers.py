@@ -9,6 +9,7 @@ import shapely
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.masks import MaskSource
 from synthgrid_assets.inputs.paths import PathSource, holds_paths
+from synthgrid_assets.inputs.sources.vector_layers import read_features
 from synthgrid_assets.lattice.cells import Lattice
 
 LATTICE = Lattice("EPSG:32633", (500000.0, 5400000.0), 64.0)
@@ -101,3 +102,17 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
         with pytest.raises(SpecError, match="named pipe, device or socket"):
             MaskSource(tmp_path / name).load(LATTICE)
         assert not holds_paths(tmp_path / name, None)
+
+
+def test_geoparquet_of_two_crs_is_refused_by_their_names(tmp_path):
+    for name, crs in (("a", 32633), ("b", 32632)):
+        frame = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=crs)
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(SpecError, match=r"in WGS 84 / UTM zone 33N and in WGS 84 / UTM zone 32N;"):
+        read_features(tmp_path, None)
+
+
+def test_a_file_of_no_known_format_is_refused_without_a_hint_that_leads_nowhere(tmp_path):
+    (tmp_path / "a.feather").write_bytes(b"ARROW1")
+    with pytest.raises(SpecError, match=r"not recognized .* file format\.$"):
+        read_features(tmp_path / "a.feather", None)
