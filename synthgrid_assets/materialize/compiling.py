@@ -64,13 +64,22 @@ def kernels_are_compiled(room: str) -> bool:
     """Whether kernels of a room of this package, as ``lattice``, have been compiled before.
 
     Of those that this process has imported: most are needed by few layers, so one is enough.
+    What is older than its source is left of an earlier version, and compiled again.
     """
     return any(
-        any(folder.glob(f"{name.rpartition('.')[2]}.*.nbi"))
+        _is_newer(kept, Path(str(module.__file__)))
         for name, module in list(sys.modules.items())
         if name.startswith(f"{_PACKAGE}.{room}.")
         for folder in _caches(vars(module))
+        for kept in folder.glob(f"{name.rpartition('.')[2]}.*.nbi")
     )
+
+
+def _is_newer(kept: Path, source: Path) -> bool:
+    try:
+        return kept.stat().st_mtime >= source.stat().st_mtime
+    except OSError:  # another process compiles just now
+        return False
 
 
 def _caches(names: dict[str, object]) -> set[Path]:
