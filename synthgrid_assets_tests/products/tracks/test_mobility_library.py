@@ -49,6 +49,7 @@ def fixes(tmp_path_factory):
     rows = committed_rows(spec, folder / "data", "people", "tracks", None)
     geometry = shapely.from_wkb(rows["geometry"].to_numpy(zero_copy_only=False))
     columns = rows.select(["id", "time", "outlier"]).to_pandas()
+    columns["time"] = columns["time"].dt.tz_localize(None)  # UTC; the library keeps no time zone
     return geopandas.GeoDataFrame(columns, geometry=geometry, crs=spec.world.crs)
 
 
