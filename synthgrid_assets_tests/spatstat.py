@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-INSTALL = "apt-get install r-base-core r-cran-spatstat.random r-cran-spatstat.explore"
+INSTALL = (
+    "apt-get install r-base-core r-cran-spatstat.random r-cran-spatstat.explore "
+    "r-cran-spatstat.linnet"
+)
 _NO_SPATSTAT = 77  # exit status of spatstat.R without the packages
 _FOLDER = Path(__file__).parent
 
@@ -31,7 +34,7 @@ def spatstat(script: Path, *arguments: Path) -> dict[str, NDArray[np.float64]]:
         check=False,
     )
     if done.returncode == _NO_SPATSTAT:
-        pytest.skip(f"R has no spatstat.random and spatstat.explore here: {INSTALL}")
+        pytest.skip(f"R lacks a package of spatstat here: {INSTALL}")
     assert done.returncode == 0, done.stderr
     rows = (line.split(",") for line in done.stdout.splitlines())
     return {name: np.array(values, float) for name, *values in rows}
