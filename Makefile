@@ -32,12 +32,13 @@ help:
 run: $(VENV)/.run
 	@if [ "$(SERVE)" != 0 ] && ! $(VENV)/bin/python -c 'import socket; socket.socket().bind(("127.0.0.1", $(PORT)))' 2>/dev/null; then \
 	  echo "port $(PORT) is taken; choose another: make run PORT=$$(($(PORT) + 1))" >&2; exit 1; fi
-	@$(VENV)/bin/synthgrid materialize $(WORLD)
-	@if [ "$(SERVE)" != 0 ]; then \
-	  echo "the Dagster UI starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
-	  export SYNTHGRID_DAGSTER_URL=http://127.0.0.1:$(PORT) SYNTHGRID_VIEWER_URL=http://127.0.0.1:$(MAP_PORT); \
-	  $(VENV)/bin/synthgrid view $(WORLD) --port $(MAP_PORT) --with-parent & \
-	  exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT); fi
+	@if [ "$(SERVE)" = 0 ]; then exec $(VENV)/bin/synthgrid materialize $(WORLD); fi; \
+	export SYNTHGRID_DAGSTER_URL=http://127.0.0.1:$(PORT) SYNTHGRID_VIEWER_URL=http://127.0.0.1:$(MAP_PORT); \
+	$(VENV)/bin/synthgrid view $(WORLD) --port $(MAP_PORT) --with-parent & \
+	$(VENV)/bin/synthgrid materialize $(WORLD); \
+	echo "the Dagster UI starts on http://127.0.0.1:$(PORT) (Ctrl-C ends it)"; \
+	export PYTHONWARNINGS="ignore:Function \`dev_command\` is superseded"; \
+	exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 test: $(VENV)/.dev browser lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -70,7 +70,7 @@ class LogCheck:
         """
         log, checkpoint = self._log, self._log.checkpoint
         flat = [leaf for row in self._leaves for leaf in row]
-        of_log = {root.size: root for root in known if root.origin == checkpoint.origin}
+        of_log = [root for root in known if root.origin == checkpoint.origin]
         yield from self._taken_back(of_log)
         if len(flat) == checkpoint.size and root_of(flat) == checkpoint.root:
             yield from self._tile_faults(flat)
@@ -85,7 +85,7 @@ class LogCheck:
                     yield from self._differences(number, row, leaves, known_leaves)
             yield from self._rewritten(of_log, signed)
             return
-        good = max((size for size, root in of_log.items() if _agrees(flat, root)), default=0)
+        good = max((root.size for root in of_log if _agrees(flat, root)), default=0)
         yield AuditFault(
             good,
             "",
@@ -141,26 +141,27 @@ class LogCheck:
             previous = record.hash.hex()
         return previous
 
-    def _taken_back(self, known: dict[int, Checkpoint]) -> Iterator[AuditFault]:
-        size, longest = self._log.size, max(known, default=0)
-        if longest > size:
+    def _taken_back(self, known: list[Checkpoint]) -> Iterator[AuditFault]:
+        size = self._log.size
+        longest = max(known, key=lambda root: root.size, default=None)
+        if longest is not None and longest.size > size:
             yield AuditFault(
                 size,
                 "",
                 f"the log was taken back: its checkpoint ends before record {size}, but a root "
-                f"over {longest} records was signed; restore {self._log.address} from a backup",
+                f"over {longest.size} records was signed{_kept_by(longest)}; restore "
+                f"{self._log.address} from a backup",
             )
 
-    def _rewritten(
-        self, known: dict[int, Checkpoint], leaves: Sequence[bytes]
-    ) -> Iterator[AuditFault]:
-        for size, root in sorted(known.items()):
-            if size <= len(leaves) and not _agrees(leaves, root):
+    def _rewritten(self, known: list[Checkpoint], leaves: Sequence[bytes]) -> Iterator[AuditFault]:
+        for root in sorted(known, key=lambda root: root.size):
+            if root.size <= len(leaves) and not _agrees(leaves, root):
                 yield AuditFault(
                     None,
                     "",
-                    f"the first {size} records of {self._log.address} are not those whose root "
-                    f"{root.root.hex()} was signed: the log was written anew; restore a backup",
+                    f"the first {root.size} records of {self._log.address} are not those whose "
+                    f"root {root.root.hex()} was signed{_kept_by(root)}: the log was written anew; "
+                    "restore a backup",
                 )
                 return
 
@@ -207,6 +208,10 @@ class LogCheck:
             except AuditError:  # what was written over it is no record
                 file = ""
         return AuditFault(index, file, f"{problem}, in {self._log.address}; restore a backup")
+
+
+def _kept_by(root: Checkpoint) -> str:
+    return f" and is kept by {root.where}" if root.where else ""
 
 
 def _agrees(leaves: Sequence[bytes], root: Checkpoint) -> bool:

@@ -14,7 +14,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -105,15 +105,22 @@ class Checkpoint:
         Records.
     root : bytes
         32 bytes.
+    where : str
+        Who kept it, for messages; no part of what it is.
     """
 
     origin: str
     size: int
     root: bytes
+    where: str = field(default="", compare=False)
 
     def text(self) -> str:
         """The text that is signed."""
         return f"{self.origin}\n{self.size}\n{_base64(self.root)}\n"
+
+    def line(self, world: str) -> str:
+        """In one line for a person: world, records and root."""
+        return f"{world} {self.size} {_base64(self.root)}"
 
 
 def sign_note(text: str, key: VerifierKey, secret: Ed25519PrivateKey) -> str:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
+from synthgrid_assets.audit.kept_notes import KeptNote, open_kept
 from synthgrid_assets.audit.keys import find_key
 from synthgrid_assets.audit.log import AuditLog, AuditRecord, world_logs
 from synthgrid_assets.audit.log_check import AuditFault, LogCheck
@@ -66,6 +68,7 @@ def verify_world(
     *,
     key: VerifierKey | None = None,
     known: Iterable[Checkpoint] = (),
+    kept: Iterable[KeptNote] = (),
     first: int = 0,
 ) -> AuditReport:
     """Verify a world's logs, and the data against them.
@@ -79,13 +82,17 @@ def verify_world(
         beside the log, which proves less and is told.
     known : iterable of Checkpoint
         Roots known from elsewhere, which the logs must continue.
+    kept : iterable of KeptNote
+        Signed roots that others hold, who may have been tampered with themselves.
     first : int
         Records before this one of the latest log are not read, nor their files: the root
         still binds them.
     """
     report = AuditReport(world)
     logs = world_logs(layout, world)
-    roots = [*Memory(layout).roots(world), *known]
+    opened, changed = _open_kept(layout, world, logs, kept)
+    report.faults += changed
+    roots = [*Memory(layout).roots(world), *known, *opened]
     latest: dict[str, AuditRecord] = {}
     present: set[str] = set()
     for log in logs:
@@ -109,6 +116,17 @@ def verify_world(
             _compare_journal(report, journal, latest, whole=first == 0)
     report.faults += _file_faults(layout.store, latest, report)
     return report
+
+
+def _open_kept(
+    layout: Layout, world: str, logs: Sequence[AuditLog], kept: Iterable[KeptNote]
+) -> tuple[list[Checkpoint], list[AuditFault]]:
+    """Roots that others hold, by the keys that must have signed them."""
+    own, keys = find_key(layout.root), {}
+    for log in logs:
+        with suppress(AuditError, DamageError):  # which is told where the log is read
+            keys[log.checkpoint.origin] = _signer(layout, log, None, AuditReport(world))
+    return open_kept(world, kept, keys, own.of_log(own.name) if own else None)
 
 
 def _signer(

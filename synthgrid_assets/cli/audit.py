@@ -21,7 +21,7 @@ from synthgrid_assets.cli.printing import (
     tell,
     warn,
 )
-from synthgrid_assets.errors import AuditError, SpecError
+from synthgrid_assets.errors import AuditError, SpecError, StorageError
 from synthgrid_assets.settings import data_root
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def verify(
     layout, name = _layout(), load_spec(existing(world), given(overrides)).world.name
     first, known = _since(layout, name, since)
     signer = _key(key) if key else None
-    report = verify_world(layout, name, key=signer, known=known, first=first)
+    kept, troubles = _kept_by_runs(name)
+    report = verify_world(layout, name, key=signer, known=known, kept=kept, first=first)
+    report.told += troubles
     if as_json:
         print_json(_report(report))
     else:
@@ -205,6 +207,16 @@ def _since(layout: Layout, world: str, since: str) -> tuple[int, list[Any]]:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     logs = world_logs(layout, world)
     return (_first_since(logs[-1], moment.astimezone(UTC)) if logs else 0), []
+
+
+def _kept_by_runs(world: str) -> tuple[list[Any], list[str]]:
+    """Signed roots that the runs of this project's Dagster hold, and why they cannot be read."""
+    from synthgrid_assets.dagster.audit_roots import notes_at_hand
+
+    try:
+        return notes_at_hand(world), []
+    except StorageError as error:
+        return [], [f"roots in Dagster's runs were not compared: {error}"]
 
 
 def _first_since(log: Any, moment: datetime) -> int:

@@ -6,17 +6,18 @@ Belongs here: when a run seals, and where Dagster shows the root. Not here: seal
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import dagster as dg
 
+from synthgrid_assets.audit.log import world_logs
 from synthgrid_assets.audit.sealing import seal_all
 from synthgrid_assets.audit.signed_note import Checkpoint
 from synthgrid_assets.errors import AuditError, StorageError
 from synthgrid_assets.storage.layout import Layout
 
-ROOT_TAG = "synthgrid/audit_root"
+ROOT_TAG = "synthgrid/audit_root"  # lines for a person
+NOTE_TAG = "synthgrid/audit_note"  # and the signed checkpoint of each world, after a slash
 EVERY = 16_384  # tiles of a step after which it seals, so that the journal stays small
 
 
@@ -41,12 +42,18 @@ def seal_run(context: dg.InitResourceContext, root: Path) -> None:
     roots = seal_waiting(context.log, root)
     if not roots or context.run is None or context.instance is None:
         return
-    told = ", ".join(root_text(world, roots[world]) for world in roots)
+    told = ", ".join(roots[world].line(world) for world in roots)
     if context.log is not None:
         context.log.info(f"audit log: {told}")
-    context.instance.add_run_tags(context.run.run_id, {ROOT_TAG: told})
+    notes = {f"{NOTE_TAG}/{world}": _note(Layout(root), world, roots[world]) for world in roots}
+    context.instance.add_run_tags(
+        context.run.run_id, {ROOT_TAG: told, **{tag: note for tag, note in notes.items() if note}}
+    )
 
 
-def root_text(world: str, checkpoint: Checkpoint) -> str:
-    """A signed root in one line: world, records and root, as the checkpoint has them."""
-    return f"{world} {checkpoint.size} {base64.b64encode(checkpoint.root).decode()}"
+def _note(layout: Layout, world: str, checkpoint: Checkpoint) -> str:
+    """The signed checkpoint of a world's log; empty if another run has gone on meanwhile."""
+    for log in reversed(world_logs(layout, world)):
+        if log.checkpoint == checkpoint:
+            return log.note
+    return ""

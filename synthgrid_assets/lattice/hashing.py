@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 HASH_BYTES = 16
+# made once: `json.dumps` with options makes one for each call
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
 
 
 def canonical_json(value: Any) -> str:
@@ -34,9 +38,7 @@ def canonical_json(value: Any) -> str:
     >>> canonical_json({"b": 1, "a": [0.1, "x"]})
     '{"a":[0.1,"x"],"b":1}'
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def version_hash(content: Any) -> str:

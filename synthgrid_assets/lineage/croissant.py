@@ -96,18 +96,9 @@ def metadata(facts: WorldFacts, licence: str, *, folder: str) -> dict[str, Any]:
             "geo": {"@type": "sc:GeoShape", "box": f"{south} {west} {north} {east}"},
         },
         "geocr:coordinateReferenceSystem": facts.spec.world.crs,
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": "folder",
-                "name": "folder",
-                "contentUrl": folder,
-                "encodingFormat": "https://schema.org/Folder",
-                # what the format's own authors say for a folder, which has no hash
-                "sha256": "https://github.com/mlcommons/croissant/issues/80",
-            },
-            *(_files(asset) for asset in tables),
-        ],
+        # a set that is contained in nothing lies beside this file: readers of rows take it from
+        # there, and would not look into a folder that is named as an object
+        "distribution": [_files(asset, folder) for asset in tables],
         "recordSet": [_records(asset) for asset in tables],
     }
 
@@ -121,15 +112,14 @@ def _id(asset: AssetFacts) -> str:
     return f"{asset.layer}-{asset.name}"
 
 
-def _files(asset: AssetFacts) -> dict[str, Any]:
+def _files(asset: AssetFacts, folder: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileSet",
         "@id": f"{_id(asset)}-files",
         "name": f"{_id(asset)}-files",
         "description": asset.description,
-        "containedIn": {"@id": "folder"},
         "encodingFormat": "application/x-parquet",
-        "includes": f"{asset.folder}/*.parquet",
+        "includes": f"{folder}/{asset.folder}/*.parquet".removeprefix("/"),
     }
 
 

@@ -1,8 +1,7 @@
 """The journal: which tiles of a data root are committed.
 
-Belongs here: the table of receipts, the questions asked of it, and whether a file is still
-what its receipt says. Not here: how files are written (`store`) and the manifest that
-readers see (`tile_index`).
+Belongs here: the table of receipts, the questions asked of it, and whether a file is still what
+its receipt says. Not here: how files are written (`store`), the readers' manifest (`tile_index`).
 """
 
 from __future__ import annotations
@@ -54,7 +53,8 @@ _SUPERSEDED_PLACES = (
     "AND realisation = :realisation"
 )
 _SUPERSEDED = f"SELECT COUNT(*) FROM ({_SUPERSEDED_PLACES}) AS left_behind"
-_FEW = 64  # tiles that are asked for one by one; for more the dataset is streamed
+_BETWEEN = f"{_OF_DATASET} AND iy0 BETWEEN :south AND :north AND ix0 BETWEEN :west AND :east"
+_FEW = 64  # tiles that are asked for one by one; of more all in their box are streamed
 _BATCH = 500
 _READERS = 4  # files that `verify` hashes at a time
 
@@ -211,15 +211,15 @@ class Journal:
 
     def find_all(self, dataset: Dataset, cells: Collection[Cells]) -> dict[Cells, Receipt]:
         """The records of those tiles that have one, by the tiles' cells."""
-        if len(cells) > _FEW:
-            wanted = set(cells)
-            return {r.cells: r for r in self.receipts(dataset) if r.cells in wanted}
-        query = sa.text(f"SELECT receipt FROM receipts WHERE {_OF_TILE}")
         key = _key(dataset)
+        if len(cells) > _FEW:
+            wanted, (x, y, *_) = set(cells), zip(*cells, strict=True)
+            box = {"west": min(x), "east": max(x), "south": min(y), "north": max(y)}
+            return {r.cells: r for r in self._stream(_BETWEEN, key | box) if r.cells in wanted}
+        query = sa.text(f"SELECT receipt FROM receipts WHERE {_OF_TILE}")
         with self.database.reading() as connection:
             texts = [connection.execute(query, {**key, **one._asdict()}).scalar() for one in cells]
-        found = (Receipt.from_json(text) for text in texts if text is not None)
-        return {receipt.cells: receipt for receipt in found}
+        return {r.cells: r for r in map(Receipt.from_json, filter(None, texts))}
 
     def at(self, paths: Collection[str]) -> dict[str, Receipt]:
         """The records of some files, by path; asked for at once."""

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 from datetime import datetime
+from itertools import chain
 
 import attr
 import prov.model
+import pyarrow.parquet as pq
 import pystac
 import pytest
 from in_toto_attestation.v1.statement import Statement
@@ -48,9 +50,13 @@ from synthgrid_assets_tests.small_world import small_spec
 READ_CROISSANT = """
 import json, sys
 import mlcroissant
-metadata = mlcroissant.Dataset(jsonld=sys.argv[1]).metadata
+dataset = mlcroissant.Dataset(jsonld=sys.argv[1])
+metadata = dataset.metadata
 tables = {table.id: [field.name for field in table.fields] for table in metadata.record_sets}
-print(json.dumps([sorted(metadata.ctx.issues.errors), tables]))
+rows = {name: list(dataset.records(name)) for name in tables}
+ids = [row["cafes-points/id"] for row in rows["cafes-points"]]
+lengths = {name: len(found) for name, found in rows.items()}
+print(json.dumps([sorted(metadata.ctx.issues.errors), tables, lengths, ids]))
 """
 NAMES = ("points", "delaunay")
 MODULES = (  # of the client's classes
@@ -293,12 +299,16 @@ def test_the_folder_is_what_its_list_of_sums_says(released):
 def test_croissant_is_valid_and_has_each_table_with_its_columns(released, facts):
     command = [sys.executable, "-c", READ_CROISSANT, released / "croissant.json"]
     read = subprocess.run(command, capture_output=True, text=True, check=True)
-    errors, tables = json.loads(read.stdout)
+    errors, tables, rows, ids = json.loads(read.stdout)
     assert not errors
     assert tables.keys() == {"cafes-points", "cafes-delaunay"}
     for name, columns in tables.items():
         asset = facts.asset(*name.split("-"))
         assert columns == [column.name for column in asset.columns]
+        assert rows[name] == sum(receipt.rows for receipt in asset.receipts)
+    files = [released / "data" / r.path for r in facts.asset("cafes", "points").receipts]
+    stored = [pq.read_table(file, columns=["id"])["id"].to_pylist() for file in files]
+    assert sorted(ids) == sorted(chain.from_iterable(stored))
 
 
 def test_every_tile_of_a_release_is_proven_by_the_folder_alone(released, facts):

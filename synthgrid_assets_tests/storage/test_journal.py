@@ -1,13 +1,14 @@
 """Journal: what it says is committed is on disk, whoever writes and whoever is killed."""
 
 import hashlib
+import json
 import multiprocessing
 import os
 import pickle
 import signal
 import sqlite3
 import tracemalloc
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
@@ -99,6 +100,7 @@ receipts = st.builds(
 
 @given(receipts)
 def test_a_receipt_survives_json_and_pickle(made):
+    assert made.to_json() == json.dumps(asdict(made), separators=(",", ":"))
     assert Receipt.from_json(made.to_json()) == made
     assert pickle.loads(pickle.dumps(made)) == made
 
@@ -275,3 +277,26 @@ def test_reading_ten_thousand_receipts_holds_only_some(layout, tmp_path):
         tracemalloc.stop()
     assert count == 10_000
     assert peak < 500_000  # one receipt is about 2 kB in memory
+
+
+def test_tiles_are_asked_for_by_their_box_and_no_other_record_is_read(
+    layout, tmp_path, monkeypatch
+):
+    """A map asks for some hundred tiles at a time, of ten thousand."""
+    data, read = dataset(8), []
+    (tmp_path / layout.folder(data)).mkdir(parents=True)
+    with Journal(layout) as journal:
+        made = [
+            tile_receipt(layout, data, column, row)
+            for row in range(-20, 20)
+            for column in range(40)
+        ]
+        journal.record(made)
+        parse = Receipt.from_json
+        monkeypatch.setattr(Receipt, "from_json", lambda text: read.append(text) or parse(text))
+        asked = [r.cells for r in made if -5 * 8 <= r.cells.iy0 < 0 and 80 <= r.cells.ix0 < 240]
+        some = [*asked[5:], Cells(88, -40, 95, -32)]  # and one of another shape
+        found = journal.find_all(data, some)
+    assert len(asked) == 100
+    assert found == {r.cells: r for r in made if r.cells in set(some)}
+    assert len(read) <= len(asked)

@@ -52,6 +52,11 @@ class TileFeatures(NamedTuple):
         return b"".join(array.tobytes() for array in arrays)
 
 
+def total_alone(tile: Tile, total: int) -> bytes:
+    """The block of a tile of which nothing but its number of features is sent."""
+    return np.array((tile.column, tile.row, total, 0, 0), "<i4").tobytes()
+
+
 def tile_features(
     reader: TileReader, context: LayerContext, receipts: Iterable[Receipt], most: int
 ) -> Iterator[TileFeatures]:

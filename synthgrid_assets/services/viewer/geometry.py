@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from synthgrid_assets.errors import DamageError, SpecError
-from synthgrid_assets.reports.tile_map.features import TileFeatures, tile_features
+from synthgrid_assets.reports.tile_map.features import TileFeatures, tile_features, total_alone
 from synthgrid_assets.services.viewer.watched import WatchedWorld
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.store import Store
@@ -35,9 +35,9 @@ class Geometry:
         world : WatchedWorld
         layer, asset : str
         tiles : str
-            ``X0:X1,Y0:Y1``, at most `MOST_TILES` of them.
+            ``X0:X1,Y0:Y1``, at most `MOST_TILES` of them where features are asked for.
         most : str
-            Features of one tile at most.
+            Features of one tile at most; with 0 no file is read, and blocks tell totals alone.
 
         Raises
         ------
@@ -46,10 +46,15 @@ class Geometry:
         """
         if (layer, asset) not in world.datasets():
             raise SpecError(f"no asset {layer}/{asset} in this world")
-        if not most.isdecimal() or not 1 <= int(most) <= MOST_FEATURES:
-            raise SpecError(f"most={most!r}: expected a whole number from 1 to {MOST_FEATURES}")
+        if not most.isdecimal() or int(most) > MOST_FEATURES:
+            raise SpecError(f"most={most!r}: expected a whole number from 0 to {MOST_FEATURES}")
         context = world.contexts[layer]
         chosen = tiles_in(world.spec, tiles)
+        if int(most) == 0:
+            rows = world.rows(layer, asset)
+            return b"".join(
+                total_alone(tile, rows[tile.cells]) for tile in chosen if tile.cells in rows
+            )
         if len(chosen) > MOST_TILES:
             raise SpecError(f"{len(chosen)} tiles are too many for one answer of {MOST_TILES}")
         if not world.layout.may_have_records:

@@ -31,6 +31,7 @@ class _Kept(NamedTuple):
     realisation: str
     side: int
     cells: Cells
+    rows: int
     passed: bool
     suspicious: bool
 
@@ -123,6 +124,7 @@ class WatchedWorld:
                 receipt.realisation,
                 receipt.side,
                 receipt.cells,
+                receipt.rows,
                 receipt.passed,
                 is_suspicious(receipt),
             )
@@ -144,6 +146,13 @@ class WatchedWorld:
         self._damaged = damaged
         took = time.monotonic() - begun
         self._files_after = time.monotonic() + max(10.0, FILES_AGAIN * took)
+
+    def rows(self, layer: str, asset: str) -> dict[Cells, int]:
+        """How many rows each committed tile of the current version holds."""
+        with self._lock:
+            dataset = self.contexts[layer].dataset(asset)
+            now = (layer, asset, dataset.realisation, dataset.side)
+            return {kept.cells: kept.rows for kept in self._kept.values() if kept[:4] == now}
 
     def states(self) -> dict[tuple[str, str], dict[Cells, TileState]]:
         """By layer and asset, the state of each tile that is not missing."""

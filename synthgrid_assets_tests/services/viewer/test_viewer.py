@@ -97,6 +97,18 @@ def test_of_a_full_tile_a_part_is_sent_and_it_says_so(viewer):
     assert all(len(xy) == min(total, 2) for total, _, xy in found.values())
 
 
+def test_totals_of_all_tiles_come_without_a_file(viewer, committed):
+    """What a page asks for where tiles are too small and too many to show their points."""
+    path = f"{API}/geometry?layer=cafes&asset=points&tiles=0:6,0:6&most="
+    told = {
+        place: total for place, (total, _, _) in blocks(viewer.ask("GET", f"{path}2")[1]).items()
+    }
+    status, content = viewer.ask("GET", f"{path}0")
+    assert status == 200
+    assert len(content) == 9 * 5 * 4
+    assert {place: total for place, (total, _, _) in blocks(content).items()} == told
+
+
 def test_a_tile_tells_its_tests_and_a_statistic_is_that_of_every_receipt(viewer, committed):
     first = next(iter(committed.spec.world.tiling))
     _, tile = viewer.ask("GET", f"{API}/tiles/0/0")
@@ -183,7 +195,7 @@ def test_a_request_that_cannot_be_met_is_explained_and_starts_nothing(viewer, co
         ("/worlds/elsewhere", 404),
         (f"{API}/tiles/99/0", 404),
         (f"{API}/statistic?layer=cafes&asset=points&name=beauty", 409),
-        (f"{API}/geometry?layer=cafes&asset=points&tiles=0:1,0:1&most=0", 409),
+        (f"{API}/geometry?layer=cafes&asset=points&tiles=0:1,0:1&most=-1", 409),
         (f"{API}/geometry?layer=cafes&asset=roads&tiles=0:1,0:1&most=9", 409),
     ],
 )

@@ -20,6 +20,7 @@ const TileMap = (() => {
   const SEAM_COLOURS = ["#4e79a7", "#e0a030", "#76a35b", "#b5637a"];
   const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
   const LEAST_TILE = 40; // pixels along a tile from which shapes are drawn
+  const PAPER = 660; // pixels across a printed page within its margins
   const PADDING = 0.3; // of a view that is drawn beyond it on each side
 
   class Grid {
@@ -205,9 +206,11 @@ const TileMap = (() => {
     }
     pen.fillStyle = `rgb(${colour.join(",")})`;
     pen.strokeStyle = "#fff";
-    pen.lineWidth = 0.8;
+    pen.lineWidth = 1.4;
     pen.beginPath();
-    const radius = total > 1500 ? 1.8 : 3;
+    // as large as the space between points allows
+    const space = Math.sqrt((view.width * view.height) / Math.max(1, total));
+    const radius = Math.max(1.4, Math.min(3, 0.065 * space));
     for (const block of blocks) {
       const [west, south] = grid.box(block.index), xy = block.xy;
       for (let i = 0; i < xy.length; i += 2) {
@@ -216,8 +219,23 @@ const TileMap = (() => {
         pen.arc(x, y, radius, 0, 7);
       }
     }
+    if (radius > 2) pen.stroke(); // under the points, so that it parts no cluster
     pen.fill();
-    if (radius > 2) pen.stroke();
+  }
+
+  // how many features each tile holds, where tiles are too small and too many to show them
+  function drawShades(pen, view, all, grid, colour) {
+    const area = (index) => {
+      const [west, south, east, north] = grid.box(index);
+      return (east - west) * (north - south);
+    };
+    const densest = all.reduce((most, block) => Math.max(most, block.total / area(block.index)), 0);
+    for (const block of inView(all, view, grid, 0)) {
+      const [west, south, east, north] = grid.box(block.index);
+      const share = densest ? block.total / area(block.index) / densest : 0;
+      pen.fillStyle = `rgba(${colour.join(",")},${(0.4 * Math.sqrt(share)).toFixed(3)})`;
+      pen.fillRect(view.x(west), view.y(north), view.x(east) - view.x(west), view.y(south) - view.y(north));
+    }
   }
 
   function drawShapes(pen, view, all, grid, seams) {
@@ -263,6 +281,7 @@ const TileMap = (() => {
       this._makeMap(container);
       this._makeLayers();
       this._watch(container);
+      this._watchPrinting(container);
       this.whole();
     }
 
@@ -293,7 +312,7 @@ const TileMap = (() => {
         shapes: add("shapes", (pen, view) =>
           drawShapes(pen, view, this.shapes, this.grid, this.shown.seams)),
         points: add("points", (pen, view) =>
-          drawPoints(pen, view, this.points, this.grid, this.pointColour)),
+          (this.shaded ? drawShades : drawPoints)(pen, view, this.points, this.grid, this.pointColour)),
         borders: add("borders", (pen, view) => this._paintBorders(pen, view)),
       };
       const outline = (style) =>
@@ -315,6 +334,18 @@ const TileMap = (() => {
       });
       this.map.on("moveend", () => this.on.moved && this.on.moved());
       if (this.on.region) this._watchDrag(container);
+    }
+
+    // on paper the map is the picture on the screen, made narrower: what is drawn while a page is
+    // being printed would stay blank there
+    _watchPrinting(container) {
+      addEventListener("beforeprint", () => {
+        const { width, height } = container.getBoundingClientRect();
+        const zoom = Math.min(1, PAPER / width);
+        Object.assign(container.style, { width: `${width}px`, height: `${height}px`, zoom });
+      });
+      addEventListener("afterprint", () =>
+        Object.assign(container.style, { width: "", height: "", zoom: "" }));
     }
 
     // a rectangle is dragged with Shift held down, or with the pointer alone in drawing mode
@@ -382,7 +413,9 @@ const TileMap = (() => {
       this.layers.tiles.redraw();
     }
 
-    setFeatures(kind, blocks) {
+    // with `shaded` points are shown by their number in each tile
+    setFeatures(kind, blocks, shaded = false) {
+      if (kind === "points") this.shaded = shaded;
       if (Boolean(this[kind].length) !== Boolean(blocks.length)) this.layers.tiles.redraw();
       this[kind] = blocks;
       this.layers[kind].redraw();
@@ -431,7 +464,7 @@ const TileMap = (() => {
       const region = this.grid.meeting(...view.box), size = this.grid.side * view.scale;
       const gap = this.shown.borders && size > 7 ? 1 : 0;
       const under = this.shapes.length ? LEAST_TILE : this.points.length ? 90 : Infinity;
-      pen.globalAlpha = size > under ? 0.3 : 0.85; // what lies upon a tile is seen better on a pale one
+      const pale = size > under ? 0.3 : 0.85; // what lies upon a tile is seen better on a pale one
       pen.strokeStyle = "rgba(20,28,36,0.8)";
       pen.lineWidth = 1.6;
       for (let row = region.y0; row < region.y1; row += 1) {
@@ -439,6 +472,7 @@ const TileMap = (() => {
           const index = row * this.grid.columns + column;
           const [west, south, east, north] = this.grid.box(index);
           const x = view.x(west), y = view.y(north);
+          pen.globalAlpha = this.states[index] === "M" ? 0.85 : pale; // upon these lies nothing
           pen.fillStyle = this._colour(index);
           pen.fillRect(x, y, view.x(east) - x - gap, view.y(south) - y - gap);
           const kind = STATES[this.states[index]][2];

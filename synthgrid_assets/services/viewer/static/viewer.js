@@ -8,6 +8,7 @@
   const api = `/api/worlds/${encodeURIComponent(world.name)}`;
   const $ = (id) => document.getElementById(id);
   const MOST_POINTS = 1200000, MOST_SHAPES = 60000, CHUNK = 256;
+  const MOST_FILES = 2048; // tiles in view; of more their numbers of points are shown, without a file read
   const address = new URLSearchParams(location.search);
 
   let states = {}; // letters of all tiles by layer/asset, as the server tells them
@@ -200,11 +201,12 @@
     for (let y = seen.y0; y < seen.y1; y += 1) {
       for (let x = seen.x0; x < seen.x1; x += 1) {
         const index = y * grid.columns + x, block = cache.get(`${dataset}/${index}`);
-        const enough = block && (block.sent === block.total || block.sent * 2 > most);
+        const enough = block && (!most || block.sent === block.total || block.sent * 2 > most);
         if (!enough && isMade(dataset, index)) wanted.push([x, y]);
       }
     }
-    const rows = Math.max(1, Math.floor(CHUNK / Math.max(1, seen.x1 - seen.x0)));
+    const chunk = most ? CHUNK : Infinity; // totals come at once
+    const rows = Math.max(1, Math.floor(chunk / Math.max(1, seen.x1 - seen.x0)));
     const needed = new Set(wanted.map(([, y]) => Math.floor((y - seen.y0) / rows)));
     for (const part of needed) {
       const inPart = wanted.filter(([, y]) => Math.floor((y - seen.y0) / rows) === part);
@@ -217,12 +219,12 @@
         cache.set(`${dataset}/${block.index}`, block);
       }
       if (ticket !== asked) return;
-      draw(kind, dataset, seen);
+      draw(kind, dataset, seen, most);
     }
-    draw(kind, dataset, seen);
+    draw(kind, dataset, seen, most);
   }
 
-  function draw(kind, dataset, seen) {
+  function draw(kind, dataset, seen, most) {
     const blocks = [];
     for (let y = seen.y0; y < seen.y1; y += 1) {
       for (let x = seen.x0; x < seen.x1; x += 1) {
@@ -230,11 +232,12 @@
         if (block && isMade(dataset, block.index)) blocks.push(block);
       }
     }
-    map.setFeatures(kind, blocks);
-    const sent = blocks.reduce((sum, block) => sum + block.sent, 0);
+    map.setFeatures(kind, blocks, !most);
+    const sent = most ? blocks.reduce((sum, block) => sum + block.sent, 0) : 0;
     const total = blocks.reduce((sum, block) => sum + block.total, 0);
     const noun = kind === "points" ? dataset : `shapes of ${dataset}`;
-    notes[kind] = sent ? `${told(sent)}${sent < total ? ` of ${told(total)}` : ""} ${noun}` : "";
+    if (!most) notes[kind] = total ? `${told(total)} ${noun}, as shades; zoom in to see each` : "";
+    else notes[kind] = sent ? `${told(sent)}${sent < total ? ` of ${told(total)}` : ""} ${noun}` : "";
     tellDetail();
   }
 
@@ -255,7 +258,8 @@
     const tiles = Math.max(1, (seen.x1 - seen.x0) * (seen.y1 - seen.y0));
     if (cache.size > 20000) cache.clear();
     for (const [kind, dataset, shown, most] of [
-      ["points", pointsOf(), $("show-points").checked, Math.ceil(MOST_POINTS / tiles)],
+      ["points", pointsOf(), $("show-points").checked,
+        tiles > MOST_FILES ? 0 : Math.ceil(MOST_POINTS / tiles)],
       ["shapes", shapesOf(), $("show-shapes").checked, Math.ceil(MOST_SHAPES / tiles)],
     ]) {
       // shapes are whole or not at all: half of a tessellation would look like holes
