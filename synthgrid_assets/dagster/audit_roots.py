@@ -11,19 +11,16 @@ import dagster as dg
 from synthgrid_assets.audit.kept_notes import KeptNote
 from synthgrid_assets.dagster.audit_seal import NOTE_TAG, ROOT_TAG
 from synthgrid_assets.dagster.runs.instance import open_instance
-from synthgrid_assets.settings import project_folder
 
 
 def notes_at_hand(world: str) -> list[KeptNote]:
-    """Those of the project's instance; none where the project has no instance yet.
+    """Those of the project's instance.
 
     Raises
     ------
     StorageError
-        If there is one that cannot be opened.
+        If it cannot be opened.
     """
-    if not (project_folder() / "dagster.yaml").is_file():
-        return []
     with open_instance() as instance:
         return notes_of_runs(instance, world)
 
