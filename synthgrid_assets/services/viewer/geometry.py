@@ -7,8 +7,9 @@ Belongs here: which tiles and how many features, and refusals. Not here: their f
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
-from synthgrid_assets.errors import DamageError, SpecError
+from synthgrid_assets.errors import DamageError, SpecError, SynthGridError
 from synthgrid_assets.reports.tile_map.features import TileFeatures, tile_features, total_alone
 from synthgrid_assets.services.viewer.watched import WatchedWorld
 from synthgrid_assets.storage.journal import Journal
@@ -51,6 +52,8 @@ class Geometry:
         context = world.contexts[layer]
         chosen = tiles_in(world.spec, tiles)
         if int(most) == 0:
+            with suppress(SynthGridError):  # what was known before stays, and the page is told why
+                world.refresh()
             rows = world.rows(layer, asset)
             return b"".join(
                 total_alone(tile, rows[tile.cells]) for tile in chosen if tile.cells in rows
