@@ -7,12 +7,13 @@ Belongs here: mistakes that need the world or the input. Not here: the process
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.vertices import PathsInput
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.seeding import stream_key
-from synthgrid_assets.processes.on_lines.network import LineNetwork
+from synthgrid_assets.processes.on_lines.network import network_of
 from synthgrid_assets.processes.on_lines.process import OnLinesParameters, build_on_lines
 from synthgrid_assets.world.inputs import input_of
 from synthgrid_assets.world.spec import LayerTable, WorldSpec, lines_of
@@ -62,7 +63,7 @@ def lines_mistakes(spec: WorldSpec, name: str) -> Iterator[str]:
     except SpecError:  # told as a mistake of the input
         return
     paths = _paths(spec, name)
-    if paths is not None and LineNetwork.of(paths).length.size == 0:
+    if paths is not None and network_of(paths).length.size == 0:
         yield f"input {name!r} holds points and no lines; give a vector input of lines"
 
 
@@ -70,6 +71,12 @@ def _paths(spec: WorldSpec, name: str) -> Paths | None:
     """The lines of an input; None where it cannot be read."""
     try:
         found = input_of(spec, name)
-        return found.load() if isinstance(found, PathsInput) else None
+        return _loaded(found, found.code_version) if isinstance(found, PathsInput) else None
     except SpecError:
         return None
+
+
+@lru_cache(maxsize=2)
+def _loaded(found: PathsInput, code_version: str) -> Paths:
+    """The lines of an input in the state of a version, which a check asks for again and again."""
+    return found.load()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit
@@ -141,6 +141,12 @@ class LineNetwork:
         ix, iy, lengths = _pieces(self.x0, self.y0, self.x1, self.y1, self.length)
         _, cell = np.unique(np.stack((ix, iy)), axis=1, return_inverse=True)
         return float(np.bincount(cell.reshape(-1), lengths).max(initial=0.0)) / CELL
+
+
+@lru_cache(maxsize=4)
+def network_of(paths: Paths) -> LineNetwork:
+    """The network of some paths, which layers and their replicates share."""
+    return LineNetwork.of(paths)
 
 
 @njit(cache=True)

@@ -23,7 +23,7 @@ from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.lattice.seeding import PARENT, POINT, Key
 from synthgrid_assets.processes.count_models import LineClusters, LinePoisson
 from synthgrid_assets.processes.family import Parameters, check_density, exact, quanta
-from synthgrid_assets.processes.on_lines.network import Ints, LineNetwork
+from synthgrid_assets.processes.on_lines.network import Ints, LineNetwork, network_of
 from synthgrid_assets.processes.on_lines.stations import stations
 from synthgrid_assets.processes.on_lines.walk import catches, offspring, reach_of
 
@@ -235,7 +235,7 @@ def build_on_lines(
     SpecError
         If the input holds no lines, or the density or sigma does not fit the lattice.
     """
-    network = LineNetwork.of(paths)
+    network = network_of(paths)
     if network.length.size == 0:
         raise SpecError(
             f"{ON_LINES}: input {parameters.lines!r} holds points and no lines; give a vector "
