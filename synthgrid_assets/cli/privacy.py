@@ -37,12 +37,16 @@ app = typer.Typer(
 def preview(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Show what each released layer would cost and how large its errors are; spends nothing."""
     from synthgrid_assets.privacy.releases import statements
-    from synthgrid_assets.world.released_inputs import ask_of, witnesses_of
+    from synthgrid_assets.world.releases.counts_input import witnesses_of
+    from synthgrid_assets.world.releases.questions import ask_of, mark_asks
 
     spec, ledger = _opened(world, overrides)
     found = {
         layer: statements.preview(
-            ledger, ask_of(spec, layer), witnesses_of(spec, layer, data_root())
+            ledger,
+            ask_of(spec, layer),
+            witnesses_of(spec, layer, data_root()),
+            mark_asks(spec, layer),
         )
         for layer in spec.released_layers
     }
@@ -50,7 +54,7 @@ def preview(world: WorldArgument, overrides: SetOption = None, as_json: JsonOpti
         print_json({layer: asdict(line) for layer, line in found.items()})
     else:
         for layer, line in found.items():
-            _print_preview(layer, line)
+            _print_preview(layer, line, _threshold(spec, layer))
         if not found:
             tell(f"{spec.world.name}: no layer is drawn from a release")
     if any(line.refused for line in found.values()):
@@ -111,7 +115,7 @@ def quality(
     from synthgrid_assets.privacy.releases.statements import budget_lines
     from synthgrid_assets.privacy.strategies.terms import Loss
     from synthgrid_assets.reports.releases import released_quality
-    from synthgrid_assets.world.released_inputs import ask_of
+    from synthgrid_assets.world.releases.questions import ask_of
 
     spec, ledger = _opened(world, overrides)
     chosen = layer or _only_layer(spec)
@@ -137,7 +141,7 @@ def quality(
 def verify(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Check the ledger's chain and sums, and that it has all that published files have seen."""
     from synthgrid_assets.privacy.releases import statements
-    from synthgrid_assets.world.released_inputs import witnesses_of
+    from synthgrid_assets.world.releases.counts_input import witnesses_of
 
     spec, ledger = _opened(world, overrides)
     witnesses = [
@@ -208,20 +212,39 @@ def _unregistered(spec: WorldSpec, name: str) -> dict[str, Any]:
     }
 
 
-def _print_preview(layer: str, line: Any) -> None:
+def _with_marks(line: Any) -> str:
+    parts = [f"{marginal.asked} for {marginal.mark}" for marginal in line.marginals]
+    return f", with {', '.join(parts)}" if parts else ""
+
+
+def _threshold(spec: WorldSpec, layer: str) -> str:
+    from synthgrid_assets.world.releases.questions import ask_of, threshold_of, threshold_text
+
+    found, ask = threshold_of(spec, layer), ask_of(spec, layer)
+    if found is None:
+        return "all blocks"
+    least = ask.on(ask.data.grid).threshold(found.k, found.beta)
+    return threshold_text(found.k, found.beta, least)
+
+
+def _print_preview(layer: str, line: Any, shown: str) -> None:
     answered = f"entry {line.answered_by} of the ledger answers, at no cost"
     pairs = {
         "data set": f"{line.data_set}, snapshot {line.snapshot}",
-        "release": f"{line.strategy} at {line.measure} {line.asked}",
-        "cost": line.cost if line.answered_by is None else f"0: {answered}",
+        "release": f"{line.strategy} at {line.measure} {line.asked}{_with_marks(line)}",
+        "shown": shown,
+        "cost": f"0: {answered}" if line.answered_by and line.cost == "0" else line.cost,
         "spent before": f"{line.before} of {line.capacity}",
         "spent after": f"{line.after} of {line.capacity}",
         "more such releases": line.more,
         "all releases together": line.together,
-        "free at any time": "the same question again, sums, rectangles and coarser blocks",
+        "free at any time": "the same question again, sums, rectangles, coarser blocks and bins",
     }
     print_pairs(layer, pairs)
     errors = [{"blocks a side": e.blocks, "metres": e.metres, "rmse": e.rmse} for e in line.errors]
     print_rows(f"{layer}: expected error of a count in a square, noise alone", errors)
+    if line.marginals:
+        rows = [asdict(marginal) for marginal in line.marginals]
+        print_rows(f"{layer}: marginals of marks", rows)
     if line.refused:
         warn(f"{layer} would be refused: {line.refused}")

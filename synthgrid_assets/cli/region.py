@@ -98,7 +98,7 @@ def materialize(
     )
     if dry_run:
         rows = estimate(path, changes, choice)
-        print_json(rows) if as_json else print_rows("estimate", rows)
+        print_json(rows) if as_json else _print_estimate(rows)
         return
     with _progress(as_json) as progress:
         summary = run_region(path, changes, choice, progress)
@@ -108,6 +108,17 @@ def materialize(
         _print_summary(summary)
     if not summary.passed:
         raise typer.Exit(FAILED)
+
+
+def _print_estimate(rows: list[dict[str, Any]]) -> None:
+    unknown = sorted({row["layer"] for row in rows if row["rows"] is None})
+    blank = [{key: "" if value is None else value for key, value in row.items()} for row in rows]
+    print_rows("estimate", blank)
+    if unknown:
+        tell(
+            f"{', '.join(unknown)}: how many points there will be is not known before "
+            "counts_release is made; `synthgrid privacy preview` tells what it costs"
+        )
 
 
 def _own_folders_for(changes: dict[str, Any]) -> None:

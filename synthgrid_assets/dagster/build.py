@@ -17,7 +17,7 @@ from synthgrid_assets.dagster.assets.evidence import evidence_assets
 from synthgrid_assets.dagster.assets.landing import gateway_definitions
 from synthgrid_assets.dagster.assets.left_behind import left_behind, made_assets
 from synthgrid_assets.dagster.assets.release_report import release_report_asset
-from synthgrid_assets.dagster.assets.released import release_assets
+from synthgrid_assets.dagster.assets.released import marginals_asset, release_assets
 from synthgrid_assets.dagster.assets.surfaces import surface_asset
 from synthgrid_assets.dagster.assets.tile_index import layer_index
 from synthgrid_assets.dagster.assets.tiled import layer_assets
@@ -32,7 +32,7 @@ from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.upkeep import nightly_schedule, stale_sensor, verification_job
 from synthgrid_assets.settings import data_root, executor_url, gateway_inbox, world_files
-from synthgrid_assets.world.spec import RELEASED, WorldSpec
+from synthgrid_assets.world.spec import MARGINALS, RELEASED, WorldSpec
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets.world.world_file import Problem
 
@@ -128,6 +128,8 @@ def _input_assets(spec: WorldSpec, name: str) -> list[dg.AssetsDefinition]:
     group, _, named = name.rpartition("/")
     if group == RELEASED:
         return release_assets(spec, named)
+    if group == MARGINALS:
+        return [marginals_asset(spec, named)]
     make = constraints_asset if group else surface_asset
     return [make(spec, name)]
 

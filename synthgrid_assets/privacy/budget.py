@@ -20,9 +20,10 @@ from synthgrid_assets.errors import AuditError, BudgetExhaustedError, PrivacyErr
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.privacy.mechanism import PICO
 from synthgrid_assets.records.hash_chain import Draft, Entry, append
+from synthgrid_assets.records.hot import rows
 
 MAX_CAPACITY = 1000
-_DEAREST = sa.text(
+_DEAREST = (
     "SELECT block, pico_epsilon FROM spent WHERE scope = :scope "
     "ORDER BY pico_epsilon DESC LIMIT :blocks"
 )
@@ -183,14 +184,18 @@ def loss(
 
 def _dearest(connection: sa.Connection, scope: str, blocks: int) -> list[tuple[str, int]]:
     """The blocks that have cost most, and what they have cost."""
-    rows = connection.execute(_DEAREST, {"scope": scope, "blocks": blocks})
-    return [(block, pico) for block, pico in rows.tuples()]
+    return [
+        (str(block), int(pico))
+        for block, pico in rows(connection, _DEAREST, scope=scope, blocks=blocks)
+    ]
 
 
 def spent_on(connection: sa.Connection, scope: str, blocks: Sequence[str]) -> dict[str, int]:
     """What each of `blocks` has cost so far, in 1e-12 of epsilon; others are left out."""
-    rows = connection.execute(_SPENT_ON, {"scope": scope, "blocks": list(blocks)})
-    return dict(rows.tuples().all())
+    if not blocks:
+        return {}
+    found = connection.execute(_SPENT_ON, {"scope": scope, "blocks": list(blocks)})
+    return dict(found.all())
 
 
 def remaining(connection: sa.Connection, budget: Budget, blocks: Sequence[str]) -> dict[str, int]:
@@ -270,8 +275,8 @@ class Sums:
         AuditError
             If a sum was changed, or a scope has cost more than its capacity.
         """
-        rows = connection.execute(sa.text("SELECT scope, block, pico_epsilon FROM spent"))
-        table = {(scope, block): pico for scope, block, pico in rows}
+        sums = connection.execute(sa.text("SELECT scope, block, pico_epsilon FROM spent"))
+        table = {(scope, block): pico for scope, block, pico in sums}
         for scope, block in sorted(table.keys() | self._spent.keys()):
             found, due = table.get((scope, block)), self._spent.get((scope, block))
             if found != due:

@@ -75,7 +75,7 @@ def check(connection: sa.Connection, keys: Sequence[str], snapshot: Snapshot) ->
     SnapshotChangedError
         If they differ, or if the release was recorded without a code to compare.
     """
-    codes: dict[str, str] = dict(connection.execute(_CODES, {"keys": list(keys)}).tuples().all())
+    codes: dict[str, str] = dict(connection.execute(_CODES, {"keys": list(keys)}).all())
     changed = [
         key for key in keys if not hmac.compare_digest(codes.get(key, ""), snapshot.code(key))
     ]

@@ -33,6 +33,21 @@ ATTEMPTS = 512  # places that a point tries, until one lies inside the mask
 _ATTEMPT_BITS = 40
 
 
+class ThresholdTable(Parameters):
+    """``threshold = { k = 10, beta = 0.001 }``: which blocks of a release are shown.
+
+    Parameters
+    ----------
+    k : int
+        Least true count that is meant to be shown.
+    beta : float
+        Probability allowed for showing a block with fewer, for each block.
+    """
+
+    k: int = Field(strict=True, ge=1, le=1 << 20, description="least count that is meant")
+    beta: float = Field(default=1e-3, gt=0, le=0.5, description="probability of failure")
+
+
 class ReleasedParameters(Parameters):
     """What a world file says of a layer that is drawn from a release."""
 
@@ -45,6 +60,10 @@ class ReleasedParameters(Parameters):
     )
     strategy: Literal["flat", "quadtree", "ranges"] = Field(
         default="flat", description="what is measured: flat, quadtree or ranges"
+    )
+
+    threshold: ThresholdTable | None = Field(
+        default=None, description="blocks to show: { k = 10, beta = 0.001 }"
     )
 
     @model_validator(mode="after")

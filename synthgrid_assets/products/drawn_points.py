@@ -49,7 +49,7 @@ def draw(context: LayerContext, cells: Cells) -> DrawnPoints:
     """The layer's points in a rectangle of cells, with ids and marks."""
     pattern, source = _drawn(context, cells)
     rasters = context.mark_rasters(pattern.x, pattern.y, cells)
-    marks = mark_columns(context.table.marks, pattern, context.mark_keys, rasters)
+    marks = mark_columns(context.marks, pattern, context.mark_keys, rasters)
     return DrawnPoints(pattern, pattern.ids(), {**source, **marks})
 
 

@@ -20,14 +20,15 @@ from synthgrid_assets.inputs.surfaces import retention_at
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes.family import Family
-from synthgrid_assets.processes.marks.table import rasters_of
+from synthgrid_assets.processes.marks.law import Law
+from synthgrid_assets.processes.marks.table import rasters_of, released_marks
 from synthgrid_assets.processes.superposition import Sampler
 from synthgrid_assets.products.tile_cache import TileCache
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.world.inputs import Inputs, open_inputs
 from synthgrid_assets.world.samplers import build_sampler
-from synthgrid_assets.world.spec import LayerTable, WorldSpec, along_of
+from synthgrid_assets.world.spec import LayerTable, WorldSpec, along_of, marginals_of
 from synthgrid_assets.world.stream_keys import KeyedComponent, StreamKeys
 from synthgrid_assets.world.versions import input_names
 
@@ -185,6 +186,15 @@ class LayerContext:
     def mark_keys(self) -> dict[str, Key]:
         """Stream key of each mark."""
         return {name: self.keys.of(self.layer, f"mark/{name}") for name in self.table.marks}
+
+    @cached_property
+    def marks(self) -> dict[str, Law]:
+        """The layer's marks, those that are drawn from a release with its weights."""
+        marks: dict[str, Law] = dict(self.table.marks)
+        for name, mark in released_marks(marks).items():
+            weights = self.inputs.marginals[marginals_of(self.layer)]
+            marks[name] = mark.opened(weights[name])
+        return marks
 
     def mark_rasters(
         self, x: NDArray[np.int64], y: NDArray[np.int64], cells: Cells

@@ -142,9 +142,15 @@ def _second(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE secret(name TEXT PRIMARY KEY, value TEXT NOT NULL)")
 
 
+def _third(connection: sa.Connection) -> None:
+    """Entries and codes of a data set are found without reading those of all others."""
+    connection.exec_driver_sql("CREATE INDEX entry_of_scope ON entry(scope, kind, sequence)")
+    connection.exec_driver_sql("CREATE INDEX guard_of_code ON guard(code)")
+
+
 CHAIN = Schema(
     "record of releases",
-    (_first, _second),
+    (_first, _second, _third),
     ("entry", "spent", "guard", "secret"),
     "restore it from a backup before anything is released again",
 )

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.schema import Schema, make_stamps, table_names
-from synthgrid_assets.records.sqlite_file import create_file, engine_of_file
+from synthgrid_assets.records.sqlite_file import create_file, engine_of_file, refuse_other_names
 from synthgrid_assets.records.turnstile import Turnstile
 
 WAIT_SECONDS = 60.0  # for the writers in front
@@ -188,6 +188,8 @@ class Database:
                 if not self.create and not self.path.exists():
                     raise self._nothing()
                 create_file(self.path, self.schema, private=self.private)
+                if self.private:
+                    refuse_other_names(self.path, self.schema)
                 engine, writable = engine_of_file(self.path, self.wait)
             else:
                 engine, writable = _engine_of_server(self.url, self.wait), True

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ from synthgrid_assets.errors import AuditError, StorageError
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.records.chain_schema import CHAIN
 from synthgrid_assets.records.database import Database, database_url
+from synthgrid_assets.records.hot import first, insert, rows
 
 GENESIS = "0" * 64  # what the first entry names as its predecessor
 WAIT_SECONDS = 120.0  # for another process's write; a charge of 4096 blocks takes under one
@@ -30,13 +31,18 @@ _COLUMNS = (
 _FIND = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE key IN :keys").bindparams(
     sa.bindparam("keys", expanding=True, type_=sa.String)
 )
-_INSERT = sa.text(f"INSERT INTO entry({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})")
-_OF_SCOPE = sa.text(
+_INSERT = f"INSERT INTO entry({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"
+_OF_SCOPE = (
     f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND kind = :kind "
     "AND cost_pico_epsilon >= :cost AND body LIKE :like ORDER BY sequence"
 )
-_LAST = sa.text("SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1")
-_AFTER = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE sequence > :after ORDER BY sequence")
+_OF_DATA_SET = (
+    f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND (kind = 'budget' OR "
+    "(kind = 'release' AND cost_pico_epsilon >= :cost AND body LIKE :like)) ORDER BY sequence"
+)
+_LAST = "SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1"
+_AFTER = f"SELECT {_COLUMNS} FROM entry WHERE sequence > :after ORDER BY sequence"
+_KEYED = f"SELECT {_COLUMNS} FROM entry WHERE key = :key"
 
 
 class Anchor(NamedTuple):
@@ -193,8 +199,12 @@ class Chain:
 
 def find(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Entry]:
     """The entries of those `keys` that are recorded, each checked against its hash."""
-    rows = connection.execute(_FIND, {"keys": list(keys)})
-    return {entry.key: entry.check() for entry in (Entry(*row) for row in rows)}
+    found: Iterable[Any]
+    if len(keys) == 1:
+        found = rows(connection, _KEYED, key=keys[0])
+    else:
+        found = connection.execute(_FIND, {"keys": list(keys)})
+    return {entry.key: entry.check() for entry in (Entry(*row) for row in found)}
 
 
 def of_scope(
@@ -211,21 +221,42 @@ def of_scope(
     like : str
         What SQL's LIKE finds in the body.
     """
-    wanted = {"scope": scope, "kind": kind, "cost": cost, "like": like}
-    rows = connection.execute(_OF_SCOPE, wanted)
-    return [Entry(*row).check() for row in rows]
+    found = rows(connection, _OF_SCOPE, scope=scope, kind=kind, cost=cost, like=like)
+    return [Entry(*row).check() for row in found]
+
+
+def of_data_set(
+    connection: sa.Connection, scope: str, *, cost: int, like: str
+) -> tuple[list[Entry], list[Entry]]:
+    """The budgets and the releases of a scope, as `of_scope` gives them: unchecked, in one look.
+
+    Whoever uses one checks it.
+    """
+    found = rows(connection, _OF_DATA_SET, scope=scope, cost=cost, like=like)
+    entries = [Entry(*row) for row in found]
+    budgets = [entry for entry in entries if entry.kind == "budget"]
+    return budgets, [entry for entry in entries if entry.kind == "release"]
 
 
 def hash_at(connection: sa.Connection, sequence: int) -> str | None:
     """Hash of the entry at a place; None beyond the chain's end."""
-    query = sa.text("SELECT hash FROM entry WHERE sequence = :sequence")
-    found: str | None = connection.execute(query, {"sequence": sequence}).scalar()
-    return found
+    found = first(connection, "SELECT hash FROM entry WHERE sequence = :at", at=sequence)
+    return None if found is None else str(found[0])
 
 
-def append(connection: sa.Connection, drafts: Iterable[Draft]) -> list[Entry]:
-    """Chain new entries after the last one, inside the caller's write transaction."""
-    head = last(connection)
+def append(
+    connection: sa.Connection, drafts: Iterable[Draft], head: Anchor | None = None
+) -> list[Entry]:
+    """Chain new entries after the last one, inside the caller's write transaction.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    drafts : iterable of Draft
+    head : Anchor, optional
+        The last one, where the caller has read it in this transaction.
+    """
+    head = last(connection) if head is None else head
     recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
     entries = []
     for draft in drafts:
@@ -246,13 +277,13 @@ def append(connection: sa.Connection, drafts: Iterable[Draft]) -> list[Entry]:
         entries.append(entry)
         head = Anchor(entry.sequence, entry.hash)
     if entries:
-        connection.execute(_INSERT, [vars(entry) for entry in entries])
+        insert(connection, _INSERT, [vars(entry) for entry in entries])
     return entries
 
 
 def last(connection: sa.Connection) -> Anchor:
     """The chain's end; ``(0, GENESIS)`` for an empty record."""
-    row = connection.execute(_LAST).first()
+    row = first(connection, _LAST)
     return Anchor(*row) if row else Anchor(0, GENESIS)
 
 
@@ -274,7 +305,7 @@ def walk(
         At the first entry that was changed, removed or put in.
     """
     before = after
-    for row in connection.execute(_AFTER, {"after": after.sequence}):
+    for row in rows(connection, _AFTER, after=after.sequence):
         entry = Entry(*row)
         if entry.sequence != before.sequence + 1:
             raise AuditError(

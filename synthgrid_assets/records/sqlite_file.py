@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from sqlalchemy import event
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.schema import Schema
+
+_SECOND_NAME_SECONDS = 2.0  # a file has two names for an instant when it is made
 
 
 def create_file(path: Path, schema: Schema, *, private: bool) -> None:
@@ -65,6 +68,27 @@ def create_file(path: Path, schema: Schema, *, private: bool) -> None:
         with contextlib.suppress(FileExistsError):
             os.link(made, path)
     _sync(path.parent)
+
+
+def refuse_other_names(path: Path, schema: Schema) -> None:
+    """Refuse a private record that has a second name: its log has the name of one alone.
+
+    Who opens it by the other name would not see the last transactions.
+
+    Raises
+    ------
+    StorageError
+        If the file has another hard link, longer than its making takes.
+    """
+    deadline = time.monotonic() + _SECOND_NAME_SECONDS
+    while path.stat().st_nlink > 1:
+        if time.monotonic() > deadline:
+            raise StorageError(
+                f"the {schema.name} {path} has a second name (a hard link), by which its last "
+                "transactions would be missed; copy it where it was linked, as with `cp`, and "
+                "remove the link"
+            )
+        time.sleep(_SECOND_NAME_SECONDS / 50)
 
 
 def engine_of_file(path: Path, wait: float) -> tuple[sa.Engine, bool]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.engine.settings import usable_cores
+from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layers
@@ -17,7 +18,7 @@ from synthgrid_assets.products.product import Product, Rates
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.spec import WorldSpec, is_release
 
 
 def estimate_region(
@@ -38,7 +39,8 @@ def estimate_region(
     -------
     list of dict
         One row per asset: layer, asset, tiles still to make, rows, MB and seconds on this
-        machine's cores.
+        machine's cores; the last three are None where points follow from a release that is not
+        made yet: nothing is known of them before.
     """
     cores = usable_cores()
     rows = []
@@ -48,6 +50,11 @@ def estimate_region(
             for product in products_named(*products[layer]):
                 dataset = context.dataset(product.name)
                 todo = [tile for tile in tiles if not journal.is_committed(dataset, tile.cells)]
+                if unreleased(context):
+                    unknown = dict.fromkeys(("rows", "MB", "seconds"))
+                    named = {"layer": layer, "asset": product.name, "tiles to make": len(todo)}
+                    rows.append({**named, **unknown})
+                    continue
                 expected = sum(product.expected_rows(context, tile) for tile in todo)
                 rates = _rates(journal, context, product)
                 seconds = (expected * rates.row_seconds + len(todo) * rates.tile_seconds) / cores
@@ -63,6 +70,15 @@ def estimate_region(
                     }
                 )
     return rows
+
+
+def unreleased(context: LayerContext) -> list[str]:
+    """The releases that a layer's points follow from, its own and others', not made yet."""
+    return [
+        name
+        for name, version in context.job.inputs
+        if is_release(name) and version.startswith(UNMADE)
+    ]
 
 
 def _rates(journal: Journal, context: LayerContext, product: Product) -> Rates:

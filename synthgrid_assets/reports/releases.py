@@ -18,6 +18,7 @@ from synthgrid_assets.inputs.kinds.input import Place
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.releases.answers import Answers
+from synthgrid_assets.privacy.releases.marginal_files import TABLE
 from synthgrid_assets.privacy.releases.published import COUNTS, Published, find_published
 from synthgrid_assets.privacy.releases.quality import Quality, quality_of
 from synthgrid_assets.privacy.strategies.terms import Loss
@@ -25,8 +26,8 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import asset_path, find_input
-from synthgrid_assets.world.released_inputs import released_input
-from synthgrid_assets.world.spec import WorldSpec, release_of
+from synthgrid_assets.world.releases.counts_input import released_input
+from synthgrid_assets.world.spec import WorldSpec, marginals_of, release_of
 
 
 def published_release(spec: WorldSpec, root: Path, layer: str) -> Published:
@@ -57,6 +58,28 @@ def released_counts(spec: WorldSpec, root: Path, layer: str) -> pa.Table:
     """The estimates of all blocks, one row for each."""
     path = published_release(spec, root, layer).path / COUNTS
     return pa.concat_tables(pq.read_table(file) for file in sorted(path.glob("*.parquet")))
+
+
+def released_marginals(spec: WorldSpec, root: Path, layer: str) -> pa.Table:
+    """The bins of the marginals that a layer's marks are drawn from, with errors and weights.
+
+    Raises
+    ------
+    SpecError
+        If the layer has no released marks.
+    StorageError
+        If they are not published in this data root.
+    """
+    name = marginals_of(layer)
+    if name not in spec.made_inputs:
+        raise SpecError(f"layer {layer!r} has no marks that are drawn from released marginals")
+    record = find_input(spec, name, Layout(root))
+    if record is None:
+        raise StorageError(
+            f"{asset_path(spec.world.name, name)} is not made in {root}; materialise it first: "
+            "what is recorded already costs nothing"
+        )
+    return pq.read_table(record.path / TABLE)
 
 
 def released_answers(spec: WorldSpec, root: Path, layer: str) -> Answers:

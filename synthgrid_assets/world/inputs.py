@@ -24,8 +24,9 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.tessellation.constraints import NetworkSource
-from synthgrid_assets.world.released_inputs import released_input
-from synthgrid_assets.world.spec import NETWORKS, RELEASED, WorldSpec
+from synthgrid_assets.world.releases.counts_input import released_input
+from synthgrid_assets.world.releases.marginals_input import marginals_input
+from synthgrid_assets.world.spec import MARGINALS, NETWORKS, RELEASED, WorldSpec
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Inputs:
     paths : dict of str to Paths
     networks : dict of str to NetworkSource
     releases : dict of str to ReleasedSurface
+    marginals : dict of str to dict
+        Weights of the bins of each mark of a layer, by the mark's name.
     """
 
     surfaces: dict[str, Surface] = field(default_factory=dict)
@@ -46,6 +49,7 @@ class Inputs:
     paths: dict[str, Paths] = field(default_factory=dict)
     networks: dict[str, NetworkSource] = field(default_factory=dict)
     releases: dict[str, ReleasedSurface] = field(default_factory=dict)
+    marginals: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
 
 
 def input_of(spec: WorldSpec, name: str) -> Input:
@@ -59,6 +63,8 @@ def input_of(spec: WorldSpec, name: str) -> Input:
     """
     group, _, named = name.rpartition("/")
     place = Place(spec.world.lattice, Cells(*spec.world.extent))
+    if group == MARGINALS:
+        return marginals_input(spec, named)
     if group == RELEASED:
         within = spec.layers[named].within
         return released_input(spec, named, place, input_of(spec, within) if within else None)
@@ -150,6 +156,8 @@ def asset_path(world: str, name: str) -> str:
     group, _, named = name.rpartition("/")
     if group == RELEASED:
         return f"{world}/{named}/released_surface"
+    if group == MARGINALS:
+        return f"{world}/{named}/released_marginals"
     return f"{world}/{name}" if group else f"{world}/surface/{name}"
 
 
@@ -173,5 +181,9 @@ def _data_version(spec: WorldSpec, name: str, layout: Layout) -> str:
 
 def _folder(spec: WorldSpec, name: str, layout: Layout) -> Path:
     group, _, named = name.rpartition("/")
-    places = {NETWORKS: layout.network, RELEASED: layout.release}
+    places = {
+        NETWORKS: layout.network,
+        RELEASED: layout.release,
+        MARGINALS: layout.release,
+    }
     return places.get(group, layout.surface)(spec.world.name, named)

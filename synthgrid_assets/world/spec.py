@@ -17,7 +17,7 @@ from synthgrid_assets.lattice.axes import axes_of
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
-from synthgrid_assets.processes.marks.table import MarkTable
+from synthgrid_assets.processes.marks.table import MarkTable, released_marks
 from synthgrid_assets.processes.on_lines.process import ON_LINES
 from synthgrid_assets.world.tables.contract import ContractTable
 from synthgrid_assets.world.tables.footprints import FootprintTable
@@ -28,6 +28,7 @@ from synthgrid_assets.world.tables.tracks import TracksTable
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 NETWORKS = "constraints"  # what the names of inputs that are read as networks begin with
+MARGINALS = "marginals"  # what the names of released marginals begin with
 RELEASED = "released"  # the process of layers drawn from a release, and its inputs' prefix
 RESERVED_LAYERS = frozenset({"surface", "tiles", "world", NETWORKS})
 Name = Annotated[str, Field(pattern=NAME)]
@@ -285,9 +286,14 @@ def along_of(layer: LayerTable) -> str | None:
     return None if table is None or table.along is None else table.along.input
 
 
+def marginals_of(layer: str) -> str:
+    """What the marginals that a layer's marks are drawn from are called: ``marginals/people``."""
+    return f"{MARGINALS}/{layer}"
+
+
 def is_release(name: str) -> bool:
-    """Whether an input of that name is a release."""
-    return name.startswith(f"{RELEASED}/")
+    """Whether an input of that name is a release, of counts or of marginals."""
+    return name.startswith((f"{RELEASED}/", f"{MARGINALS}/"))
 
 
 def network_of(name: str) -> str:
@@ -330,7 +336,8 @@ class WorldSpec(Model):
 
         Layers with the same constraints share one network. An input that is named as
         constraints alone is made as a network alone. A private input is made for no world:
-        only the release of it that a layer asks for is, as ``released/people``.
+        only the release of it that a layer asks for is, as ``released/people``, and that of its
+        marks, as ``marginals/people``.
         """
         layers = self.layers.values()
         networks = dict.fromkeys(layer.network for layer in layers if layer.network is not None)
@@ -343,7 +350,9 @@ class WorldSpec(Model):
             for name in self.inputs
             if name not in private and (name in others or network_of(name) not in networks)
         ]
-        return (*plain, *networks, *map(release_of, self.released_layers))
+        marked = (name for name in self.released_layers if released_marks(self.layers[name].marks))
+        releases = map(release_of, self.released_layers)
+        return (*plain, *networks, *releases, *map(marginals_of, marked))
 
     @property
     def released_layers(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.input import Use
 from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes
+from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes, released_marks
 from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
@@ -27,9 +27,10 @@ from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, 
 from synthgrid_assets.world.line_layers import line_mistakes, lines_mistakes
 from synthgrid_assets.world.partial_spec import sound_part
 from synthgrid_assets.world.private_inputs import privacy_mistakes, released_mistakes
-from synthgrid_assets.world.released_inputs import question_mistakes
+from synthgrid_assets.world.releases.questions import question_mistakes
 from synthgrid_assets.world.samplers import build_process
 from synthgrid_assets.world.spec import (
+    MARGINALS,
     RELEASED,
     RESERVED_LAYERS,
     LayerTable,
@@ -140,7 +141,7 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
     yield from privacy_mistakes(spec, contents=contents)
     for name in spec.made_inputs:
         group, _, named = name.rpartition("/")
-        if group == RELEASED:
+        if group in (RELEASED, MARGINALS):
             continue  # told at the layer that it is made for
         if name == named or (named in spec.inputs and "constraints" in spec.inputs[named].uses):
             for message in input_mistakes(spec, name, contents=contents):
@@ -188,6 +189,13 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
         mistake = parcels_mistake(layer.parcels, spec.world.cell)
         if mistake is not None:
             yield f".parcels{mistake[0]}", mistake[1]
+    if layer.process != RELEASED:
+        for mark in released_marks(layer.marks):
+            yield (
+                f".marks.{mark}",
+                "is drawn from private data, and this layer is not: only a layer with "
+                "process = 'released' has released marks",
+            )
     yield from _tessellation_mistakes(spec, name)
 
 

@@ -13,13 +13,20 @@ from typing import Protocol
 from synthgrid_assets.lattice.hashing import AssetVersion, Component, version_hash
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes import superposition
-from synthgrid_assets.processes.marks.table import drawing_order, rasters_of
+from synthgrid_assets.processes.marks.table import drawing_order, rasters_of, released_marks
 from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY, process
 from synthgrid_assets.processes.thinning import joined as in_zones
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
 from synthgrid_assets.world.layer_graph import union_of, upstream_layers
-from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec, lines_of, release_of
+from synthgrid_assets.world.spec import (
+    RELEASED,
+    LayerTable,
+    WorldSpec,
+    lines_of,
+    marginals_of,
+    release_of,
+)
 
 
 class Versioned(Protocol):
@@ -47,7 +54,9 @@ def process_component(layer: LayerTable) -> Component:
         return Component.of("process", joined, superposition.ALGORITHM_VERSION)
     if layer.process in OF_INPUTS:
         model, version = OF_INPUTS[layer.process]
-        parameters = model.model_validate(layer.parameters).model_dump(mode="json")
+        declared = model.model_validate(layer.parameters)
+        # a threshold decides what is shown of a release: its data version, no word of a stream
+        parameters = declared.model_dump(mode="json", exclude={"threshold"})
     else:
         version = REGISTRY[layer.process].version
         parameters = process(layer.process, layer.parameters).model_dump(mode="json")
@@ -203,8 +212,9 @@ def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
 
 def input_names(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     """The inputs that the layer's points depend on, with their marks."""
-    marks = rasters_of(spec.layers[layer].marks)
-    return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *marks)))
+    marks = spec.layers[layer].marks
+    released = (marginals_of(layer),) if released_marks(marks) else ()
+    return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *rasters_of(marks), *released)))
 
 
 def read_inputs(spec: WorldSpec, layer: str, products: Iterable[Versioned]) -> tuple[str, ...]:

@@ -42,6 +42,12 @@ source = "visits"
 epsilon = "1"
 strategy = "flat"
 """
+KINDS = ("cafe", "cafe", "cafe", "bar", "bar", "pub", "inn")
+MARKS = """
+[layers.people.marks]
+kind = { released_labels = { column = "kind", labels = ["pub", "bar", "cafe"], epsilon = "0.25" } }
+spend = { released_numbers = { column = "spend", edges = [0, 5, 20, 80], epsilon = "0.5" } }
+"""
 
 
 def private_points(n: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -59,8 +65,10 @@ def write_private_world(folder: Path, text: str = WORLD) -> Path:
     if not csv.exists():
         lon, lat = private_points()
         rows = zip(lon.tolist(), lat.tolist(), strict=True)
-        lines = [f"user{i % 300},{x!r},{y!r}" for i, (x, y) in enumerate(rows)]
-        csv.write_text("\n".join(["user_id,lon,lat", *lines]) + "\n")
+        lines = [
+            f"user{i % 300},{x!r},{y!r},{KINDS[i % 7]},{i % 80}" for i, (x, y) in enumerate(rows)
+        ]
+        csv.write_text("\n".join(["user_id,lon,lat,kind,spend", *lines]) + "\n")
     path = folder / "city.toml"
     path.write_text(text.replace("PRIVATE", str(private)))
     return path

@@ -11,22 +11,28 @@ import pytest
 from typer.testing import CliRunner
 
 from synthgrid_assets.cli import app
-from synthgrid_assets.dagster.assets.released import release_assets
+from synthgrid_assets.dagster.assets.released import marginals_asset, release_assets
 from synthgrid_assets.dagster.build import world_definitions
 from synthgrid_assets.dagster.resources import DataRoot
-from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
+from synthgrid_assets.dagster.runs.request import RegionChoice, region_request, verification_request
+from synthgrid_assets.errors import SpecError
 from synthgrid_assets.privacy.source import child, counting
 from synthgrid_assets.privacy.source.message import Counted
 from synthgrid_assets.settings import data_root, privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
-from synthgrid_assets_tests.privacy.private_world import WORLD, private_spec, write_private_world
+from synthgrid_assets_tests.privacy.private_world import (
+    MARKS,
+    WORLD,
+    private_spec,
+    write_private_world,
+)
 
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     def answer(request):
-        return Counted.from_bytes(child.answer_to(request.to_bytes()), request.grid)
+        return Counted.from_bytes(child.answer_to(request.to_bytes()), request)
 
     monkeypatch.setattr(counting, "_answer", answer)
     monkeypatch.setattr(counting, "PAD_SECONDS", 0.001)
@@ -132,3 +138,44 @@ def test_points_wait_for_the_release_and_a_region_brings_it_along(tmp_path):
     assert {surface, counts} <= set(region_request(spec, choice, data_root()).assets)
     make_input(spec, "released/people", Layout(data_root()))
     assert not {surface, counts} & set(region_request(spec, choice, data_root()).assets)
+
+
+def test_an_estimate_before_the_first_release_says_what_is_not_known(tmp_path):
+    world = write_private_world(tmp_path)
+    done = CliRunner().invoke(app, ["materialize", str(world), "--dry-run", "--json"])
+    assert done.exit_code == 0, done.output
+    assert {(row["tiles to make"], row["rows"]) for row in json.loads(done.stdout)} == {(4, None)}
+    done = CliRunner().invoke(app, ["materialize", str(world), "--dry-run"])
+    assert "not known before counts_release" in " ".join(done.output.split())
+    assert not Path(privacy_ledger()).exists()
+    make_input(private_spec(tmp_path), "released/people", Layout(data_root()))
+    done = CliRunner().invoke(app, ["materialize", str(world), "--dry-run", "--json"])
+    rows = {row["asset"]: row["rows"] for row in json.loads(done.stdout)}
+    assert 1900 < rows["points"] < 2100
+
+
+def test_a_release_can_be_chosen_by_name(tmp_path):
+    spec = private_spec(tmp_path, WORLD + MARKS)
+    request = region_request(spec, RegionChoice(assets=("counts_release",)), data_root())
+    keys = {key.to_user_string() for key in request.assets}
+    assert keys == {"city/world", "city/tiles", "city/people/counts_release"}
+    chosen = RegionChoice(assets=("released_marginals", "points"))
+    keys = {key.path[-1] for key in region_request(spec, chosen, data_root()).assets}
+    assert {"released_marginals", "counts_release", "released_surface", "points"} <= keys
+    assert "moments" not in keys
+    with pytest.raises(SpecError, match="privacy verify"):
+        verification_request(spec, RegionChoice(assets=("counts_release",)))
+    with pytest.raises(SpecError, match=r"no asset 'released_marginals'"):
+        region_request(private_spec(tmp_path), chosen, data_root())
+
+
+def test_marginals_are_an_asset_that_shows_its_table(tmp_path):
+    spec = private_spec(tmp_path, WORLD + MARKS)
+    assets = [*release_assets(spec, "people"), marginals_asset(spec, "people")]
+    done = dg.materialize(assets, resources={"data": DataRoot()})
+    (event,) = done.asset_materializations_for_node("city__people__released_marginals")
+    assert "0.25" in event.metadata["kind"].value
+    bins = event.metadata["marginals"].value.records
+    assert [record.data["bin"] for record in bins][:3] == ["bar", "cafe", "pub"]
+    (event,) = done.asset_materializations_for_node("city__people__counts_release")
+    assert event.metadata["budget"].value.records[0].data["spent"] == "1.75"

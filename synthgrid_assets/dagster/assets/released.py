@@ -17,21 +17,60 @@ from synthgrid_assets.dagster.keys import RELEASE, common, input_key, layer_key,
 from synthgrid_assets.dagster.metadata import rows_table
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.errors import SynthGridError
+from synthgrid_assets.privacy.releases.marginal_files import COLUMNS as MARGINAL_COLUMNS
+from synthgrid_assets.privacy.releases.marginal_files import read_bins
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
-from synthgrid_assets.privacy.releases.published import COLUMNS
+from synthgrid_assets.privacy.releases.published import COLUMNS, find_published
 from synthgrid_assets.privacy.releases.statements import budget_lines, preview
 from synthgrid_assets.reports.releases import released_quality
 from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import input_version, make_input
 from synthgrid_assets.world.private_inputs import data_set
-from synthgrid_assets.world.released_inputs import ask_of
-from synthgrid_assets.world.spec import WorldSpec, release_of
+from synthgrid_assets.world.releases.questions import ask_of
+from synthgrid_assets.world.spec import WorldSpec, marginals_of, release_of
+
+MOST_SHOWN = 64  # bins in the metadata
 
 
 def release_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
-    """The two assets of a layer with the process `released`."""
+    """The assets of a layer with the process `released`, but for its marginals."""
     return [_counts_release(spec, layer), _released_surface(spec, layer)]
+
+
+def marginals_asset(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
+    """The marginals that released marks of a layer are drawn from."""
+    world, name = spec.world.name, marginals_of(layer)
+
+    @dg.asset(
+        key=input_key(world, name),
+        deps=[layer_key(world, layer, RELEASE)],
+        description="Counts of private points by label or by bin, with noise, that marks are drawn "
+        "from: charged together with counts_release, each at its own loss, and recorded once. Each "
+        "estimate has its standard deviation and a 95 % interval.",
+        code_version=input_version(spec, name),
+        kinds={"python", "opendp", "parquet"},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[dg.TableColumn(*column) for column in MARGINAL_COLUMNS]
+            )
+        },
+        **common(world, layer),
+    )
+    def released_marginals(data: DataRoot) -> dg.MaterializeResult[None]:
+        made = make_input(spec, name, Layout(data.path))
+        found = find_published(made.path)
+        assert found is not None  # made just now
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(made.data_version),
+            metadata={
+                **made.facts,
+                "path": dg.MetadataValue.path(str(made.path)),
+                "marginals": rows_table(read_bins(found)[:MOST_SHOWN]),
+            },
+        )
+
+    return released_marginals
 
 
 def _counts_release(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:

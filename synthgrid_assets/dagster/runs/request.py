@@ -31,7 +31,7 @@ from synthgrid_assets.reports.region_checks import check_names
 from synthgrid_assets.settings import executor_url
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import missing_inputs
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.spec import WorldSpec, is_release
 from synthgrid_assets.world.tile_selection import tiles_in
 from synthgrid_assets.world.versions import read_inputs
 
@@ -74,7 +74,7 @@ class RegionChoice:
 
 
 def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[str, ...]]:
-    """The chosen products of each chosen layer.
+    """The chosen products of each chosen layer; none where only its release is chosen.
 
     Raises
     ------
@@ -86,6 +86,7 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
         if name not in spec.layers:
             raise SpecError(f"no layer {name!r}; layers of this world: {list(spec.layers)}")
     known = {product.name for table in spec.layers.values() for product in products_of(table)}
+    known.update(name for layer in spec.released_layers for name in _released(spec, layer))
     for name in choice.assets or ():
         if name not in known:
             raise SpecError(f"no asset {name!r}; assets of this world: {sorted(known)}")
@@ -97,13 +98,35 @@ def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[st
         )
         for layer in layers
     }
-    if not any(chosen.values()):
+    releases = chosen_releases(spec, choice)
+    if not any(chosen.values()) and not releases:
         raise SpecError(
             f"nothing is chosen: no layer of {list(layers)} has an asset of {list(choice.assets)}"
             if layers and choice.assets
             else "nothing is chosen: the list of layers or assets is empty"
         )
-    return {layer: names for layer, names in chosen.items() if names}
+    return {layer: names for layer, names in chosen.items() if names or layer in releases}
+
+
+def chosen_releases(spec: WorldSpec, choice: RegionChoice) -> dict[str, list[str]]:
+    """The assets of releases that are chosen by name, by layer: counts, surface, marginals.
+
+    Without a choice of assets they come along where they are not made yet.
+    """
+    layers = spec.layers if choice.layers is None else choice.layers
+    found = {
+        layer: [name for name in _released(spec, layer) if name in (choice.assets or ())]
+        for layer in layers
+        if layer in spec.released_layers
+    }
+    return {layer: names for layer, names in found.items() if names}
+
+
+def _released(spec: WorldSpec, layer: str) -> list[str]:
+    """Names of the assets that a layer's release and its marginals are."""
+    world = spec.world.name
+    made = [name for name in spec.made_inputs if is_release(name) and name.endswith(f"/{layer}")]
+    return [key.path[-1] for name in made for key in asset_keys_of(world, name)]
 
 
 def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionRequest:
@@ -116,14 +139,18 @@ def region_request(spec: WorldSpec, choice: RegionChoice, root: Path) -> RegionR
     needed = {
         name
         for layer, names in products.items()
+        if names
         for name in read_inputs(spec, layer, products_named(*names))
     }
     unmade = missing_inputs(spec, Layout(root), sorted(needed))
     keys += [key for name in unmade for key in asset_keys_of(world, name)]
+    for layer, released in chosen_releases(spec, choice).items():
+        keys += [layer_key(world, layer, name) for name in released]
     for layer, names in products.items():
-        keys += [layer_key(world, layer, name) for name in (*names, TILE_INDEX, *_evidence(choice))]
+        along = (TILE_INDEX, *_evidence(choice)) if names else ()
+        keys += [layer_key(world, layer, name) for name in (*names, *along)]
     return RegionRequest(
-        tuple(keys),
+        tuple(dict.fromkeys(keys)),
         tuple(tiles_in(spec, choice.tiles, choice.bbox)),
         products,
         run_config=run_config(spec, products, choice),
@@ -143,6 +170,11 @@ def verification_request(spec: WorldSpec, choice: RegionChoice) -> RegionRequest
         for product in products_named(*names)
         for check in (TILE_CHECK, FRESH_CHECK, *check_names(product, spec.layers[layer]))
     ]
+    if not checks:
+        raise SpecError(
+            f"{list(choice.assets or ())} of a released layer have no checks of tiles: their "
+            "record is checked by `synthgrid privacy verify`"
+        )
     return RegionRequest(
         (),
         tuple(tiles_in(spec, choice.tiles, choice.bbox)),

@@ -23,7 +23,7 @@ EVERYWHERE = Cells(-CELL_LIMIT, -CELL_LIMIT, CELL_LIMIT, CELL_LIMIT)
 UNMADE = "unmade-"  # begins the data version of an input that has not been made yet
 
 Use = Literal["intensity", "within", "near", "constraints", "lines", "source"]
-Room = Literal["surfaces", "masks", "paths", "networks", "releases"]
+Room = Literal["surfaces", "masks", "paths", "networks", "releases", "marginals"]
 Fact = float | int | str
 
 
@@ -84,7 +84,7 @@ class Input(ABC):
     ----------
     room : str
         Where layers look for it once it is open (`world.inputs.Inputs`): ``surfaces``,
-        ``masks``, ``paths``, ``networks`` or ``releases``.
+        ``masks``, ``paths``, ``networks``, ``releases`` or ``marginals``.
     stored_as : str
         The format it is kept in, for a person.
     """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import DamageError, SpecError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.privacy.grid import Grid
-from synthgrid_assets.privacy.releases.private_ledger import Recorded
+from synthgrid_assets.privacy.releases.charging import Recorded
 from synthgrid_assets.privacy.releases.published import COUNTS, Published
 from synthgrid_assets.privacy.strategies import strategy
 from synthgrid_assets.privacy.strategies.strategy import Estimate, Strategy
@@ -37,7 +37,10 @@ class Answers:
     strategy : Strategy
         What was measured, at which loss.
     estimates : ndarray of float64, shape of the grid
-        Unbiased estimates of the blocks' counts, south to north.
+        Unbiased estimates of the blocks' counts, south to north; NaN where a published release
+        does not show a block, as it does not reach the layer's threshold.
+    whole : float or None
+        Estimate of all blocks together, where the blocks are not all shown.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Answers:
     grid: Grid
     strategy: Strategy
     estimates: NDArray[np.float64]
+    whole: float | None = None
 
     @classmethod
     def of_record(cls, recorded: Recorded) -> Answers:
@@ -81,7 +85,8 @@ class Answers:
             table = pq.read_table(file, columns=["row", "column", "estimate"])
             row, column, values = (table[name].to_numpy() for name in table.column_names)
             estimates[row, column] = values
-        return cls(grid, strategy(fields["strategy"], grid.shape, loss, unit), estimates)
+        asked = strategy(fields["strategy"], grid.shape, loss, unit)
+        return cls(grid, asked, estimates, fields.get("total"))
 
     @property
     def total(self) -> Estimate:
@@ -94,10 +99,18 @@ class Answers:
         Raises
         ------
         SpecError
-            If it is empty or leaves the grid.
+            If it is empty or leaves the grid, or holds blocks that are not shown.
         """
         error = self.strategy.estimate_of(row0, column0, row1, column1)
-        value = float(self.estimates[row0:row1, column0:column1].sum())
+        found = self.estimates[row0:row1, column0:column1]
+        value = float(found.sum())
+        if self.whole is not None and found.shape == self.estimates.shape:
+            value = self.whole
+        if np.isnan(value):
+            raise SpecError(
+                f"{int(np.isnan(found).sum())} of {found.size} blocks are not shown, as they do "
+                "not reach the layer's threshold: ask for blocks that are shown, or for the total"
+            )
         return Estimate(value, error.sd, value + error.low, value + error.high)
 
     def count(self, box: Box) -> Estimate:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from synthgrid_assets.errors import PrivacyError
@@ -14,11 +15,12 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.privacy.budget import Budget, format_epsilon
 from synthgrid_assets.privacy.grid import Grid
+from synthgrid_assets.privacy.marginals import Marginal
 from synthgrid_assets.privacy.strategies import strategy
 from synthgrid_assets.privacy.strategies.strategy import Strategy
 from synthgrid_assets.privacy.strategies.terms import Loss, Unit
 
-QUERY = "counts_by_block"
+QUERY, MARGINAL_QUERY = "counts_by_block", "counts_by_bin"
 QUERY_VERSION = 1  # raised when the same question would mean other counts
 
 
@@ -173,31 +175,80 @@ class Ask:
     purpose : str
         Empty for a release. A question for another purpose has noise of its own, at its own
         cost: the release's would agree with what is drawn from it.
+    marginal : Marginal, optional
+        Counts of a column's values in its place, of the same points.
     """
 
     data: DataSet
     strategy: str
     loss: Loss
     purpose: str = ""
+    marginal: Marginal | None = None
+
+    @classmethod
+    def of_marginal(cls, data: DataSet, marginal: Marginal, loss: Loss) -> Ask:
+        """A question about a column: its counts by bin, each with noise of its own."""
+        return cls(data, "flat", loss, marginal=marginal)
 
     def on(self, grid: Grid) -> Strategy:
         """The strategy on the grid that is registered."""
-        return strategy(self.strategy, grid.shape, self.loss, self.data.unit)
+        return strategy_of(self.strategy, grid, self.loss, self.data.unit, self.marginal)
+
+    @property
+    def about(self) -> str:
+        """What is counted, for a person."""
+        return "blocks" if self.marginal is None else repr(self.marginal.column)
 
     def body(self, grid: Grid) -> str:
         """Canonical JSON of its public fields; its SHA-256 is the key in the ledger.
 
         No world, layer, seed, extent or tile is part of it.
         """
-        return canonical_json(
-            {
-                "data_set": self.data.name,
-                "snapshot": self.data.snapshot,
-                "query": QUERY,
-                "query_version": QUERY_VERSION,
-                "unit_column": self.data.unit_column,
-                "grid": grid.as_json(),
-                **({"purpose": self.purpose} if self.purpose else {}),
-                **self.on(grid).public,
-            }
-        )
+        return _body(self, grid)
+
+
+@lru_cache(maxsize=1024)
+def _body(ask: Ask, grid: Grid) -> str:
+    return canonical_json(
+        {
+            "data_set": ask.data.name,
+            "snapshot": ask.data.snapshot,
+            "query": QUERY if ask.marginal is None else MARGINAL_QUERY,
+            "query_version": QUERY_VERSION,
+            "unit_column": ask.data.unit_column,
+            "grid": grid.as_json(),
+            **({"purpose": ask.purpose} if ask.purpose else {}),
+            **({"marginal": ask.marginal.as_json()} if ask.marginal else {}),
+            **ask.on(grid).public,
+        }
+    )
+
+
+def strategy_of(
+    name: str, grid: Grid, loss: Loss, unit: Unit, marginal: Marginal | None = None
+) -> Strategy:
+    """What is measured: counts of the grid's blocks, or of a marginal's bins.
+
+    All points of a unit may lie in one bin, so a marginal's sensitivities are those of a grid of
+    which a unit touches one cell.
+    """
+    if marginal is None:
+        return strategy(name, grid.shape, loss, unit)
+    return strategy(name, (1, marginal.bins), loss, Unit(1, unit.points))
+
+
+def follows(terms: dict[str, Any], from_fields: dict[str, Any]) -> bool:
+    """Whether a question is answered by a recorded one, both as `Ask.body` tells them.
+
+    It is where they differ in that less loss is asked for, or bins that sums of the recorded
+    ones are.
+    """
+    asked, recorded = dict(terms), dict(from_fields)
+    if "marginal" in asked and "marginal" in recorded:
+        asked.pop("shape"), recorded.pop("shape")
+        one = Marginal.from_json(asked.pop("marginal"))
+        if one.taken_from(Marginal.from_json(recorded.pop("marginal"))) is None:
+            return False
+    losses = [Loss(fields.pop("measure"), fields.pop("amount")) for fields in (asked, recorded)]
+    same = asked == recorded and losses[0].measure == losses[1].measure
+    return same and losses[1].exact >= losses[0].exact

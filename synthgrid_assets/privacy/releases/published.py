@@ -1,7 +1,7 @@
 """What is published of a recorded release: tables of counts, a surface, and who vouches for it.
 
 Belongs here: the folder of files, a function of the record and public terms alone. Not here: the
-ledger (`private_ledger`), which release a layer asks for (`world.released_inputs`).
+ledger (`private_ledger`), which release a layer asks for (`world.releases`).
 
 One folder a release, put in place whole: ``release.json`` names every other file with its
 SHA-256, the terms, and the ledger's entry; ``counts/*.parquet`` hold the estimates by groups of
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
 from synthgrid_assets.lattice.hashing import canonical_json, version_hash
 from synthgrid_assets.privacy.grid import Grid
-from synthgrid_assets.privacy.releases.private_ledger import Recorded
+from synthgrid_assets.privacy.releases.charging import Recorded
 from synthgrid_assets.privacy.releases.witnesses import Witness
 from synthgrid_assets.privacy.strategies.strategy import Strategy
+from synthgrid_assets.privacy.strategies.terms import Threshold
 from synthgrid_assets.records.hash_chain import Anchor
 from synthgrid_assets.storage.commit import aside, sync_folders
 from synthgrid_assets.storage.formats.geoparquet import polygon_table, serialise
@@ -45,6 +46,7 @@ COLUMNS = (
     ("low_95", "double", "The true count lies above with a probability of 97.5 % or more."),
     ("high_95", "double", "The true count lies below with a probability of 97.5 % or more."),
     ("expected", "double", "Non-negative and consistent, for synthesis; biased near 0."),
+    ("shown", "bool", "Whether the estimate reaches the layer's threshold; only where it has one."),
     ("geometry", "binary (WKB)", "The block in the CRS of the grid."),
 )
 
@@ -94,7 +96,12 @@ class Published:
         )
 
 
-def publish(recorded: Recorded, path: Path, support: NDArray[np.bool_] | None = None) -> Published:
+def publish(
+    recorded: Recorded,
+    path: Path,
+    support: NDArray[np.bool_] | None = None,
+    threshold: Threshold | None = None,
+) -> Published:
     """Write the folder of a release, unless another process was faster.
 
     Parameters
@@ -104,20 +111,63 @@ def publish(recorded: Recorded, path: Path, support: NDArray[np.bool_] | None = 
         The folder, which is not there yet.
     support : ndarray of bool, shape of the grid, optional
         Public knowledge: False where no point can lie.
+    threshold : Threshold, optional
+        Blocks whose estimate does not reach it have none in the table, and expect no points.
     """
     expected = recorded.strategy.nonnegative(recorded.measured, support)
-    with aside(path) as folder:
-        made = folder / path.name
-        (made / COUNTS).mkdir(parents=True)
-        for name, table in _tables(recorded, expected):
+    shown = None if threshold is None else _shown(recorded, threshold)
+    if shown is not None:
+        expected = np.where(shown, expected, 0.0)
+
+    def write(made: Path) -> None:
+        (made / COUNTS).mkdir()
+        for name, table in _tables(recorded, expected, shown):
             (made / COUNTS / name).write_bytes(serialise(table))
         _write_surface(made / SURFACE, recorded.grid, expected)
+
+    terms = _terms(recorded)
+    if threshold is not None and shown is not None:
+        least = recorded.strategy.threshold(threshold.k, threshold.beta)
+        terms["threshold"] = {"k": threshold.k, "beta": threshold.beta, "least": least}
+        # sums of blocks that are not shown cannot be had of the table
+        terms["total"] = float(recorded.strategy.unbiased(recorded.measured).sum())
+    return put_in_place(path, write, terms)
+
+
+def _shown(recorded: Recorded, threshold: Threshold) -> NDArray[np.bool_]:
+    strategy = recorded.strategy
+    least = strategy.threshold(threshold.k, threshold.beta)
+    return np.asarray(strategy.unbiased(recorded.measured) >= least)
+
+
+def put_in_place(path: Path, write: Callable[[Path], None], terms: Mapping[str, Any]) -> Published:
+    """Put a folder in place whole, with its manifest, unless another process was faster.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, which is not there yet.
+    write : callable
+        Writes all other files into the folder that it is given.
+    terms : mapping
+        What the manifest says beside the files.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    with aside(path) as folder:
+        made = folder / path.name
+        made.mkdir()
+        write(made)
         files = {
             file.relative_to(made).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in sorted(made.rglob("*"))
             if file.is_file()
         }
-        fields = _manifest(recorded, files)
+        version = version_hash(sorted(files.items()))
+        fields = {"format": FORMAT, "data_version": version, **terms, "files": files}
         (made / MANIFEST).write_text(canonical_json(fields) + "\n")
         sync_folders([*(file for file in made.rglob("*") if file.is_file()), made])
         try:
@@ -149,11 +199,9 @@ def published_below(root: Path, data_set: str) -> Iterator[Published]:
             yield found
 
 
-def _manifest(recorded: Recorded, files: dict[str, str]) -> dict[str, Any]:
+def _terms(recorded: Recorded) -> dict[str, Any]:
     strategy = recorded.strategy
     return {
-        "format": FORMAT,
-        "data_version": version_hash(sorted(files.items())),
         "data_set": recorded.data_set,
         "snapshot": recorded.snapshot,
         "grid": recorded.grid.as_json(),
@@ -163,33 +211,41 @@ def _manifest(recorded: Recorded, files: dict[str, str]) -> dict[str, Any]:
         "recorded_at": recorded.recorded_at,
         "sequence": recorded.anchor.sequence,
         "hash": recorded.anchor.hash,
-        "files": files,
     }
 
 
-def _tables(recorded: Recorded, expected: NDArray[np.float64]) -> Iterator[tuple[str, pa.Table]]:
+def _tables(
+    recorded: Recorded, expected: NDArray[np.float64], shown: NDArray[np.bool_] | None
+) -> Iterator[tuple[str, pa.Table]]:
     strategy: Strategy = recorded.strategy
     estimate, deviation = strategy.unbiased(recorded.measured), strategy.cell_deviations()
     half = strategy.interval_half_width(deviation)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "estimate": estimate,
         "standard_deviation": deviation,
         "low_95": estimate - half,
         "high_95": estimate + half,
         "expected": expected,
     }
+    if shown is not None:
+        for name in ("estimate", "low_95", "high_95"):
+            arrays[name] = np.where(shown, arrays[name], np.nan)  # nulls of the table
+        arrays["shown"] = shown
     rows, columns = recorded.grid.shape
     for row0 in range(0, rows, GROUP):
         for column0 in range(0, columns, GROUP):
             part = slice(row0, row0 + GROUP), slice(column0, column0 + GROUP)
             row, column = np.mgrid[: min(GROUP, rows - row0), : min(GROUP, columns - column0)]
             places = {"row": (row + row0).ravel(), "column": (column + column0).ravel()}
-            values = {name: array[part].ravel() for name, array in arrays.items()}
+            values = {  # NaN is null
+                name: pa.array(array[part].ravel(), from_pandas=True)
+                for name, array in arrays.items()
+            }
             name = f"{row0 // GROUP}_{column0 // GROUP}.parquet"
             yield name, _with_squares(recorded, {**places, **values})
 
 
-def _with_squares(recorded: Recorded, columns: dict[str, NDArray[Any]]) -> pa.Table:
+def _with_squares(recorded: Recorded, columns: dict[str, Any]) -> pa.Table:
     grid = recorded.grid
     west = grid.cells.ix0 + columns["column"] * grid.side
     south = grid.cells.iy0 + columns["row"] * grid.side

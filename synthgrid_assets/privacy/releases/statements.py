@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from synthgrid_assets.errors import SynthGridError
 from synthgrid_assets.privacy.account import Account, how_many_fit
 from synthgrid_assets.privacy.budget import Sums, format_epsilon
 from synthgrid_assets.privacy.grid import Grid
+from synthgrid_assets.privacy.marginals import Marginal
+from synthgrid_assets.privacy.releases.charging import Recorded, to_draw
 from synthgrid_assets.privacy.releases.data_set import Ask, Registration
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
 from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
@@ -44,6 +47,33 @@ class ErrorLine:
 
 
 @dataclass(frozen=True)
+class MarginalLine:
+    """What a mark's marginal would cost and be worth.
+
+    Parameters
+    ----------
+    mark, column : str
+    bins : int
+    asked : str
+        Loss, in the measure.
+    answered_by : int or None
+        The entry that answers already, at no cost.
+    cost : str
+        0 as well where another mark's bins add up to these.
+    rmse : float
+        Expected error of a bin's count: noise alone.
+    """
+
+    mark: str
+    column: str
+    bins: int
+    asked: str
+    answered_by: int | None
+    cost: str
+    rmse: float
+
+
+@dataclass(frozen=True)
 class Preview:
     """What a release would cost and be worth, known without looking at any data.
 
@@ -51,7 +81,9 @@ class Preview:
     ----------
     data_set, snapshot, strategy, measure, asked : str
     answered_by : int or None
-        The entry that answers already, at no cost.
+        The entry that answers the counts already, at no cost.
+    marginals : tuple of MarginalLine
+        Of the layer's released marks, which are charged together with the counts.
     cost, before, after, capacity : str
         In the measure, exact; `after` is `before` where nothing is charged.
     more : int
@@ -70,6 +102,7 @@ class Preview:
     measure: str
     asked: str
     answered_by: int | None
+    marginals: tuple[MarginalLine, ...]
     cost: str
     before: str
     after: str
@@ -132,36 +165,55 @@ class HistoryLine:
     hash: str
 
 
-def preview(ledger: PrivateLedger, ask: Ask, witnesses: Iterable[Witness] = ()) -> Preview:
-    """What a release would cost now; draws, charges and reads nothing."""
-    refused, answered = "", None
+def preview(
+    ledger: PrivateLedger,
+    ask: Ask,
+    witnesses: Iterable[Witness] = (),
+    marks: Mapping[str, Ask] | None = None,
+) -> Preview:
+    """What a release would cost now, with the marginals of some marks; reads no data.
+
+    Draws and charges nothing.
+    """
+    asks = [ask, *(marks or {}).values()]
+    refused, answers = "", list[Recorded | None]([None] * len(asks))
     try:
-        recorded = ledger.recorded(ask, tuple(witnesses))
-        answered = None if recorded is None else recorded.anchor.sequence
+        answers = ledger.recorded_all(asks, tuple(witnesses))
     except SynthGridError as error:
         refused = str(error)
     registration = _registration(ledger, ask.data.name) or ask.data.registration
-    before = _spent(ledger, registration.name)
-    left, cost = registration.capacity_pico - before, ask.loss.pico
-    if answered is not None:
-        cost = 0
-    elif not refused and cost > left:
-        refused = f"{format_epsilon(left)} of {registration.measure} is left, no {ask.loss.text}"
+    before, wanted = ledger.spent(registration.name), to_draw(asks, answers, registration)
+    left, cost = registration.capacity_pico - before, sum(each.loss.pico for each in wanted)
+    if not refused and cost > left:
+        asked = format_epsilon(cost)
+        refused = f"{format_epsilon(left)} of {registration.measure} is left, no {asked}"
+    charged = [] if refused else wanted
+    after = before + sum(each.loss.pico for each in charged)
     return Preview(
         data_set=registration.name,
         snapshot=ask.data.snapshot,
         strategy=ask.strategy,
         measure=registration.measure,
         asked=ask.loss.text,
-        answered_by=answered,
+        answered_by=_entry_of(answers[0]),
+        marginals=tuple(
+            MarginalLine(
+                mark,
+                each.marginal.column if each.marginal else "",
+                each.on(registration.grid).size,
+                each.loss.text,
+                _entry_of(answer),
+                each.loss.text if each in wanted else "0",
+                each.on(registration.grid).expected_rmse(1, 1),
+            )
+            for (mark, each), answer in zip((marks or {}).items(), answers[1:], strict=True)
+        ),
         cost=format_epsilon(cost),
         before=format_epsilon(before),
-        after=format_epsilon(before + (0 if refused else cost)),
+        after=format_epsilon(after),
         capacity=format_epsilon(registration.capacity_pico),
-        more=how_many_fit(left - (0 if refused else cost), ask.loss.pico),
-        together=together(
-            [*charges(ledger, registration.name), *([ask.loss] if cost and not refused else [])]
-        ),
+        more=how_many_fit(registration.capacity_pico - after, sum(x.loss.pico for x in asks)),
+        together=together([*charges(ledger, registration.name), *(each.loss for each in charged)]),
         errors=tuple(expected_errors(ask, registration.grid)),
         refused=refused,
     )
@@ -266,7 +318,7 @@ def together(losses: list[Loss]) -> str:
 
 
 def _budget_line(ledger: PrivateLedger, found: Registration) -> BudgetLine:
-    spent = _spent(ledger, found.name)
+    spent = ledger.spent(found.name)
     released = [line for line in history(ledger, [found.name]) if line.cost]
     rows, columns = found.grid.shape
     bound = f"{found.unit.max_cells} blocks, {found.unit.max_points_per_cell} points in each"
@@ -278,24 +330,23 @@ def _budget_line(ledger: PrivateLedger, found: Registration) -> BudgetLine:
         left=format_epsilon(found.capacity_pico - spent),
         together=together(charges(ledger, found.name)),
         releases=len(released),
-        snapshots=tuple(dict.fromkeys(line.what.rpartition(" by ")[0] for line in released)),
+        snapshots=tuple(dict.fromkeys(line.what.partition(" by ")[0] for line in released)),
         unit=f"{found.unit_column}: at most {bound}" if found.unit_column else "event",
         blocks=f"{rows} x {columns} of {found.grid.block_metres:g} m",
     )
 
 
-def _what(fields: dict[str, str]) -> str:
+def _what(fields: dict[str, Any]) -> str:
     """What was released, in public words."""
-    purpose = fields.get("purpose")
-    return f"{fields['snapshot']} by {fields['strategy']}{f' for {purpose}' if purpose else ''}"
+    purpose, marginal = fields.get("purpose"), fields.get("marginal")
+    about = f" of {Marginal.from_json(marginal).column!r}" if marginal else ""
+    about += f" for {purpose}" if purpose else ""
+    return f"{fields['snapshot']} by {fields['strategy']}{about}"
+
+
+def _entry_of(answer: Recorded | None) -> int | None:
+    return None if answer is None else answer.anchor.sequence
 
 
 def _registration(ledger: PrivateLedger, name: str) -> Registration | None:
     return next((found for found in ledger.registrations() if found.name == name), None)
-
-
-def _spent(ledger: PrivateLedger, name: str) -> int:
-    if not ledger.chain.exists:
-        return 0
-    with ledger.chain.reading() as connection:
-        return ledger.spent(connection, name)

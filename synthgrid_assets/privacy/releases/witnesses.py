@@ -25,6 +25,7 @@ from synthgrid_assets.records.hash_chain import Anchor, hash_at
 from synthgrid_assets.storage.commit import commit_bytes
 
 SUFFIX = ".ledger.json"  # beside the private file or folder
+ATTRIBUTE = "user.synthgrid.ledger"  # of the file or folder itself
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,29 @@ class Witness:
 
 
 def witness_path(source: Path) -> Path:
-    """The witness beside a private file or folder.
+    """The witness beside a private file or folder, whatever links lead to it.
 
     Examples
     --------
     >>> witness_path(Path("/data/visits.csv")).name
     'visits.csv.ledger.json'
     """
-    return source.with_name(f"{source.name}{SUFFIX}")
+    place = source.resolve()
+    return place.with_name(f"{place.name}{SUFFIX}")
+
+
+def witnesses_beside(source: Path) -> list[Witness]:
+    """What a private file or folder has seen: beside it, and in an attribute of its own.
+
+    The attribute stays when the file is renamed, moved or has another hard link.
+
+    Raises
+    ------
+    PrivacyError
+        If one cannot be understood: it may have been all that missed a ledger.
+    """
+    found = [read_witness(witness_path(source)), _of_attribute(source)]
+    return [witness for witness in found if witness is not None]
 
 
 def read_witness(path: Path) -> Witness | None:
@@ -65,30 +81,56 @@ def read_witness(path: Path) -> Witness | None:
         If the file cannot be understood: it may have been all that missed a ledger.
     """
     try:
-        fields = json.loads(path.read_text())
-        anchor = Anchor(int(fields["sequence"]), str(fields["hash"]))
-        return Witness(anchor, str(path), str(fields.get("ledger", "")))
+        return _witness(path.read_bytes(), str(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PrivacyError(
-            f"{path} should say which entry of the ledger was last seen, and cannot be read "
-            f"({type(error).__name__}); restore it from a backup. Nothing was drawn or charged"
-        ) from None
+    except OSError as error:
+        raise _unreadable(str(path), error) from None
 
 
 def keep_witness(source: Path, anchor: Anchor, ledger: str) -> bool:
-    """Keep the newest head beside private data; False where that folder cannot be written."""
-    path = witness_path(source)
+    """Keep the newest head beside private data and in an attribute; False where neither can be."""
     fields = {"hash": anchor.hash, "ledger": ledger, "sequence": anchor.sequence}
+    data = canonical_json(fields).encode() + b"\n"
+    path, kept = witness_path(source), False
+    # the folder is often mounted read-only
+    with contextlib.suppress(OSError, StorageError), _alone_in(path.parent):
+        if _is_newer(anchor, read_witness(path)):
+            commit_bytes(path, data)
+        kept = True
+    with contextlib.suppress(OSError, AttributeError):  # not every system has attributes
+        if _is_newer(anchor, _of_attribute(source)):
+            os.setxattr(source, ATTRIBUTE, data)
+        kept = True
+    return kept
+
+
+def _is_newer(anchor: Anchor, known: Witness | None) -> bool:
+    return known is None or known.anchor.sequence < anchor.sequence
+
+
+def _of_attribute(source: Path) -> Witness | None:
     try:
-        with _alone_in(path.parent):
-            known = read_witness(path)
-            if known is None or known.anchor.sequence < anchor.sequence:
-                commit_bytes(path, canonical_json(fields).encode() + b"\n")
-    except (OSError, StorageError):  # often mounted read-only; published files see it too
-        return False
-    return True
+        data = os.getxattr(source, ATTRIBUTE)
+    except (OSError, AttributeError):  # there is none, or nothing has any here
+        return None
+    return _witness(data, f"{source} ({ATTRIBUTE})")
+
+
+def _witness(data: bytes, seen_in: str) -> Witness:
+    try:
+        fields = json.loads(data)
+        anchor = Anchor(int(fields["sequence"]), str(fields["hash"]))
+        return Witness(anchor, seen_in, str(fields.get("ledger", "")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(seen_in, error) from None
+
+
+def _unreadable(seen_in: str, error: Exception) -> PrivacyError:
+    return PrivacyError(
+        f"{seen_in} should say which entry of the ledger was last seen, and cannot be read "
+        f"({type(error).__name__}); restore it from a backup. Nothing was drawn or charged"
+    )
 
 
 @contextlib.contextmanager

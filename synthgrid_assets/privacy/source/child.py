@@ -14,10 +14,13 @@ import os
 import resource
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from synthgrid_assets.privacy.source.message import SourceRequest
+    from synthgrid_assets.privacy.source.reading import Rows
 
 PR_SET_DUMPABLE = 4
 PR_SET_PDEATHSIG = 1
@@ -55,7 +58,7 @@ def answer_to(data: bytes) -> bytes:
         return _counted(request)
     except BaseException as error:  # its text may hold private values: it ends here
         outcome = getattr(error, "outcome", Outcome.UNREADABLE)
-        return failed(outcome, request.grid).to_bytes()
+        return failed(outcome, request).to_bytes()
 
 
 def _counted(request: SourceRequest) -> bytes:
@@ -63,43 +66,62 @@ def _counted(request: SourceRequest) -> bytes:
 
     import numpy as np
 
-    from synthgrid_assets.lattice.projection import Projection, area_of
     from synthgrid_assets.privacy.source.bounding import (
-        blocks_of_points,
+        Units,
+        code_of_bins,
         code_of_file,
         code_of_rows,
-        count_events,
-        count_units,
+        count_bins,
+        count_blocks,
     )
     from synthgrid_assets.privacy.source.message import Counted, Outcome
-    from synthgrid_assets.privacy.source.reading import SourceFault, read_rows
 
     grid, secret = request.grid, bytes.fromhex(request.secret)
-    xs, ys, blocks, units = [], [], [], []
-    for rows in read_rows(request):
-        crs = rows.crs or request.crs
-        if crs is None:
-            raise SourceFault(Outcome.NO_CRS)
-        to_grid = Projection(crs, grid.lattice.crs, area_of(grid.lattice, grid.cells))
-        blocks.append(blocks_of_points(grid, *to_grid(rows.x, rows.y)))
-        xs.append(rows.x)
-        ys.append(rows.y)
-        units.append(rows.unit if rows.unit is not None else np.empty(0, object))
-    found = np.concatenate(blocks)
+    parts = [_read(request, rows) for rows in _rows_of(request)]
+    x, y, blocks = (np.concatenate([part[at] for part in parts]) for at in range(3))
+    units = None
     if request.unit:
-        counts = count_units(
-            grid,
-            found,
-            np.concatenate(units),
-            max_cells=request.max_cells,
-            max_points_per_cell=request.max_points_per_cell,
-            secret=secret,
-        )
-    else:
-        counts = count_events(grid, found)
-    code = code_of_rows(secret, np.concatenate(xs), np.concatenate(ys))
-    code += code_of_file(secret, Path(request.path), request.layer)
-    return Counted(Outcome.COUNTED, code, counts).to_bytes()
+        names = np.concatenate([part[3] for part in parts])
+        bounds = request.max_cells, request.max_points_per_cell
+        units = Units.of(blocks, names, *bounds, secret)
+    counts = count_blocks(grid, blocks, units)
+    marginals, codes = {}, {}
+    for at, marginal in enumerate(request.marginals):
+        bins = np.concatenate([part[4][at] for part in parts])
+        marginals[marginal] = count_bins(marginal, blocks, bins, units)
+        codes[marginal] = code_of_bins(secret, x, y, bins)
+    code = code_of_rows(secret, x, y) + code_of_file(secret, Path(request.path), request.layer)
+    return Counted(Outcome.COUNTED, code, counts, marginals, codes).to_bytes()
+
+
+def _rows_of(request: SourceRequest) -> Iterator[Rows]:
+    """The rows of a source, by file, each with a CRS."""
+    from synthgrid_assets.privacy.source.message import Outcome
+    from synthgrid_assets.privacy.source.reading import SourceFault, read_rows
+
+    for rows in read_rows(request):
+        if (rows.crs or request.crs) is None:
+            raise SourceFault(Outcome.NO_CRS)
+        yield rows
+
+
+def _read(request: SourceRequest, rows: Rows) -> tuple[Any, ...]:
+    """Coordinates, block and unit of each row, and its bin in each marginal."""
+    from synthgrid_assets.lattice.projection import Projection, area_of
+    from synthgrid_assets.privacy.source.bounding import blocks_of_points
+
+    grid = request.grid
+    crs = rows.crs or request.crs or ""
+    to_grid = Projection(crs, grid.lattice.crs, area_of(grid.lattice, grid.cells))
+    blocks = blocks_of_points(grid, *to_grid(rows.x, rows.y))
+    units = rows.texts(request.unit) if request.unit else None
+    bins = [
+        marginal.bins_of_labels(rows.texts(marginal.column))
+        if marginal.labels
+        else marginal.bins_of_numbers(rows.numbers(marginal.column))
+        for marginal in request.marginals
+    ]
+    return rows.x, rows.y, blocks, units, bins
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _TOLD = {
     Outcome.UNREADABLE: "it could not be read as what its name ends in (.csv, .parquet, .gpkg or "
     "a folder of .parquet files)",
     Outcome.NO_COLUMN: "it has not the columns, the layer or the unit column that the world file "
-    "names; look at `columns`, `layer` and `unit` of the input",
+    "names; look at `columns`, `layer` and `unit` of the input, and `column` of released marks",
     Outcome.NO_CRS: "it names no CRS: give `crs` of the input",
 }
 
@@ -41,7 +41,8 @@ def count_source(request: SourceRequest) -> Counted:
     """
     begun = time.monotonic()
     counted = _answer(request)
-    time.sleep(padded(time.monotonic() - begun) - (time.monotonic() - begun))
+    ends = begun + padded(time.monotonic() - begun)
+    time.sleep(max(ends - time.monotonic(), 0.0))
     if counted.outcome != Outcome.COUNTED:
         raise PrivacyError(
             f"the private file {request.path} cannot be used: {_TOLD[counted.outcome]}. Nothing "
@@ -87,9 +88,9 @@ def _answer(request: SourceRequest) -> Counted:
             child.stdin.write(request.to_bytes())
             child.stdin.close()
         except BrokenPipeError:  # it ended early, as where memory is short
-            return failed(Outcome.UNREADABLE, request.grid)
-        data = pipe.read(answer_size(request.grid) + 1)
-    return Counted.from_bytes(data, request.grid)
+            return failed(Outcome.UNREADABLE, request)
+        data = pipe.read(answer_size(request) + 1)
+    return Counted.from_bytes(data, request)
 
 
 def _environment() -> dict[str, str]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.privacy.source.message import Outcome, SourceRequest
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
 _PROPERTIES = "properties"  # of a landed collection: JSON text of a feature's members
 _POINT = 0
 
@@ -46,14 +47,25 @@ class Rows:
         What the file itself says of its coordinates.
     x, y : ndarray of float64, shape (n,)
         NaN where a row has none.
-    unit : ndarray of object, shape (n,), or None
-        Text of each row's unit, None where a row has none.
+    columns : dict of str to pyarrow.ChunkedArray
+        What else was asked for, as it lies in the file.
     """
 
     crs: str | None
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    unit: NDArray[np.object_] | None
+    columns: dict[str, pa.ChunkedArray]
+
+    def texts(self, name: str) -> NDArray[np.object_]:
+        """A column as texts, shape (n,); None where a row has none."""
+        column = self.columns[name].to_pylist()
+        texts = np.empty(len(column), object)
+        texts[:] = [_text(value) for value in column]
+        return texts
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column as numbers, shape (n,); NaN where a row has none."""
+        return _numbers(self.columns[name])
 
 
 def read_rows(request: SourceRequest) -> Iterator[Rows]:
@@ -79,9 +91,9 @@ def read_rows(request: SourceRequest) -> Iterator[Rows]:
 
 
 def _of_csv(path: Path, request: SourceRequest) -> Rows:
-    wanted = [name for name in (request.x, request.y, request.unit) if name]
     if not (request.x and request.y):
         raise SourceFault(Outcome.NO_COLUMN)
+    wanted = list(dict.fromkeys((request.x, request.y, *request.columns)))
     try:
         table = _read_csv(path, wanted)
     except KeyError:  # as pyarrow calls a column that the header has not
@@ -98,8 +110,7 @@ def _read_csv(path: Path, wanted: list[str]) -> pa.Table:
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=wanted,
             include_missing_columns=False,
-            column_types=dict.fromkeys(wanted, pa.string()),
-            check_utf8=False,
+            column_types=dict.fromkeys(wanted, pa.binary()),  # a row need not be text
             strings_can_be_null=True,
         ),
     )
@@ -111,26 +122,34 @@ def _of_parquet(path: Path, request: SourceRequest) -> Rows:
     geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
     geometry = geo.get("primary_column", "geometry")
     names = set(schema.names)
-    if request.unit and request.unit not in names and _PROPERTIES not in names:
-        raise SourceFault(Outcome.NO_COLUMN)
+    inner = [name for name in request.columns if name not in names]
     wanted = {request.x, request.y} if request.x else {geometry}
-    inner = bool(request.unit) and request.unit not in names
-    wanted |= {_PROPERTIES} if inner else ({request.unit} if request.unit else set())
+    wanted |= {*request.columns} - {*inner} | ({_PROPERTIES} if inner else set())
     if not wanted <= names:
         raise SourceFault(Outcome.NO_COLUMN)
     table = file.read(columns=sorted(wanted))
     if inner:
-        units = pa.array([_member(text, request.unit) for text in table[_PROPERTIES].to_pylist()])
-        table = table.append_column(request.unit, units.cast(pa.string()))
+        members = [_members(text) for text in table[_PROPERTIES].to_pylist()]
+        for name in inner:
+            values = pa.array([_told(found.get(name)) for found in members], pa.string())
+            table = table.append_column(name, values)
     return _of_table(table, _crs_of(geo, geometry), request, geometry)
 
 
-def _member(text: str | None, name: str) -> str | None:
+def _members(text: str | None) -> dict[str, Any]:
+    """A feature's members; none where they cannot be read."""
     try:
-        value = (json.loads(text or "{}") or {}).get(name)
-    except (ValueError, AttributeError):
-        return None
-    return None if value is None else json.dumps(value, sort_keys=True)
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _told(value: Any) -> str | None:
+    """A member as text: equal values are equal texts."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True)
 
 
 def _of_geopackage(path: Path, request: SourceRequest) -> Rows:
@@ -142,26 +161,27 @@ def _of_geopackage(path: Path, request: SourceRequest) -> Rows:
         raise SourceFault(Outcome.NO_COLUMN)
     # as it lies: SQLite would put its index of a write-ahead log beside the file
     meta, _, geometry, fields = pyogrio.raw.read(
-        path, layer=layer, columns=[request.unit] if request.unit else [], IMMUTABLE="YES"
+        path, layer=layer, columns=list(request.columns), IMMUTABLE="YES"
     )
-    if request.unit and request.unit not in list(meta["fields"]):
+    found = dict(zip(meta["fields"], fields, strict=True))
+    if not {*request.columns} <= found.keys():
         raise SourceFault(Outcome.NO_COLUMN)
     x, y = _points(np.asarray(geometry, object))
-    unit = _texts(pa.array(list(fields[0]))) if request.unit else None
-    return Rows(meta["crs"], x, y, unit)
+    columns = {name: pa.chunked_array([pa.array(list(found[name]))]) for name in request.columns}
+    return Rows(meta["crs"], x, y, columns)
 
 
 def _of_table(table: pa.Table, crs: str | None, request: SourceRequest, geometry: str = "") -> Rows:
     names = set(table.column_names)
-    if request.unit and request.unit not in names:
+    if not {*request.columns} <= names:
         raise SourceFault(Outcome.NO_COLUMN)
-    unit = _texts(table[request.unit].combine_chunks()) if request.unit else None
+    columns = {name: table[name] for name in request.columns}
     if not request.x:
         x, y = _points(np.array(table[geometry].to_pylist(), object))
-        return Rows(crs, x, y, unit)
+        return Rows(crs, x, y, columns)
     if not {request.x, request.y} <= names:
         raise SourceFault(Outcome.NO_COLUMN)
-    return Rows(crs, _numbers(table[request.x]), _numbers(table[request.y]), unit)
+    return Rows(crs, _numbers(table[request.x]), _numbers(table[request.y]), columns)
 
 
 def _points(shapes: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -176,10 +196,13 @@ def _points(shapes: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[n
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """Numbers, NaN for what is none."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    if any(is_text(column.type) for is_text in _TEXTS):
+        column = pc.cast(column, pa.large_binary())
         is_number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), False)
-        text = pc.if_else(is_number, pc.utf8_trim_whitespace(column), "nan")
-        column = pc.cast(text, pa.float64())
+        text = pc.cast(pc.if_else(is_number, column, b"nan"), pa.large_string())
+        column = pc.cast(pc.utf8_trim_whitespace(text), pa.float64())
     try:
         values = pc.cast(column, pa.float64(), safe=False)
     except pa.ArrowInvalid:
@@ -187,11 +210,11 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _texts(column: Any) -> NDArray[np.object_]:
-    """Each row's unit as text: equal values are equal units."""
-    texts = np.empty(len(column), object)
-    texts[:] = [None if value is None else str(value) for value in column.to_pylist()]
-    return texts
+def _text(value: Any) -> str | None:
+    """A value as text: equal values are equal texts."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return None if value is None else str(value)
 
 
 def _crs_of(geo: dict[str, Any], geometry: str) -> str | None:

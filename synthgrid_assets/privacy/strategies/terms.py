@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import cached_property
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON, PICO
@@ -74,17 +75,17 @@ class Loss:
         """Zero-concentrated differential privacy."""
         return cls("rho", amount)
 
-    @property
+    @cached_property
     def exact(self) -> Fraction:
         """The amount, as its decimal text reads."""
         return Fraction(Decimal(str(self.amount)))
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The amount in its one decimal form, for keys."""
         return format(Decimal(str(self.amount)).normalize(), "f")
 
-    @property
+    @cached_property
     def pico(self) -> int:
         """What is charged, in 1e-12 of the measure, rounded up."""
         return math.ceil(self.exact * PICO)
@@ -128,6 +129,22 @@ class Unit:
     def points(self) -> int:
         """Most points of one unit that count at all."""
         return self.max_cells * self.max_points_per_cell
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Which blocks of a release are shown: by their noisy numbers alone, so it costs nothing.
+
+    Parameters
+    ----------
+    k : int
+        Least true count that is meant to be shown, >= 1.
+    beta : float
+        Probability allowed for showing a block with fewer, in ``(0, 0.5]``, for each block.
+    """
+
+    k: int
+    beta: float
 
 
 EVENT = Unit()  # one point more or less

@@ -5,7 +5,7 @@ Belongs here: the law ``choice``. Not here: what depends on a label (`numbers`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import accumulate
 from typing import Annotated, Any, ClassVar
@@ -88,15 +88,11 @@ class Choice(Law):
 
     def column(self, values: NDArray[Any]) -> pa.Array:
         """A dictionary of labels."""
-        labels = pa.array(list(self.choice), pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(values.astype(np.int32)), labels)
+        return labels_column(self.choice, values)
 
     def values(self, column: pa.ChunkedArray) -> NDArray[np.int64]:
         """Places of the labels; -1 for one that is not declared."""
-        labels = pa.array(list(self.choice), pa.string())
-        codes = pc.index_in(column.cast(pa.string()), value_set=labels)
-        read: NDArray[np.int64] = codes.fill_null(-1).to_numpy().astype(np.int64)
-        return read
+        return codes_of(self.choice, column)
 
     def at_points(self, values: NDArray[Any]) -> Coded:
         """The labels' places."""
@@ -113,3 +109,17 @@ class Choice(Law):
         """Sums of weights at each point, shape (labels, n), added in the labels' order."""
         weights = [np.broadcast_to(at_points(w, given), n) for w in self.choice.values()]
         return np.array(list(accumulate(weights)))
+
+
+def labels_column(labels: Iterable[str], codes: NDArray[Any]) -> pa.Array:
+    """A dictionary of labels, from their places."""
+    known = pa.array(list(labels), pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), known)
+
+
+def codes_of(labels: Iterable[str], column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Places of the labels in a column; -1 for one that is not declared."""
+    known = pa.array(list(labels), pa.string())
+    codes = pc.index_in(column.cast(pa.string()), value_set=known)
+    read: NDArray[np.int64] = codes.fill_null(-1).to_numpy().astype(np.int64)
+    return read

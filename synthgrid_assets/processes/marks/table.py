@@ -25,18 +25,36 @@ from synthgrid_assets.processes.marks.continuous import (
 from synthgrid_assets.processes.marks.counts import Poisson, PoissonTable
 from synthgrid_assets.processes.marks.law import Law
 from synthgrid_assets.processes.marks.numbers import By, Interval, Labels, Parameter, Span, extremes
+from synthgrid_assets.processes.marks.released import (
+    EdgesTable,
+    LabelsTable,
+    Released,
+    ReleasedLabels,
+    ReleasedNumbers,
+)
 from synthgrid_assets.processes.marks.times import Timestamp, TimestampTable
 
 # columns of tiles, and those that exports add
 RESERVED_COLUMNS = frozenset(
     {"id", "x_q", "y_q", "geometry", "bbox", "x", "y", "wkt", "fid", "geom"}
 )
-LAWS = ("choice", "uniform", "normal", "lognormal", "poisson", "timestamp")
+LAWS = (
+    "choice",
+    "uniform",
+    "normal",
+    "lognormal",
+    "poisson",
+    "timestamp",
+    "released_labels",
+    "released_numbers",
+)
 LAW_TABLES: Mapping[str, type[Model]] = {
     "normal": NormalTable,
     "lognormal": LognormalTable,
     "poisson": PoissonTable,
     "timestamp": TimestampTable,
+    "released_labels": LabelsTable,
+    "released_numbers": EdgesTable,
 }
 RETENTION = Interval(0.0, 1.0)  # what a raster's value can be
 
@@ -46,7 +64,9 @@ MarkTable = Annotated[
     | Annotated[Normal, Tag("normal")]
     | Annotated[Lognormal, Tag("lognormal")]
     | Annotated[Poisson, Tag("poisson")]
-    | Annotated[Timestamp, Tag("timestamp")],
+    | Annotated[Timestamp, Tag("timestamp")]
+    | Annotated[ReleasedLabels, Tag("released_labels")]
+    | Annotated[ReleasedNumbers, Tag("released_numbers")],
     one_key_of(*LAWS),
 ]
 
@@ -73,6 +93,11 @@ def rasters_of(marks: Mapping[str, Law]) -> tuple[str, ...]:
     """The raster inputs that decide numbers of the marks, in the file's order."""
     names = (name for mark in marks.values() for name in mark.depends_on)
     return tuple(dict.fromkeys(name for name in names if name not in marks))
+
+
+def released_marks(marks: Mapping[str, Law]) -> dict[str, Released]:
+    """The marks that are drawn from released marginals of private data."""
+    return {name: mark for name, mark in marks.items() if isinstance(mark, Released)}
 
 
 def mark_mistakes(

@@ -96,6 +96,15 @@ def release_picture(surface: ReleasedSurface, cells: Cells) -> bytes:
     return surface_picture(thresholds_of(surface.expected, most))
 
 
+def marginals_picture(weights: Mapping[str, tuple[int, ...]], cells: Cells) -> bytes:
+    """A grey PNG of a row for each mark, white at its most frequent bin."""
+    widest = max(len(of_mark) for of_mark in weights.values())
+    rows = np.zeros((len(weights), widest))
+    for row, of_mark in zip(rows, weights.values(), strict=True):
+        row[: len(of_mark)] = np.array(of_mark) / (max(of_mark) or 1)
+    return surface_picture(thresholds_of(rows, 1.0))
+
+
 def _surface(surface: Surface, cells: Cells) -> bytes:
     return surface_picture(surface.thresholds(cells))
 
@@ -115,4 +124,5 @@ _PICTURES: Mapping[str, Callable[[Any, Cells], bytes]] = {
     "paths": paths_picture,
     "networks": _network,
     "releases": release_picture,
+    "marginals": marginals_picture,
 }

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, philox_words
 from synthgrid_assets.processes.marks.choice import Choice
+from synthgrid_assets.processes.marks.law import Law
 from synthgrid_assets.processes.marks.numbers import AtPoints
+from synthgrid_assets.processes.marks.released import ReleasedLabels
 from synthgrid_assets.processes.marks.table import drawing_order
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.statistics.tile.marks import (
@@ -33,18 +35,19 @@ def verify_marks(context: LayerContext, cells: Cells, rows: pa.Table) -> Verdict
     uniform. In a law with steps a place is drawn within the value's step, with a word of
     the test's own. Marks that depend on nothing and are labels are counted instead.
     """
-    marks = context.table.marks
+    marks = context.marks
     x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
     given: dict[str, AtPoints] = dict(context.mark_rasters(x, y, cells))
     verdicts = []
     for name in drawing_order(marks):
         law = marks[name]
         values = law.values(rows[name])
-        if isinstance(law, Choice) and (broken := int(np.count_nonzero(values < 0))):
+        labelled = isinstance(law, Choice | ReleasedLabels)
+        if labelled and (broken := int(np.count_nonzero(values < 0))):
             detail = f"mark {name}: {broken} labels are not declared"
             verdicts.append(Verdict.exact(TEST, broken, detail))
             values = np.maximum(values, 0)
-        elif isinstance(law, Choice) and not law.depends_on:
+        elif labelled and not law.depends_on:
             verdicts.append(_labels(name, law, values))
         else:
             below, up_to = law.distribution(values, given)
@@ -58,8 +61,12 @@ def verify_marks(context: LayerContext, cells: Cells, rows: pa.Table) -> Verdict
     return marks_follow_their_law(verdicts)
 
 
-def _labels(name: str, law: Choice, codes: NDArray[np.int64]) -> Verdict:
-    weights = {label: float(weight) for label, weight in law.choice.items()}  # type: ignore[arg-type]
+def _labels(name: str, law: Law, codes: NDArray[np.int64]) -> Verdict:
+    if isinstance(law, ReleasedLabels):
+        weights = dict(zip(law.labels, map(float, law.weights), strict=True))
+    else:
+        assert isinstance(law, Choice)
+        weights = {label: float(weight) for label, weight in law.choice.items()}  # type: ignore[arg-type]
     counts = np.bincount(codes, minlength=len(weights)).tolist()
     return labels_follow_their_weights(name, dict(zip(weights, counts, strict=True)), weights)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,14 +16,15 @@ from synthgrid_assets.errors import BudgetExhaustedError, PrivacyError, StorageE
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.privacy.releases import statements
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
+from synthgrid_assets.privacy.releases.witnesses import ATTRIBUTE
 from synthgrid_assets.privacy.source import child, counting
 from synthgrid_assets.privacy.source.message import Counted
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.releases import released_answers, released_counts
 from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world import released_inputs
 from synthgrid_assets.world.inputs import find_input, make_input
+from synthgrid_assets.world.releases import counts_input
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets_tests.privacy.private_world import (
     WORLD,
@@ -37,7 +40,7 @@ def here(monkeypatch):
     """The private process's own code, called here; `test_counting` starts processes."""
 
     def answer(request):
-        return Counted.from_bytes(child.answer_to(request.to_bytes()), request.grid)
+        return Counted.from_bytes(child.answer_to(request.to_bytes()), request)
 
     monkeypatch.setattr(counting, "_answer", answer)
     monkeypatch.setattr(counting, "PAD_SECONDS", 0.001)
@@ -52,7 +55,7 @@ def reads(monkeypatch):
         seen.append(request)
         return counting.count_source(request)
 
-    monkeypatch.setattr(released_inputs, "count_source", count)
+    monkeypatch.setattr(counts_input, "count_source", count)
     return seen
 
 
@@ -214,14 +217,33 @@ def test_more_epsilon_is_charged_until_nothing_fits(tmp_path, reads):
     assert statements.verify(PrivateLedger(privacy_ledger())) == head
 
 
-@pytest.mark.parametrize("seen", ["beside the data", "published"])
+def without_attribute(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.removexattr(file, ATTRIBUTE)
+
+
+def attributes_hold(folder: Path) -> bool:
+    (folder / "probe").touch()
+    try:
+        os.setxattr(folder / "probe", ATTRIBUTE, b"1")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seen", ["beside the data", "published", "in an attribute"])
 @pytest.mark.parametrize("loss", ["lost", "emptied"])
 def test_a_ledger_that_is_gone_is_missed(tmp_path, reads, monkeypatch, seen, loss):
+    if seen == "in an attribute" and not attributes_hold(tmp_path):
+        pytest.skip("this file system keeps no attributes of files")
     released(private_spec(tmp_path), tmp_path / "data")
     stub = tmp_path / "private" / "visits.csv.ledger.json"
-    if seen == "published":
+    csv = stub.with_name("visits.csv")
+    if seen != "beside the data":
         stub.unlink()
-    else:
+    if seen != "in an attribute":
+        without_attribute(csv)
+    if seen != "published":
         shutil.rmtree(tmp_path / "data")
     shutil.rmtree(Path(privacy_ledger()).parent)
     if loss == "emptied":
@@ -236,7 +258,7 @@ def test_a_changed_file_is_noticed_when_more_is_asked(tmp_path):
     spec = private_spec(tmp_path)
     released(spec, tmp_path / "data")
     path = spec.inputs["visits"].private
-    path.write_text(path.read_text() + "user1,15.001,48.751\n")
+    path.write_text(path.read_text() + "user1,15.001,48.751,bar,7\n")
     with pytest.raises(PrivacyError, match="snapshot label of its own"):
         released(private_spec(tmp_path, layers__people__strategy="quadtree"), tmp_path / "data")
     assert spent() == ["1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,12 +18,13 @@ from hypothesis import strategies as st
 
 from synthgrid_assets.errors import PrivacyError
 from synthgrid_assets.lattice.projection import Projection
+from synthgrid_assets.privacy.marginals import Marginal
 from synthgrid_assets.privacy.source import child, counting
 from synthgrid_assets.privacy.source.bounding import (
+    Units,
     blocks_of_points,
     code_of_rows,
-    count_events,
-    count_units,
+    count_blocks,
 )
 from synthgrid_assets.privacy.source.message import (
     Counted,
@@ -35,6 +37,8 @@ from synthgrid_assets_tests.privacy.private_world import CRS, GRID, private_poin
 
 SECRET = "5a" * 32
 N = 400
+KIND = Marginal("kind", labels=("bar", "cafe", "pub"))
+SPEND = Marginal("spend", edges=(0.0, 5.0, 20.0, 100.0))
 
 
 def request(path, **changes):
@@ -55,8 +59,8 @@ def request(path, **changes):
 
 def answer(asked):
     data = child.answer_to(asked.to_bytes())
-    assert len(data) == answer_size(GRID)
-    return Counted.from_bytes(data, GRID)
+    assert len(data) == answer_size(asked)
+    return Counted.from_bytes(data, asked)
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +69,33 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     lon, lat = private_points(N)
     users = [f"user{i % 40}" for i in range(N)]
+    rng = np.random.default_rng(1)
+    kinds = rng.choice(["bar", "cafe", "inn", None], N).tolist()
+    spends = rng.uniform(-10, 120, N).tolist()
     frame = gpd.GeoDataFrame(
-        {"user": users}, geometry=gpd.points_from_xy(lon, lat), crs="EPSG:4326"
+        {"user": users, "kind": kinds, "spend": spends},
+        geometry=gpd.points_from_xy(lon, lat),
+        crs="EPSG:4326",
     )
     frame.to_parquet(folder / "points.parquet")
+    members = [
+        json.dumps({"kind": k, "spend": s, "user": u})
+        for k, s, u in zip(kinds, spends, users, strict=True)
+    ]
+    (folder / "members").mkdir()
+    frame.assign(properties=members)[["geometry", "properties"]].to_parquet(
+        folder / "members" / "a.parquet"
+    )
     frame.to_file(folder / "points.gpkg")
     landed = folder / "landed" / "day=1"
     landed.mkdir(parents=True)
     frame[: N // 2].to_parquet(landed / "a.parquet")
     frame[N // 2 :].to_parquet(landed / "b.parquet")
-    rows = [f"{u},{x!r},{y!r}" for u, x, y in zip(users, lon.tolist(), lat.tolist(), strict=True)]
-    (folder / "points.csv").write_text("\n".join(["user,lon,lat", *rows]))
-    (folder / "reversed.csv").write_text("\n".join(["user,lon,lat", *reversed(rows)]))
+    columns = zip(users, lon.tolist(), lat.tolist(), kinds, spends, strict=True)
+    rows = [f"{u},{x!r},{y!r},{k or ''},{s!r}" for u, x, y, k, s in columns]
+    header = "user,lon,lat,kind,spend"
+    (folder / "points.csv").write_text("\n".join([header, *rows]))
+    (folder / "reversed.csv").write_text("\n".join([header, *reversed(rows)]))
     east, north = Projection("EPSG:4326", CRS)(lon, lat)
     side, box = GRID.block_metres, GRID.bounds
     counts, *_ = np.histogram2d(
@@ -89,7 +108,7 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", ["points.csv", "reversed.csv", "points.parquet", "points.gpkg", "landed"]
+    "name", ["points.csv", "reversed.csv", "points.parquet", "points.gpkg", "landed", "members"]
 )
 def test_every_format_and_order_gives_the_same_counts_and_code(files, name):
     folder, expected = files
@@ -105,6 +124,24 @@ def test_every_format_and_order_gives_the_same_counts_and_code(files, name):
     assert users.rows_code == events.rows_code == csv.rows_code
     assert (events.file_code == csv.file_code) == (name == "points.csv")
     assert users.counts.sum() <= 40 * 6
+    marks = answer(request(folder / name, **plain, marginals=(KIND, SPEND)))
+    other = answer(request(folder / "points.csv", marginals=(SPEND, KIND)))
+    assert marks.rows_code == csv.rows_code
+    assert marks.bin_codes == other.bin_codes
+    kinds, spends = (expected_bins(folder, column) for column in ("kind", "spend"))
+    wanted = [sum(kind == label for kind in kinds) for label in KIND.labels]
+    assert marks.marginals[KIND].tolist() == other.marginals[KIND].tolist() == wanted
+    wanted = np.histogram(spends, [0, 5, 20, 100])[0].tolist()
+    assert marks.marginals[SPEND].tolist() == wanted
+    bounded_marks = answer(request(folder / name, **plain, **bounds, marginals=(KIND,)))
+    other = answer(request(folder / "reversed.csv", **bounds, marginals=(KIND,)))
+    assert bounded_marks.marginals[KIND].tolist() == other.marginals[KIND].tolist()
+
+
+def expected_bins(folder, column):
+    frame = gpd.read_parquet(folder / "points.parquet").to_crs(CRS)
+    box = GRID.bounds
+    return frame.cx[box.xmin : box.xmax, box.ymin : box.ymax][column].tolist()
 
 
 def test_reading_leaves_no_file_anywhere(files, tmp_path, monkeypatch):
@@ -134,7 +171,7 @@ def test_the_process_says_nothing_but_its_message(files):
     with os.fdopen(inward, "rb") as pipe:
         data = pipe.read()
     assert (done.stdout, done.stderr) == (b"", b"")
-    assert len(data) == answer_size(GRID)
+    assert len(data) == answer_size(request(bad))
     assert b"CANARY" not in data
 
 
@@ -167,10 +204,11 @@ def test_what_is_wrong_with_a_file_as_a_whole_has_few_names(files, change, outco
 
 
 def test_an_answer_of_any_other_form_is_an_unreadable_source():
-    good = failed(Outcome.COUNTED, GRID).to_bytes()
-    assert Counted.from_bytes(good, GRID).outcome == Outcome.COUNTED
+    asked = request("points.csv", marginals=(KIND, SPEND))
+    good = failed(Outcome.COUNTED, asked).to_bytes()
+    assert Counted.from_bytes(good, asked).outcome == Outcome.COUNTED
     for data in (b"", good[:-1], good + b"\0", b"X" + good[1:]):
-        assert Counted.from_bytes(data, GRID).outcome == Outcome.UNREADABLE
+        assert Counted.from_bytes(data, asked).outcome == Outcome.UNREADABLE
 
 
 ROWS = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(-1, 63)), max_size=60)
@@ -179,9 +217,7 @@ ROWS = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(-1, 63)), max_si
 def bounded(rows, cells, points):
     blocks = np.array([block for _, block in rows], np.int64)
     users = np.array([user for user, _ in rows] or [None], object)[: len(rows)]
-    return count_units(
-        GRID, blocks, users, max_cells=cells, max_points_per_cell=points, secret=b"k" * 32
-    )
+    return count_blocks(GRID, blocks, Units.of(blocks, users, cells, points, b"k" * 32))
 
 
 @given(ROWS, st.integers(1, 4), st.integers(1, 3))
@@ -202,7 +238,7 @@ def test_a_unit_changes_what_it_may_and_nothing_of_others(rows, cells, points):
 @settings(max_examples=30)
 def test_without_need_no_bound_cuts_anything(rows):
     blocks = np.array([block for _, block in rows], np.int64)
-    np.testing.assert_array_equal(bounded(rows, 64, 60), count_events(GRID, blocks))
+    np.testing.assert_array_equal(bounded(rows, 64, 60), count_blocks(GRID, blocks))
 
 
 def test_blocks_are_half_open_and_nothing_lies_outside():

@@ -1,21 +1,23 @@
 """The release that a layer is drawn from, as an input: made once, found again, opened.
 
-Belongs here: from a layer's table to its release, and the one import of private sources outside
+Belongs here: from a layer's questions to its release, and the one import of private sources outside
 of `privacy`. Not here: charging and drawing (`privacy.releases`), reading raw rows
 (`privacy.source`), what points are drawn (`processes.released`).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgrid_assets.errors import PrivacyError, SpecError, StorageError
+from synthgrid_assets.errors import PrivacyError, StorageError, SynthGridWarning
 from synthgrid_assets.inputs.kinds.input import Fact, Input, Place, Record, Room
 from synthgrid_assets.inputs.kinds.private import PrivateTable
 from synthgrid_assets.inputs.released_surface import ReleasedSurface
@@ -23,9 +25,11 @@ from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.privacy.grid import Grid
+from synthgrid_assets.privacy.marginals import Marginal
 from synthgrid_assets.privacy.mechanism import MIN_EPSILON
-from synthgrid_assets.privacy.releases.data_set import QUERY_VERSION, Ask, DataSet
-from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger, Recorded
+from synthgrid_assets.privacy.releases.charging import Recorded
+from synthgrid_assets.privacy.releases.data_set import QUERY_VERSION, Ask
+from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
 from synthgrid_assets.privacy.releases.published import (
     FORMAT,
     Published,
@@ -36,16 +40,21 @@ from synthgrid_assets.privacy.releases.published import (
 from synthgrid_assets.privacy.releases.witnesses import (
     Witness,
     keep_witness,
-    read_witness,
-    witness_path,
+    witnesses_beside,
 )
 from synthgrid_assets.privacy.source.counting import count_source
 from synthgrid_assets.privacy.source.message import Counted, SourceRequest
 from synthgrid_assets.privacy.strategies import STRATEGIES
-from synthgrid_assets.privacy.strategies.terms import EVENT, MIN_RHO, Loss, Unit
+from synthgrid_assets.privacy.strategies.terms import MIN_RHO, Loss, Threshold
 from synthgrid_assets.settings import privacy_ledger
-from synthgrid_assets.world.private_inputs import blocks_of, data_set, private_table
-from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.private_inputs import data_set, private_table
+from synthgrid_assets.world.releases.questions import (
+    ask_of,
+    mark_asks,
+    threshold_of,
+    threshold_text,
+)
+from synthgrid_assets.world.spec import WorldSpec
 
 LOOK = "quality"  # the purpose of a second look
 VERSION_DIGITS = 12  # hex digits of a code version that stand in paths
@@ -64,12 +73,19 @@ class ReleasedInput(Input):
     place : Place
     mask : Input or None
         The polygons that the layer stays within: outside of them no point is expected.
+    marks : tuple of (str, Ask)
+        The marginals of the layer's marks, which are charged together with the counts. They
+        decide nothing of the surface.
+    threshold : Threshold or None
+        Which blocks are shown.
     """
 
     ask: Ask
     source: PrivateTable
     place: Place
     mask: Input | None = None
+    marks: tuple[tuple[str, Ask], ...] = ()
+    threshold: Threshold | None = None
 
     room: ClassVar[Room] = "releases"
     stored_as: ClassVar[str] = "zarr"
@@ -77,22 +93,30 @@ class ReleasedInput(Input):
     @property
     def code_version(self) -> str:
         """Hash of the question and of what the world file says of the grid: public terms."""
-        data, lattice = self.ask.data, self.place.lattice
         return version_hash(
             {
-                "format": FORMAT,
-                "query_version": QUERY_VERSION,
-                "data_set": data.name,
-                "snapshot": data.snapshot,
-                "unit": [data.unit_column, data.unit.max_cells, data.unit.max_points_per_cell],
-                "budget": [data.measure, str(data.capacity)],
+                **self.data_terms,
                 "loss": [self.ask.loss.measure, self.ask.loss.text],
                 "strategy": [self.ask.strategy, STRATEGIES[self.ask.strategy].version],
-                "declared": [data.block, list(data.window or ())],
-                "lattice": [lattice.crs, list(lattice.origin), lattice.cell],
                 "mask": None if self.mask is None else self.mask.code_version,
+                **({"threshold": asdict(self.threshold)} if self.threshold else {}),
             }
         )
+
+    @property
+    def data_terms(self) -> dict[str, object]:
+        """What the world file says of the data set and of the grid: public terms."""
+        data, lattice = self.ask.data, self.place.lattice
+        return {
+            "format": FORMAT,
+            "query_version": QUERY_VERSION,
+            "data_set": data.name,
+            "snapshot": data.snapshot,
+            "unit": [data.unit_column, data.unit.max_cells, data.unit.max_points_per_cell],
+            "budget": [data.measure, str(data.capacity)],
+            "declared": [data.block, list(data.window or ())],
+            "lattice": [lattice.crs, list(lattice.origin), lattice.cell],
+        }
 
     def mistakes(self, *, contents: bool) -> list[str]:
         """None beyond those of the world file: private data are looked at for a release alone."""
@@ -114,11 +138,17 @@ class ReleasedInput(Input):
             if is_sound(path, found.is_sound):
                 return self._record(found)
             discard_damaged(path)
-        ledger = PrivateLedger(privacy_ledger())
-        recorded = ledger.release(self.ask, self._count, self._witnesses(folder))
-        keep_witness(self.source.private, recorded.anchor, ledger.where)
+        recorded, *_ = self.recorded(folder)
         support = self._support(recorded.grid)
-        return self._record(publish(recorded, path, support))
+        return self._record(publish(recorded, path, support, self.threshold))
+
+    def recorded(self, folder: Path) -> list[Recorded]:
+        """The recorded counts, and the marginals of the marks: charged together, if not yet.
+
+        Raises as `make` does.
+        """
+        asks = [self.ask, *(ask for _, ask in self.marks)]
+        return self._released(asks, folder)
 
     def find(self, folder: Path) -> Record | None:
         """The published release, if it answers this question; the ledger need not be there."""
@@ -175,15 +205,30 @@ class ReleasedInput(Input):
         asked = Ask(data, "flat", loss or least, LOOK)  # a larger recorded one answers as well
         if loss is None:
             return ledger.recorded(asked, self._witnesses(folder))
-        recorded = ledger.release(asked, self._count, self._witnesses(folder))
-        keep_witness(self.source.private, recorded.anchor, ledger.where)
+        (recorded,) = self._released([asked], folder)
+        return recorded
+
+    def _released(self, asks: list[Ask], folder: Path) -> list[Recorded]:
+        ledger = PrivateLedger(privacy_ledger())
+        marginals = tuple(ask.marginal for ask in asks if ask.marginal is not None)
+        count = partial(self._count, tuple(dict.fromkeys(marginals)))
+        recorded = ledger.release_all(asks, count, self._witnesses(folder))
+        newest = max(answer.anchor for answer in recorded)
+        if not keep_witness(self.source.private, newest, ledger.where):
+            warnings.warn(
+                f"no trace of the ledger could be kept beside {self.source.private}: if "
+                f"{ledger.where} and what is published were both lost, nothing would stop a second "
+                "draw. Back the ledger up, or let the folder of the private data be written",
+                SynthGridWarning,
+                stacklevel=2,
+            )
         return recorded
 
     def _witnesses(self, folder: Path) -> tuple[Witness, ...]:
         root = folder.parents[2]  # ROOT/WORLD/LAYER/release
         return tuple(_seen(self.source.private, self.ask.data.name, root))
 
-    def _count(self, key: str, grid: Grid) -> Counted:
+    def _count(self, marginals: tuple[Marginal, ...], key: str, grid: Grid) -> Counted:
         if not self.source.private.exists():
             raise PrivacyError(
                 f"there is no private file {self.source.private}; check the path. Nothing was "
@@ -202,6 +247,7 @@ class ReleasedInput(Input):
                 max_points_per_cell=data.unit.max_points_per_cell,
                 grid=grid,
                 secret=key,
+                marginals=marginals,
             )
         )
 
@@ -234,6 +280,8 @@ class ReleasedInput(Input):
             "recorded_at": fields["recorded_at"],
             "entry": f"{fields['sequence']} {fields['hash']}",
         }
+        if "threshold" in fields:
+            facts["threshold"] = threshold_text(**fields["threshold"])
         return Record(published.data_version, published.path, facts)
 
 
@@ -252,19 +300,9 @@ def released_input(
         The polygons that the layer stays within.
     """
     source = spec.layers[layer].parameters["source"]
-    return ReleasedInput(ask_of(spec, layer), private_table(spec, source), place, mask)
-
-
-def question_mistakes(spec: WorldSpec, layer: str) -> Iterator[tuple[str, str]]:
-    """What no release could ever be: key below the layer, and message.
-
-    Of a layer whose source and budget are there (`private_inputs.released_mistakes`).
-    """
-    try:
-        ask = ask_of(spec, layer)
-        assert ask.on(ask.data.grid)
-    except SpecError as error:
-        yield f".{error.key}" if error.key else "", str(error)
+    marks = tuple(mark_asks(spec, layer).items())
+    table, threshold = private_table(spec, source), threshold_of(spec, layer)
+    return ReleasedInput(ask_of(spec, layer), table, place, mask, marks, threshold)
 
 
 def witnesses_of(spec: WorldSpec, layer: str, root: Path) -> list[Witness]:
@@ -274,39 +312,6 @@ def witnesses_of(spec: WorldSpec, layer: str, root: Path) -> list[Witness]:
 
 
 def _seen(source: Path, name: str, root: Path) -> Iterator[Witness]:
-    beside = read_witness(witness_path(source))
-    if beside is not None:
-        yield beside
+    yield from witnesses_beside(source)
     for published in published_below(root, name):
         yield published.witness
-
-
-def ask_of(spec: WorldSpec, layer: str) -> Ask:
-    """The question that a released layer asks of its source, in public terms."""
-    table = spec.layers[layer]
-    data = declared(spec, table.parameters["source"])
-    return Ask(data, table.parameters.get("strategy", "flat"), loss_of(table))
-
-
-def declared(spec: WorldSpec, source: str) -> DataSet:
-    """A private input as the world file declares it."""
-    table, budget = private_table(spec, source), spec.privacy[source]
-    cells, side = blocks_of(spec, budget)
-    bounds = table.unit
-    return DataSet(
-        name=data_set(spec, source),
-        snapshot=table.snapshot,
-        unit_column=bounds.column if bounds else "",
-        unit=Unit(bounds.max_cells, bounds.max_points_per_cell) if bounds else EVENT,
-        measure=budget.measure,
-        capacity=budget.capacity,
-        grid=Grid(spec.world.lattice, cells, side),
-        block=budget.block,
-        window=None if budget.window is None else cells,
-    )
-
-
-def loss_of(layer: LayerTable) -> Loss:
-    """What a released layer's release costs."""
-    measure = "epsilon" if layer.parameters.get("epsilon") is not None else "rho"
-    return Loss(measure, layer.parameters[measure])
