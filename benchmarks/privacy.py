@@ -5,7 +5,7 @@ cells around the country's places: root mean square over all squares of a size, 
 (unbiased) estimates and of the non-negative surface that points are drawn from, at equal loss of
 one place. The baseline adds Laplace noise to the count of each tile of 8 x 8 cells and spreads it
 evenly, as a release tile by tile does. The peer is diffprivlib's ``histogram2d``, in an
-environment of its own (``--peer PYTHON``).
+environment of its own (``--peer PYTHON``; version 0.6.6 needs scikit-learn before 1.6).
 
 Usage: python benchmarks/privacy.py [--write] [--peer PYTHON] [--postgres ADDRESS]
 """
@@ -15,11 +15,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import importlib.resources
+import itertools
 import json
 import os
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,43 +150,54 @@ def data_set(number: int, side: int) -> DataSet:
     return DataSet(f"d{number}", "s", "", EVENT, "epsilon", "1000", grid)
 
 
-def speed(address: str, side: int, seconds: float = 5.0) -> tuple[float, float, float]:
+def speed(
+    address: str, side: int, threads: int = 1, seconds: float = 5.0
+) -> tuple[float, float, float]:
     """Durable releases of a side x side grid a second, their CPU time, and a memo hit's time.
 
     Each is of a data set of its own, so it registers, charges, draws and records; private rows are
-    not read.
+    not read. Several threads share a ledger: what waits is committed together.
     """
     ledger, counts = PrivateLedger(address), np.full((side, side), 20)
-    made = 0
+    numbers = itertools.count()
 
-    def release() -> None:
-        counted = Counted(Outcome.COUNTED, made.to_bytes(CODE_BYTES, "big"), counts)
-        asked = Ask(data_set(made, side), "flat", Loss.of_epsilon(1))
+    def release() -> int:
+        number, half = next(numbers), CODE_BYTES // 2
+        # a code of the rows and one of the file, as no other data set has them
+        code = number.to_bytes(half, "big") + (1 << 200 | number).to_bytes(half, "big")
+        counted = Counted(Outcome.COUNTED, code, counts)
+        asked = Ask(data_set(number, side), "flat", Loss.of_epsilon(1))
         ledger.release(asked, lambda *_: counted)
+        return number
 
-    with ledger.chain.kept_open():
-        release()  # imports OpenDP
-        cpu, started = time.process_time(), time.perf_counter()
-        while time.perf_counter() - started < seconds:
-            made += 1
+    def until(end: float) -> int:
+        made = 0
+        while time.perf_counter() < end:
             release()
+            made += 1
+        return made
+
+    with ledger.chain.kept_open(), ThreadPoolExecutor(threads) as pool:
+        last = release()  # imports OpenDP
+        cpu, started = time.process_time(), time.perf_counter()
+        made = sum(pool.map(until, [started + seconds] * threads))
         rate = made / (time.perf_counter() - started)
         cpu = (time.process_time() - cpu) / made
         started = time.perf_counter()
         for _ in range(200):
-            assert ledger.recorded(Ask(data_set(made, side), "flat", Loss.of_epsilon(1)))
+            assert ledger.recorded(Ask(data_set(last, side), "flat", Loss.of_epsilon(1)))
         hit = (time.perf_counter() - started) / 200
     return rate, cpu, hit
 
 
-def in_postgres(address: str, side: int) -> tuple[float, float, float]:
+def in_postgres(address: str, side: int, threads: int = 1) -> tuple[float, float, float]:
     """`speed` in a schema of its own, dropped afterwards."""
     schema = f"bench_{os.getpid()}"
     engine = sa.create_engine(database_url(address))
     with engine.begin() as connection:
         connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
     try:
-        return speed(f"{address}?options=-csearch_path%3D{schema}", side)
+        return speed(f"{address}?options=-csearch_path%3D{schema}", side, threads)
     finally:
         with engine.begin() as connection:
             connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
@@ -197,17 +210,18 @@ def main() -> None:
     parser.add_argument("--postgres", metavar="ADDRESS")
     options = parser.parse_args()
     lines = [
-        "| ledger | counts of a release | durable releases a second | CPU of one | memo hit |",
-        "| --- | --- | --- | --- | --- |",
+        "| ledger | counts of a release | threads | durable releases a second | CPU of one "
+        "| memo hit |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for side in (1, 16):
+    for side, threads in itertools.product((1, 16), (1, 8)):
         with tempfile.TemporaryDirectory() as folder:
-            figures = {"SQLite": speed(str(Path(folder) / "ledger.sqlite"), side)}
+            figures = {"SQLite": speed(str(Path(folder) / "ledger.sqlite"), side, threads)}
         if options.postgres:
-            figures["PostgreSQL"] = in_postgres(options.postgres, side)
+            figures["PostgreSQL"] = in_postgres(options.postgres, side, threads)
         for name, (rate, cpu, hit) in figures.items():
             times = f"{1e3 * cpu:.2f} ms | {1e3 * hit:.2f} ms"
-            lines.append(f"| {name} | {side**2} | {rate:.0f} | {times} |")
+            lines.append(f"| {name} | {side**2} | {threads} | {rate:.0f} | {times} |")
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
     lines.append(f"\nLoad of the machine: {load}.")
     body = "\n".join([*lines, *accuracy(options.peer)])
