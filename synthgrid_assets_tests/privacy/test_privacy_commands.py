@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +19,7 @@ from synthgrid_assets.dagster.runs.request import RegionChoice, region_request, 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.privacy.source import child, counting
 from synthgrid_assets.privacy.source.message import Counted
+from synthgrid_assets.reports.upkeep.old_inputs import old_inputs
 from synthgrid_assets.settings import data_root, privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
@@ -179,3 +181,21 @@ def test_marginals_are_an_asset_that_shows_its_table(tmp_path):
     assert [record.data["bin"] for record in bins][:3] == ["bar", "cafe", "pub"]
     (event,) = done.asset_materializations_for_node("city__people__counts_release")
     assert event.metadata["budget"].value.records[0].data["spent"] == "1.75"
+
+
+def test_a_layer_named_as_an_input_hides_none_of_its_files(tmp_path):
+    """A clean-up looks at inputs by name: a release is none of them, and stays."""
+    line = {"type": "LineString", "coordinates": [[15.002, 48.752], [15.02, 48.765]]}
+    (tmp_path / "lines.geojson").write_text(json.dumps(line))
+    world = f"""{WORLD}
+[inputs.people]
+vector = "{tmp_path}/lines.geojson"
+[layers.few]
+process = "poisson"
+points_per_km2 = 5.0
+tessellation = {{ constraints = "people" }}
+"""
+    spec, layout = private_spec(tmp_path, world), Layout(data_root())
+    for name in ("constraints/people", "released/people"):
+        make_input(spec, name, layout)
+    assert list(old_inputs(spec, layout, time.time() + 60)) == []

@@ -19,7 +19,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.storage.commit import PARTIAL
 from synthgrid_assets.storage.layout import NETWORKS, SURFACES, Layout
 from synthgrid_assets.world.inputs import find_input
-from synthgrid_assets.world.spec import WorldSpec
+from synthgrid_assets.world.spec import WorldSpec, is_release
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def old_inputs(spec: WorldSpec, layout: Layout, before: float) -> Iterator[OldIn
     """
     current: dict[Path, Path | None] = {}
     for name in spec.made_inputs:
+        if is_release(name):
+            continue  # what was published stays: it has seen the ledger
         record = find_input(spec, name, layout)
         network, _, named = name.rpartition("/")
         folder = (layout.network if network else layout.surface)(spec.world.name, named)
