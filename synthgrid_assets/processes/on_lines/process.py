@@ -140,7 +140,7 @@ class OnLinesProcess:
     >>> line = Paths(np.array([0, 100 * CELL]), np.array([0, 75 * CELL]), np.array([0, 2]))
     >>> process = OnLinesProcess(stream_key("doctest"), LineNetwork.of(line), Fraction(4))
     >>> len(process.points(Cells(0, 0, 100, 100)))  # 500 expected on 125 sides of a cell
-    511
+    495
     """
 
     def __init__(
