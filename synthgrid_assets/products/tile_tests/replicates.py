@@ -30,6 +30,7 @@ from synthgrid_assets.statistics.curves.distance_counts import (
 from synthgrid_assets.statistics.curves.envelopes import ENVELOPE_ALPHA, attained_level
 from synthgrid_assets.statistics.curves.estimators import HaloedPattern
 from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
     is_unbroken,
@@ -171,7 +172,7 @@ def read_baseline(context: LayerContext) -> Baseline:
         facts[f"{FACT_PREFIX}{name}".encode()].decode().split()
         for name in ("cells", "distances", "step")
     )
-    rows = np.column_stack([column.to_numpy() for column in table.columns])
+    rows = np.column_stack([column_values(column) for column in table.columns])
     distances = Distances(np.array(list(map(float, r))), int(step[0]))
     return Baseline(Cells(*map(int, cells)), distances, DistanceCounts.of_rows(rows))
 
