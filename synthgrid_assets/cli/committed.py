@@ -82,14 +82,13 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
 
     spec = load_spec(existing(world), given(overrides))
     made = data_root().is_dir()
-    rows = world_status(spec, data_root())
+    rows, faults = world_status(spec, data_root()), status_faults(spec, data_root())
     if as_json:
         print_json(rows)
     else:
         print_rows(spec.world.name, rows)
-        if any(row["damaged"] for row in rows):
-            for fault in status_faults(spec, data_root()):
-                warn(fault.problem)
+        for fault in faults:
+            warn(fault.problem)
         tell(f"data in {data_root()}" + ("" if made else ": nothing there yet"))
-    if any(row["damaged"] or row["failed"] for row in rows):
+    if faults or any(row["failed"] for row in rows):
         raise typer.Exit(FAILED)

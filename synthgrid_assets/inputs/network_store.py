@@ -81,7 +81,7 @@ def store_network(
     """
     import pyarrow.parquet as pq
 
-    path = _place(folder, code_version)
+    path = place_of(folder, code_version)
     if path.is_file():
         if is_sound(path, lambda: _verify(path)):
             return network_record(path)
@@ -113,7 +113,7 @@ def store_network(
 
 def find_network(folder: Path, code_version: str) -> NetworkRecord | None:
     """The record of a stored network, if there is one of this code version."""
-    path = _place(folder, code_version)
+    path = place_of(folder, code_version)
     if not path.is_file() or not is_sound(path, lambda: _verify(path)):
         return None
     return network_record(path)
@@ -269,7 +269,8 @@ def network_digest(network: ConstraintNetwork) -> str:
     return digest_hex(content_digest("constraints", ix, iy, [*ends, n.id]))
 
 
-def _place(folder: Path, code_version: str) -> Path:
+def place_of(folder: Path, code_version: str) -> Path:
+    """Where the network of a code version lies."""
     return folder / f"{code_version[:VERSION_DIGITS]}.parquet"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.foreign_files import stray_files
@@ -17,7 +18,10 @@ from synthgrid_assets.products.region_tests.committed_tiles import recorded_tile
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
 from synthgrid_assets.storage.formats.geoparquet import is_unbroken, read_bytes
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.verdict import Verdict
+from synthgrid_assets.world.inputs import asset_path, damaged_input
+from synthgrid_assets.world.spec import WorldSpec
 
 REPAIR = "`synthgrid storage repair"
 FILES_TEST = "files_are_whole"
@@ -98,6 +102,16 @@ def _stray_faults(journal: Journal, context: LayerContext, product: Product) -> 
             "the asset again, which sets it aside"
         )
         yield FileFault(layer, name, "", key, problem)
+
+
+def input_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
+    """Stored surfaces, masks, lines and networks that are not what was written."""
+    for name in spec.made_inputs:
+        place = damaged_input(spec, name, Layout(root))
+        if place is not None:
+            group, _, named = name.rpartition("/")
+            problem = f"{place} is damaged; materialise {asset_path(spec.world.name, name)} again"
+            yield FileFault(group or "surface", named, "", str(place), problem)
 
 
 def report_faults(context: LayerContext) -> Iterator[FileFault]:

@@ -13,10 +13,10 @@ from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.files import FileFault, file_faults
+from synthgrid_assets.reports.files import FileFault, file_faults, input_faults, report_faults
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.inputs import find_input
+from synthgrid_assets.world.inputs import damaged_input, find_input
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
 
 
@@ -40,9 +40,10 @@ def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
 
 
 def status_faults(spec: WorldSpec, root: Path) -> list[FileFault]:
-    """The faults that `world_status` counts."""
-    found: list[FileFault] = []
+    """Every fault of the files of a world: those that `world_status` counts, and of reports."""
+    found: list[FileFault] = list(input_faults(spec, root))
     for context in open_layers(spec, root):
+        found += report_faults(context)
         with Journal(context.layout) as journal:
             for product in products_of(context.table):
                 found += file_faults(journal, context, product)
@@ -53,16 +54,16 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
     """The row of a network, which is one file: stale if one of an earlier file is there."""
     group, _, named = name.rpartition("/")
     record = find_input(spec, name, Layout(root))
-    made = record is not None
+    made, damaged = record is not None, damaged_input(spec, name, Layout(root)) is not None
     earlier = any(Layout(root).network(spec.world.name, named).glob("*.parquet"))
     return {
         "layer": group,
         "asset": named,
         "tiles": 1,
         "done": int(made),
-        "stale": int(earlier and not made),
+        "stale": int(earlier and not made and not damaged),
         "failed": 0,
-        "damaged": 0,
+        "damaged": int(damaged),
         "rows": record.facts["edges"] if record is not None else 0,
         "MB": round(record.path.stat().st_size / 1e6, 2) if record is not None else 0.0,
     }

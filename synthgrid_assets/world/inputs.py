@@ -119,6 +119,15 @@ def find_input(spec: WorldSpec, name: str, layout: Layout) -> Record | None:
     return input_of(spec, name).find(_folder(spec, name, layout))
 
 
+def damaged_input(spec: WorldSpec, name: str, layout: Layout) -> Path | None:
+    """Where an input is stored as its source is now, but is not what was written."""
+    found, folder = input_of(spec, name), _folder(spec, name, layout)
+    place = found.place_in(folder)
+    if place is None or not place.exists() or found.find(folder) is not None:
+        return None
+    return place
+
+
 def stored_versions(spec: WorldSpec, layout: Layout) -> dict[str, str]:
     """Data version of each input as it is stored now; a stand-in where it has to be made."""
     return {name: _data_version(spec, name, layout) for name in spec.made_inputs}

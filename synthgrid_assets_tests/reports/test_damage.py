@@ -133,6 +133,7 @@ def test_damage_is_named_and_made_again(copy, session, name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", NAMES)
 def test_two_hundred_random_damages_are_named_and_made_again(copy, session, name):
     rng = random.Random(f"200 {name}")
@@ -141,6 +142,7 @@ def test_two_hundred_random_damages_are_named_and_made_again(copy, session, name
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", NAMES)
 def test_three_hundred_flipped_bits_are_seen(copy, name):
     context, rng = copy[0], random.Random(f"300 {name}")

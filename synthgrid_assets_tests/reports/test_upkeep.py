@@ -22,7 +22,7 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.files import report_faults
 from synthgrid_assets.reports.indexes import index_rows
-from synthgrid_assets.reports.status import world_status
+from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
@@ -264,6 +264,39 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
         app, ["storage", "compact", str(world), "--layer", "cafes", "--asset", "points", *tiled]
     )
     assert merged.exit_code == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*damaged:synthgrid_assets.errors.SynthGridWarning")
+def test_damaged_inputs_are_named_and_repaired(tmp_path, session):
+    spec, root = street_spec(tmp_path / "town"), tmp_path / "data"
+    layout = Layout(root)
+    for name in spec.made_inputs:
+        made = make_input(spec, name, layout)
+        assert status_faults(spec, root) == list(find_faults(spec, root)) == []
+        path = made.path
+        if path.is_dir():
+            path = max(path.rglob("*"), key=lambda at: at.is_file() and at.stat().st_size)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        (fault,) = status_faults(spec, root)
+        assert fault.file == str(made.path)
+        assert f"{made.path} is damaged; materialise" in fault.problem
+        assert list(find_faults(spec, root)) == [fault]
+        assert repair_world(spec, root, session).faults == [fault]
+        assert status_faults(spec, root) == []
+        assert make_input(spec, name, layout) == made
+
+
+def test_status_counts_a_damaged_network_and_names_a_damaged_index(copy, tmp_path):
+    spec, root = street_spec(tmp_path / "town"), tmp_path / "other"
+    made = make_input(spec, "constraints/roads", Layout(root))
+    made.path.write_bytes(made.path.read_bytes()[:-9])
+    row = world_status(spec, root)[0]
+    assert (row["done"], row["stale"], row["damaged"]) == (0, 0, 1)
+    index = copy.layout.root / copy.layout.tile_index("small", "cafes", "points")
+    index.write_bytes(b"")
+    (fault,) = status_faults(copy.spec, copy.layout.root)
+    assert str(index) in fault.problem
 
 
 def told(table):

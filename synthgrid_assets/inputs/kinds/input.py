@@ -134,6 +134,10 @@ class Input(ABC):
     def find(self, folder: Path) -> Record | None:
         """What `make` would not make again, if it is there."""
 
+    def place_in(self, folder: Path) -> Path | None:
+        """Where `find` looks, if what lies there and is not found can only be damaged."""
+        return None
+
     @abstractmethod
     def open(self, folder: Path, data_version: str) -> Any:
         """What layers read: as stored with this data version, else from the source.

@@ -20,6 +20,7 @@ from synthgrid_assets.inputs.network_store import (
     StoredNetwork,
     find_network,
     network_with,
+    place_of,
     store_network,
 )
 from synthgrid_assets.lattice.hashing import version_hash
@@ -70,6 +71,10 @@ class NetworkInput(Input):
         """The stored network, if the source is as it was."""
         found = find_network(folder, self.code_version)
         return None if found is None else self._record(found)
+
+    def place_in(self, folder: Path) -> Path:
+        """The file of the network."""
+        return place_of(folder, self.code_version)
 
     def open(self, folder: Path, data_version: str) -> NetworkSource:
         """The network with exactly these edges; from its lines if it has not been made yet."""

@@ -83,6 +83,10 @@ class SurfaceInput(Input):
         found = find_surface(folder, self.surface, self.place.stored)
         return None if found is None else self._record(found)
 
+    def place_in(self, folder: Path) -> Path:
+        """The store of the surface."""
+        return place_of(folder, self.surface, self.place.stored)
+
     def open(self, folder: Path, data_version: str) -> Surface:
         """The surface as stored; where it is not, computed block by block."""
         found = find_surface(folder, self.surface, self.place.stored)

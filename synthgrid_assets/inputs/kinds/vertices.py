@@ -63,6 +63,10 @@ class _VerticesInput(Input):
         found = find_vertices(folder, self.kind, self.code_version)
         return None if found is None else self._record(found)
 
+    def place_in(self, folder: Path) -> Path:
+        """The file of the vertices."""
+        return place_of(folder, self.kind, self.code_version)
+
     def open(self, folder: Path, data_version: str) -> Mask | Paths:
         """The vertices as stored; where they are not, from the source."""
         found = find_vertices(folder, self.kind, self.code_version)

@@ -21,13 +21,13 @@ from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
-from synthgrid_assets.reports.files import FileFault, file_faults, report_faults
+from synthgrid_assets.reports.files import FileFault, file_faults, input_faults, report_faults
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.journal_rescue import rescue_journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.world.inputs import require_made
+from synthgrid_assets.world.inputs import damaged_input, make_input, require_made
 from synthgrid_assets.world.spec import WorldSpec
 
 
@@ -55,6 +55,7 @@ class Repaired:
 
 def find_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
     """Read every file of a world and tell what is missing, damaged or foreign."""
+    yield from input_faults(spec, root)
     for context in open_layers(spec, root):
         with Journal(context.layout) as journal:
             for product in products_of(context.table):
@@ -80,6 +81,7 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
     layout = Layout(root)
     done = Repaired(journal=rescue_journal(layout))
     layout.store.sweep()
+    _repair_inputs(spec, layout, done)
     for context in open_layers(spec, root):
         before = len(done.faults), done.made
         with Journal(context.layout) as journal:
@@ -91,6 +93,14 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
         if before != (len(done.faults), done.made) or done.journal:
             _write_reports(context)
     return done
+
+
+def _repair_inputs(spec: WorldSpec, layout: Layout, done: Repaired) -> None:
+    """Make damaged inputs again: tiles that are made again read them."""
+    done.faults += input_faults(spec, layout.root)
+    for name in spec.made_inputs:
+        if damaged_input(spec, name, layout) is not None:
+            make_input(spec, name, layout)
 
 
 def _repair_layer(
