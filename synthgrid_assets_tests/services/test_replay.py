@@ -10,6 +10,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -86,6 +87,37 @@ def test_every_fix_lands_once_where_and_when_it_was(world, tmp_path):
     for k in range(0, len(track), 37):
         row = landed[f"small/{track.device[k]}", int(track.time[k])]
         assert (row["lon"], row["lat"]) == pytest.approx((track.lon[k], track.lat[k]), abs=1e-7)
+
+
+@pytest.mark.slow
+def test_a_million_fixes_arrive_exactly(tmp_path):
+    """Every device, time and place of 10^6 fixes, landed as sent: a clock's ties included."""
+    crowd = WORLD.replace("points_per_km2 = 40.0", "points_per_km2 = 660.0")
+    path = tmp_path / "small.toml"
+    path.write_text(crowd.replace("duration = 600", "duration = 36000"))
+    spec, data = load_spec(path), tmp_path / "data"
+    context = open_layer(spec, "people", data)
+    with Journal(context.layout) as journal:
+        for tile in spec.world.tiling:
+            journal.record(make_tile(context.job, products_named("tracks"), tile.key))
+    track = read_track(spec, data, "people")
+    assert len(track) > 1_000_000
+    with Served(options_in(tmp_path / "gateway")) as served:
+        workshop = open_workshop(served.options, Progress())
+        sent = replay(track, "small", "http://{}:{}".format(*served.address))
+        while work_once(workshop, owner_name(), 600.0):
+            pass
+    assert sent.fixes == len(track)
+    files = sorted(Path(served.options.data).glob("telemetry/*/*.parquet"))
+    names = ["device", "time", "lon", "lat"]
+    landed = pa.concat_tables([pq.read_table(file, columns=names) for file in files])
+    micros = landed["time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+    device = np.array([int(name.removeprefix("small/")) for name in landed["device"].to_pylist()])
+    here, there = np.lexsort((micros, device)), np.lexsort((track.time, track.device))
+    np.testing.assert_array_equal(device[here], track.device[there])
+    np.testing.assert_array_equal(micros[here], track.time[there])
+    for name, own in (("lon", track.lon), ("lat", track.lat)):
+        np.testing.assert_array_equal(landed[name].to_numpy()[here], own[there].round(7))
 
 
 class Moody(http.server.BaseHTTPRequestHandler):
