@@ -12,12 +12,12 @@ import dagster as dg
 
 from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.metadata import rows_table, tests_table
-from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.region_checks import check_names, claim_of, region_checks
+from synthgrid_assets.reports.region_checks import check_names, claim_of, judge_layer
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -39,9 +39,10 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
         can_subset=True,
     )
     def checks(
-        context: dg.AssetCheckExecutionContext, data: DataRoot
+        context: dg.AssetCheckExecutionContext, engine: Engine, data: DataRoot
     ) -> Iterator[dg.AssetCheckResult]:
-        found = region_checks(open_layer(spec, layer, data.path), product)
+        job = open_layer(spec, layer, data.path).job
+        found = engine.aside(judge_layer, job, product, tiles=len(spec.world.tiling))
         for wanted in context.selected_asset_check_keys:
             yield _result(wanted, found[wanted.name])
 

@@ -6,11 +6,13 @@ Belongs here: configuration and lifetime. Not here: scheduling (`engine`).
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from synthgrid_assets.dagster.audit_seal import seal_run
+from synthgrid_assets.dagster.events.tile_events import MANY
 from synthgrid_assets.engine.circuit_breaker import BreakerSettings
 from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
@@ -23,6 +25,8 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.storage.journal import Journal
+
+T = TypeVar("T")
 
 
 class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -115,6 +119,19 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
             if isinstance(outcome, TileFailed) or not outcome.kept:
                 session.counted(failed=isinstance(outcome, TileFailed))
             yield outcome
+
+    def aside(self, function: Callable[..., T], *arguments: Any, tiles: int) -> T:
+        """Call a function that looks at a whole region: by a worker, where that pays.
+
+        What it loads (kernels, tables, plots) and holds then ends with the worker. For a few
+        tiles alone none is started.
+
+        Parameters
+        ----------
+        tiles : int
+            Tiles of the region.
+        """
+        return self.session.call(function, *arguments, start=tiles > MANY)
 
     def _hosts(self) -> Cluster:
         """The cluster of this run, opened when the first tile is to be made there."""

@@ -24,9 +24,9 @@ from synthgrid_assets.engine.executor import Executor, executor_factory
 from synthgrid_assets.engine.loop_lag import LoopLag
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.engine.steering import Steering, Workers
-from synthgrid_assets.engine.task import Outcome, Task
+from synthgrid_assets.engine.task import Done, Outcome, Task
 from synthgrid_assets.engine.window import Window
-from synthgrid_assets.errors import EngineError
+from synthgrid_assets.errors import EngineError, TaskTimeoutError, WorkerDiedError
 
 T = TypeVar("T")
 _OPEN: weakref.WeakValueDictionary[str, EngineSession] = weakref.WeakValueDictionary()
@@ -170,6 +170,30 @@ class EngineSession:
             self._windows.discard(window)
             self._drop(window)
             self._steering.log.tell(lambda observer: observer.on_step(part, time.time()))
+
+    def call(self, function: Callable[..., T], *arguments: Any, start: bool = False) -> T:
+        """One call by a worker where workers run already, or in this process.
+
+        What a long function loads and holds then stays out of the process that orchestrates.
+        A worker that dies in it, or runs late, costs the time: the call is made here.
+
+        Parameters
+        ----------
+        function : callable
+            Importable by name; its arguments and its result travel pickled.
+        start : bool
+            Start workers for it where none run. Under a memory cap, which is one for tiles,
+            no worker is asked.
+        """
+        if self._settings.memory_cap is None and (start or self._workers.current is not None):
+            task = Task(function.__name__, function, arguments)
+            outcomes = [done for group in self.map_groups([task], task.key) for done in group]
+            if isinstance(outcomes[0], Done):
+                result: T = outcomes[0].result
+                return result
+            if not isinstance(outcomes[0].error, WorkerDiedError | TaskTimeoutError):
+                raise outcomes[0].error
+        return function(*arguments)
 
     def cancel(self) -> None:
         """Cancel every run of this session, from any thread; their callers get EngineError.

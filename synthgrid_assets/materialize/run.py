@@ -19,14 +19,16 @@ from synthgrid_assets.materialize.custody import Custody, Record
 from synthgrid_assets.materialize.foreign_files import set_aside_foreign, writing_tiles
 from synthgrid_assets.materialize.plan import Plan
 from synthgrid_assets.materialize.tile_order import Selection
+from synthgrid_assets.materialize.tile_state import receipts_of
 from synthgrid_assets.materialize.work_units import are_split, units_version
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import claimed, discard, sweep_leftovers
 
-PRELOAD = ("synthgrid_assets.materialize.work_units",)
+# what workers share; modules name `scipy.stats` only where they use it, as orchestrating needs none
+PRELOAD = ("synthgrid_assets.materialize.work_units", "scipy.stats", "scipy.signal")
 
 
 @dataclass(frozen=True)
@@ -97,17 +99,18 @@ def make_tiles(
     """
     chosen = list(tiles)
     tidy_up(journal, context, products)
-    kept = {} if force else kept_tiles(journal, context, products, chosen)
-    for key, receipts in kept.items():
-        yield TileMade(key, receipts, kept=True)
+    kept = set()
+    for made in () if force else kept_tiles(journal, context, products, chosen):
+        kept.add(made.tile)
+        yield made
     missing, failed = [tile for tile in chosen if tile.key not in kept], False
     if missing:  # otherwise the session need not start any worker
+        if not kernels_are_compiled("tessellation" if are_split(products) else "lattice"):
+            tell(FIRST_START)
         for product in products:
             if what := product.to_prepare(context, missing):
                 tell(what)
-            product.prepare(context, missing)
-        if not kernels_are_compiled("tessellation" if are_split(products) else "lattice"):
-            tell(FIRST_START)
+                session.call(_prepare, context.job, product, missing, start=True)
         for outcome in make_missing(
             session, journal, context, products, missing, Selection(chosen), renew=force
         ):
@@ -117,6 +120,10 @@ def make_tiles(
     finished = not failed and (missing or len(chosen) == len(context.spec.world.tiling))
     if finished and are_split(products):
         discard(context.layout.all_units(context.spec.world.name, context.layer))
+
+
+def _prepare(job: LayerJob, product: Product, tiles: list[Tile]) -> None:
+    product.prepare(job.open(), tiles)
 
 
 def tidy_up(journal: Journal, context: LayerContext, products: tuple[Product, ...]) -> None:
@@ -184,16 +191,13 @@ def _units_folder(context: LayerContext, products: tuple[Product, ...]) -> Path 
 
 def kept_tiles(
     journal: Journal, context: LayerContext, products: tuple[Product, ...], tiles: list[Tile]
-) -> dict[str, tuple[Receipt, ...]]:
-    """Receipts, by key, of the tiles all of whose products are whole and pass their tests."""
-    cells = [tile.cells for tile in tiles]
-    found = [journal.find_all(context.dataset(product.name), cells) for product in products]
-    receipts = {tile.key: [of.get(tile.cells) for of in found] for tile in tiles}
-    sound = {
-        key: tuple(r for r in of_tile if r and r.passed and not journal.problem(r))
-        for key, of_tile in receipts.items()
-    }
-    return {key: whole for key, whole in sound.items() if len(whole) == len(products)}
+) -> Iterator[TileMade]:
+    """The tiles all of whose products are committed, whole and pass their tests."""
+    names = [product.name for product in products]
+    for tile, recorded in receipts_of(journal, context, names, tiles):
+        sound = tuple(r for r in recorded if r and r.passed and not journal.problem(r))
+        if len(sound) == len(products):
+            yield TileMade(tile.key, sound, kept=True)
 
 
 def _record(custody: Custody, group: list[Outcome]) -> list[TileMade | TileFailed]:

@@ -6,8 +6,9 @@ a run is doing just now (`services.viewer`), counts by asset (`reports.status`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import islice
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import Cells
@@ -29,6 +30,7 @@ class TileState(StrEnum):
 
 
 MISSING_OR_FAILED, ONLY_STALE = "missing-or-failed", "stale"
+_BATCH = 512  # tiles whose records are in memory together
 CHOICES = {
     MISSING_OR_FAILED: frozenset({TileState.MISSING, TileState.RED}),
     ONLY_STALE: frozenset({TileState.STALE}),
@@ -79,19 +81,28 @@ def tile_states(
         The product's.
     tiles : iterable of Tile
     """
-    dataset = context.dataset(name)
-    cells = [tile.cells for tile in tiles]
-    current = journal.find_all(dataset, cells)
-    earlier = journal.superseded_cells(dataset)
+    earlier = journal.superseded_cells(context.dataset(name))
     states = {}
-    for one in cells:
-        receipt = current.get(one)
+    for tile, (receipt,) in receipts_of(journal, context, (name,), tiles):
         if receipt is not None:
             damaged = bool(journal.problem(receipt))
-            states[one] = receipt_state(receipt.passed, is_suspicious(receipt), damaged)
+            states[tile.cells] = receipt_state(receipt.passed, is_suspicious(receipt), damaged)
         else:
-            states[one] = TileState.STALE if one in earlier else TileState.MISSING
+            stale = tile.cells in earlier
+            states[tile.cells] = TileState.STALE if stale else TileState.MISSING
     return states
+
+
+def receipts_of(
+    journal: Journal, context: LayerContext, names: Sequence[str], tiles: Iterable[Tile]
+) -> Iterator[tuple[Tile, tuple[Receipt | None, ...]]]:
+    """Tiles, in their order, with their record of each product or None; few held at a time."""
+    rest = iter(tiles)
+    while batch := list(islice(rest, _BATCH)):
+        cells = [tile.cells for tile in batch]
+        found = [journal.find_all(context.dataset(name), cells) for name in names]
+        for tile in batch:
+            yield tile, tuple(of.get(tile.cells) for of in found)
 
 
 def chosen_tiles(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
-from scipy.stats import binom
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.privacy.strategies.terms import Loss
@@ -130,7 +130,7 @@ class Account:
         for exact, times in sorted(Counter(x.exact for x in self._pure).items()):
             yes = np.arange(times + 1)
             one = float(exact)
-            more = binom.pmf(yes, times, 1 / (1 + math.exp(-one)))
+            more = scipy.stats.binom.pmf(yes, times, 1 / (1 + math.exp(-one)))
             loss = np.add.outer(loss, (2 * yes - times) * one).ravel()
             probability = np.outer(probability, more).ravel()
             if loss.size > MOST_POINTS:

@@ -12,10 +12,10 @@ from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import poisson
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
@@ -84,7 +84,9 @@ class PoissonLaw:
     def count_pmf(self, width: float, height: float) -> NDArray[np.float64]:
         """Probability of 0, 1, 2 ... points in a rectangle, shape (n,); the rest is < 1e-15."""
         mean = self.intensity * width * height
-        pmf: NDArray[np.float64] = poisson.pmf(np.arange(int(poisson.isf(1e-16, mean)) + 2), mean)
+        pmf: NDArray[np.float64] = scipy.stats.poisson.pmf(
+            np.arange(int(scipy.stats.poisson.isf(1e-16, mean)) + 2), mean
+        )
         return pmf
 
     def cell_covariance(self, lags: int) -> NDArray[np.float64]:

@@ -214,10 +214,10 @@ class Product(ABC):
         """Make the files that all tiles need, or what is missing or damaged of them."""
 
     def prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> None:  # noqa: B027
-        """Make what the tiles share, once, before any worker starts; most share nothing."""
+        """Make what the tiles share, once, before the first is made; most share nothing."""
 
     def to_prepare(self, context: LayerContext, tiles: Iterable[Tile]) -> str:
-        """What `prepare` is going to make, for a person; empty if that takes no time."""
+        """What `prepare` is going to make, for a person; empty if all is there."""
         return ""
 
     @abstractmethod

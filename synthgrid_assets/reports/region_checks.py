@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles, recorded_tiles
 from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, RegionCheck
@@ -42,6 +42,11 @@ def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCh
             checks[test] = checks[test].with_region(region.verdict) if test in checks else region
         checks |= _of_files(journal, context, product)
     return checks
+
+
+def judge_layer(job: LayerJob, product: Product) -> dict[str, RegionCheck]:
+    """`region_checks` for a process that has only the layer's job."""
+    return region_checks(job.open(), product)
 
 
 def _of_files(journal: Journal, context: LayerContext, product: Product) -> dict[str, RegionCheck]:

@@ -24,11 +24,7 @@ from synthgrid_assets.statistics.curves.envelopes import Envelope
 
 def counts_map(evidence: RegionEvidence, context: LayerContext) -> bytes:
     """A PNG of the number of points of each committed tile; white where there is none."""
-    tiling = context.spec.world.tiling
-    counts = np.full((len(tiling.rows), len(tiling.columns)), np.nan)
-    for receipt in evidence.receipts:
-        tile = tiling.from_key(receipt.tile)
-        counts[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = receipt.rows
+    counts = evidence.by_place(evidence.counts.observed)
     title = f"{context.layer}: points per tile"
     return _map(context, "counts", counts, title, cmap="YlGnBu")
 

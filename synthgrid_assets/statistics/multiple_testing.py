@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import kstest, kstwobign
 
 from synthgrid_assets.verdict import TILE_ALPHA, Verdict
 
@@ -72,7 +72,7 @@ def p_values_are_uniform(
     p = p[~np.isnan(p)]
     if p.size == 0:
         return Verdict.not_judged("p_values_are_uniform", "no tiles with a known law")
-    distance = float(kstest(p, "uniform").statistic)
+    distance = float(scipy.stats.kstest(p, "uniform").statistic)
     effective = p.size / max(inflation, 1.0)
     p_value = _kolmogorov_tail(distance, effective, p)
     return Verdict.significance(
@@ -88,7 +88,7 @@ def p_values_are_uniform(
 def _kolmogorov_tail(distance: float, effective: float, p: NDArray[np.float64]) -> float:
     """Tail of the distance; exact for independent tiles, else asymptotic."""
     if effective == p.size:
-        return float(kstest(p, "uniform").pvalue)
+        return float(scipy.stats.kstest(p, "uniform").pvalue)
     root = math.sqrt(effective)
     # Stephens' correction makes the asymptotic tail good from about 5 observations
-    return float(kstwobign.sf(distance * (root + 0.12 + 0.11 / root)))
+    return float(scipy.stats.kstwobign.sf(distance * (root + 0.12 + 0.11 / root)))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -21,7 +21,7 @@ from synthgrid_assets.storage import outbox, server_journal
 from synthgrid_assets.storage.commit_records import Course, removed_record, tile_record
 from synthgrid_assets.storage.known_files import KnownFiles
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.receipt import Damage, Receipt
 from synthgrid_assets.storage.store import FileFacts
 
 REPAIR = "run `synthgrid storage repair WORLD`, which makes a new one and loses no tile"
@@ -76,21 +76,6 @@ SERVER_SCHEMA = Schema(
     ("receipts", "journal_store", outbox.TABLE),
     server_journal.REMEDY,
 )
-
-
-class Damage(NamedTuple):
-    """A record whose file is not what the record says.
-
-    Attributes
-    ----------
-    receipt : Receipt
-        The record.
-    problem : str
-        What was found instead.
-    """
-
-    receipt: Receipt
-    problem: str
 
 
 class Journal:

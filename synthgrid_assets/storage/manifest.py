@@ -38,7 +38,7 @@ from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.store import FileFacts
-from synthgrid_assets.storage.tile_index import COMMITTED, TileIndex
+from synthgrid_assets.storage.tile_index import TileIndex, committed
 
 _BATCH = 1024  # tiles held in memory at a time
 _TRIES = 8  # of an index, while other runs write it too
@@ -225,7 +225,7 @@ def _known_elsewhere(index: TileIndex, dataset: Dataset, extent: Cells) -> int:
     facts = _facts(index)
     if facts.get("realisation") != dataset.realisation or facts["side"] == str(dataset.side):
         return 0
-    cells = _cells(index.read(list(Cells._fields), COMMITTED))
+    cells = _cells(index.read(list(Cells._fields), committed()))
     return sum(tile.intersection(extent).area for tile in cells)
 
 

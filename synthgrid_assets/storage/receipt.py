@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells
@@ -127,6 +127,21 @@ class Receipt:
                 "facts": tuple((name, value) for name, value in values["facts"]),
             }
         )
+
+
+class Damage(NamedTuple):
+    """A record whose file is not what the record says.
+
+    Attributes
+    ----------
+    receipt : Receipt
+        The record.
+    problem : str
+        What was found instead.
+    """
+
+    receipt: Receipt
+    problem: str
 
 
 def _verdict(values: dict[str, Any]) -> Verdict:

@@ -26,7 +26,10 @@ from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, point_coord
 from synthgrid_assets.storage.store import Store
 from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps
 
-COMMITTED = pc.field("state") == "committed"
+
+def committed() -> pc.Expression:
+    """That a tile is committed; a function, as Arrow loads pandas to compare with a text."""
+    return pc.field("state") == "committed"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class TileIndex:
 
     def files(self, bbox: Box | None = None) -> list[TileFile]:
         """The committed tiles whose rows may lie in a box."""
-        wanted = COMMITTED if bbox is None else COMMITTED & overlaps(bbox, pc.field)
+        wanted = committed() if bbox is None else committed() & overlaps(bbox, pc.field)
         found = self.read(["tile", "file", "size", "sha256"], wanted)
         return [TileFile(**row) for row in found.to_pylist()]
 

@@ -69,6 +69,26 @@ def test_workers_that_cannot_start_are_an_error_of_the_run():
                 next(each(opened, squares([1])))
 
 
+def live_in(pid):
+    """Die anywhere but in one process."""
+    if os.getpid() != pid:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return pid
+
+
+def test_a_single_call_is_made_where_workers_run_and_here_otherwise():
+    here = os.getpid()
+    with session(workers=1, attempts=1) as opened:
+        assert opened.call(chores.pid_of_worker) == here
+        worker = opened.call(chores.pid_of_worker, start=True)
+        assert opened.call(chores.pid_of_worker) == worker != here
+        with pytest.raises(StorageError):
+            opened.call(chores.fail, "storage")
+        assert opened.call(live_in, here) == here  # what kills a worker is not lost
+    with session(workers=1, memory_cap=200_000_000) as capped:
+        assert capped.call(chores.pid_of_worker, start=True) == here
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_results_are_the_same_for_any_number_of_workers(workers):
     with session(workers=workers, window=7) as opened:

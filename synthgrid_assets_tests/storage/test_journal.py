@@ -160,6 +160,22 @@ def test_a_tile_clipped_by_another_extent_is_another_tile(layout, tmp_path):
         assert not journal.is_committed(data, Cells(0, 0, 8, 8))
 
 
+@pytest.mark.parametrize("wanted", [12, 100])
+def test_the_records_of_some_tiles_are_theirs_alone(layout, tmp_path, wanted):
+    """Asked for one by one or as a rectangle, which other tiles lie in too."""
+    places = [(column, row) for row in range(-6, 6) for column in range(12)]
+    made = {place: tile_receipt(layout, dataset(8), *place) for place in places}
+    other = replace(made[0, 0], asset="density", path="elsewhere")
+    for one in (*made.values(), other):
+        commit_bytes(tmp_path / one.path, b"")
+    with Journal(layout) as journal:
+        journal.record([*made.values(), other])
+        asked = [made[place].cells for place in places[::-1][:wanted]]
+        missing = Cells(800, 0, 808, 8)
+        found = journal.find_all(dataset(8), [*asked, missing])
+        assert found == {r.cells: r for r in made.values() if r.cells in asked}
+
+
 def test_verify_names_every_damaged_file_and_no_sound_one(layout, tmp_path):
     data = dataset(8)
     made = []

@@ -8,16 +8,12 @@ import dagster as dg
 
 from synthgrid_assets.dagster.keys import common, layer_key
 from synthgrid_assets.dagster.metadata import picture_metadata, rows_table
-from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.dagster.runs.request import TILE_INDEX
 from synthgrid_assets.lattice.hashing import version_hash
-from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layer
-from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.indexes import index_rows
-from synthgrid_assets.reports.region_maps import counts_map
-from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.reports.indexes import index_and_map
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import layer_version
 
@@ -35,24 +31,16 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         code_version=layer_version(spec, layer, products_of(spec.layers[layer])),
         **common(world, layer),
     )
-    def tile_index(data: DataRoot) -> dg.MaterializeResult[None]:
-        layer_context = open_layer(spec, layer, data.path)
-        rows = index_rows(layer_context)
+    def tile_index(engine: Engine, data: DataRoot) -> dg.MaterializeResult[None]:
+        job = open_layer(spec, layer, data.path).job
+        rows, picture = engine.aside(index_and_map, job, tiles=len(spec.world.tiling))
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(int(row["tiles"]) for row in rows),
                 "indexes": rows_table([{**row, "digest": row["digest"][:16]} for row in rows]),
-                "map": picture_metadata(
-                    counts_map(_evidence(layer_context), layer_context),
-                    f"points per tile of {layer}",
-                ),
+                "map": picture_metadata(picture, f"points per tile of {layer}"),
             },
             data_version=dg.DataVersion(version_hash([row["digest"] for row in rows])),
         )
 
     return tile_index
-
-
-def _evidence(layer_context: LayerContext) -> RegionEvidence:
-    with Journal(layer_context.layout) as journal:
-        return RegionEvidence(journal, layer_context)

@@ -11,11 +11,14 @@ storage id of the materialisation beside it, and no row of its own.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import dagster as dg
 import sqlalchemy as db
+from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
@@ -215,6 +218,23 @@ def lean(event: EventLogEntry) -> EventLogEntry:
         step_kind_value=None,
     )
     return event._replace(dagster_event=shorter, user_message="")
+
+
+def lean_entry(
+    kind: dg.DagsterEventType, data: Any, run: dg.DagsterRun, step_key: str
+) -> EventLogEntry:
+    """An event as Dagster would store it for a step that yields it, already `lean`."""
+    told = DagsterEvent(kind.value, run.job_name, event_specific_data=data, step_key=step_key)
+    return EventLogEntry(
+        error_info=None,
+        level=logging.DEBUG,
+        user_message="",
+        run_id=run.run_id,
+        timestamp=time.time(),
+        step_key=step_key,
+        job_name=run.job_name,
+        dagster_event=told,
+    )
 
 
 def is_lean(event: EventLogEntry) -> bool:

@@ -1,4 +1,4 @@
-"""Kept tiles whose events stand, summed up: what one observation of an asset says of them.
+"""Tiles that a run tells no event of, summed up: what one observation of an asset says of them.
 
 Belongs here: the sums and their way through Dagster. Not here: which tiles those are
 (`standing`).
@@ -15,12 +15,14 @@ _PREFIX = "kept_"
 
 @dataclass(frozen=True)
 class Kept:
-    """Tiles of an asset that a step found committed, with events that stand.
+    """Tiles of an asset that a step found committed, with events that stand, or told itself.
 
     Parameters
     ----------
     tiles, rows, size, failed_tiles : int
         How many, their rows, their bytes, and how many of them did not pass.
+    made : int
+        How many of them this run made, whose events the step has put into the log itself.
 
     Examples
     --------
@@ -33,6 +35,7 @@ class Kept:
     rows: int = 0
     size: int = 0
     failed_tiles: int = 0
+    made: int = 0
 
     def __add__(self, other: Kept) -> Kept:
         return Kept(
@@ -40,13 +43,17 @@ class Kept:
             self.rows + other.rows,
             self.size + other.size,
             self.failed_tiles + other.failed_tiles,
+            self.made + other.made,
         )
 
     def observation(self, asset: dg.AssetKey, of_tiles: int) -> dg.AssetObservation:
         """What the asset's history and a follower of the run are told."""
+        kept = f"{self.tiles - self.made} of {of_tiles} tiles were committed before and are kept"
+        made = f"{self.made} tiles are made; each has its event in the asset's history"
+        told = [made] * (self.made > 0) + [kept] * (self.tiles > self.made)
         return dg.AssetObservation(
             asset,
-            description=f"{self.tiles} of {of_tiles} tiles were committed before and are kept",
+            description="; ".join(told),
             metadata={_PREFIX + name: number for name, number in asdict(self).items()},
         )
 

@@ -46,9 +46,9 @@ class AssetTally:
     failed_tiles: int = 0
 
     def add_kept(self, kept: Kept) -> None:
-        """Tiles that were committed before and whose events stand."""
+        """Tiles that the run tells no event of: kept ones, and those of the asset `tiles`."""
         self.tiles += kept.tiles
-        self.kept += kept.tiles
+        self.kept += kept.tiles - kept.made
         self.rows += kept.rows
         self.size += kept.size
         self.failed_tiles += kept.failed_tiles

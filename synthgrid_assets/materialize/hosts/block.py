@@ -178,9 +178,10 @@ class _Work:
 
     def _failures(self, tiles: list[Tile]) -> Iterator[TileFailed]:
         """Make tiles; those that could not be made."""
-        block, kept = self._block, {}
+        block, kept = self._block, set()
         if tiles and not block.force:  # somebody may have made one meanwhile
-            kept = kept_tiles(self._journal, self._context, block.products, tiles)
+            found = kept_tiles(self._journal, self._context, block.products, tiles)
+            kept = {made.tile for made in found}
             if kept:
                 with self._journal.database.writing(exclusive=False) as connection:
                     self._settle(connection, kept)

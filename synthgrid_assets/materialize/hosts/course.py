@@ -90,9 +90,10 @@ def make_on_hosts(
     """
     chosen = list(tiles)
     tidy_up(journal, context, products)
-    kept = {} if force else kept_tiles(journal, context, products, chosen)
-    for key, receipts in kept.items():
-        yield TileMade(key, receipts, kept=True)
+    kept = set()
+    for made in () if force else kept_tiles(journal, context, products, chosen):
+        kept.add(made.tile)
+        yield made
     missing = [tile for tile in chosen if tile.key not in kept]
     if not missing:
         return

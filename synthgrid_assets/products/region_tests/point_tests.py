@@ -56,7 +56,7 @@ def judge_points(journal: Journal, context: LayerContext) -> dict[str, RegionChe
         for group in (_of_counts, _of_pairs, _of_windows)  # the last replace the first
         for verdict in group(evidence, context)
     }
-    tiles = len(evidence.receipts)
+    tiles = len(evidence.tiles)
     checks = {test: RegionCheck(verdict, tiles) for test, verdict in verdicts.items()}
     return checks | judge_contract(evidence, context)
 
@@ -66,8 +66,7 @@ def _of_counts(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict
     counts, region = evidence.counts, evidence.moments()
     inflation = counts.inflation(region)
     law, side = context.sampler.law, context.spec.world.tile
-    cells = sum(receipt.cells.area for receipt in evidence.receipts)
-    kept = region.mean / (law.intensity * cells) if cells else 1.0
+    kept = region.mean / (law.intensity * evidence.area) if evidence.area else 1.0
     alike = not _has_blocks(context)
     correlated = Verdict.not_judged("tiles_are_correlated_as_declared", _BLOCKS)
     if alike:
@@ -92,8 +91,7 @@ def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict,
     law, side = context.sampler.law, context.spec.world.tile
     if isinstance(law, SuperpositionLaw) and context.sampler.thinnings:
         law = replace(law, coupling="members thinned differently share no pair correlation")
-    cells = sum(receipt.cells.area for receipt in evidence.receipts)
-    density = float(evidence.counts.observed.sum()) / max(cells, 1)
+    density = float(evidence.counts.observed.sum()) / max(evidence.area, 1)
     seams = SeamCounter(side, seam_reach(density, side), law.correlation_cells)
     pairs = PairCounter(side, pair_distances(law, side))
     for row in evidence.rows():

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,28 @@ from synthgrid_assets.storage.tile_files import TileFile, TileReader
 from synthgrid_assets.world.samplers import is_near, leaves_of
 
 
+class CommittedTile(NamedTuple):
+    """What is kept of a committed tile: tens of thousands of receipts would fill the memory.
+
+    Attributes
+    ----------
+    cells : Cells
+    file : TileFile
+    windows : ndarray of int64
+        What its window has within each distance (`Verdict.counts`); empty if it has none.
+    """
+
+    cells: Cells
+    file: TileFile
+    windows: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> CommittedTile:
+        """That of a receipt."""
+        counts = next((v.counts for v in receipt.verdicts if v.test == NEIGHBOURS), ())
+        return cls(receipt.cells, TileFile.of(receipt), np.array(counts, np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class TileRow:
     """The committed tiles of one row of tiles.
@@ -46,13 +69,13 @@ class TileRow:
     ----------
     cells : Cells
         The row's rectangle across the extent.
-    receipts : tuple of Receipt
+    tiles : tuple of CommittedTile
     retention : ndarray of float64, shape (height, width)
         Mean retention of each cell, 0 where no tile is committed.
     """
 
     cells: Cells
-    receipts: tuple[Receipt, ...]
+    tiles: tuple[CommittedTile, ...]
     retention: NDArray[np.float64]
 
 
@@ -63,23 +86,37 @@ class RegionEvidence:
     ----------
     journal : Journal
     context : LayerContext
+
+    Attributes
+    ----------
+    tiles : tuple of CommittedTile
+        South to north and west to east.
+    counts : TileCounts
+        Of the same tiles.
     """
 
     def __init__(self, journal: Journal, context: LayerContext) -> None:
         self._context = context
-        self.receipts = tuple(committed_tiles(journal, context, "points"))
-        self.counts = TileCounts.of(_tile_count(receipt) for receipt in self.receipts)
+        receipts = committed_tiles(journal, context, "points")
+        told = [(CommittedTile.of(receipt), _tile_count(receipt)) for receipt in receipts]
+        self.tiles = tuple(tile for tile, _ in told)
+        self.counts = TileCounts.of(count for _, count in told)
+
+    @property
+    def area(self) -> int:
+        """Cells of all committed tiles."""
+        return sum(tile.cells.area for tile in self.tiles)
 
     def rows(self) -> Iterator[TileRow]:
         """Rows of tiles, south to north; those without a committed tile come along empty."""
         tiling = self._context.spec.world.tiling
-        grouped = groupby(self.receipts, lambda receipt: receipt.cells.iy0 // tiling.side)
-        by_row = {row: tuple(receipts) for row, receipts in grouped}
+        grouped = groupby(self.tiles, lambda tile: tile.cells.iy0 // tiling.side)
+        by_row = {row: tuple(tiles) for row, tiles in grouped}
         for row in tiling.rows:
             extent, side = tiling.extent, tiling.side
             strip = Cells(extent.ix0, row * side, extent.ix1, (row + 1) * side)
-            cells, receipts = strip.intersection(extent), by_row.get(row, ())
-            yield TileRow(cells, receipts, self._retention(cells, receipts))
+            cells, tiles = strip.intersection(extent), by_row.get(row, ())
+            yield TileRow(cells, tiles, self._retention(cells, tiles))
 
     def moments(self) -> CountMoments:
         """Mean and variance of the number of points in all committed tiles."""
@@ -92,7 +129,7 @@ class RegionEvidence:
             moments = region_moments(law, (row.retention for row in self.rows()))
         if not any(is_near(leaf) for leaf in leaves_of(self._context.sampler)):
             return moments
-        tiles = (self._context.cache.retention(receipt.cells) for receipt in self.receipts)
+        tiles = (self._context.cache.retention(tile.cells) for tile in self.tiles)
         unresolved = math.fsum(unresolved_variance(law, retention) for retention in tiles)
         return CountMoments(moments.mean, moments.variance + unresolved)
 
@@ -109,35 +146,42 @@ class RegionEvidence:
             return CountMoments(math.nan, math.nan)
         members = [
             region_moments(
-                member, (self._retention(row.cells, row.receipts, i) for row in self.rows())
+                member, (self._retention(row.cells, row.tiles, i) for row in self.rows())
             )
             for i, member in enumerate(law.members)
         ]
         return CountMoments(sum(m.mean for m in members), sum(m.variance for m in members))
 
     def scores(self) -> NDArray[np.float64]:
-        """Standardised count of each tile, by row and column of tiles; NaN without a tile."""
-        tiling = self._context.spec.world.tiling
-        grid = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
+        """Standardised count of each tile, as `by_place`."""
         spread = np.sqrt(self.counts.variance)
         with np.errstate(invalid="ignore", divide="ignore"):
             scores = (self.counts.observed - self.counts.mean) / spread
-        for receipt, score in zip(self.receipts, scores, strict=True):
-            tile = tiling.from_key(receipt.tile)
-            grid[tile.row - tiling.rows[0], tile.column - tiling.columns[0]] = score
+        return self.by_place(scores)
+
+    def by_place(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Values of the tiles by row and column of tiles; NaN where no tile is committed."""
+        tiling = self._context.spec.world.tiling
+        grid = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
+        for tile, value in zip(self.tiles, values, strict=True):
+            row, column = self._place(tile)
+            grid[row - tiling.rows[0], column - tiling.columns[0]] = value
         return grid
+
+    def _place(self, tile: CommittedTile) -> tuple[int, int]:
+        """Its row and column of tiles."""
+        side = self._context.spec.world.tiling.side
+        return tile.cells.iy0 // side, tile.cells.ix0 // side
 
     def windows(self, baseline: Baseline) -> TileWindows:
         """What the windows of tiles hold that have replicates, as their receipts say."""
         tiling, law = self._context.spec.world.tiling, self._context.sampler.law
         width = len(baseline.replicates.of_window(0).as_row())
         keys, rows = [], []
-        for receipt in self.receipts:
-            verdict = next((v for v in receipt.verdicts if v.test == NEIGHBOURS), None)
-            if verdict is not None and len(verdict.counts) == width:
-                tile = tiling.from_key(receipt.tile)
-                keys.append((tile.row, tile.column))
-                rows.append(verdict.counts)
+        for tile in self.tiles:
+            if tile.windows.size == width:
+                keys.append(self._place(tile))
+                rows.append(tile.windows)
         counts = DistanceCounts.of_rows(np.array(rows, np.int64).reshape(-1, width))
         felt = law.correlation_cells + 2 * baseline.distances.halo
         return TileWindows(keys, baseline.cells.area, counts, 1 + math.ceil(felt / tiling.side))
@@ -145,18 +189,17 @@ class RegionEvidence:
     def coordinates(self, row: TileRow) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The points of a row of tiles, in quanta, as their files hold them."""
         reader = TileReader(self._context.layout.store)
-        tables = [reader.read(TileFile.of(r), ["x_q", "y_q"]) for r in row.receipts]
+        tables = [reader.read(tile.file, ["x_q", "y_q"]) for tile in row.tiles]
         if not tables:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         together = pa.concat_tables(tables)
         return together["x_q"].to_numpy(), together["y_q"].to_numpy()
 
     def _retention(
-        self, cells: Cells, receipts: tuple[Receipt, ...], member: int | None = None
+        self, cells: Cells, tiles: tuple[CommittedTile, ...], member: int | None = None
     ) -> NDArray[np.float64]:
         grid = np.zeros((cells.height, cells.width))
-        for receipt in receipts:
-            tile = receipt.cells
+        for tile, *_ in tiles:
             columns = slice(tile.ix0 - cells.ix0, tile.ix1 - cells.ix0)
             rows = slice(tile.iy0 - cells.iy0, tile.iy1 - cells.iy0)
             retention = self._context.cache.retention(tile)

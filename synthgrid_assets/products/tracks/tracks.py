@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import binomtest, chi2
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.tiling import Tile
@@ -238,7 +238,7 @@ def _errors_follow(context: LayerContext, rows: pa.Table) -> Verdict:
     p_values, told = [], []
     if noise.outliers:
         odd = int(np.count_nonzero(outlier))
-        p_values.append(float(binomtest(odd, outlier.size, noise.outliers).pvalue))
+        p_values.append(float(scipy.stats.binomtest(odd, outlier.size, noise.outliers).pvalue))
         told.append(f"{odd:,} outliers of {outlier.size:,}, {noise.outliers:.3g} expected")
     variance = noise.white**2 + noise.drift**2
     ids = rows["id"].to_numpy()
@@ -250,7 +250,7 @@ def _errors_follow(context: LayerContext, rows: pa.Table) -> Verdict:
         square += (y - rows["true_y"].to_numpy()[first]) ** 2
         square *= context.lattice.unit**2
         total = float(square.sum() / variance)
-        law = chi2(2 * first.size)
+        law = scipy.stats.chi2(2 * first.size)
         p_values.append(float(min(1.0, 2 * min(law.cdf(total), law.sf(total)))))
         sd = math.sqrt(square.mean() / 2)
         told.append(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu, t
 
 
 def two_sample_p_value(tiles: NDArray[np.float64], replicates: NDArray[np.float64]) -> float:
@@ -41,7 +41,7 @@ def two_sample_p_value(tiles: NDArray[np.float64], replicates: NDArray[np.float6
     """
     if tiles.size == 0 or np.ptp(np.concatenate([tiles, replicates])) == 0:
         return 1.0
-    return float(mannwhitneyu(tiles, replicates, method="asymptotic").pvalue)
+    return float(scipy.stats.mannwhitneyu(tiles, replicates, method="asymptotic").pvalue)
 
 
 def predicted_p_value(observed: float, replicates: NDArray[np.int64]) -> float:
@@ -69,4 +69,4 @@ def predicted_p_value(observed: float, replicates: NDArray[np.int64]) -> float:
     away = max(abs(observed - mean) - 0.5, 0.0)
     if sd == 0:
         return 1.0 if away == 0 else 0.0
-    return 2 * float(t.sf(away / (sd * math.sqrt(1 + 1 / n)), n - 1))
+    return 2 * float(scipy.stats.t.sf(away / (sd * math.sqrt(1 + 1 / n)), n - 1))

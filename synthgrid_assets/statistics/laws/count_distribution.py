@@ -12,10 +12,9 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import fftconvolve
 from scipy.special import pdtr, pdtrc
-from scipy.stats import lognorm, norm, poisson
 
 from synthgrid_assets.processes.count_models import (
     DiscClusters,
@@ -77,7 +76,7 @@ class PoissonCounts:
         mean = float(self.mean)
         first = max(math.floor(mean - math.sqrt(78.4 * mean)), 0)
         n = np.arange(first, math.ceil(mean + 13.1 + math.sqrt(171 + 78.4 * mean)) + 1)
-        return int(n[0]), poisson.pmf(n, self.mean)
+        return int(n[0]), scipy.stats.poisson.pmf(n, self.mean)
 
     def tails(self, observed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """P(N <= observed) and P(N >= observed)."""
@@ -87,7 +86,7 @@ class PoissonCounts:
     def randomised(self, observed: ArrayLike, uniform: ArrayLike) -> NDArray[np.float64]:
         """P(N < observed) + uniform * P(N = observed)."""
         n = np.asarray(observed)
-        mass = poisson.pmf(n, self.mean)
+        mass = scipy.stats.poisson.pmf(n, self.mean)
         return np.asarray(_at_most(n - 1, self.mean) + np.asarray(uniform) * mass)
 
 
@@ -202,7 +201,10 @@ class ApproximateCounts:
         mean, sd = self.moments.mean, self.moments.standard_deviation
         if self._is_certain:
             return _floored(n > mean - 0.5), _floored(n < mean + 0.5)
-        lower, upper = norm.cdf(n + 0.5, mean, sd), norm.sf(n - 0.5, mean, sd)
+        lower, upper = (
+            scipy.stats.norm.cdf(n + 0.5, mean, sd),
+            scipy.stats.norm.sf(n - 0.5, mean, sd),
+        )
         if self._is_clustered:
             skewed = self._lognormal()
             lower = self.allowance * np.maximum(lower, skewed.cdf(n + 0.5))
@@ -220,7 +222,9 @@ class ApproximateCounts:
             return np.asarray(np.clip(at - (self.moments.mean - 0.5), 0.0, 1.0))
         if self._is_clustered:
             return np.full(at.shape, math.nan)
-        return np.asarray(norm.cdf(at, self.moments.mean, self.moments.standard_deviation))
+        return np.asarray(
+            scipy.stats.norm.cdf(at, self.moments.mean, self.moments.standard_deviation)
+        )
 
     @property
     def _is_certain(self) -> bool:
@@ -232,7 +236,7 @@ class ApproximateCounts:
 
     def _lognormal(self) -> Any:
         shape = math.sqrt(math.log1p(self.moments.variance / self.moments.mean**2))
-        return lognorm(shape, scale=self.moments.mean * math.exp(-shape * shape / 2))
+        return scipy.stats.lognorm(shape, scale=self.moments.mean * math.exp(-shape * shape / 2))
 
 
 def count_distribution(law: Law, retention: Retention) -> CountDistribution:
@@ -285,7 +289,7 @@ def _convolved(
 ) -> TabulatedCounts:
     """The distribution of the sum of two independent counts."""
     (first_a, pmf_a), (first_b, pmf_b) = a.table(), b.table()
-    pmf = np.maximum(fftconvolve(pmf_a, pmf_b), 0.0)
+    pmf = np.maximum(scipy.signal.fftconvolve(pmf_a, pmf_b), 0.0)
     return TabulatedCounts.of(first_a + first_b, pmf)
 
 

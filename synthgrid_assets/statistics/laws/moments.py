@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from synthgrid_assets.processes.count_models import BoundedModel, LineClusters, RegularModel
 from synthgrid_assets.processes.protocol import Law
@@ -211,7 +211,9 @@ def region_moments(law: Law, strips: Iterable[NDArray[np.float64]]) -> CountMome
         if below is None:
             below = np.zeros((lags, strip.shape[1]))
         known = np.vstack([below, strip])
-        felt = fftconvolve(np.pad(known, lags), kernel, mode="valid")[lags : lags + len(strip)]
+        felt = scipy.signal.fftconvolve(np.pad(known, lags), kernel, mode="valid")[
+            lags : lags + len(strip)
+        ]
         pairs += float((strip * felt).sum())
         below = known[len(known) - lags :]
     if isinstance(law.count_model, RegularModel) and len(levels) > 1:

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import norm, pearson3
 
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.statistics.region.totals import REGION_ALPHA
@@ -151,5 +151,8 @@ class CellAreas:
 
 def _p_value(score: float, skewness: float) -> float:
     """Two-sided p-value of a standardised sum."""
-    tails = float(pearson3.cdf(score, skewness)), float(pearson3.sf(score, skewness))
-    return min(1.0, 2 * max(float(norm.sf(abs(score))), min(tails)))
+    tails = (
+        float(scipy.stats.pearson3.cdf(score, skewness)),
+        float(scipy.stats.pearson3.sf(score, skewness)),
+    )
+    return min(1.0, 2 * max(float(scipy.stats.norm.sf(abs(score))), min(tails)))

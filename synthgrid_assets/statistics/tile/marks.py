@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import binom, kstest
 
 from synthgrid_assets.statistics.multiple_testing import bonferroni
 from synthgrid_assets.verdict import TILE_ALPHA, Verdict
@@ -59,7 +59,10 @@ def labels_follow_their_weights(
         return Verdict.not_judged(TEST, f"mark {name}: no points")
     shares = np.array([weights[label] for label in labels]) / sum(weights.values())
     observed = np.array([counts.get(label, 0) for label in labels])
-    lower, upper = binom.cdf(observed, n, shares), binom.sf(observed - 1, n, shares)
+    lower, upper = (
+        scipy.stats.binom.cdf(observed, n, shares),
+        scipy.stats.binom.sf(observed - 1, n, shares),
+    )
     p_values = np.minimum(1.0, 2 * np.minimum(lower, upper))
     worst = int(np.argmin(p_values))
     return Verdict.significance(
@@ -114,7 +117,7 @@ def values_follow_their_distribution(
         return Verdict.exact(TEST, broken, f"mark {name}: {broken} of {values.size} are not finite")
     if values.size == 0:
         return Verdict.not_judged(TEST, f"mark {name}: no points")
-    result = kstest(values, cdf)
+    result = scipy.stats.kstest(values, cdf)
     return Verdict.significance(
         TEST,
         float(result.pvalue),

@@ -31,8 +31,8 @@ from synthgrid_assets.storage.formats.geoparquet import (
 )
 from synthgrid_assets.storage.formats.hilbert_order import in_curve_order
 from synthgrid_assets.storage.tile_index import (
-    COMMITTED,
     TileIndex,
+    committed,
     is_point_table,
     iter_tiles,
 )
@@ -309,7 +309,7 @@ def _with_bounds(
     geo: dict[str, dict[str, dict[str, list[float]]]], index: TileIndex
 ) -> dict[str, object]:
     """The ``geo`` entry with the bounds of all tiles' rows."""
-    sides = index.read(list(SIDES), COMMITTED)
+    sides = index.read(list(SIDES), committed())
     low = [pc.min(sides[side]).as_py() for side in ("xmin", "ymin")]
     high = [pc.max(sides[side]).as_py() for side in ("xmax", "ymax")]
     if None not in low:

@@ -24,8 +24,8 @@ from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.storage.formats.geoparquet import SIDES, point_coordinates
 from synthgrid_assets.storage.tile_files import TileFile, TileReader
 from synthgrid_assets.storage.tile_index import (
-    COMMITTED,
     TileIndex,
+    committed,
     is_point_table,
 )
 
@@ -51,7 +51,7 @@ def in_curve_order(index: TileIndex) -> Iterator[pa.Table]:
     StorageError
         If a tile cannot be read, or holds other rows than the index says.
     """
-    tiles, reader = index.read(_COLUMNS, COMMITTED), TileReader(index.store)
+    tiles, reader = index.read(_COLUMNS, committed()), TileReader(index.store)
     facts = index.facts()
     grid = _Grid.of(facts)
     level = grid.block_level(tiles, int(facts["side"]))

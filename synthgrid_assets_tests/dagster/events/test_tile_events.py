@@ -27,7 +27,7 @@ BROKEN = "03|03"
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 
 
-def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False):
+def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False, direct=False):
     """A step over `specs`, whose tiles have the data versions ``results(asset, tile)``."""
 
     @dg.multi_asset(
@@ -42,7 +42,7 @@ def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False):
     )
     def step(context):
         tiles = [str(tile) for tile in context.partition_keys]
-        with TileEvents(context, tiles) as events:
+        with TileEvents(context, tiles, direct=direct) as events:
             for number, tile in enumerate(tiles):
                 if number == fails_after:
                     raise RuntimeError("the disk is full")
@@ -58,7 +58,9 @@ def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False):
     return step
 
 
-def world(land="1", tiles="1", points="1", fails_after=None, keeps=lambda tile: False):
+def world(
+    land="1", tiles="1", points="1", fails_after=None, keeps=lambda tile: False, direct=False
+):
     """Surface (no tiles) and tiles -> points -> delaunay, voronoi (one step) -> tile_index."""
 
     @dg.asset(key=["w", "land"], code_version=land)
@@ -88,6 +90,7 @@ def world(land="1", tiles="1", points="1", fails_after=None, keeps=lambda tile: 
                 [spec("tiles", tiles)],
                 lambda asset, tile: f"{tile} {tiles}",
                 keeps=keeps,
+                direct=direct,
             ),
             tiled(
                 "points",
@@ -95,12 +98,14 @@ def world(land="1", tiles="1", points="1", fails_after=None, keeps=lambda tile: 
                 lambda asset, tile: f"{tile} {tiles} {land}",
                 fails_after,
                 keeps,
+                direct,
             ),
             tiled(
                 "tessellation",
                 [spec("delaunay", "1", "points"), spec("voronoi", "1", "points")],
                 lambda asset, tile: f"{asset} {tile} {tiles} {land}",
                 keeps=keeps,
+                direct=direct,
             ),
             tile_index,
         ],
@@ -412,9 +417,10 @@ def test_partitions_of_a_run_that_goes_on_are_in_progress(instance):
     assert (len(made), len(failed), len(in_progress)) == (SELECTED, 0, 0)
 
 
-def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monkeypatch):
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monkeypatch, direct):
     monkeypatch.setattr(tile_events, "MANY", SELECTED - 1)
-    run = materialize(instance, world(), *EVERYTHING)
+    run = materialize(instance, world(direct=direct), *EVERYTHING)
     log = instance.all_logs(run.run_id)
     assert not [e for e in log if e.step_key == "points" and e.get_dagster_event().partition]
     for name in TILED:
@@ -423,3 +429,39 @@ def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monk
         assert check_states(instance, name) == {SUCCEEDED: 11, FAILED: 1}
     materialize(instance, world(keeps=every_tile), *EVERYTHING)
     assert {events_of(instance, name) for name in TILED} == {SELECTED}
+
+
+def stored_events(instance, name):
+    """All that the log has of an asset's tiles, but for when it was and of which run."""
+    storage = instance.event_log_storage
+    found = []
+    for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION):
+        for record in storage.get_event_records(dg.EventRecordsFilter(kind, key(name))):
+            told = record.event_log_entry.dagster_event
+            tags = getattr(record.asset_materialization, "tags", None)
+            found.append((kind, told.step_key, told.partition, tags, told.message, told.pid))
+    return sorted(found, key=str)
+
+
+def test_events_that_a_step_stores_itself_are_those_that_it_would_have_yielded(
+    instance, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tile_events, "MANY", SELECTED - 1)
+    (tmp_path / "direct").mkdir()
+    materialize(instance, world(), *EVERYTHING)
+    with open_instance(tmp_path / "direct") as other:
+        run = materialize(other, world(direct=True), *EVERYTHING)
+        for name in TILED:
+            yielded, stored = stored_events(instance, name), stored_events(other, name)
+            made = [event for event in stored if event[2] is not None]
+            assert [e[:3] + e[4:] for e in made] == [e[:3] + e[4:] for e in yielded]
+            assert len(made) == SELECTED
+        told = [
+            event.asset_observation_data.asset_observation
+            for event in run.all_events
+            if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
+        ]
+        expected = Kept(SELECTED, failed_tiles=1, made=SELECTED)
+        assert {seen.asset_key: Kept.of(seen) for seen in told} == {
+            key(name): expected for name in TILED
+        }
