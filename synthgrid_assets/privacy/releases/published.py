@@ -37,6 +37,7 @@ from synthgrid_assets.storage.formats.georeference import add_georeference
 
 GROUP = 64  # blocks along a side of those that share a file
 MANIFEST, COUNTS, SURFACE, ARRAY = "release.json", "counts", "surface.zarr", "expected"
+SEAL = "sha256"  # of the manifest's other fields
 FORMAT = 1
 COLUMNS = (
     ("row", "int64", "Row of the block in the data set's grid, from the south."),
@@ -168,6 +169,7 @@ def put_in_place(path: Path, write: Callable[[Path], None], terms: Mapping[str, 
         }
         version = version_hash(sorted(files.items()))
         fields = {"format": FORMAT, "data_version": version, **terms, "files": files}
+        fields[SEAL] = _seal(json.loads(canonical_json(fields)))
         (made / MANIFEST).write_text(canonical_json(fields) + "\n")
         sync_folders([*(file for file in made.rglob("*") if file.is_file()), made])
         try:
@@ -183,11 +185,12 @@ def put_in_place(path: Path, write: Callable[[Path], None], terms: Mapping[str, 
 
 
 def find_published(path: Path) -> Published | None:
-    """The published folder at a path, if it is complete; its files may be damaged."""
+    """The published folder at a path, if its manifest is whole; its files may be damaged."""
     try:
         fields = json.loads((path / MANIFEST).read_text())
-        return Published(path, fields) if fields["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = fields.get(SEAL) in (None, _seal(fields))  # the first manifests had none
+        return Published(path, fields) if whole and fields["format"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -197,6 +200,12 @@ def published_below(root: Path, data_set: str) -> Iterator[Published]:
         found = find_published(manifest.parent)
         if found is not None and found.fields.get("data_set") == data_set:
             yield found
+
+
+def _seal(fields: dict[str, Any]) -> str:
+    """Digest of a manifest's fields, as they stand in its text."""
+    told = canonical_json({name: value for name, value in fields.items() if name != SEAL})
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _terms(recorded: Recorded) -> dict[str, Any]:

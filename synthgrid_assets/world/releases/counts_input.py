@@ -134,9 +134,9 @@ class ReleasedInput(Input):
         """
         path = self._path(folder)
         found = find_published(path)
-        if found is not None:
-            if is_sound(path, found.is_sound):
-                return self._record(found)
+        if found is not None and is_sound(path, found.is_sound):
+            return self._record(found)
+        if path.exists():
             discard_damaged(path)
         recorded, *_ = self.recorded(folder)
         support = self._support(recorded.grid)

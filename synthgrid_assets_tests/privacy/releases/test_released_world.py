@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -282,6 +283,21 @@ def test_damaged_published_files_are_made_again_from_the_record(tmp_path, reads)
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.warns(Warning, match="damaged"):
         assert released(spec, root) == first
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("flips", [10, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_any_flipped_bit_of_what_is_published_is_seen_and_mended(tmp_path, reads, flips):
+    spec, layout = private_spec(tmp_path), Layout(tmp_path / "data")
+    first = released(spec, layout.root)
+    folder, rng = make_input(spec, "released/people", layout).path, random.Random(41)
+    for _ in range(flips):
+        name = rng.choice(sorted(first))
+        damaged = bytearray(first[name])
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        (folder / name).write_bytes(damaged)
+        assert released(spec, layout.root) == first, name
     assert len(reads) == 1
 
 
