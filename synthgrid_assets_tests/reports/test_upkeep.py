@@ -19,6 +19,7 @@ from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.files import report_faults
 from synthgrid_assets.reports.indexes import index_rows
@@ -304,19 +305,22 @@ def told(table):
     return {key: text for key, text in table.schema.metadata.items() if key != SEAL.encode()}
 
 
-def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, session):
+@pytest.mark.parametrize("flips", [25, pytest.param(300, marks=pytest.mark.slow)])
+def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, session, flips):
     """A bit that changes no value may stay unseen: of padding, of statistics nobody reads."""
     context, rng = copy, random.Random(11)
     root, layout = context.layout.root, context.layout
     write_moments(context)
+    write_baseline(context)
     keys = [
         layout.tile_index("small", "cafes", "points"),
         layout.report("small", "cafes", "moments"),
+        baseline_key(context),
     ]
     for key in keys:
         path, seen = root / key, 0
         before, values = path.read_bytes(), pq.read_table(path)
-        for _ in range(25):
+        for _ in range(flips):
             damaged = bytearray(before)
             damaged[rng.randrange(len(before))] ^= 1 << rng.randrange(8)
             path.write_bytes(damaged)
@@ -328,7 +332,7 @@ def test_flipped_bits_of_indexes_and_tables_of_tests_are_seen_and_mended(copy, s
                 assert told(found) == told(values)
             else:
                 assert [fault.file for fault in faults] == [key]
-        assert seen > 8
+        assert seen > flips / 3
         path.write_bytes(before)
         assert list(report_faults(context)) == []
     for key in keys:

@@ -23,6 +23,7 @@ from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here, request_cancel
 from synthgrid_assets.dagster.runs.liveness import sign_of_life
+from synthgrid_assets.dagster.runs.opening import telling_faults
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.engine.events import Statistics
 from synthgrid_assets.engine.session import open_session
@@ -197,7 +198,7 @@ def run_region(
     request = region_request(spec, choice, data_root())
     definitions = world_definitions({spec.world.name: (path, spec)}, layers=request.products)
     begun = time.perf_counter()
-    with open_instance() as instance, sign_of_life() as signed:
+    with telling_faults(), open_instance() as instance, sign_of_life() as signed:
         fail_abandoned_runs(instance)
         run, events = execute_here(instance, definitions.get_repository_def(), request, signed)
         summary = RunSummary(spec.world.name, run.run_id)

@@ -17,7 +17,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.dagster_run import DagsterRunStatus, RunRecord, RunsFilter
 
 from synthgrid_assets.dagster.runs.liveness import PROCESS_TAG, is_abandoned, sweep
-from synthgrid_assets.dagster.runs.opening import mend_revisions, opening
+from synthgrid_assets.dagster.runs.opening import mend_revisions, opening, telling_faults
 from synthgrid_assets.settings import HOME_VARIABLE, project_folder
 from synthgrid_assets.storage.commit import commit_bytes
 
@@ -44,12 +44,12 @@ def open_instance() -> dg.DagsterInstance:
     Raises
     ------
     StorageError
-        If the folder cannot be written, or a database is damaged and cannot be mended.
+        If the folder cannot be written or is full, or a database is damaged and cannot be mended.
     """
     home = project_folder()
     file = home / "dagster.yaml"
     os.environ[HOME_VARIABLE] = str(home)
-    with opening(home / ".synthgrid" / "dagster", "instance"):
+    with opening(home / ".synthgrid" / "dagster", "instance"), telling_faults():
         if not file.is_file():
             commit_bytes(file, yaml.safe_dump(_default_sections(home), sort_keys=False).encode())
         sections = _absolute_sections(home, file)

@@ -21,6 +21,7 @@ from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import DBAPIError
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.settings import HOME_VARIABLE
@@ -96,6 +97,25 @@ def opening(folder: Path, database: str) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextlib.contextmanager
+def telling_faults() -> Iterator[None]:
+    """Tell in a sentence what a full or limited disk does to Dagster's databases.
+
+    Raises
+    ------
+    StorageError
+        For every error of a database in the block.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        home = os.environ.get(HOME_VARIABLE, "")
+        raise StorageError(
+            f"Dagster's databases below {home} cannot be used: {error.orig}; make room there, or "
+            f"let {HOME_VARIABLE} name another folder. Committed tiles are kept"
+        ) from error
 
 
 def mend_revisions(database: Path) -> bool:

@@ -169,7 +169,7 @@ class ForkServerClient:
         self._end_deaths()
         if not self.ready.done():
             self.ready.set_exception(error)
-        elif self.ready.exception() is None:
+        elif not self.ready.cancelled() and self.ready.exception() is None:
             self._on_loss(error)
 
     def _end_deaths(self) -> None:

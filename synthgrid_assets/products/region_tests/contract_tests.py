@@ -47,7 +47,7 @@ def contract_tests(layer: LayerTable) -> tuple[str, ...]:
 
 def judge_contract(evidence: RegionEvidence, context: LayerContext) -> dict[str, RegionCheck]:
     """The tests of `contract_tests` on the committed tiles."""
-    tiles, found = len(evidence.receipts), {}
+    tiles, found = len(evidence.tiles), {}
     if context.table.join is not None:
         found[JOIN_TEST] = RegionCheck(_of_join(evidence, context), tiles)
     if context.table.contract is not None:
@@ -100,16 +100,16 @@ def _of_join(evidence: RegionEvidence, context: LayerContext) -> Verdict:
 def _kept(sampler: ThinnedProcess, row: TileRow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Retention of each cell of a row of tiles by what lies inside and outside of zones."""
     held, other = (np.zeros(row.retention.shape) for _ in range(2))
-    for receipt in row.receipts:
-        place = _place(row, receipt.cells)
-        held[place], other[place] = kept_inside_and_outside(sampler.thinnings, receipt.cells)
+    for tile in row.tiles:
+        place = _place(row, tile.cells)
+        held[place], other[place] = kept_inside_and_outside(sampler.thinnings, tile.cells)
     return held, other
 
 
 def _spread(thinning: ByZones, row: TileRow, s: float) -> float:
     """Sum over cells of the variance of the weight's retention inside a cell that zones cut."""
     a, b = map(float, thinning.probabilities)
-    covered = (thinning.zones.coverage(receipt.cells) for receipt in row.receipts)
+    covered = (thinning.zones.coverage(tile.cells) for tile in row.tiles)
     return math.fsum(float((c * (1 - c)).sum()) for c in covered) * ((1 - s) * a + s * b) ** 2
 
 
@@ -153,28 +153,28 @@ def _of_contract(
     told = list(_broken_by_region(evidence, context, contract))
     if failing:
         told.append(f"{len(failing)} tiles break it: {failing[0][0]}, {failing[0][1].detail}")
-    kept = "all caps hold" if evidence.receipts else "no tile is committed"
+    kept = "all caps hold" if evidence.tiles else "no tile is committed"
     verdict = Verdict.exact(CONTRACT_TEST, len(told), "; ".join(told) or kept)
-    if not evidence.receipts:
+    if not evidence.tiles:
         verdict = Verdict.not_judged(CONTRACT_TEST, kept)
-    return RegionCheck(verdict, len(evidence.receipts), failing[:MAX_FAILING])
+    return RegionCheck(verdict, len(evidence.tiles), failing[:MAX_FAILING])
 
 
 def _failing_tiles(
     evidence: RegionEvidence, context: LayerContext, contract: ContractTable
 ) -> Iterator[tuple[str, Verdict]]:
     km2 = (context.lattice.cell / 1e3) ** 2
-    for receipt in evidence.receipts:
+    for tile in evidence.tiles:
         problems = []
-        density = receipt.rows / (receipt.cells.area * km2)
+        density = tile.rows / (tile.cells.area * km2)
         bounds = contract.tile_points_per_km2
         if bounds is not None and not bounds.hold(density):
             problems.append(f"{density:.6g} points per km2, {bounds}")
         envelope = contract.envelope
-        if envelope is not None and receipt.bbox is not None and not _holds(envelope, receipt.bbox):
-            problems.append(f"points within {tuple(receipt.bbox)}, beyond the envelope {envelope}")
+        if envelope is not None and tile.bbox is not None and not _holds(envelope, tile.bbox):
+            problems.append(f"points within {tuple(tile.bbox)}, beyond the envelope {envelope}")
         if problems:
-            yield receipt.tile, Verdict.exact(CONTRACT_TEST, len(problems), "; ".join(problems))
+            yield tile.file.tile, Verdict.exact(CONTRACT_TEST, len(problems), "; ".join(problems))
 
 
 def _holds(outer: tuple[float, ...], inner: tuple[float, ...]) -> bool:
@@ -189,8 +189,8 @@ def _holds(outer: tuple[float, ...], inner: tuple[float, ...]) -> bool:
 def _broken_by_region(
     evidence: RegionEvidence, context: LayerContext, contract: ContractTable
 ) -> Iterator[str]:
-    cells = sum(receipt.cells.area for receipt in evidence.receipts)
-    points = sum(receipt.rows for receipt in evidence.receipts)
+    cells = sum(tile.cells.area for tile in evidence.tiles)
+    points = sum(tile.rows for tile in evidence.tiles)
     bounds = contract.points_per_km2
     if bounds is not None and cells:
         density = points / (cells * (context.lattice.cell / 1e3) ** 2)
@@ -202,7 +202,7 @@ def _broken_by_region(
         held = sum(
             int(zones.contains(*evidence.coordinates(row)).sum())
             for row in evidence.rows()
-            if row.receipts
+            if row.tiles
         )
         if not share.hold(held / points):
             yield f"{held / points:.4%} of the points lie in {share.zones}, {share} promised"

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.on_lines.process import OnLinesProcess
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.region_evidence import CommittedTile
 from synthgrid_assets.products.tile_tests.replicates import REPLICATES, replicate_of
 from synthgrid_assets.statistics.curves.envelopes import RankedReplicates
 from synthgrid_assets.statistics.curves.network_pairs import PointsOnNetwork, network_pairs
 from synthgrid_assets.statistics.region.neighbours import PAIRS, advisory
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.samplers import on_lines
 
@@ -30,7 +30,7 @@ FEWEST_POINTS, MOST_POINTS = 20.0, 600.0  # expected in the window that is looke
 _SPACINGS = np.array([0.25, 0.5, 1.0, 2.0])  # mean lengths of line between points
 
 
-def pairs_along_the_network(receipts: Sequence[Receipt], context: LayerContext) -> Verdict:
+def pairs_along_the_network(tiles: Sequence[CommittedTile], context: LayerContext) -> Verdict:
     """The rank of a tile's pairs by network distance among those of replicates on its lines.
 
     The fullest of the tiles is taken, or its middle where it is expected to hold more than
@@ -40,7 +40,7 @@ def pairs_along_the_network(receipts: Sequence[Receipt], context: LayerContext) 
     process = on_lines(context.sampler)
     if process is None:
         return Verdict.not_judged(PAIRS, "members of a union on lines are looked at by themselves")
-    fullest = max(receipts, key=lambda one: one.expected_rows or 0.0, default=None)
+    fullest = max(tiles, key=lambda one: one.expected_rows or 0.0, default=None)
     expected = (fullest.expected_rows or 0.0) if fullest is not None else 0.0
     if fullest is None or expected < FEWEST_POINTS:
         return Verdict.not_judged(PAIRS, f"{expected:.3g} points in a tile are too few")
@@ -84,7 +84,7 @@ def _of_process(
 
 
 def _of_rows(
-    receipt: Receipt,
+    tile: CommittedTile,
     process: OnLinesProcess,
     window: Cells,
     distances: NDArray[np.float64],
@@ -92,11 +92,11 @@ def _of_rows(
 ) -> NDArray[np.float64]:
     """Of a tile's rows as they were written, and of what is drawn around the tile."""
     reader = TileReader(context.layout.store)
-    rows: pa.Table = reader.read(TileFile.of(receipt), ["x_q", "y_q", "line", "arc_m"])
+    rows: pa.Table = reader.read(tile.file, ["x_q", "y_q", "line", "arc_m"])
     x, y, line, arc = (rows[name].to_numpy() for name in ("x_q", "y_q", "line", "arc_m"))
     at = np.rint(arc / context.lattice.quantum).astype(np.int64)
     drawn = process.on_network(window.grown(math.ceil(distances[-1]) + 1))
-    outside = ~_inside(drawn.x, drawn.y, receipt.cells)
+    outside = ~_inside(drawn.x, drawn.y, tile.cells)
     segment, offset = process.network.segment_at(line, at)
     points = PointsOnNetwork(
         np.concatenate((segment, drawn.segment[outside])),

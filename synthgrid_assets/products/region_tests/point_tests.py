@@ -100,7 +100,7 @@ def _of_pairs(evidence: RegionEvidence, context: LayerContext) -> tuple[Verdict,
         pairs.add(row.cells, x, y, row.retention)
     if any(isinstance(leaf.law.count_model, ON_LINES) for leaf in leaves_of(context.sampler)):
         reason = "points lie on lines, which may run along borders of tiles"
-        along = pairs_along_the_network(evidence.receipts, context)
+        along = pairs_along_the_network(evidence.tiles, context)
         return along, Verdict.not_judged("no_seam", reason)
     if _has_blocks(context):
         reason = "the process has blocks of its own, whose edges may lie on borders of tiles"

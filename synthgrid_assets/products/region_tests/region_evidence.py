@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.count_models import LineClusters
 from synthgrid_assets.processes.superposition import SuperpositionLaw
@@ -46,19 +47,33 @@ class CommittedTile(NamedTuple):
     ----------
     cells : Cells
     file : TileFile
+    rows : int
+    expected_rows : float or None
+    bbox : Box or None
+        As in its receipt.
     windows : ndarray of int64
         What its window has within each distance (`Verdict.counts`); empty if it has none.
     """
 
     cells: Cells
     file: TileFile
+    rows: int
+    expected_rows: float | None
+    bbox: Box | None
     windows: NDArray[np.int64]
 
     @classmethod
     def of(cls, receipt: Receipt) -> CommittedTile:
         """That of a receipt."""
         counts = next((v.counts for v in receipt.verdicts if v.test == NEIGHBOURS), ())
-        return cls(receipt.cells, TileFile.of(receipt), np.array(counts, np.int64))
+        return cls(
+            receipt.cells,
+            TileFile.of(receipt),
+            receipt.rows,
+            receipt.expected_rows,
+            receipt.bbox,
+            np.array(counts, np.int64),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +151,7 @@ class RegionEvidence:
     def _clusters_on_lines(self) -> CountMoments:
         """Of clusters along lines, whose shares are known in a rectangle: the whole extent."""
         extent = self._context.spec.world.tiling.extent
-        if sum(receipt.cells.area for receipt in self.receipts) < extent.area:
+        if self.area < extent.area:
             return CountMoments(math.nan, math.nan)
         return count_moments(self._context.sampler.law, self._context.cache.retention(extent))
 

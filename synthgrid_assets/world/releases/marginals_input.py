@@ -65,9 +65,9 @@ class MarginalsInput(Input):
         """
         path = self._path(folder)
         found = find_published(path)
-        if found is not None:
-            if is_sound(path, found.is_sound):
-                return _marginals_record(found)
+        if found is not None and is_sound(path, found.is_sound):
+            return _marginals_record(found)
+        if path.exists():
             discard_damaged(path)
         _, *answers = self.release.recorded(folder)
         recorded = {}

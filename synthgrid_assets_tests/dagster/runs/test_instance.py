@@ -22,6 +22,7 @@ from synthgrid_assets.dagster.runs.liveness import LOCKED_WITHIN, PROCESS_TAG, s
 from synthgrid_assets.dagster.runs.opening import mend_revisions
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets_tests.dagster.served import PROJECT
+from synthgrid_assets_tests.small_world import write_small_world
 
 
 @pytest.fixture
@@ -182,3 +183,43 @@ def test_a_run_that_never_reached_the_queue_is_failed_after_an_hour(home, monkey
         monkeypatch.setattr(instance_module.time, "time", later.timestamp)
         assert fail_abandoned_runs(instance) == [run]
         assert instance.get_run_by_id(started).status == dg.DagsterRunStatus.STARTED
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from synthgrid_assets.dagster.runs.follow import run_region
+from synthgrid_assets.dagster.runs.instance import open_instance
+from synthgrid_assets.dagster.runs.request import RegionChoice
+from synthgrid_assets.errors import StorageError
+
+def tried(limit, use):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        use()
+    except StorageError as error:
+        print("told:", str(error).replace("\\n", " "))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+home, world = map(Path, sys.argv[1:])
+choice = RegionChoice(tiles="0:2,0:2", layers=("trees",), assets=("points",), workers=1)
+run = lambda: run_region(world, {}, choice, lambda *_: None)
+tried(40_960, run)
+with open_instance():
+    pass
+largest = max(file.stat().st_size for file in home.rglob("*.db"))
+tried(largest + 8192, run)
+assert run().passed
+"""
+
+
+def test_a_full_home_is_told_in_a_sentence_and_no_dead_end(home, tmp_path_factory, monkeypatch):
+    """When it is made, and in the middle of a run; with room the next run goes on."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.setenv("SYNTHGRID_DATA", str(folder / "data"))
+    command = [sys.executable, "-c", LIMITED, str(home), str(write_small_world(folder))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    told = [line for line in done.stdout.splitlines() if line.startswith("told:")]
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(told) == 2, done.stdout
+    assert all(f"databases below {home} cannot be used" in line for line in told)
