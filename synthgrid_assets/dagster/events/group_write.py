@@ -225,7 +225,7 @@ def lean_entry(
 ) -> EventLogEntry:
     """An event as Dagster would store it for a step that yields it, already `lean`."""
     told = DagsterEvent(kind.value, run.job_name, event_specific_data=data, step_key=step_key)
-    return EventLogEntry(
+    return EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level=logging.DEBUG,
         user_message="",
