@@ -137,6 +137,18 @@ def test_every_key_of_any_table_is_told_on_the_pages_of_the_world_file():
     assert words >= set(LAWS)
 
 
+def test_the_tests_that_a_page_names_exist():
+    named = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
+    found = named.findall((PROJECT / "docs" / "upkeep.md").read_text())
+    tests = PROJECT / "synthgrid_assets_tests"
+    of_tests = [(file, name) for file, name in found if Path(file).name.startswith("test_")]
+    assert len(of_tests) > 15
+    for file, name in of_tests:
+        assert re.search(
+            rf"^(def|class) {name}\b" if name else "", (tests / file).read_text(), re.M
+        )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
