@@ -218,7 +218,7 @@ def test_a_failed_check_is_named_and_exit_code_1(world, monkeypatch):
         check = checks["no_seam"]
         return {**checks, "no_seam": type(check)(biased(check.verdict), check.tiles)}
 
-    monkeypatch.setattr("synthgrid_assets.dagster.asset_checks.region_checks", unsound)
+    monkeypatch.setattr(region_checks, "region_checks", unsound)
     result = synthgrid("materialize", world, "--layers", "trees", "--assets", "points", code=1)
     assert result.stderr == "failed check: trees/points: no_seam\n"
     assert "small: failed" in result.stdout
