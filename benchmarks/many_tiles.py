@@ -3,8 +3,9 @@
     python benchmarks/many_tiles.py [--write] [--sides 16 32 64 100]
 
 Prints, for worlds of side x side light tiles (points alone): seconds to the first tile,
-milliseconds a tile, megabytes of event log, and the peak memory of the process that
-orchestrates. Each world is a process of its own, so that peaks are its own.
+milliseconds a tile and of CPU time, with all workers, megabytes of event log, and the peak
+memory of the process that orchestrates. Each run is a process of its own, as on the command
+line, so that peaks are its own.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from report import machine, write_section
 from spine import workplace
 
 HEADER = [
-    "| tiles | run | first tile | wall a tile | event log grows by | peak memory |",
-    "| --- | --- | --- | --- | --- | --- |",
+    "| tiles | run | first tile | wall a tile | CPU a tile | event log grows by | peak memory |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
 ]
 
 
@@ -32,43 +33,44 @@ def log_bytes(home: Path) -> int:
     return sum(file.stat().st_size for file in (home / ".synthgrid" / "dagster").rglob("*.db*"))
 
 
-def measure(side: int) -> list[dict[str, float]]:
-    """Two runs over a world: made, then kept."""
-    found = []
-    with workplace(side, 24, 0.5, rest="") as path:
-        from synthgrid_assets.dagster.runs.follow import run_region
-        from synthgrid_assets.dagster.runs.request import RegionChoice
+def run(path: Path) -> dict[str, float]:
+    """One run over all tiles of a world, in this process and its workers."""
+    from synthgrid_assets.dagster.runs.follow import run_region
+    from synthgrid_assets.dagster.runs.request import RegionChoice
 
-        home = path.parent.parent
-        before = 0
-        for _ in range(2):
-            begun, first = time.perf_counter(), []
+    begun, first = time.perf_counter(), []
 
-            def progress(*told: object, begun: float = begun, first: list[float] = first) -> None:
-                if str(told[2]).endswith("points") and not first:
-                    first.append(time.perf_counter() - begun)
+    def progress(*told: object) -> None:
+        if str(told[2]).endswith("points") and not first:
+            first.append(time.perf_counter() - begun)
 
-            summary = run_region(path, {}, RegionChoice(assets=("points",)), progress)
-            assert summary.passed, summary
-            seconds, size = time.perf_counter() - begun, log_bytes(home)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-            found.append(
-                {"first": first[0], "wall": seconds, "log": (size - before) / 1e6, "peak": peak}
-            )
-            before = size
-    return found
+    summary = run_region(path, {}, RegionChoice(assets=("points",)), progress)
+    assert summary.passed, summary
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "first": first[0],
+        "wall": time.perf_counter() - begun,
+        "cpu": sum(one.ru_utime + one.ru_stime for one in usage),
+        "peak": usage[0].ru_maxrss / 1e3,
+    }
 
 
 def rows(side: int) -> list[str]:
-    """The table's rows of a world, measured in a process of its own."""
-    command = [sys.executable, __file__, "--measure", str(side)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    runs = zip(("made", "kept"), json.loads(told.splitlines()[-1]), strict=True)
-    return [
-        f"| {side * side} | {name} | {run['first']:.1f} s | {run['wall'] / side**2 * 1e3:.1f} ms "
-        f"| {run['log']:.1f} MB | {run['peak']:.0f} MB |"
-        for name, run in runs
-    ]
+    """The table's rows of a world: made, then kept."""
+    made = []
+    with workplace(side, 24, 0.5, rest="") as path:
+        home, before = path.parent.parent, 0
+        for name in ("made", "kept"):
+            command = [sys.executable, __file__, "--run", str(path)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found, size = json.loads(done.stdout.splitlines()[-1]), log_bytes(home)
+            made.append(
+                f"| {side * side} | {name} | {found['first']:.1f} s "
+                f"| {found['wall'] / side**2 * 1e3:.1f} ms | {found['cpu'] / side**2 * 1e3:.1f} ms "
+                f"| {(size - before) / 1e6:.1f} MB | {found['peak']:.0f} MB |"
+            )
+            before = size
+    return made
 
 
 def main() -> None:
@@ -76,10 +78,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
     parser.add_argument("--sides", type=int, nargs="+", default=[16, 32, 64, 100])
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.measure:
-        print(json.dumps(measure(arguments.measure)))
+    if arguments.run:
+        print(json.dumps(run(arguments.run)))
         return
     table = "\n".join([*HEADER, *(row for side in arguments.sides for row in rows(side))])
     print(machine(), table, sep="\n\n")
