@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.foreign_files import stray_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
-from synthgrid_assets.storage.formats.geoparquet import is_unbroken, read_bytes
+from synthgrid_assets.storage.formats.geoparquet import is_unbroken_file
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.verdict import Verdict
@@ -124,8 +126,8 @@ def report_faults(context: LayerContext) -> Iterator[FileFault]:
         if layout.store.stat(key) is None:
             continue
         try:
-            whole = is_unbroken(read_bytes(layout.store.get(key)))
-        except (OSError, ValueError, StorageError):  # Arrow's errors are ValueErrors
+            whole = is_unbroken_file(layout.store.get(key))
+        except (OSError, ValueError, pa.ArrowException, StorageError):
             whole = False
         if not whole:
             problem = f"{layout.store.address(key)} is damaged; materialise the layer again"

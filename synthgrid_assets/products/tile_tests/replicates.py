@@ -33,7 +33,7 @@ from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
 from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
-    is_unbroken,
+    is_unbroken_file,
     plain_table,
     read_bytes,
     sealed,
@@ -160,10 +160,11 @@ def read_baseline(context: LayerContext) -> Baseline:
     """
     store, key = context.layout.store, baseline_key(context)
     try:
-        table = read_bytes(store.get(key))
-        if not is_unbroken(table):
+        data = store.get(key)
+        table = read_bytes(data)
+        if not is_unbroken_file(data):
             raise DamageError(f"{store.address(key)} is damaged")
-    except (OSError, pa.ArrowInvalid, DamageError) as error:
+    except (OSError, ValueError, pa.ArrowException, DamageError) as error:
         raise StorageError(
             f"no replicates in {store.address(key)} ({error}); materialise {context.layer}/baseline"
         ) from error

@@ -6,6 +6,7 @@ the columns mean (`products`) and where the bytes go (`commit`).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -238,9 +239,28 @@ def seal_of(table: pa.Table, metadata: Mapping[str, str]) -> str:
 
 
 def is_unbroken(table: pa.Table) -> bool:
-    """Whether a table is what its seal says; tables of earlier versions have none."""
+    """Whether a table is what its seal says; tables of earlier versions have none.
+
+    A table without any metadata was not written here: one flipped bit can hide all of them.
+    """
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    return SEAL not in metadata or metadata[SEAL] == seal_of(table, metadata)
+    sealed_as = metadata.get(SEAL)
+    return bool(metadata) and sealed_as in (None, seal_of(table, metadata))
+
+
+def is_unbroken_file(data: bytes) -> bool:
+    """Whether a file holds an unbroken table, and its metadata twice alike.
+
+    They stand in the Parquet footer and in the Arrow schema beside it: some readers take the
+    one, some the other.
+    """
+    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+        footer, table = dict(file.metadata.metadata or {}), file.read()
+    if (stored := footer.pop(b"ARROW:schema", None)) is not None:
+        schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
+        if schema.metadata != footer:
+            return False
+    return is_unbroken(table)
 
 
 def sealed(table: pa.Table) -> pa.Table:
