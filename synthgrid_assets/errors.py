@@ -56,6 +56,10 @@ class StorageError(SynthGridError):
     retryable = True
 
 
+class UnreachableError(StorageError):
+    """A source on another machine that could not be read now, after some tries."""
+
+
 class DamageError(StorageError):
     """A file that is missing, or does not hold what was recorded of it."""
 

@@ -19,6 +19,7 @@ EXECUTOR_VARIABLE = "SYNTHGRID_EXECUTOR"
 DAGSTER_VARIABLE = "SYNTHGRID_DAGSTER_URL"
 VIEWER_VARIABLE = "SYNTHGRID_VIEWER_URL"
 LEDGER_VARIABLE = "SYNTHGRID_LEDGER"
+REMOTE_VARIABLE = "SYNTHGRID_REMOTE_LIMIT"
 
 
 def project_folder() -> Path:
@@ -94,6 +95,12 @@ def dagster_url() -> str:
 def viewer_url() -> str:
     """``SYNTHGRID_VIEWER_URL``: the map that Dagster links to, ``http://127.0.0.1:3001``."""
     return os.environ.get(VIEWER_VARIABLE, "http://127.0.0.1:3001").rstrip("/")
+
+
+def remote_limit() -> int:
+    """``SYNTHGRID_REMOTE_LIMIT``: bytes read of one raster on another machine, 1 GiB by default."""
+    given = os.environ.get(REMOTE_VARIABLE, "")
+    return int(given) if given.isdigit() else 1 << 30
 
 
 def executor_url() -> str:

@@ -1,8 +1,8 @@
 """Raster inputs: exact values of a source raster at given places, read by windows.
 
-Belongs here: opening, refusing and reading a raster file. Not here: which files decide it
-(`sources.raster_parts`), interpolation (`sources.sampling`), the lattice's pixels and the
-thresholds made of the values (`surfaces`).
+Belongs here: opening, refusing and reading a raster. Not here: where it lies and what decides it
+(`sources.local_raster`, `remote`), interpolation (`sources.sampling`), the lattice's pixels and
+the thresholds made of the values (`surfaces`).
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.sources.identity import refuse_absent
-from synthgrid_assets.inputs.sources.raster_checks import array_name, check_raster, turn_of
+from synthgrid_assets.inputs.remote.address import Address
+from synthgrid_assets.inputs.sources.local_raster import LocalPlace
+from synthgrid_assets.inputs.sources.raster_checks import check_raster, turn_of
+from synthgrid_assets.inputs.sources.raster_facts import RasterFacts
 from synthgrid_assets.inputs.sources.raster_maximum import raster_maximum
-from synthgrid_assets.inputs.sources.raster_parts import raster_parts
 from synthgrid_assets.inputs.sources.reading import reading
-from synthgrid_assets.inputs.sources.references import refuse_remote
 from synthgrid_assets.inputs.sources.sampling import Corner, Grid, Method, Pixels, Sampler
 
+if TYPE_CHECKING:
+    from synthgrid_assets.inputs.remote.remote_raster import RemotePlace
+
 MAX_PIXELS_PER_CELL = 64
+_GDAL_BLOCKS = 64  # MiB of decoded blocks that GDAL keeps in a process
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class RasterSource:
 
     Parameters
     ----------
-    path : Path
-        Any raster that GDAL reads.
+    path : Path or Address
+        Any raster that GDAL reads; on another machine, a GeoTIFF.
     band : int
         Band number, from 1.
     method : {"nearest", "bilinear"}
@@ -55,7 +59,7 @@ class RasterSource:
         If a parameter is out of range.
     """
 
-    path: Path
+    path: Path | Address
     band: int = 1
     method: Method = "nearest"
     maximum: float | None = None
@@ -82,7 +86,7 @@ class RasterSource:
 
 
 class Raster:
-    """One band of a raster on disk: its grid, and its values at places in its own CRS.
+    """One band of a raster: its grid, and its values at places in its own CRS.
 
     No file stays open between calls, so a raster can be handed to other processes.
 
@@ -110,21 +114,16 @@ class Raster:
     def __init__(self, source: RasterSource) -> None:
         self.source = source
         self._named = f"band {source.band}"
-        with self._open() as dataset:
-            check_raster(dataset, source.path, source.band)
-            self.crs = dataset.crs.to_wkt()
-            self.grid = Grid(
-                dataset.shape, tuple(dataset.transform)[:6], turn_of(self.crs, source.path)
-            )
-            self._scale = float(dataset.scales[source.band - 1])
-            self._offset = float(dataset.offsets[source.band - 1])
-            # GDAL lets a mask hide the nodata value; here nodata is missing all the same
-            flags = {flag.name for flag in dataset.mask_flag_enums[source.band - 1]}
-            self._beside = dataset.nodatavals[source.band - 1] if flags != {"nodata"} else None
-            # and a nodata value hides the alpha band
-            self._alpha = _alpha_band(dataset, source.band) if "nodata" in flags else None
-            self._parts = raster_parts(dataset, source.path, source.band)
-            self.maximum = float(source.maximum or self._own_maximum(dataset))
+        self._facts: RasterFacts | None = None
+        with reading(source.path, "cannot be opened"):
+            self._place = _place_of(source.path)
+        self._facts = facts = self._place.facts(self._look, source.band)
+        self.crs = facts.crs
+        self.grid = Grid(facts.shape, facts.transform, turn_of(self.crs, source.path))
+        self._scale, self._offset = facts.scale, facts.offset
+        self._beside, self._alpha = facts.beside, facts.alpha
+        self._parts = facts.parts
+        self.maximum = float(source.maximum or self._own_maximum(facts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.source,)
@@ -193,6 +192,9 @@ class Raster:
         """A window as it is stored, and where it is not missing."""
         window = ((low[0], high[0] + 1), (low[1], high[1] + 1))
         stored = dataset.read(self.source.band, window=window)
+        if self._facts is not None:
+            shape = (high[0] - low[0] + 1, high[1] - low[1] + 1)
+            self._facts.check_window(stored, shape, self.source.path)
         known: NDArray[np.bool_] = dataset.read_masks(self.source.band, window=window) != 0
         if self._beside is not None:
             known &= ~_equal(stored, self._beside)
@@ -218,22 +220,24 @@ class Raster:
             f"(x = {x!r}, y = {y!r} in the raster's CRS) is {todo}"
         )
 
-    def _own_maximum(self, dataset: Any) -> float:
-        blocks = dataset.block_shapes[self.source.band - 1]
+    def _look(self) -> RasterFacts:
+        """What the raster says of itself, if it can be used."""
+        with self._open() as dataset:
+            check_raster(dataset, self.source.path, self.source.band)
+            parts = self._place.parts(dataset, self.source.band)
+            return RasterFacts.of(dataset, self.source.band, parts)
+
+    def _own_maximum(self, facts: RasterFacts) -> float:
         described = [*map(str, self._parts.values()), self._named, repr(self._beside)]
         described += [str(self.source.array), *([] if self._alpha is None else [str(self._alpha)])]
         return raster_maximum(
-            self.source.path,
-            self._named,
-            self.grid.shape,
-            blocks[0],
-            lambda low, high: self._largest(dataset, low, high),
-            described,
+            self.source.path, self._named, facts.shape, facts.block_rows, self._largest, described
         )
 
-    def _largest(self, dataset: Any, low: Corner, high: Corner) -> float:
+    def _largest(self, low: Corner, high: Corner) -> float:
         """The largest finite value of a window; values are scaled only once they are found."""
-        stored, known = self._stored(dataset, low, high)
+        with self._open() as dataset:
+            stored, known = self._stored(dataset, low, high)
         if stored.dtype.kind == "f":
             known &= np.isfinite(stored)
         values = stored if known.all() else stored[known]
@@ -247,44 +251,36 @@ class Raster:
         import rasterio
         from rasterio.errors import NotGeoreferencedWarning
 
-        path = self.source.path
-        refuse_absent(path, "raster file", "raster")
-        refuse_remote(path)
         # what a file refers to in ways of its own is not fetched either
-        kept_here = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "RAW_CHECK_FILE_SIZE": "YES"}
-        failure = "GDAL cannot read it as a raster"
-        if path.is_dir():  # the GDAL at hand may not decode what xarray does
-            failure += "; a Zarr store is read with the keys `zarr` and `variable`"
-        with reading(path, failure), rasterio.Env(**kept_here), warnings.catch_warnings():
+        settings = {
+            "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
+            "RAW_CHECK_FILE_SIZE": "YES",
+            "GDAL_CACHEMAX": _GDAL_BLOCKS,
+        }
+        path = self.source.path
+        with (
+            reading(path, self._place.unreadable),
+            rasterio.Env(**settings),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused in words
-            with rasterio.open(self._name_of_array()) as dataset:
+            with self._place.opened(self.source.array) as dataset:
+                if self._facts is not None:
+                    self._facts.check_same(dataset, path, self.source.band)
                 yield dataset
 
-    def _name_of_array(self) -> Path | str:
-        """What GDAL calls the array of a file that holds several; else the file."""
-        import rasterio
 
-        if self.source.array is None:
-            return self.source.path
-        with rasterio.open(self.source.path) as container:
-            names = {array_name(name): name for name in container.subdatasets}
-        if self.source.array not in names:
-            raise SpecError(
-                f"{self.source.path}: there is no array {self.source.array!r}; it has "
-                f"{sorted(names)}"
-            )
-        return str(names[self.source.array])
+def _place_of(path: Path | Address) -> LocalPlace | RemotePlace:
+    if isinstance(path, Address):
+        from synthgrid_assets.inputs.remote.remote_raster import RemotePlace
+
+        return RemotePlace(path)
+    return LocalPlace(path)
 
 
 def largest_finite(values: NDArray[np.float64]) -> float:
     """The largest finite value; 0 where there is none above it."""
     return float(np.max(values, where=np.isfinite(values), initial=0.0))
-
-
-def _alpha_band(dataset: Any, band: int) -> int | None:
-    """Number of the alpha band of other bands, None where there is none."""
-    found = [number for number, use in enumerate(dataset.colorinterp, 1) if use.name == "alpha"]
-    return found[0] if found and band not in found else None
 
 
 def _equal(stored: NDArray[Any], nodata: float) -> NDArray[np.bool_]:

@@ -5,12 +5,51 @@ Belongs here: what every table model shares. Not here: any table.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.remote.address import Address, place_named
 
 Positive = Annotated[float, Field(gt=0)]
 PixelsPerCell = Literal[1, 2, 4, 8, 16, 32, 64]
+
+
+def _place(value: Any) -> Path | Address:
+    if not isinstance(value, str | Path | Address):
+        raise ValueError("give a path or an address as text")
+    try:
+        return place_named(value)
+    except SpecError as error:
+        raise ValueError(str(error)) from error
+
+
+def _file(value: Any) -> Any:
+    if isinstance(_place(value), Address):
+        raise ValueError(
+            "a file on this machine is needed; of other machines `raster` reads a GeoTIFF"
+        )
+    return value
+
+
+File = Annotated[Path, BeforeValidator(_file)]
+FileOrAddress = Annotated[
+    Path | Address,
+    PlainValidator(_place),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 class Model(BaseModel):

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class ZarrSource(RasterSource):
         Name of a two-dimensional array.
     """
 
+    path: Path
     variable: str = ""
 
     def open(self) -> ZarrRaster:

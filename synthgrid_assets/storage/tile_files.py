@@ -19,6 +19,8 @@ from synthgrid_assets.storage.formats.geoparquet import read_bytes
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.store import Store
 
+_WHOLE = 1 << 20  # bytes of a file that is read at once: one request, and its hash compared again
+
 
 class TileFile(NamedTuple):
     """What is recorded of a tile's file.
@@ -74,17 +76,14 @@ class TileReader:
     def within(self, tile: TileFile, bbox: Box) -> pa.Table:
         """At least the rows of a tile that meet a box (bounds are float32); raises as `read`.
 
-        Only row groups near the box are read of a file whose hash was compared before.
+        Only row groups near the box are read of a large file whose hash was compared before.
         """
-        wanted = overlaps(bbox, lambda side: pc.field("bbox", side))
         try:
-            seen = self._is_seen(tile)
+            whole = tile.size <= _WHOLE or not self._is_seen(tile)
             with (
-                self.store.open(tile.file) if seen else pa.BufferReader(self._bytes(tile)) as source
-            ):
-                return pq.read_table(
-                    source, filters=wanted, partitioning=None, page_checksum_verification=True
-                )
+                pa.BufferReader(self._bytes(tile)) if whole else self.store.open(tile.file)
+            ) as source:
+                return _near(source, bbox)
         except (pa.ArrowInvalid, OSError) as error:
             raise damage(self.store, tile, f"cannot be read ({error})") from error
 
@@ -113,6 +112,41 @@ def damage(store: Store, tile: TileFile, what: str) -> DamageError:
     """The error of a tile whose file is not what was recorded."""
     return DamageError(
         f"tile {tile.tile}: {store.address(tile.file)} {what}; materialise the tile again"
+    )
+
+
+def _near(source: Any, bbox: Box) -> pa.Table:
+    """Rows of a file whose bounds overlap a box, from the row groups that may hold any.
+
+    Arrow's datasets do the same for five times the cost of a small file.
+    """
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
+        count = file.metadata.num_row_groups
+        groups = [group for group in range(count) if count == 1 or _may_hold(file, group, bbox)]
+        table = file.read_row_groups(groups, use_threads=len(groups) > 1)
+    bounds = table["bbox"]
+    mask = None
+    for side, beyond in (("xmin", "xmax"), ("ymin", "ymax")):
+        low = pc.less_equal(pc.struct_field(bounds, side), getattr(bbox, beyond))
+        high = pc.greater_equal(pc.struct_field(bounds, beyond), getattr(bbox, side))
+        both = pc.and_(low, high)
+        mask = both if mask is None else pc.and_(mask, both)
+    return table.filter(mask)  # rows without bounds, of empty polygons, overlap nothing
+
+
+def _may_hold(file: pq.ParquetFile, group: int, bbox: Box) -> bool:
+    """Whether a row group's statistics leave it possible that rows overlap a box."""
+    described = file.metadata.row_group(group)
+    columns = [described.column(at) for at in range(described.num_columns)]
+    found = {one.path_in_schema: one.statistics for one in columns}
+    sides = {side: found.get(f"bbox.{side}") for side in ("xmin", "ymin", "xmax", "ymax")}
+    if any(told is None or not told.has_min_max for told in sides.values()):
+        return True
+    return bool(
+        sides["xmin"].min <= bbox.xmax
+        and sides["xmax"].max >= bbox.xmin
+        and sides["ymin"].min <= bbox.ymax
+        and sides["ymax"].max >= bbox.ymin
     )
 
 

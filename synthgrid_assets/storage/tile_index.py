@@ -93,13 +93,7 @@ class TileIndex:
         files = self.files()
         if not files:
             raise StorageError(f"{self.address} lists no committed tile; materialise some first")
-        schema = TileReader(self.store).read(files[0]).schema
-        metadata = dict(schema.metadata or {})
-        if b"geo" in metadata:
-            geo = json.loads(metadata[b"geo"])
-            geo["columns"]["geometry"].pop("bbox", None)
-            metadata[b"geo"] = canonical_json(geo).encode()
-        return schema.with_metadata(metadata)
+        return _unbounded(TileReader(self.store).read(files[0]).schema)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
@@ -132,10 +126,11 @@ def read_tiles(index: TileIndex, bbox: Box | None = None) -> pa.Table:
     StorageError
         If the index holds no tile, or one of its files is missing or damaged.
     """
-    tables, schema = list(iter_tiles(index, bbox)), index.schema()
+    tables = list(iter_tiles(index, bbox))
     if not tables:
-        return schema.empty_table()
-    return pa.concat_tables(tables).replace_schema_metadata(schema.metadata)
+        return index.schema().empty_table()
+    metadata = _unbounded(tables[0].schema).metadata
+    return pa.concat_tables(tables).replace_schema_metadata(metadata)
 
 
 def iter_tiles(index: TileIndex, bbox: Box | None = None) -> Iterator[pa.Table]:
@@ -156,6 +151,16 @@ def facts_of(schema: pa.Schema) -> dict[str, str]:
         for key, value in (schema.metadata or {}).items()
         if key.startswith(FACT_PREFIX.encode())
     }
+
+
+def _unbounded(schema: pa.Schema) -> pa.Schema:
+    """A tile's schema as that of all tiles: without the bounds of one."""
+    metadata = dict(schema.metadata or {})
+    if b"geo" in metadata:
+        geo = json.loads(metadata[b"geo"])
+        geo["columns"]["geometry"].pop("bbox", None)
+        metadata[b"geo"] = canonical_json(geo).encode()
+    return schema.with_metadata(metadata)
 
 
 def _meets(table: pa.Table, bbox: Box) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.declared import LinearTable, RadialTable
 from synthgrid_assets.inputs.kinds.private import ColumnsTable, UnitTable
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
+from synthgrid_assets.inputs.remote.address import without_secrets
 from synthgrid_assets.processes.marks.numbers import NUMBER_TAGS
 from synthgrid_assets.processes.marks.table import LAW_TABLES, LAWS
 from synthgrid_assets.world.spec import (
@@ -181,7 +182,7 @@ def _shortened(text: str) -> str:
 def _shown(found: Any) -> str:
     """A value as it was found, cut where it would fill the screen."""
     try:
-        text = repr(found)
+        text = without_secrets(repr(found))
     except ValueError:  # an integer of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} ..."

@@ -152,7 +152,14 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
     draw, spec = random.Random(where), small_spec(tmp_path)
     base = request.getfixturevalue("bucket") if where == "bucket" else ""
     done = worlds = reads = 0
-    wanted = None
+    # here, so that no forked process compiles a kernel: they would all be killed at that
+    run(spec, tmp_path / "whole", "", tmp_path / "told-whole")
+    wanted = digests(spec, tmp_path / "whole")
+    begun = time.monotonic()
+    first = in_a_process(run, spec, tmp_path / "timed", base and f"{base}/0", tmp_path / "told-0")
+    first.join(300)
+    assert first.exitcode == 0
+    lasts = time.monotonic() - begun
     while done < kills:
         worlds += 1
         root, told = tmp_path / f"data-{worlds}", tmp_path / f"told-{worlds}"
@@ -161,7 +168,7 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
         reader = in_a_process(read_all_the_time, root, url, theirs)
         while True:
             process = in_a_process(run, spec, root, url, told)
-            process.join(draw.uniform(0.05, 0.8))
+            process.join(draw.uniform(0.0, lasts))
             if process.exitcode is None:
                 os.kill(process.pid, signal.SIGKILL)
                 done += 1
@@ -183,6 +190,8 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
         assert max(acknowledged(told).values()) == 1  # nothing acknowledged was made again
         assert not list(root.rglob("*.partial"))
         if not base:
-            wanted = wanted or digests(spec, root)
             assert digests(spec, root) == wanted
-    print(f"{where}: {done} kills in {worlds} worlds, {reads} files read meanwhile")  # noqa: T201
+    print(  # noqa: T201
+        f"{where}: {done} kills of runs of {lasts:.1f} s in {worlds} worlds, {reads} files read "
+        "meanwhile"
+    )

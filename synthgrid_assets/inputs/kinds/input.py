@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.remote.address import place_named
 from synthgrid_assets.inputs.table_base import Model
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 
@@ -164,8 +165,9 @@ class InputTable(Model, ABC):
     files: ClassVar[tuple[str, ...]] = ()
 
     def placed(self, folder: Path) -> Self:
-        """The same table, its paths found from the folder of the world file."""
-        return self.model_copy(update={key: folder / getattr(self, key) for key in self.files})
+        """The same table, its paths found from the folder of the world file; addresses stay."""
+        named = {key: place_named(getattr(self, key), folder) for key in self.files}
+        return self.model_copy(update=named)
 
     @abstractmethod
     def as_input(self, place: Place) -> Input:

@@ -6,14 +6,13 @@ Belongs here: the table. Not here: reading the file, which happens in a private 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.input import Input, InputTable, Place, Use
-from synthgrid_assets.inputs.table_base import Model
+from synthgrid_assets.inputs.table_base import File, Model
 
 PUBLIC_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
@@ -77,7 +76,7 @@ class PrivateTable(InputTable):
     uses: ClassVar[frozenset[Use]] = frozenset({"source"})
     files: ClassVar[tuple[str, ...]] = ("private",)
 
-    private: Path
+    private: File
     crs: str | None = None
     columns: ColumnsTable | None = None
     layer: Text | None = None

@@ -5,7 +5,6 @@ Belongs here: the table. Not here: reading the file (`inputs.rasters`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -14,7 +13,7 @@ from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place,
 from synthgrid_assets.inputs.kinds.surface import SurfaceInput
 from synthgrid_assets.inputs.rasters import RasterSource
 from synthgrid_assets.inputs.source_surfaces import SourceSurface
-from synthgrid_assets.inputs.table_base import PixelsPerCell, Positive
+from synthgrid_assets.inputs.table_base import FileOrAddress, PixelsPerCell, Positive
 
 
 class RasterTable(InputTable):
@@ -22,8 +21,9 @@ class RasterTable(InputTable):
 
     Parameters
     ----------
-    raster : Path
-        Any raster that GDAL reads, relative to the world file.
+    raster : Path or Address
+        Any raster that GDAL reads, relative to the world file; or a GeoTIFF's ``https://``,
+        ``http://`` or ``s3://`` address.
     band : int
         Band number, from 1.
     variable : str or None
@@ -40,7 +40,7 @@ class RasterTable(InputTable):
     uses: ClassVar[frozenset[Use]] = SURFACE_USES
     files: ClassVar[tuple[str, ...]] = ("raster",)
 
-    raster: Path
+    raster: FileOrAddress
     band: Annotated[int, Field(strict=True, ge=1)] = 1
     variable: Annotated[str, Field(min_length=1)] | None = None
     maximum: Positive | None = None

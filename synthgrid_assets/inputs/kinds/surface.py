@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from synthgrid_assets.inputs.kinds.input import Fact, Input, Place, Record, Room
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.inputs.kinds.input import UNMADE, Fact, Input, Place, Record, Room
 from synthgrid_assets.inputs.sources.soundness import tell_damaged
 from synthgrid_assets.inputs.surface_store import (
     StoredSurface,
@@ -88,13 +89,18 @@ class SurfaceInput(Input):
         return place_of(folder, self.surface, self.place.stored)
 
     def open(self, folder: Path, data_version: str) -> Surface:
-        """The surface as stored; where it is not, computed block by block."""
+        """The surface as stored; where it was not made, or is damaged, computed block by block."""
         found = find_surface(folder, self.surface, self.place.stored)
         if found is not None and found.data_version == data_version:
             return StoredSurface(found.path, self.surface)
         path = place_of(folder, self.surface, self.place.stored)
         if found is None and path.is_dir():
             tell_damaged(path, "its pixels are computed again until it is materialised")
+        elif data_version != f"{UNMADE}{self.code_version}":
+            raise StorageError(
+                f"{self.surface.label}: is not as it was when its versions were looked up: the "
+                "source, or what was stored of it, has changed meanwhile; start again"
+            )
         return self.surface
 
     def _record(self, stored: SurfaceRecord) -> Record:

@@ -6,7 +6,6 @@ Belongs here: the table, and for what its file is taken. Not here: reading the f
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from synthgrid_assets.inputs.kinds.input import FEATURE_USES, InputTable, Place, Use
@@ -15,6 +14,7 @@ from synthgrid_assets.inputs.kinds.vertices import MaskInput, PathsInput
 from synthgrid_assets.inputs.lines import LineSource
 from synthgrid_assets.inputs.masks import MaskSource
 from synthgrid_assets.inputs.paths import PathSource, holds_paths
+from synthgrid_assets.inputs.table_base import File
 
 
 class VectorTable(InputTable):
@@ -33,7 +33,7 @@ class VectorTable(InputTable):
     uses: ClassVar[frozenset[Use]] = FEATURE_USES
     files: ClassVar[tuple[str, ...]] = ("vector",)
 
-    vector: Path
+    vector: File
     layer: str | None = None
 
     def as_input(self, place: Place) -> MaskInput | PathsInput:

@@ -5,7 +5,6 @@ Belongs here: the table. Not here: reading the store (`inputs.zarr_rasters`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -13,7 +12,7 @@ from pydantic import Field
 from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place, Use
 from synthgrid_assets.inputs.kinds.surface import SurfaceInput
 from synthgrid_assets.inputs.source_surfaces import SourceSurface
-from synthgrid_assets.inputs.table_base import PixelsPerCell, Positive
+from synthgrid_assets.inputs.table_base import File, PixelsPerCell, Positive
 from synthgrid_assets.inputs.zarr_rasters import ZarrSource
 
 
@@ -33,7 +32,7 @@ class ZarrTable(InputTable):
     uses: ClassVar[frozenset[Use]] = SURFACE_USES
     files: ClassVar[tuple[str, ...]] = ("zarr",)
 
-    zarr: Path
+    zarr: File
     variable: Annotated[str, Field(min_length=1)]
     maximum: Positive | None = None
     method: Literal["nearest", "bilinear"] = "nearest"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.remote.address import Address
 
 _TOLD = 8  # subdatasets that are named
 
 
-def check_raster(dataset: Any, path: Path, band: int) -> None:
+def check_raster(dataset: Any, path: Path | Address, band: int) -> None:
     """Refuse an open raster that has no usable band, CRS or geotransform.
 
     Raises
@@ -51,7 +52,7 @@ def array_name(subdataset: str) -> str:
     return subdataset.rpartition(":")[2].strip('/"')
 
 
-def _check_place(dataset: Any, path: Path) -> None:
+def _check_place(dataset: Any, path: Path | Address) -> None:
     points, _ = dataset.gcps
     if points and dataset.transform.is_identity:
         raise SpecError(
@@ -72,7 +73,7 @@ def _check_place(dataset: Any, path: Path) -> None:
         raise SpecError(f"{path}: its geotransform is not finite; georeference it again")
 
 
-def turn_of(crs: str, path: Path) -> float | None:
+def turn_of(crs: str, path: Path | Address) -> float | None:
     """How far apart equal longitudes are in a CRS, None where coordinates are no longitudes.
 
     Examples

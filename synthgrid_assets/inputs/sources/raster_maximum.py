@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.inputs.remote.address import Address
 from synthgrid_assets.inputs.sources.remembered import remembered
 from synthgrid_assets.inputs.sources.sampling import Corner
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def raster_maximum(
-    path: Path,
+    path: Path | Address,
     named: str,
     shape: tuple[int, int],
     block_rows: int,
@@ -73,7 +74,10 @@ def raster_maximum(
 
 
 def _largest(
-    path: Path, shape: tuple[int, int], block_rows: int, largest: Callable[[Corner, Corner], float]
+    path: Path | Address,
+    shape: tuple[int, int],
+    block_rows: int,
+    largest: Callable[[Corner, Corner], float],
 ) -> float:
     height, width = shape
     rows = max(_STRIP // width, 1)

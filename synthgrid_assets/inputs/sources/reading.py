@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synthgrid_assets.errors import SpecError, SynthGridError
+from synthgrid_assets.inputs.remote.address import Address
 
 MAX_TOLD = 200  # characters of a library's message
 
 
 @contextmanager
-def reading(path: Path, failure: str) -> Iterator[None]:
+def reading(path: Path | Address, failure: str) -> Iterator[None]:
     """Run a reader; whatever it raises becomes a `SpecError` that names the file.
 
     Parameters
