@@ -1,6 +1,8 @@
 """The engine's own cost: overhead a task, memory over many tasks, efficiency, against a peer.
 
-    python benchmarks/engine.py [--tasks 100000] [--peers] [--write]
+    python benchmarks/engine.py [--tasks 100000] [--peers [--ray PYTHON]] [--write]
+
+PYTHON is the interpreter of an environment that has ray and pyarrow, which needs none of ours.
 
 The table states the load of the machine before and after: wall times of a busy machine are
 upper bounds, CPU times and memory hold anyway.
@@ -11,8 +13,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections import deque
@@ -86,7 +90,7 @@ def peer(workers: int, tasks: int) -> float:
         return (time.perf_counter() - begun) / tasks
 
 
-def peers(workers: int, rows: int, number: int) -> list[str]:
+def peers(workers: int, rows: int, number: int, ray: str) -> list[str]:
     """The same tables made and committed, by the engine and by what one would write first.
 
     Ours commit in the worker and send 1 kB home; theirs send the table home and commit there.
@@ -135,6 +139,16 @@ def peers(workers: int, rows: int, number: int) -> list[str]:
             for n, future in enumerate(client.map(tables.make, [rows] * number, pure=False)):
                 tables.commit(str(folder / f"{n}"), future.result())
 
+    def by_ray() -> None:
+        script = Path(__file__).with_name("engine_ray.py")
+        told = subprocess.run(
+            [ray, str(script), str(workers), str(rows), str(number), str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        measured["Ray"] = tuple(json.loads(told.splitlines()[-1]))
+
     try:
         for name, work in (
             ("this engine", ours),
@@ -143,6 +157,8 @@ def peers(workers: int, rows: int, number: int) -> list[str]:
             ("plain Dask", dask),
         ):
             measure(name, work)
+        if ray:
+            by_ray()
     finally:
         shutil.rmtree(folder)
     wall, cpu = measured["this engine"]
@@ -172,11 +188,12 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=usable_cores())
     parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
+    parser.add_argument("--ray", default="", help="an interpreter that has ray")
     parser.add_argument("--peers", action="store_true", help="only tables against other ways")
     chosen = parser.parse_args()
     load = os.getloadavg()[0]
     if chosen.peers:
-        told(chosen, "engine_peers", peers(chosen.workers, 20_000, 100), load)
+        told(chosen, "engine_peers", peers(chosen.workers, 20_000, 100, chosen.ray), load)
         return
     few = max(chosen.tasks // 10, 1000)
     rows = overhead(chosen.workers, chosen.tasks)

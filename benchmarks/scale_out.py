@@ -1,9 +1,12 @@
 """What hosts cost beside their tiles: CPU of scheduler and run, and the scheduler's memory.
 
-    python benchmarks/scale_out.py [--side 30] [--workers 2] [--write]
+    python benchmarks/scale_out.py [--side 30] [--workers 2] [--efficiency | --trivial N] [--write]
 
 A Dask cluster of processes of this machine makes the points of a world of `side` squared tiles,
-with the journal in a file. CPU times hold on a busy machine too; the wall does not.
+with the journal in a file. CPU times hold on a busy machine too; the wall does not. With
+`--trivial N` sends N trivial tasks instead, in blocks of 50 to the hosts' own pools. With
+`--efficiency` a tile lasts 100 ms more without using a core, and what is told is the time that
+workers spent in tiles over the time that they had: once with the pools' start, once without.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from host_chores import TimedPoints, squares_on_host
 from report import machine, write_section
 
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.materialize.hosts.cluster import open_cluster
-from synthgrid_assets.materialize.hosts.course import HostWork, make_on_hosts
+from synthgrid_assets.materialize.hosts.course import LARGEST, HostWork, make_on_hosts
 from synthgrid_assets.materialize.run import TileFailed
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
@@ -48,11 +52,18 @@ points_per_km2 = 100.0
 
 
 @contextlib.contextmanager
-def cluster_of(workers: int, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+def cluster_of(
+    workers: int, folder: Path, threads: int = 1
+) -> Iterator[tuple[str, psutil.Process]]:
     """A scheduler and workers; its address and its process."""
     file = folder / "scheduler.json"
     run = [sys.executable, "-W", "ignore", "-m"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+    }
     scheduler = subprocess.Popen(
         [*run, "distributed.cli.dask_scheduler", "--port", "0", "--host", "127.0.0.1",
          "--no-dashboard", "--scheduler-file", str(file)],
@@ -63,7 +74,7 @@ def cluster_of(workers: int, folder: Path) -> Iterator[tuple[str, psutil.Process
     address = json.loads(file.read_text())["address"].removeprefix("tcp://")
     started = [
         subprocess.Popen(
-            [*run, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny",
+            [*run, "distributed.cli.dask_worker", address, "--nthreads", str(threads), "--no-nanny",
              "--no-dashboard", "--local-directory", str(folder)],
             **quiet,
         )
@@ -119,19 +130,102 @@ def measured(side: int, workers: int) -> list[str]:
     ]
 
 
+def trivial(number: int, workers: int) -> list[str]:
+    """What Dask and the hosts' pools cost beside the work of a tile, its file and its receipt."""
+    from distributed import Client
+
+    with (
+        tempfile.TemporaryDirectory() as name,
+        cluster_of(workers, Path(name)) as (address, found),
+        Client(address, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(workers)
+
+        def send(count: int) -> None:
+            starts = list(range(0, count, LARGEST))
+            sizes = [min(LARGEST, count - start) for start in starts]
+            futures = client.map(squares_on_host, starts, sizes, pure=False, retries=0)
+            assert sum(client.gather(futures)) == count
+
+        send(200 * workers)  # pools are started
+        memory, before, begun = found.memory_info().rss, cpu_of_all(), time.perf_counter()
+        send(number)
+        wall, after = time.perf_counter() - begun, cpu_of_all()
+        grown = found.memory_info().rss
+    spent = sum(after[one] - before.get(one, 0.0) for one in after)
+    scheduler = after[found.pid] - before[found.pid]
+    return [
+        f"| {number:,} trivial tasks in blocks of {LARGEST} on {workers} hosts of one worker, wall "
+        f"| {wall / number * 1e6:.0f} us |",
+        f"| CPU of all processes a task, with the workers' own | {spent / number * 1e6:.0f} us |",
+        f"| CPU of the scheduler a task | {scheduler / number * 1e6:.1f} us |",
+        f"| its memory before and after | {memory / 1e6:.0f} and {grown / 1e6:.0f} MB |",
+    ]
+
+
+def cpu_of_all() -> dict[int, float]:
+    """CPU seconds of this process and all below it, by process."""
+    found = {}
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[process.pid] = cpu(process)
+    return found
+
+
+def efficiency(side: int, workers: int, threads: int) -> list[str]:
+    """Share of their time that workers spend in tiles of at least 100 ms."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "many.toml"
+        path.write_text(WORLD.format(cells=4 * side))
+        context = open_layer(load_spec(path), "trees", folder / "data")
+        os.environ["SYNTHGRID_DATA"] = ""
+        with cluster_of(workers, folder, threads) as (address, _):
+            cluster = open_cluster(f"dask://{address}")
+            work = HostWork("benchmark", Settings(workers=1), all_cores=False)
+            tiles = list(context.spec.world.tiling)
+            with Journal(context.layout) as journal:
+                for part, what in ((tiles[::2], "with the pools' start"), (tiles[1::2], "warm")):
+                    begun, spent = time.perf_counter(), 0.0
+                    for made in make_on_hosts(
+                        lambda: cluster, work, journal, context, (TimedPoints(),), part
+                    ):
+                        assert not isinstance(made, TileFailed), made.error
+                        spent += sum(receipt.total_seconds for receipt in made.receipts)
+                    wall = time.perf_counter() - begun
+                    rows.append(
+                        f"| {len(part)} tiles of {spent / len(part) * 1e3:.0f} ms on {workers} "
+                        f"hosts of one worker, {what} | {100 * spent / workers / wall:.1f} % of "
+                        f"ideal ({wall:.1f} s) |"
+                    )
+            cluster.close()
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of a Dask worker")
+    parser.add_argument("--trivial", type=int, default=0, help="so many trivial tasks instead")
+    parser.add_argument("--efficiency", action="store_true", help="of tiles of 100 ms")
     parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
     chosen = parser.parse_args()
     load = os.getloadavg()[0]
-    rows = measured(chosen.side, chosen.workers)
+    section = "scale_out"
+    if chosen.trivial:
+        rows, section = trivial(chosen.trivial, chosen.workers), "scale_out_trivial"
+    elif chosen.efficiency:
+        section = "scale_out_efficiency"
+        rows = efficiency(chosen.side, chosen.workers, chosen.threads)
+    else:
+        rows = measured(chosen.side, chosen.workers)
     stated = f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
     table = "\n".join([stated, "", "| what | measured |", "| --- | --- |", *rows])
     print(machine(), table, sep="\n\n")
     if chosen.write:
-        write_section("scale_out", table)
+        write_section(section, table)
 
 
 if __name__ == "__main__":

@@ -138,16 +138,14 @@ def _may_hold(file: pq.ParquetFile, group: int, bbox: Box) -> bool:
     """Whether a row group's statistics leave it possible that rows overlap a box."""
     described = file.metadata.row_group(group)
     columns = [described.column(at) for at in range(described.num_columns)]
-    found = {one.path_in_schema: one.statistics for one in columns}
-    sides = {side: found.get(f"bbox.{side}") for side in ("xmin", "ymin", "xmax", "ymax")}
-    if any(told is None or not told.has_min_max for told in sides.values()):
-        return True
-    return bool(
-        sides["xmin"].min <= bbox.xmax
-        and sides["xmax"].max >= bbox.xmin
-        and sides["ymin"].min <= bbox.ymax
-        and sides["ymax"].max >= bbox.ymin
-    )
+    told = {one.path_in_schema: one.statistics for one in columns}
+    for side, beyond in (("xmin", "xmax"), ("ymin", "ymax")):
+        low, high = told.get(f"bbox.{side}"), told.get(f"bbox.{beyond}")
+        if low and low.has_min_max and low.min > getattr(bbox, beyond):
+            return False
+        if high and high.has_min_max and high.max < getattr(bbox, side):
+            return False
+    return True
 
 
 def overlaps(bbox: Box, side: Any) -> pc.Expression:

@@ -4,6 +4,7 @@ Belongs here: small calls that succeed, fail, hang, die or tell where they are. 
 what is asserted of them (`executor_tests`).
 """
 
+import errno
 import os
 import signal
 import sys
@@ -163,3 +164,19 @@ _KEPT: list[bytes] = []
 def keep(size: int) -> None:
     """Fill some bytes of memory and never let go of them."""
     _KEPT.append(b"x" * size)
+
+
+def want_memory(kind: str) -> None:
+    """Fail as libraries do that get no memory: ``loader``, ``enomem``, ``wrapped``, ``abort``."""
+    if kind == "loader":
+        raise ImportError("/lib/_context.so: failed to map segment from shared object")
+    if kind == "enomem":
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    if kind == "abort":
+        os.kill(os.getpid(), signal.SIGABRT)
+    if kind == "import":
+        raise ImportError("no such thing")
+    try:
+        np.ones(1 << 50, np.uint8)
+    except MemoryError as error:
+        raise GeometryError("no triangles") from error

@@ -15,7 +15,6 @@ import asyncio
 import heapq
 import itertools
 import pickle
-import signal
 import socket
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from synthgrid_assets.engine.local.connection import WorkerConnection
 from synthgrid_assets.engine.local.fork_server import Preparation
 from synthgrid_assets.engine.local.fork_server_client import ForkServerClient, ending
 from synthgrid_assets.engine.local.host_slots import HostSlots
+from synthgrid_assets.engine.local.memory_cap import death_hint
 from synthgrid_assets.engine.settings import Settings, usable_cores
 from synthgrid_assets.engine.stages import Timings
 from synthgrid_assets.engine.task import Order, Reply, Task
@@ -234,9 +234,7 @@ class WorkerPool:
         """Fail the one order a dead worker had."""
         exitcode = await death
         if order is not None and not order.reply.done():
-            hint = ""
-            if exitcode == -signal.SIGKILL:
-                hint = "; if memory ran out, use fewer `workers` or smaller tiles"
+            hint = death_hint(exitcode, self._settings.memory_cap)
             key = order.task.key
             error = WorkerDiedError(f"task {key}: its worker {pid} {ending(exitcode)}{hint}")
             order.reply.set_exception(error)

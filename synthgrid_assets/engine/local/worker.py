@@ -19,6 +19,7 @@ from typing import Any
 
 from synthgrid_assets.engine import log
 from synthgrid_assets.engine.local.framing import frame, receive
+from synthgrid_assets.engine.local.memory_cap import capped, explained
 from synthgrid_assets.engine.stages import begin, end
 from synthgrid_assets.errors import EngineError
 
@@ -28,8 +29,6 @@ PR_SET_PDEATHSIG = 1
 def serve(channel: socket.socket, memory_cap: int | None, parent: int) -> None:
     """Answer calls until the channel closes; the first message says ready."""
     _die_with(parent)
-    if memory_cap is not None:
-        _cap_memory(memory_cap)
     resident = _resident_reader()
     channel.sendall(frame(pickle.dumps(os.getpid())))
     while True:
@@ -37,25 +36,26 @@ def serve(channel: socket.socket, memory_cap: int | None, parent: int) -> None:
             call = receive(channel)
         except (EOFError, ConnectionError):
             return
-        reply = _answer(call, resident)
+        reply = _answer(call, resident, memory_cap)
         # A worker may be killed between tasks: nothing of this one may be lost with it.
         sys.stdout.flush()
         sys.stderr.flush()
         channel.sendall(frame(reply))
 
 
-def _answer(call: bytes, resident: Callable[[], int]) -> bytes:
+def _answer(call: bytes, resident: Callable[[], int], memory_cap: int | None) -> bytes:
     """Make one call; the pickled ``(error or None, result, timings)``."""
     begun = begin()
     error: Exception | None = None
     result: Any = None
     try:
-        key, function, arguments = pickle.loads(call)
-        begun = begin()
-        with log.task(key):
-            result = function(*arguments)
+        with capped(memory_cap):
+            key, function, arguments = pickle.loads(call)
+            begun = begin()
+            with log.task(key):
+                result = function(*arguments)
     except BaseException as raised:
-        error = portable(raised)
+        error = portable(explained(raised, memory_cap))
     timings = astuple(end(begun, resident()))  # a plain tuple is half the pickle
     try:
         return pickle.dumps((error, result, timings), pickle.HIGHEST_PROTOCOL)
@@ -102,14 +102,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-def _cap_memory(memory_cap: int) -> None:
-    """Bound private memory: not the address space, which shared mappings would fill."""
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_cap, hard))
 
 
 def _resident_reader() -> Callable[[], int]:

@@ -17,7 +17,7 @@ from synthgrid_assets.errors import SpecError
 
 SCHEMES = ("https", "http", "s3")
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+_IN_TEXT = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s'\"]+")
 _SECRET = re.compile(
     r"^(x-(amz|goog|oss)-.*|.*signature.*|sig|.*token.*|.*api[-_]?key.*|key|.*secret.*|password|"
     r"passwd|pwd|auth.*|.*credential.*|awsaccesskeyid|googleaccessid|expires|policy|"

@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.remote.address import Address, shown
@@ -102,7 +103,7 @@ class HttpRanges:
             wanted["Range"] = f"bytes={start}-{stop - 1}"
         for _ in range(_REDIRECTS + 1):
             try:
-                answer = _pool().request(
+                answer = _pool(url).request(
                     "GET",
                     url,
                     headers=wanted | _login(url),
@@ -125,17 +126,19 @@ class HttpRanges:
         raise SpecError(f"redirects more than {_REDIRECTS} times; name where it lies")
 
 
-@lru_cache(maxsize=1)
-def _pool_of(process: int) -> Any:
+@lru_cache(maxsize=4)
+def _pool_of(process: int, proxy: str) -> Any:
     import urllib3
 
     assert process
-    return urllib3.PoolManager(maxsize=8)
+    return urllib3.ProxyManager(proxy, maxsize=8) if proxy else urllib3.PoolManager(maxsize=8)
 
 
-def _pool() -> Any:
-    """This process's connections: those that a fork left are another one's."""
-    return _pool_of(os.getpid())
+def _pool(url: str) -> Any:
+    """This process's connections, not those that a fork left; by the environment's proxy."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme, "")
+    return _pool_of(os.getpid(), "" if proxy_bypass(parts.hostname or "") else proxy)
 
 
 def _accepted(answer: Any) -> Any:
@@ -267,7 +270,8 @@ def _login(url: str) -> dict[str, str]:
         return {}
     with _NETRC:
         try:
-            found = _netrc_of(_netrc_path()).authenticators(parts.hostname or "")
+            # not the entry `default`: a world file is somebody else's, and names any host
+            found = _netrc_of(_netrc_path()).hosts.get(parts.hostname or "")
         except (OSError, netrc.NetrcParseError):
             return {}
     if found is None:

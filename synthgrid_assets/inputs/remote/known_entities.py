@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import OrderedDict
 from datetime import UTC, datetime
+from pathlib import Path
 
 from synthgrid_assets.errors import StorageError, SynthGridWarning, UnreachableError
 from synthgrid_assets.inputs.remote.address import Address
@@ -44,8 +45,9 @@ def open_remote(address: Address) -> RemoteFile:
     """
     with _lock:
         at, found = _seen.get(address, (0.0, None))
-        if found is None or time.monotonic() - at > FRESH:
-            found = _ask(address)
+    if found is None or time.monotonic() - at > FRESH:
+        found = _ask(address)  # outside of the lock: one server's silence is its own
+        with _lock:
             _seen[address] = time.monotonic(), found
             _seen.move_to_end(address)
             while sum(len(kept.first) for _, kept in _seen.values()) > WHOLE and len(_seen) > 1:
@@ -61,23 +63,30 @@ def forget() -> None:
 
 def _ask(address: Address) -> Found:
     place = data_root() / FOLDER / f"remote-{version_hash([address.url])[:32]}.json"
+    known = _last(place)
     try:
         found = find(address)
     except UnreachableError as error:
-        try:
-            known = json.loads(place.read_bytes())
-            entity = Entity(str(known["tag"]), int(known["length"]))
-            seen = str(known["seen"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise error from None
+        if known is None:
+            raise
+        entity, seen = known
         warnings.warn(
             f"{error}; what was read of it before stands (seen {seen})",
             SynthGridWarning,
             stacklevel=4,
         )
         return Found(entity, b"", whole=False)
-    if data_root().is_dir():
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+    today = datetime.now(UTC).date().isoformat()
+    if known != (found.entity, today) and data_root().is_dir():
         with contextlib.suppress(StorageError):
-            commit_bytes(place, json.dumps(found.entity._asdict() | {"seen": now}).encode())
+            commit_bytes(place, json.dumps(found.entity._asdict() | {"seen": today}).encode())
     return found
+
+
+def _last(place: Path) -> tuple[Entity, str] | None:
+    """The state that was seen last, and the day."""
+    try:
+        known = json.loads(place.read_bytes())
+        return Entity(str(known["tag"]), int(known["length"])), str(known["seen"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

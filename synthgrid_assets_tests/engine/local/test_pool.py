@@ -200,6 +200,29 @@ def test_memory_beyond_the_cap_is_a_memory_error_and_the_worker_lives_on():
     with_pool(work, workers=1, memory_cap=600 << 20)
 
 
+def test_whatever_meets_the_cap_is_told_as_memory(monkeypatch):
+    """Loaders, system calls and aborts say it in ways of their own; not so without a cap."""
+    said = r"beyond the memory cap of 800 MB \(.*\); raise `memory_cap_mb`"
+
+    async def capped(call, pool):
+        for kind in ("loader", "enomem", "wrapped"):
+            with pytest.raises(MemoryError, match=said):
+                await call(chores.want_memory, kind)
+        with pytest.raises(ImportError, match="no such thing"):
+            await call(chores.want_memory, "import")
+        with pytest.raises(WorkerDiedError, match=r"SIGABRT\); libraries end a process so at"):
+            await call(chores.want_memory, "abort")
+
+    async def free(call, pool):
+        with pytest.raises(ImportError, match="failed to map segment"):
+            await call(chores.want_memory, "loader")
+        with pytest.raises(WorkerDiedError, match=r"SIGABRT\)$"):
+            await call(chores.want_memory, "abort")
+
+    with_pool(capped, workers=1, memory_cap=800_000_000)
+    with_pool(free, workers=1)
+
+
 def test_a_withdrawn_order_no_longer_runs_when_withdraw_returns(tmp_path):
     async def work(call, pool):
         arguments = (str(tmp_path), "tile", 1.0)

@@ -346,6 +346,21 @@ def test_credentials_come_from_netrc_and_are_told_to_nobody(server, spec, tmp_pa
     assert not [path for path in stored if any(word in path.read_bytes() for word in secrets)]
 
 
+def test_a_default_entry_of_netrc_goes_to_no_host(server, spec, tmp_path):
+    (tmp_path / "netrc").write_text("default login me password sesame\n")
+    http_ranges._netrc_of.cache_clear()
+    spec(f"{server.base}/people.tif")
+    http_ranges._netrc_of.cache_clear()
+    assert not any("Authorization" in headers for _, _, headers in server.file.asked)
+
+
+def test_the_environments_proxy_is_used(server, spec, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.base)
+    monkeypatch.setenv("no_proxy", "")
+    assert spec("http://far.example/people.tif")
+    assert server.file.asked[0][0] == "http://far.example/people.tif"
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [
