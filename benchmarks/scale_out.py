@@ -47,7 +47,7 @@ tile = 4
 
 [layers.trees]
 process = "poisson"
-points_per_km2 = 100.0
+points_per_km2 = {density}
 """
 
 
@@ -97,7 +97,7 @@ def measured(side: int, workers: int) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "many.toml"
-        path.write_text(WORLD.format(cells=4 * side))
+        path.write_text(WORLD.format(cells=4 * side, density=100.0))
         spec = load_spec(path)
         context = open_layer(spec, "trees", folder / "data")
         os.environ["SYNTHGRID_DATA"] = ""
@@ -178,7 +178,7 @@ def efficiency(side: int, workers: int, threads: int) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "many.toml"
-        path.write_text(WORLD.format(cells=4 * side))
+        path.write_text(WORLD.format(cells=4 * side, density=100.0))
         context = open_layer(load_spec(path), "trees", folder / "data")
         os.environ["SYNTHGRID_DATA"] = ""
         with cluster_of(workers, folder, threads) as (address, _):

@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from report import machine, write_section
+from scale_out import WORLD
 
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.materialize.tile import make_tile
@@ -47,20 +48,6 @@ from synthgrid_assets.world.validation import load_spec
 CRS = "EPSG:32633"
 BUCKET = "s3://tiles/benchmark"
 GROUP = 500  # receipts recorded at once
-WORLD = """
-[world]
-name = "many"
-seed = "many small tiles"
-crs = "EPSG:32633"
-origin = [500000.0, 5400000.0]
-cell = 64.0
-extent = [0, 0, {cells}, {cells}]
-tile = 4
-
-[layers.trees]
-process = "poisson"
-points_per_km2 = 1000.0
-"""
 
 
 def timed(work: Callable[[], object], times: int = 5) -> tuple[float, float]:
@@ -137,7 +124,7 @@ def compared(
 def made(folder: Path, side: int) -> LayerContext:
     """A world of many tiles, committed, with its manifest."""
     path = folder / "many.toml"
-    path.write_text(WORLD.format(cells=4 * side))
+    path.write_text(WORLD.format(cells=4 * side, density=1000.0))
     context = open_layer(load_spec(path), "trees", folder / "data")
     products, done = products_named("points"), []
     with Journal(context.layout) as journal:
