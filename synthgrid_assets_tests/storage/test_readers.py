@@ -128,7 +128,7 @@ def drawn(place):
     """Ids of the points in the box, drawn again from their addresses."""
     context = place.context
     points = context.sampler.points(context.spec.world.tiling.extent)
-    x, y = context.lattice.metres(points.x, points.y)
+    x, y = context.lattice.coordinates(points.x, points.y)
     inside = (x >= BOX[0]) & (x <= BOX[2]) & (y >= BOX[1]) & (y <= BOX[3])
     assert inside.sum() > 20
     return {"count": int(inside.sum()), "x": np.sort(x[inside])}
@@ -177,7 +177,7 @@ def test_xarray_and_rioxarray_place_the_counts(place):
     assert opened.rio.crs.to_epsg() == 32633
     extent = place.context.spec.world.tiling.extent
     points = place.context.sampler.points(extent)
-    x, y = place.context.lattice.metres(points.x, points.y)
+    x, y = place.context.lattice.coordinates(points.x, points.y)
     west, south, *_ = place.context.lattice.bounds(extent)
     known = counts.where(counts >= 0)
     assert int(known.sum()) == len(x)
