@@ -38,7 +38,8 @@ from synthgrid_assets.storage.formats.georeference import add_georeference
 GROUP = 64  # blocks along a side of those that share a file
 MANIFEST, COUNTS, SURFACE, ARRAY = "release.json", "counts", "surface.zarr", "expected"
 SEAL = "sha256"  # of the manifest's other fields
-FORMAT = 1
+FORMAT = 1  # of all that is published; part of its version
+SEALED, UNSEALED = 2, 1  # formats of the manifest; the first ones had no seal
 COLUMNS = (
     ("row", "int64", "Row of the block in the data set's grid, from the south."),
     ("column", "int64", "Column of the block, from the west."),
@@ -168,7 +169,7 @@ def put_in_place(path: Path, write: Callable[[Path], None], terms: Mapping[str, 
             if file.is_file()
         }
         version = version_hash(sorted(files.items()))
-        fields = {"format": FORMAT, "data_version": version, **terms, "files": files}
+        fields = {"format": SEALED, "data_version": version, **terms, "files": files}
         fields[SEAL] = _seal(json.loads(canonical_json(fields)))
         (made / MANIFEST).write_text(canonical_json(fields) + "\n")
         sync_folders([*(file for file in made.rglob("*") if file.is_file()), made])
@@ -188,8 +189,8 @@ def find_published(path: Path) -> Published | None:
     """The published folder at a path, if its manifest is whole; its files may be damaged."""
     try:
         fields = json.loads((path / MANIFEST).read_text())
-        whole = fields.get(SEAL) in (None, _seal(fields))  # the first manifests had none
-        return Published(path, fields) if whole and fields["format"] == FORMAT else None
+        whole = fields["format"] == SEALED and fields[SEAL] == _seal(fields)
+        return Published(path, fields) if whole or fields["format"] == UNSEALED else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
