@@ -98,7 +98,8 @@ def keep_witness(source: Path, anchor: Anchor, ledger: str) -> bool:
         if _is_newer(anchor, read_witness(path)):
             commit_bytes(path, data)
         kept = True
-    with contextlib.suppress(OSError, AttributeError):  # not every system has attributes
+    # not every system has attributes
+    with contextlib.suppress(OSError, AttributeError), _alone_in(source):
         if _is_newer(anchor, _of_attribute(source)):
             os.setxattr(source, ATTRIBUTE, data)
         kept = True
@@ -134,9 +135,9 @@ def _unreadable(seen_in: str, error: Exception) -> PrivacyError:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _alone_in(place: Path) -> Iterator[None]:
     """One writer at a time: an older head never takes the place of a newer one."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
