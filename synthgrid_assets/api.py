@@ -32,11 +32,7 @@ from synthgrid_assets.products.delaunay import CONSTRAINT_COLUMNS
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.exports import committed_rows
-from synthgrid_assets.reports.releases import (
-    released_answers,
-    released_counts,
-    released_marginals,
-)
+from synthgrid_assets.reports.releases import released_answers, released_counts
 from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
@@ -338,12 +334,6 @@ class Layer:
             return frame
         west, south, east, north = self._box(bbox)
         return frame.cx[west:east, south:north].reset_index(drop=True)
-
-    def released_marginals(self) -> pd.DataFrame:
-        """Bins of the marginals that marks are drawn from, with their errors; nothing is drawn."""
-        table = released_marginals(self.world.spec, self.world._data, self.name)
-        frame: pd.DataFrame = table.to_pandas()
-        return frame
 
     @property
     def release(self) -> Answers:

@@ -6,6 +6,7 @@ record that both are charged to and drawn in (`privacy.releases`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from synthgrid_assets.inputs.kinds.input import Place
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.releases.answers import Answers
-from synthgrid_assets.privacy.releases.marginal_files import TABLE
+from synthgrid_assets.privacy.releases.marginal_files import read_bins
 from synthgrid_assets.privacy.releases.published import COUNTS, Published, find_published
 from synthgrid_assets.privacy.releases.quality import Quality, quality_of
 from synthgrid_assets.privacy.strategies.terms import Loss
@@ -60,31 +61,13 @@ def released_counts(spec: WorldSpec, root: Path, layer: str) -> pa.Table:
     return pa.concat_tables(pq.read_table(file) for file in sorted(path.glob("*.parquet")))
 
 
-def released_marginals(spec: WorldSpec, root: Path, layer: str) -> pa.Table:
-    """The bins of the marginals that a layer's marks are drawn from, with errors and weights.
-
-    Raises
-    ------
-    SpecError
-        If the layer has no released marks.
-    StorageError
-        If they are not published in this data root.
-    """
-    name = marginals_of(layer)
-    if name not in spec.made_inputs:
-        raise SpecError(f"layer {layer!r} has no marks that are drawn from released marginals")
-    record = find_input(spec, name, Layout(root))
-    if record is None:
-        raise StorageError(
-            f"{asset_path(spec.world.name, name)} is not made in {root}; materialise it first: "
-            "what is recorded already costs nothing"
-        )
-    return pq.read_table(record.path / TABLE)
-
-
 def released_answers(spec: WorldSpec, root: Path, layer: str) -> Answers:
-    """What follows from the release: sums, rectangles and coarser blocks."""
-    return Answers.of_files(published_release(spec, root, layer))
+    """What follows from the release: sums, rectangles and coarser blocks, and its marginals."""
+    answers = Answers.of_files(published_release(spec, root, layer))
+    name = marginals_of(layer)
+    record = find_input(spec, name, Layout(root)) if name in spec.made_inputs else None
+    found = None if record is None else find_published(record.path)
+    return answers if found is None else replace(answers, marginals=tuple(read_bins(found)))
 
 
 def released_quality(

@@ -9,6 +9,7 @@ sum of its blocks, whatever it is asked as.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -41,6 +42,8 @@ class Answers:
         does not show a block, as it does not reach the layer's threshold.
     whole : float or None
         Estimate of all blocks together, where the blocks are not all shown.
+    marginals : tuple of dict
+        The bins of the marginals that marks are drawn from, with their errors and weights.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class Answers:
     strategy: Strategy
     estimates: NDArray[np.float64]
     whole: float | None = None
+    marginals: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def of_record(cls, recorded: Recorded) -> Answers:

@@ -15,7 +15,6 @@ from synthgrid_assets.errors import (
     BudgetExhaustedError,
     PrivacyError,
     SnapshotChangedError,
-    SpecError,
 )
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.privacy.marginals import Marginal
@@ -32,7 +31,7 @@ from synthgrid_assets.processes.marks.released import ReleasedLabels, ReleasedNu
 from synthgrid_assets.products.drawn_points import draw
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
-from synthgrid_assets.reports.releases import released_marginals
+from synthgrid_assets.reports.releases import released_answers
 from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
@@ -268,9 +267,8 @@ def test_published_marginals_need_neither_ledger_nor_private_file(tmp_path, read
     for file in (tmp_path / "private").iterdir():
         file.unlink()
     assert released(spec, root)
-    table = released_marginals(spec, root, "people").to_pylist()
-    with pytest.raises(SpecError, match="no marks that are drawn"):
-        released_marginals(unmarked, root, "people")
+    table = released_answers(spec, root, "people").marginals
+    assert released_answers(unmarked, root, "people").marginals == ()
     assert [row["bin"] for row in table] == ["bar", "cafe", "pub", "[0, 5)", "[5, 20)", "[20, 80)"]
     assert all(row["low_95"] < row["estimate"] < row["high_95"] for row in table)
     manifest = json.loads(next(root.rglob("marginals-*/release.json")).read_text())
