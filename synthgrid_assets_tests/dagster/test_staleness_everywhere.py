@@ -102,7 +102,8 @@ def in_status(server):
     answer = CliRunner().invoke(
         app, ["status", world, "--json"], env={"SYNTHGRID_DATA": str(server.data)}
     )
-    return {f"{row['layer']}/{row['asset']}": row["stale"] for row in json.loads(answer.output)}
+    assert answer.exit_code == 0, (answer.output, answer.exception)
+    return {f"{row['layer']}/{row['asset']}": row["stale"] for row in json.loads(answer.stdout)}
 
 
 def compare(server, viewer, concerned):
@@ -146,10 +147,12 @@ def test_an_edited_world_file(server, viewer, text, edit):
     path = server.worlds / "small.toml"
     path.write_text(text.replace(found, written))
     try:
-        assert in_graphql(server) == compare(server, viewer, concerned)
+        stale = compare(server, viewer, concerned)
+        assert in_graphql(server) == stale
     finally:
         path.write_text(text)
-    assert in_graphql(server) == compare(server, viewer, set())
+    fresh = compare(server, viewer, set())
+    assert in_graphql(server) == fresh
 
 
 def test_other_bytes_of_a_raster(server, viewer, raster):
@@ -160,4 +163,5 @@ def test_other_bytes_of_a_raster(server, viewer, raster):
     assert server.nodes(surface)[surface]["staleStatus"] == "STALE"
     server.await_success(server.launch(assets=[surface]))
     assert server.nodes(surface)[surface]["staleStatus"] == "FRESH"
-    assert in_graphql(server) == compare(server, viewer, TREES)
+    stale = compare(server, viewer, TREES)
+    assert in_graphql(server) == stale
