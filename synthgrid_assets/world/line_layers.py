@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.kinds.vertices import PathsInput
@@ -71,7 +72,9 @@ def _paths(spec: WorldSpec, name: str) -> Paths | None:
     """The lines of an input; None where it cannot be read."""
     try:
         found = input_of(spec, name)
-        return _loaded(found, found.code_version) if isinstance(found, PathsInput) else None
+        if found.room != "paths":
+            return None
+        return _loaded(cast(PathsInput, found), found.code_version)
     except SpecError:
         return None
 
