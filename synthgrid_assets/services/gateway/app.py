@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from synthgrid_assets.errors import SpecError, StorageError
@@ -51,7 +51,7 @@ def build_app(options: GatewayOptions) -> Starlette:
     app.state.gateway = gateway
     for error in (RefusedError, StorageError, SpecError, DisconnectedError, HTTPException):
         app.add_exception_handler(error, _refuse)
-    app.add_middleware(HeaderLimit, most=options.limits.header_bytes)
+    app.add_middleware(HeaderRules, most=options.limits.header_bytes)
     return app
 
 
@@ -80,8 +80,11 @@ def routes() -> list[Route]:
     ]
 
 
-class HeaderLimit:
-    """Refuses requests whose header is whole but too large, before anything reads it.
+class HeaderRules:
+    """Refuses requests whose header is whole but no good, before anything reads it.
+
+    That is one too large, and what RFC 9112 has a server refuse: no or several hosts, and
+    transfer codings that it does not undo.
 
     Parameters
     ----------
@@ -97,14 +100,26 @@ class HeaderLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
-        if scope["type"] == "http":
-            size = len(scope["raw_path"]) + len(scope["query_string"])
-            size += sum(len(name) + len(value) for name, value in scope["headers"])
-            if size > self._most:
-                error = RefusedError(431, f"the header has {size} bytes, {self._most} are taken")
-                await _answer(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        error = self._fault(scope) if scope["type"] == "http" else None
+        app = self._app if error is None else _answer(error)
+        await app(scope, receive, send)
+
+    def _fault(self, scope: Scope) -> RefusedError | None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in headers)
+        if size > self._most:
+            return RefusedError(431, f"the header has {size} bytes, {self._most} are taken")
+        hosts = sum(name == b"host" for name, _ in headers)
+        if hosts > 1 or (not hosts and scope["http_version"] != "1.0"):
+            return RefusedError(400, f"the header has {hosts} fields `host`; send one")
+        for name, value in headers:
+            if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                return RefusedError(
+                    501,
+                    "no transfer coding but chunked is undone here; say gzip as content-encoding",
+                )
+        return None
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -112,7 +127,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, DisconnectedError):
         return Response(status_code=408)  # nobody reads it
     if isinstance(error, HTTPException):
-        error = RefusedError(error.status_code, str(error.detail), dict(error.headers or {}))
+        error = _routed(request, error)
     if not isinstance(error, RefusedError):
         tell("cannot serve", path=request.url.path, error=str(error))
         error = busy("the gateway cannot keep deliveries now; nothing was taken in", 5.0)
@@ -121,6 +136,25 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if error.status in _FOR_LOAD:
         await gateway.hold.wait()
     return _answer(error)
+
+
+def _routed(request: Request, error: HTTPException) -> RefusedError:
+    """What is wrong with an address or a method, and which there are."""
+    status, headers = error.status_code, dict(error.headers or {})
+    if status == 404:
+        return RefusedError(404, "there is nothing at this address; GET /api has every one")
+    if status != 405:
+        return RefusedError(status, str(error.detail), headers)
+    taken: set[str] = set()  # an address may have several routes
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            taken |= route.methods
+    allow = ", ".join(sorted(taken))
+    return RefusedError(
+        405,
+        f"{request.method[:20]} is not taken at this address; it takes {allow}",
+        {"allow": allow},
+    )
 
 
 def _answer(error: RefusedError) -> Response:

@@ -331,6 +331,16 @@ def test_a_hubs_replay_lands_nothing_twice(signed):
     assert (first.status, again.json["duplicate"]) == (202, True)
 
 
+def test_a_hub_is_given_the_secret_as_it_is_shown(signed):
+    mac = hmac.new(signed.made.secret.encode(), POINT, hashlib.sha256).hexdigest()
+    assert signed.post(POINT, x_hub_signature_256=f"sha256={mac}").status == 202
+    standard = signature(signed, POINT)
+    text = f"m1.{standard['webhook_timestamp']}.".encode() + POINT
+    wrong = hmac.new(signed.made.secret.encode(), text, hashlib.sha256).digest()
+    standard["webhook_signature"] = f"v1,{base64.b64encode(wrong).decode()}"
+    assert signed.post(POINT, **standard).status == 401
+
+
 def test_a_client_that_passes_its_quota_is_told_when_to_come(tmp_path):
     keys = tmp_path / "keys.json"
     token = make_key(keys, "fleet").token
@@ -418,6 +428,49 @@ def test_both_transfer_encoding_and_length_are_refused(served):
             b"3\r\nabc\r\n0\r\n\r\n"
         )
         assert line.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def lines_of(served, head: bytes, body: bytes = POINT) -> bytes:
+    """What is answered to a request that an HTTP library would not send."""
+    with served.connect() as line:
+        line.sendall(b"POST /collections/parcels/items HTTP/1.1\r\n" + head + b"\r\n" + body)
+        return line.recv(65536)
+
+
+def test_fields_that_disagree_are_not_chosen_from(served):
+    head = b"host: x\r\ncontent-type: application/geo+json\r\ncontent-length: %d\r\n" % len(POINT)
+    for field, status in (
+        (b"content-encoding: gzip\r\ncontent-encoding: identity\r\n", b"415"),
+        (b"content-type: text/xml\r\n", b"415"),
+        (b"idempotency-key: a\r\nidempotency-key: b\r\n", b"400"),
+        (b"host: y\r\n", b"400"),
+        (b"x-other: a\r\nx-other: b\r\n", b"202"),
+    ):
+        assert lines_of(served, head + field)[9:12] == status
+    assert lines_of(served, head.removeprefix(b"host: x\r\n"))[9:12] == b"400"
+    assert served.gateway.queue.depth().total == 1
+
+
+def test_what_follows_a_body_is_no_header_and_codings_are_named(served):
+    head = b"host: x\r\ncontent-type: application/geo+json\r\ntransfer-encoding: %schunked\r\n"
+    chunk = b"%x\r\n%s\r\n0\r\ncontent-type: text/xml\r\nhost: y\r\n\r\n" % (len(POINT), POINT)
+    for _ in range(5):  # a reader that is quick would not have seen them
+        assert lines_of(served, head % b"", chunk)[9:12] == b"202"
+    answer = lines_of(served, head % b"gzip, ", chunk)
+    assert answer[9:12] == b"501"
+    assert b"content-encoding" in answer
+
+
+def test_a_refusal_says_what_there_is(served):
+    answer = served.ask("PUT", "/collections/parcels/items")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert "GET, HEAD, POST" in answer.json["detail"]
+    assert served.ask("OPTIONS", "/v1/geofence").headers["allow"] == "POST"
+    assert "GET /api" in served.ask("GET", "/v1/nothing").json["detail"]
+    for name in ("a.b", "%C3%84", "-a", "a" * 65, "a%20b"):
+        answer = served.post(POINT, f"/collections/{name}/items")
+        assert answer.status == 404
+        assert "letters of ASCII" in answer.json["detail"]
 
 
 def test_a_sender_that_goes_away_leaves_nothing(served):

@@ -78,6 +78,7 @@ def test_following_the_pages_gives_each_feature_once_as_it_was_sent(served, limi
     for original in sent():
         one = found[original["properties"]["n"]]
         assert one["properties"] == original["properties"]
+        assert one["feature_id"] == original["id"]
         if original["geometry"] is None:
             assert one["geometry"] is None
         else:

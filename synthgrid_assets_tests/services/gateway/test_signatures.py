@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -212,11 +213,31 @@ def test_callbacks_go_where_they_were_registered_and_nowhere_else(keys):
         "https://hooks.example.org:81/",
         "http://hooks.example.org/",
         "https://evil.net/https://hooks.example.org",
+        "https://hooks.example.org/a/../b",
+        "https://hooks.example.org/a/%2e%2E/b",
+        "https://hooks.example.org/..?x",
+        "https://hooks.example.org/a/%2E/..%2fb",
     ):
         assert not clients.may_call_back("fleet", url)
     assert not clients.may_call_back("other", "https://hooks.example.org/")
     assert Clients(None).may_call_back("", "http://127.0.0.1:9/x")
     assert not Clients(None).may_call_back("", "http://169.254.169.254/latest")
+
+
+def test_another_callback_leaves_those_there_are(keys):
+    for url in ("https://a.example/x", "https://b.example/y", "https://a.example/x"):
+        make_key(keys, "fleet", callbacks=[url])
+    assert Clients(keys).all()["fleet"].callbacks == ["https://a.example/x", "https://b.example/y"]
+    assert Clients(keys).may_call_back("fleet", "https://a.example/x/done..v1")
+
+
+def test_keys_that_are_made_at_once_are_all_kept(keys):
+    with ThreadPoolExecutor(12) as pool:
+        made = dict(pool.map(lambda n: (f"c{n}", make_key(keys, f"c{n}")), range(24)))
+    known = Clients(keys).all()
+    assert {name: entry.secrets for name, entry in known.items()} == {
+        name: [new.secret] for name, new in made.items()
+    }
 
 
 def test_many_clients_must_name_themselves(keys):

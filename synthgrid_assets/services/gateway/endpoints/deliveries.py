@@ -132,8 +132,14 @@ async def deliver(gateway: Gateway, request: Request, expected: Expected) -> Acc
 
 
 def headers_of(request: Request) -> dict[bytes, bytes]:
-    """Headers by lower-case name, the last of each."""
-    return dict(request.scope["headers"])
+    """Headers by lower-case name; those of one name are joined, as RFC 9110 5.2 has it.
+
+    So a field that may stand once is refused when two disagree, and neither is believed.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in request.scope["headers"]:
+        found[name] = found[name] + b", " + value if name in found else value
+    return found
 
 
 def _media(headers: dict[bytes, bytes], types: frozenset[str]) -> tuple[str, str]:

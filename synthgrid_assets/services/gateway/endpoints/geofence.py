@@ -97,28 +97,52 @@ def question(body: bytes, most: int) -> tuple[NDArray[np.float64], float | None]
     ([[8.5, 47.4]], None)
     """
     try:
-        content = json.loads(body)
+        content = json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         raise RefusedError(400, f"the body is not JSON; {_FORM}") from None
-    points: Any = None
-    if isinstance(content, dict):
-        points = content.get("points", content.get("coordinates"))
-        if content.get("type") == "Point":
-            points = [points]
-    try:
-        found = np.array([[spot[0], spot[1]] for spot in points], np.float64)
-    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
-        raise RefusedError(400, _FORM) from None
-    radius = content.get("radius")
+    spots, radius = _spots(content), content.get("radius")
     most = most if radius is None else min(most, NEARBY_POINTS)
-    if len(found) > most:
-        raise RefusedError(413, f"a question has {most} points at most, this one {len(found)}")
-    found = found.reshape(-1, 2)
+    if len(spots) > most:
+        raise RefusedError(413, f"a question has {most} points at most, this one {len(spots)}")
+    good = [_is_position(spot) for spot in spots]
+    if not all(good):
+        raise RefusedError(400, f"point {good.index(False)} is no array of numbers; {_FORM}")
+    try:
+        found = np.array([spot[:2] for spot in spots], np.float64).reshape(-1, 2)
+    except OverflowError:
+        raise RefusedError(400, f"a number is larger than any degrees; {_FORM}") from None
     inside = (np.abs(found) <= (180.0, 90.0)).all(axis=1)  # false for NaN
     if not inside.all():
         at = int(np.argmin(inside))
         raise RefusedError(400, f"point {at} is no longitude and latitude; {_FORM}")
     return found, None if radius is None else _metres(radius)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RefusedError(400, f"a name stands twice in one object of the body; {_FORM}")
+    return found
+
+
+def _spots(content: Any) -> list[Any]:
+    """The positions of either form, not yet looked at."""
+    found = None
+    if isinstance(content, dict):
+        kind = content.get("type")
+        if kind in ("Point", "MultiPoint") and "points" not in content:
+            found = content.get("coordinates")
+            found = [found] if kind == "Point" else found
+        elif kind is None:
+            found = content.get("points")
+    if not isinstance(found, list):
+        raise RefusedError(400, _FORM)
+    return found
+
+
+def _is_position(spot: object) -> bool:
+    # by the types themselves: true is an int to Python, and a text a number to numpy
+    return isinstance(spot, list) and len(spot) > 1 and {*map(type, spot[:2])} <= {int, float}
 
 
 def _metres(radius: object) -> float:

@@ -47,6 +47,9 @@ _PARAMETERS = frozenset({"limit", "bbox", "datetime", "after"})
 _PARAMETERS_TOLD = ", ".join(sorted(_PARAMETERS))
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _GEOJSON = "application/geo+json"
+_ANY_NAME = (
+    "each name of 1 to 64 letters of ASCII, digits, '_' and '-' is one, without '-' in front"
+)
 _INSTANT = re.compile(r"(\.\.|\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)|)")
 
 
@@ -57,7 +60,7 @@ async def post_items(request: Request) -> Response:
         "collection", DEFAULT_COLLECTION
     )
     if gateway.collections.find(name) is None:
-        raise RefusedError(404, f"there is no collection {name[:80]!r}; GET /collections has them")
+        raise _unknown(gateway, name)
     accepted = await deliver(gateway, request, Expected("geometries", name, GEOJSON))
     content = {
         "jobID": accepted.id,
@@ -117,6 +120,11 @@ async def get_item(request: Request) -> Response:
     return Response(body, headers={"content-type": _GEOJSON})
 
 
+def _unknown(gateway: Gateway, name: str) -> RefusedError:
+    what = _ANY_NAME if gateway.collections.path is None else "GET /collections has those declared"
+    return RefusedError(404, f"there is no collection {name[:80]!r}; {what}")
+
+
 def _page(gateway: Gateway, name: str, limit: int, after: str, bbox: Any) -> FeaturePage:
     # Arrow and GEOS are loaded by the first who asks, in a thread: receiving does without
     from synthgrid_assets.services.gateway.landing.features import read_page
@@ -137,7 +145,7 @@ def _readable(gateway: Gateway, request: Request) -> str:
     name: str = request.path_params["collection"]
     entry = gateway.collections.find(name)
     if entry is None:
-        raise RefusedError(404, f"there is no collection {name[:80]!r}; GET /collections has them")
+        raise _unknown(gateway, name)
     if gateway.clients.required and not entry.readable:
         raise RefusedError(
             403, f"collection {name} is not to be read here; declare it with readable = true"
@@ -192,7 +200,7 @@ async def list_collections(request: Request) -> Response:
     if gateway.collections.path is None:
         landed = await asyncio.to_thread(gateway.ledger.collections)
         content["collections"] = [_described(name, "") for name in landed]
-        content["anyName"] = "each name of letters, digits, '_' and '-' is a collection"
+        content["anyName"] = _ANY_NAME
     return JSONResponse(content)
 
 
@@ -202,7 +210,7 @@ async def show_collection(request: Request) -> Response:
     name = request.path_params["collection"]
     entry = gateway.collections.find(name)
     if entry is None:
-        raise RefusedError(404, f"there is no collection {name[:80]!r}; GET /collections has them")
+        raise _unknown(gateway, name)
     how = json.loads(entry.model_dump_json(exclude={"title"}))
     return JSONResponse(_described(name, entry.title) | {"landing": how})
 

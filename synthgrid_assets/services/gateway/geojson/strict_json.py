@@ -23,6 +23,8 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _CUT_WORD = re.compile(r"(|t|tr|tru|f|fa|fal|fals|n|nu|nul|-?[0-9.eE+-]*)[ \t\n\r]*")
 _ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _MOST_DIGITS = 309  # an integer with more is beyond every double
+_GZIP = b"\x1f\x8b"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -87,7 +89,7 @@ def decode(data: bytes, depth: int) -> Text:
     """
     nul = data.find(b"\0")
     if nul >= 0:
-        raise FeatureError(Reason.NUL_BYTE, "a NUL byte stands in the text", nul)
+        raise FeatureError(Reason.NUL_BYTE, _of_nul(data), nul)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -136,6 +138,15 @@ def _value(text: Text, p: int) -> tuple[Any, int]:
         raise
     except RecursionError:
         raise FeatureError(Reason.NESTING_TOO_DEEP, "nests too deep to be read") from None
+
+
+def _of_nul(data: bytes) -> str:
+    """What bytes with a NUL among them most likely are, so that a sender knows what to do."""
+    if data.startswith(_GZIP):
+        return "it is gzip within what was sent; compress once, and say `content-encoding: gzip`"
+    if data.startswith(_UTF16) or 0 in data[:2]:
+        return "it looks like UTF-16 or UTF-32; send UTF-8"
+    return "a NUL byte stands in the text; send UTF-8 text"
 
 
 def _expect(text: Text, p: int, character: str) -> int:

@@ -29,7 +29,7 @@ from synthgrid_assets.inputs.landed import collection_place, landed_files
 from synthgrid_assets.storage.store import Store
 
 Box = tuple[float, float, float, float]
-_COLUMNS = ("job", "ordinal", "properties", "geometry")
+_COLUMNS = ("job", "ordinal", "feature_id", "properties", "geometry")
 _ID = re.compile(r"([0-9a-f]{32})\.(\d{1,18})")
 _CRS84 = "OGC:CRS84"
 _TIME = 12  # digits of an id that tell when it was made
@@ -42,7 +42,8 @@ class FeaturePage:
     Attributes
     ----------
     features : list of str
-        GeoJSON texts; members of ``properties`` are as they were sent.
+        GeoJSON texts; members of ``properties`` are as they were sent, and the sender's own id,
+        if there was one, is the member ``feature_id``.
     after : str
         Where the next page begins; empty if this is the last one.
     """
@@ -143,12 +144,17 @@ def _features(store: Store, key: str, first: int, bbox: Box | None) -> Iterator[
 
 def _texts(batch: pa.RecordBatch, to_degrees: Transformer | None) -> list[str]:
     geometries = shapely.to_geojson(_shapes(batch, to_degrees)).tolist()
-    columns = (batch[name].to_pylist() for name in ("job", "ordinal", "properties"))
+    columns = (batch[name].to_pylist() for name in ("job", "ordinal", "feature_id", "properties"))
     return [
         f'{{"type":"Feature","id":"{job}.{ordinal}","geometry":{geometry or "null"},'
-        f'"properties":{properties or "null"}}}'
-        for geometry, job, ordinal, properties in zip(geometries, *columns, strict=True)
+        f'"properties":{properties or "null"}{_named(sent)}}}'
+        for geometry, job, ordinal, sent, properties in zip(geometries, *columns, strict=True)
     ]
+
+
+def _named(sent: str | None) -> str:
+    """A sender's own id: senders may give one twice, so it is no feature's `id` here."""
+    return f',"feature_id":{sent}' if sent else ""
 
 
 def _shapes(batch: pa.RecordBatch, to_degrees: Transformer | None) -> NDArray[np.object_]:

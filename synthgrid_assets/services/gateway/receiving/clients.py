@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -208,13 +211,12 @@ class Clients:
             if named not in clients:
                 raise unauthorised(f"no client of the name in {CLIENT_HEADER.decode()}")
             clients = {named: clients[named]}
-        found = [
-            Candidate(name, secret_bytes(text))
-            for name, entry in clients.items()
-            for text in entry.secrets
-        ]
-        if len(found) > _TRIED and not named:
+        texts = [(name, text) for name, entry in clients.items() for text in entry.secrets]
+        if len(texts) > _TRIED and not named:
             raise unauthorised(f"name the client in the header {CLIENT_HEADER.decode()}")
+        found = [Candidate(name, secret_bytes(text)) for name, text in texts]
+        if b"webhook-signature" not in headers:  # a hub's key is the text that it was given
+            found += [Candidate(name, text.encode()) for name, text in texts]
         return found
 
 
@@ -259,11 +261,34 @@ def make_key(
     """
     if not _NAME.fullmatch(name):
         raise SpecError(f"{name!r} is no name of a client; use letters, digits, '_', '.' and '-'")
-    clients = read_clients(path) if path.exists() else {}
     new = NewKey(
         PREFIX + base64.b64encode(secrets.token_bytes(32)).decode(),
         _TOKEN + secrets.token_urlsafe(32),
     )
+    try:
+        with _turn(path):
+            _enter(path, name, new, callbacks, hook)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
+    return new
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Those who change a file take turns, so that none writes over what another added."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _enter(
+    path: Path, name: str, new: NewKey, callbacks: list[str] | None, hook: str | None
+) -> None:
+    clients = read_clients(path) if path.exists() else {}
     digest = hashlib.sha256(new.token.encode()).hexdigest()
     old = clients.get(name, Client(secrets=[new.secret]))
     changes: dict[str, Any] = {
@@ -271,7 +296,7 @@ def make_key(
         "tokens": [digest, *old.tokens[:1]],
     }
     if callbacks:
-        changes["callbacks"] = callbacks
+        changes["callbacks"] = [*dict.fromkeys([*old.callbacks, *callbacks])]
     if hook is not None:
         changes["hook"] = _checked(hook)
     clients[name] = old.model_copy(update=changes)
@@ -280,11 +305,8 @@ def make_key(
     try:
         commit_bytes(path, json.dumps(content, indent=2).encode())
         path.chmod(0o600)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
     finally:
         os.umask(previous)
-    return new
 
 
 def _checked(hook: str) -> str:
@@ -302,7 +324,9 @@ def _basic(text: bytes) -> tuple[str, bytes]:
 
 
 def _begins(url: str, start: str) -> bool:
-    """Whether an address continues a beginning at a boundary: not another host's name."""
+    """Whether an address continues a beginning at a boundary: no other host's name, no climb."""
     if not url.startswith(start) or any(mark in url for mark in "@\\ \r\n"):
+        return False
+    if {".", ".."} & set(re.split(r"[/?#]", unquote(url))):
         return False
     return url == start or start.endswith("/") or url[len(start)] in "/?"

@@ -2,8 +2,9 @@
 
 Belongs here: what must be stopped before there is a request. Not here: bodies (`upload`).
 
-Uvicorn waits for the rest of a header for ever, keeps any length of it, and after an early
-answer reads the rest of a body however long it takes.
+Uvicorn waits for the rest of a header for ever, keeps any length of it, takes fields behind
+a body for those in front of it, and after an early answer reads the rest of a body however
+long it takes.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ def guarded_protocol(*, header_seconds: float, header_bytes: int) -> type[HttpTo
             if not self._in_header:
                 self._in_header, self._pending = True, 0
                 self._timer = self.loop.call_later(header_seconds, self._refuse, 408)
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if self._in_header:  # a trailer says nothing of who sent what (RFC 9110 6.5.1)
+                super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
             self._in_header = False

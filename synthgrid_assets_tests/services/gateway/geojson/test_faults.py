@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 
 import pytest
@@ -126,6 +127,23 @@ def test_a_fault_in_a_feature(reason, bad, at, window):
     sequence = b"\n".join((FIRST, bad, LAST))
     ids, [one] = read(sequence, sequence=True, window=window)
     assert (ids, one.reason, one.length) == (["1", '"z"'], reason, len(bad))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (gzip.compress(b'{"type":"Point","coordinates":[1,2]}', mtime=0), "content-encoding: gzip"),
+        ('{"type":"Point","coordinates":[1,2]}'.encode("utf-16"), "send UTF-8"),
+        ('{"type":"Point","coordinates":[1,2]}'.encode("utf-16-le"), "send UTF-8"),
+        ('{"type":"Point","coordinates":[1,2]}'.encode("utf-32-be"), "send UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("sequence", [False, True])
+def test_bytes_that_are_no_text_are_called_what_they_are(body, told, sequence):
+    reader = FeatureReader([body], sequence=sequence)
+    rejections = [one for batch in reader for one in batch.rejections]
+    assert reader.accepted == 0
+    assert told in rejections[0].detail
 
 
 def test_quotes_out_of_step():
