@@ -218,6 +218,7 @@ def zones_command(
 
     facts = compile_source(layer, folder, data=_root(data), name=name)
     tell(f"version {facts.version}")
+    tell(f"zones   {facts.zones}")
 
 
 @app.command()

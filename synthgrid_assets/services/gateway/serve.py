@@ -17,7 +17,10 @@ from typing import NoReturn
 
 import uvicorn
 
+from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.app import build_app
+from synthgrid_assets.services.gateway.inbox.ledger import Ledger
+from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets.services.gateway.landing.processes.process_limits import ENVIRONMENT
 from synthgrid_assets.services.gateway.log import start_log, tell
 from synthgrid_assets.services.gateway.options import (
@@ -93,7 +96,15 @@ def serve(options: GatewayOptions) -> None:
 
 
 def work(options: GatewayOptions) -> int:
-    """Land until the process is asked to end, without serving; its exit code."""
+    """Land until the process is asked to end, without serving; its exit code.
+
+    Raises
+    ------
+    StorageError
+        If no gateway has made the inbox: a worker at a wrong address would wait for ever.
+    """
+    with Database(options.database, INBOX, private=True, create=False) as database:
+        Ledger(database).counts()
     with _started(options, parent=0) as (process, _):
         while True:
             try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import geopandas
 import pytest
+import shapely
 from typer.testing import CliRunner
 
 from synthgrid_assets.cli.command import app
@@ -12,7 +14,7 @@ from synthgrid_assets.services.gateway.inbox.tables import INBOX
 from synthgrid_assets_tests.databases import postgres_address
 
 
-@pytest.mark.parametrize("command", [["inspect"], ["replay", "0" * 32]])
+@pytest.mark.parametrize("command", [["inspect"], ["replay", "0" * 32], ["work"]])
 def test_a_wrong_folder_is_told_and_stays_as_it_is(tmp_path, command):
     done = CliRunner().invoke(app, ["gateway", *command, "--data", str(tmp_path / "none")])
     assert done.exit_code == 1
@@ -32,6 +34,17 @@ def test_a_wrong_database_is_told_and_stays_as_it_is(tmp_path):
         assert CliRunner().invoke(app, ["gateway", "inspect", *given]).exit_code == 0
     finally:
         list(address)
+
+
+def test_zones_that_cannot_be_written_are_told(tmp_path):
+    square = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[shapely.box(8, 47, 9, 48)], crs=4326)
+    square.to_parquet(tmp_path / "zones.parquet")
+    given = ["gateway", "zones", str(tmp_path / "zones.parquet")]
+    done = CliRunner().invoke(app, [*given, str(tmp_path / "zones.parquet" / "here")])
+    assert done.exit_code == 1
+    assert "cannot be written to" in done.stderr
+    done = CliRunner().invoke(app, [*given, str(tmp_path / "there")])
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "zones   1")
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

@@ -201,6 +201,10 @@ def test_a_wrong_file_is_told_without_a_secret(keys):
         Clients(keys.with_name("missing"))
     with pytest.raises(SpecError, match="no name of a client"):
         make_key(keys, "../fleet")
+    for wrong in ({"callbacks": ["ftp://a.example/"]}, {"hook": "a.example"}):
+        with pytest.raises(SpecError, match="no address"):
+            make_key(keys.with_name("new"), "fleet", **wrong)
+    assert not keys.with_name("new").exists()
 
 
 def test_callbacks_go_where_they_were_registered_and_nowhere_else(keys):

@@ -85,17 +85,27 @@ def write_version(
     geometries: NDArray[np.object_],
     names: Sequence[str],
 ) -> None:
-    """Write a version beside the others and make it the current one."""
+    """Write a version beside the others and make it the current one.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the version in use stays.
+    """
     target = folder / _VERSIONS / facts.version
-    if not (target / _INDEX).exists():
-        draft = folder / _VERSIONS / f".{uuid.uuid4().hex}"
-        draft.mkdir(parents=True)
-        try:
+    draft = folder / _VERSIONS / f".{uuid.uuid4().hex}"
+    try:
+        if not (target / _INDEX).exists():
+            draft.mkdir(parents=True)
             _write(draft, facts, grid, arrays, geometries, names)
             _publish(draft, target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    _replace(folder / _CURRENT, facts.version)
+        _replace(folder / _CURRENT, facts.version)
+    except OSError as error:
+        raise StorageError(
+            f"zones cannot be written to {folder}: {error}; check space and rights, or name another"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _write(

@@ -255,7 +255,7 @@ def make_key(
     Raises
     ------
     SpecError
-        If the name cannot be one, or the file is wrong.
+        If the name or an address cannot be one, or the file is wrong.
     StorageError
         If it cannot be written.
     """
@@ -296,7 +296,8 @@ def _enter(
         "tokens": [digest, *old.tokens[:1]],
     }
     if callbacks:
-        changes["callbacks"] = [*dict.fromkeys([*old.callbacks, *callbacks])]
+        checked = [_checked(url) for url in callbacks]
+        changes["callbacks"] = [*dict.fromkeys([*old.callbacks, *checked])]
     if hook is not None:
         changes["hook"] = _checked(hook)
     clients[name] = old.model_copy(update=changes)
@@ -309,10 +310,10 @@ def _enter(
         os.umask(previous)
 
 
-def _checked(hook: str) -> str:
-    if hook and not re.fullmatch(r"https?://[\x21-\x7e]{1,2000}", hook):
-        raise SpecError(f"{hook[:80]!r} is no address; a hook is http:// or https:// and a host")
-    return hook
+def _checked(url: str) -> str:
+    if url and not re.fullmatch(r"https?://[\x21-\x7e]{1,2000}", url):
+        raise SpecError(f"{url[:80]!r} is no address to tell; give http:// or https:// and a host")
+    return url
 
 
 def _basic(text: bytes) -> tuple[str, bytes]:
