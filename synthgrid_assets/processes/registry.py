@@ -74,7 +74,8 @@ _FAMILIES: dict[str, Family] = {
         Family("jittered", grid.GridParameters, grid.ALGORITHM_VERSION, grid.build_jittered),
     )
 }
-REGISTRY: Mapping[str, Family] = MappingProxyType(_FAMILIES)
+Families = Mapping[str, Family]
+REGISTRY: Families = MappingProxyType(_FAMILIES)
 # what is drawn from an input, and so built where inputs are known: parameters and version
 OF_INPUTS: Mapping[str, tuple[type[Parameters], int]] = MappingProxyType(
     {
@@ -105,7 +106,7 @@ def unregister(family: Family) -> None:
 
 
 def process(
-    name: str, parameters: Mapping[str, object], families: Mapping[str, Family] = REGISTRY
+    name: str, parameters: Mapping[str, object], families: Families = REGISTRY
 ) -> Parameters:
     """The validated parameters of a process.
 

@@ -7,13 +7,12 @@ Belongs here: the assembly. Not here: processes and thinning (`processes`), inpu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes.count_models import EXACT, BoundedModel, LineClusters
-from synthgrid_assets.processes.family import Family, quanta
+from synthgrid_assets.processes.family import quanta
 from synthgrid_assets.processes.on_lines.process import (
     ON_LINES,
     ByLength,
@@ -22,7 +21,7 @@ from synthgrid_assets.processes.on_lines.process import (
     build_on_lines,
 )
 from synthgrid_assets.processes.protocol import Process
-from synthgrid_assets.processes.registry import REGISTRY, process
+from synthgrid_assets.processes.registry import REGISTRY, Families, process
 from synthgrid_assets.processes.released import ByRelease, ReleasedParameters, build_released
 from synthgrid_assets.processes.superposition import Sampler, Superposition
 from synthgrid_assets.processes.thinning.joined import ByZones, kept_inside_and_outside
@@ -37,8 +36,6 @@ from synthgrid_assets.world.inputs import Inputs
 from synthgrid_assets.world.layer_graph import coupling_of, members_of
 from synthgrid_assets.world.spec import RELEASED, LayerTable, NearTable, WorldSpec, release_of
 from synthgrid_assets.world.stream_keys import StreamKeys
-
-Families = Mapping[str, Family]
 
 
 def build_process(

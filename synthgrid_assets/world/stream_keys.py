@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthgrid_assets.lattice.seeding import Key, stream_key
+from synthgrid_assets.processes.registry import REGISTRY, Families
 from synthgrid_assets.world.layer_graph import upstream_layers
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import (
@@ -57,9 +58,9 @@ class StreamKeys:
         }
 
     @classmethod
-    def derived(cls, spec: WorldSpec, layer: str) -> StreamKeys:
+    def derived(cls, spec: WorldSpec, layer: str, families: Families = REGISTRY) -> StreamKeys:
         """Those of a layer, derived here and now."""
-        return cls(keyed_components(spec, layer))
+        return cls(keyed_components(spec, layer, families))
 
     def of(self, layer: str, name: str) -> Key:
         """The key of a component."""
@@ -70,13 +71,15 @@ class StreamKeys:
         return (one for one in self._components.values() if one.layer == layer and one.version)
 
 
-def keyed_components(spec: WorldSpec, layer: str) -> tuple[KeyedComponent, ...]:
+def keyed_components(
+    spec: WorldSpec, layer: str, families: Families = REGISTRY
+) -> tuple[KeyedComponent, ...]:
     """Components and keys of a layer, its tests, and the layers that it depends on."""
     table = spec.layers[layer]
     marks = mark_components(table)
     drawn = [
         KeyedComponent(layer, one.name, one.version, _numbers(component_key(spec, layer, one)))
-        for one in (*pattern_components(spec, layer), *marks.values())
+        for one in (*pattern_components(spec, layer, families), *marks.values())
     ]
     copy = (component.name for component in copy_components(table))
     counts = stream_key(spec.world.seed, layer, P_VALUE, *copy)
@@ -85,7 +88,9 @@ def keyed_components(spec: WorldSpec, layer: str) -> tuple[KeyedComponent, ...]:
         KeyedComponent(layer, f"{P_VALUE}/{one.name}", "", _numbers(stream_key(P_VALUE, *one.key)))
         for one in drawn[len(drawn) - len(marks) :]
     ]
-    others = (one for other in upstream_layers(table) for one in keyed_components(spec, other))
+    others = (
+        one for other in upstream_layers(table) for one in keyed_components(spec, other, families)
+    )
     return tuple(dict.fromkeys((*drawn, *tests, *others)))
 
 

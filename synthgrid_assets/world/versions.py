@@ -14,7 +14,7 @@ from synthgrid_assets.lattice.hashing import AssetVersion, Component, version_ha
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes import superposition
 from synthgrid_assets.processes.marks.table import drawing_order, rasters_of, released_marks
-from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY, process
+from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY, Families, process
 from synthgrid_assets.processes.thinning import joined as in_zones
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
@@ -46,7 +46,7 @@ class Versioned(Protocol):
         """Inputs that the product itself reads."""
 
 
-def process_component(layer: LayerTable) -> Component:
+def process_component(layer: LayerTable, families: Families = REGISTRY) -> Component:
     """The component that draws the layer's coordinates, or joins those of others."""
     union = union_of(layer)
     if union is not None:
@@ -58,8 +58,9 @@ def process_component(layer: LayerTable) -> Component:
         # a threshold decides what is shown of a release: its data version, no word of a stream
         parameters = declared.model_dump(mode="json", exclude={"threshold"})
     else:
-        version = REGISTRY[layer.process].version
-        parameters = process(layer.process, layer.parameters).model_dump(mode="json")
+        version = families[layer.process].version
+        declared = process(layer.process, layer.parameters, families)
+        parameters = declared.model_dump(mode="json")
     return Component.of("process", {"family": layer.process, **parameters}, version)
 
 
@@ -187,12 +188,14 @@ def _base(spec: WorldSpec, layer: str) -> str:
     return version_hash([world.crs, list(world.origin), world.cell, world.seed, layer])
 
 
-def pattern_components(spec: WorldSpec, layer: str) -> tuple[Component, ...]:
+def pattern_components(
+    spec: WorldSpec, layer: str, families: Families = REGISTRY
+) -> tuple[Component, ...]:
     """Every component that decides where the layer's points are."""
     table = spec.layers[layer]
     return (
         *copy_components(table),
-        process_component(table),
+        process_component(table, families),
         *thinning_components(spec, table),
         *layer_components(spec, table),
     )

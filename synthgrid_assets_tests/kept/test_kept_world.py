@@ -79,7 +79,7 @@ def kept(tmp_path_factory):
     return Kept(tmp_path_factory.mktemp("kept"))
 
 
-LATER = {"footprints", "tracks"}  # products that the archive is older than
+LATER = {"footprints", "parcels", "tracks"}  # products that the archive is older than
 ASSETS = [(layer, name) for layer, names in WITH_TILES.items() for name in names]
 
 

@@ -100,7 +100,8 @@ def test_every_kind_of_input_composition_and_mark_takes_part(folder):
     assert {"union", "on_lines", *REGISTRY} == {layer.process for layer in layers}
     for name in EVERYTHING:
         laws = {type(law).__name__.lower() for law in spec.layers[name].marks.values()}
-        assert laws == {*LAWS}
+        # those of releases have their own, as they need a release
+        assert laws == {law for law in LAWS if not law.startswith("released_")}
 
 
 @pytest.mark.parametrize(("workers", "side"), [(1, 16), (2, 8), (7, 6)])

@@ -69,8 +69,8 @@ def death_hint(exitcode: int, memory_cap: int | None) -> str:
 
     Examples
     --------
-    >>> death_hint(-6, 80_000_000)[:60]
-    '; libraries end a process so at the memory cap of 80 MB: raise `memo'
+    >>> death_hint(-6, 80_000_000).partition(":")[0]
+    '; libraries end a process so at the memory cap of 80 MB'
     >>> death_hint(-6, None)
     ''
     """

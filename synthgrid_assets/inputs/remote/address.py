@@ -44,7 +44,7 @@ class Address:
     --------
     >>> str(Address("https://example.org/people.tif?year=2020"))
     'https://example.org/people.tif?year=...'
-    >>> Address("https://me:pass@example.org/people.tif")
+    >>> Address("https://me:pass@example.org/people.tif")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     synthgrid_assets.errors.SpecError: https://example.org/people.tif: holds credentials, ...

@@ -220,8 +220,8 @@ def replicate_of(context: LayerContext, number: int) -> Sampler:
     world = context.spec.world
     seed = f"{world.seed}\x1ftwin/{number}"
     other = context.spec.model_copy(update={"world": world.model_copy(update={"seed": seed})})
-    keys = StreamKeys.derived(other, context.layer)
     families = {family.name: family for family in context.job.families}
+    keys = StreamKeys.derived(other, context.layer, families)
     return build_sampler(other, context.layer, context.inputs, keys, families)
 
 
