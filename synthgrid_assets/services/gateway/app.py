@@ -130,7 +130,9 @@ async def _refuse(request: Request, error: Exception) -> Response:
         error = _routed(request, error)
     if not isinstance(error, RefusedError):
         tell("cannot serve", path=request.url.path, error=str(error))
-        error = busy("the gateway cannot keep deliveries now; nothing was taken in", 5.0)
+        error = busy(
+            "the gateway cannot serve this now, and its log says why; nothing was taken in", 5.0
+        )
     gateway: Gateway = request.app.state.gateway
     gateway.metrics.count("refused_total", "Refusals by status.", status=str(error.status))
     if error.status in _FOR_LOAD:

@@ -99,3 +99,16 @@ def test_jobs_go_by_number_the_oldest_first(inbox):
     assert retention.remove_old() == 3
     assert kept(inbox) == set(ids[3:])
     assert retention.remove_old() == 0
+
+
+def test_of_jobs_that_ended_together_as_many_stay_as_are_kept(inbox):
+    """The jobs of a batch have one end."""
+    ids = [end(inbox, f"k{k}") for k in range(9)]
+    retention = Retention(inbox.database, RetentionPolicy(seconds=1e6, jobs=4), inbox.clock)
+    assert retention.remove_old() == 5
+    assert kept(inbox) == set(sorted(ids)[5:])
+    assert retention.remove_old() == 0
+    inbox.clock.now += 1.0
+    late = end(inbox, "late")
+    assert retention.remove_old() == 1
+    assert kept(inbox) == {*sorted(ids)[6:], late}

@@ -127,7 +127,7 @@ class Normalizer:
                 faults[k] = FeatureError(Reason.CROSSES_ANTIMERIDIAN, detail)
                 continue
             try:
-                work.geometry[k] = cut_at_antimeridian(work.geometry[k])
+                work.geometry[k] = _wound(cut_at_antimeridian(work.geometry[k]))
             except FeatureError as error:
                 faults[k] = error
             except shapely.errors.GEOSException as error:
@@ -163,7 +163,12 @@ def _valid(geometry: Any) -> Any:
     """
     if geometry.geom_type == "MultiPolygon" and shapely.get_num_geometries(geometry) == 1:
         geometry = shapely.get_geometry(geometry, 0)
-    return shapely.make_valid(geometry, method=METHOD, keep_collapsed=False)
+    return _wound(shapely.make_valid(geometry, method=METHOD, keep_collapsed=False))
+
+
+def _wound(geometry: Any) -> Any:
+    """By the right hand (RFC 7946, 3.1.6): rings that GEOS makes run with the clock."""
+    return shapely.orient_polygons(geometry)
 
 
 class _Work:

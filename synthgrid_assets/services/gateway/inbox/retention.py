@@ -68,32 +68,36 @@ class Retention:
     def remove_old(self) -> int:
         """Remove what may go, for a second at most; how many jobs went."""
         latest, removed = time.monotonic() + _SECONDS, 0
-        before = self._limit()
+        before, tied = self._limit()
         while time.monotonic() < latest:
-            found = self._candidates(before)
+            found = self._candidates(before, tied)
             if not found:
                 break
             removed += self._remove(found)
         self._remove_told(before)
         return removed
 
-    def _limit(self) -> float:
-        """Jobs that ended before may go."""
-        ended = sa.select(job.c.finished).where(job.c.finished.is_not(None))
-        beyond = ended.order_by(job.c.finished.desc()).offset(self._policy.jobs).limit(1)
-        with self._database.reading() as connection:
-            last = connection.execute(beyond).scalar()
-        old = self._clock() - self._policy.seconds
-        return old if last is None else max(old, float(last) + 1e-6)
+    def _limit(self) -> tuple[float, str]:
+        """Jobs that ended before a time may go, and of those that ended then, up to an id.
 
-    def _candidates(self, before: float) -> list[str]:
+        The jobs of a batch end at one time, and only some of them may be too many.
+        """
+        ended = sa.select(job.c.finished, job.c.id).where(job.c.finished.is_not(None))
+        latest = ended.order_by(job.c.finished.desc(), job.c.id.desc())
+        with self._database.reading() as connection:
+            last = connection.execute(latest.offset(self._policy.jobs).limit(1)).first()
+        old = self._clock() - self._policy.seconds
+        return (old, "") if last is None or last.finished < old else (last.finished, last.id)
+
+    def _candidates(self, before: float, tied: str) -> list[str]:
         open_letter = sa.exists().where(
             rejection.c.job == job.c.id,
             rejection.c.fence == job.c.fence,
             rejection.c.replayed.is_(None),
         )
         unheard = sa.exists().where(notice.c.job == job.c.id, notice.c.state == "waiting")
-        query = sa.select(job.c.id).where(job.c.finished < before, ~open_letter, ~unheard)
+        beyond = (job.c.finished < before) | ((job.c.finished == before) & (job.c.id <= tied))
+        query = sa.select(job.c.id).where(beyond, ~open_letter, ~unheard)
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(job.c.finished).limit(_GROUP)).scalars())
 

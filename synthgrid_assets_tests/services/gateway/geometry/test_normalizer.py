@@ -117,6 +117,28 @@ def test_antimeridian():
     assert pole.rejections[0].reason == "encloses_a_pole"
 
 
+def test_what_was_repaired_or_cut_is_wound_by_the_right_hand():
+    """RFC 7946, 3.1.6: outer rings run against the clock, inner ones with it."""
+    r = np.random.default_rng(4)
+    tangles = [polygon(*r.uniform((5, 45), (9, 49), (7, 2)).tolist()) for _ in range(40)]
+    holed = polygon((0, 0), (9, 0), (9, 9), (0, 9))
+    holed["coordinates"].append([[1, 1], [8, 8], [8, 1], [1, 8], [1, 1]])
+    nested = {
+        "type": "GeometryCollection",
+        "geometries": [BOW_TIE, {"type": "Point", "coordinates": [0, 1]}],
+    }
+    sent = batch_of(*tangles, holed, nested, BOW_TIE, CROSSING)
+    for target in ("OGC:CRS84", "EPSG:32632"):
+        landed = Normalizer("OGC:CRS84", target, antimeridian="cut")(sent)
+        parts = shapely.get_parts(landed.geometry)
+        parts = parts[shapely.get_type_id(parts) == 3]
+        assert len(parts) > 60
+        assert shapely.is_ccw(shapely.get_exterior_ring(parts)).all()
+        inner = [ring for part in parts for ring in part.interiors]
+        assert inner
+        assert not shapely.is_ccw(inner).any()
+
+
 def test_cutting_equals_clipping_on_a_shifted_map():
     """Law: in a frame where the crossing is inland, the pieces join to the whole."""
     r = np.random.default_rng(9)
