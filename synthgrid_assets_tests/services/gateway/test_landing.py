@@ -422,7 +422,8 @@ def test_a_world_splits_by_its_own_tiles(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[collections.'a/b']\n", "cannot be a folder"),
+        ("[collections.'a/b']\n", "cannot be a folder; a name is"),
+        ("[collections.a]\ngrid = 'world:none'\n", r"grid: grid 'world:none'.*SYNTHGRID_WORLDS"),
         ("[collections.a]\ngrid = 'none'\n", "no grid is called"),
         ("[collections.a]\ngrid = 'WorldCRS84Quad:99'\n", "too fine"),
         ("[collections.a]\nwrong = 1\n", "wrong"),

@@ -24,6 +24,7 @@ from synthgrid_assets.services.gateway.endpoints.deliveries import (
     deliver,
     headers_of,
 )
+from synthgrid_assets.services.gateway.landing.collections import NAMES
 from synthgrid_assets.services.gateway.receiving.refusals import RefusedError
 from synthgrid_assets.services.gateway.runtime import Gateway
 
@@ -47,9 +48,6 @@ _PARAMETERS = frozenset({"limit", "bbox", "datetime", "after"})
 _PARAMETERS_TOLD = ", ".join(sorted(_PARAMETERS))
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _GEOJSON = "application/geo+json"
-_ANY_NAME = (
-    "each name of 1 to 64 letters of ASCII, digits, '_' and '-' is one, without '-' in front"
-)
 _INSTANT = re.compile(r"(\.\.|\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)|)")
 
 
@@ -121,7 +119,7 @@ async def get_item(request: Request) -> Response:
 
 
 def _unknown(gateway: Gateway, name: str) -> RefusedError:
-    what = _ANY_NAME if gateway.collections.path is None else "GET /collections has those declared"
+    what = NAMES if gateway.collections.path is None else "GET /collections has those declared"
     return RefusedError(404, f"there is no collection {name[:80]!r}; {what}")
 
 
@@ -200,7 +198,7 @@ async def list_collections(request: Request) -> Response:
     if gateway.collections.path is None:
         landed = await asyncio.to_thread(gateway.ledger.collections)
         content["collections"] = [_described(name, "") for name in landed]
-        content["anyName"] = _ANY_NAME
+        content["anyName"] = NAMES
     return JSONResponse(content)
 
 

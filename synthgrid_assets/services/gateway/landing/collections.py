@@ -16,6 +16,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.services.gateway.landing.grids import DEFAULT_GRID, Grid, check_grid, grid_of
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+NAMES = "a name is 1 to 64 letters of ASCII, digits, '_' and '-', without '-' in front"
 
 
 class Deduplication(BaseModel):
@@ -131,11 +132,11 @@ def _read(path: Path) -> dict[str, Collection]:
         raise SpecError(f"collections {path} cannot be read: {error}") from error
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
         )
         raise SpecError(f"collections {path}: {problems}") from error
     for name in found:
         if not _NAME.fullmatch(name):
-            raise SpecError(f"collections {path}: {name!r} cannot be a folder; use letters and _")
+            raise SpecError(f"collections {path}: {name!r} cannot be a folder; {NAMES}")
     return found

@@ -159,4 +159,6 @@ def check_grid(name: str) -> None:
     elif not name.startswith(_WORLD):
         raise SpecError(f"no grid is called {name!r}; use {DEFAULT_GRID!r} or 'world:NAME'")
     elif not (path := find_world(name.removeprefix(_WORLD))).is_file():
-        raise SpecError(f"grid {name!r}: there is no world file {path}")
+        raise SpecError(
+            f"grid {name!r}: there is no world file {path}; SYNTHGRID_WORLDS names their folder"
+        )

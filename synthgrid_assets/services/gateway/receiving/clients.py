@@ -233,7 +233,7 @@ def read_clients(path: Path) -> dict[str, Client]:
         return {name: Client(**entry) for name, entry in content["clients"].items()}
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_input=False)
         )
         raise SpecError(f"the file of keys {path}: {problems}") from None
