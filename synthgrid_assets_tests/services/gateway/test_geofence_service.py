@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import time
 
@@ -116,6 +117,16 @@ def test_boxes_hold_the_exact_answer(served, monkeypatch):
     assert answer["tier"] == "boxes"
     pairs = zip(answer["zones"], expected(zones(), POINTS), strict=True)
     assert all(set(coarse) >= exact for coarse, exact in pairs)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
+def test_a_question_that_is_packed_is_told_how_to_come(served, encoding):
+    body = gzip.compress(b'{"points": [[8, 45]]}')
+    answer = served.ask("POST", "/v1/geofence", body, content_encoding=encoding)
+    assert answer.status == 415
+    assert "without content-encoding" in answer.json["detail"]
+    body = b'{"points": [[8, 45]]}'
+    assert served.ask("POST", "/v1/geofence", body, content_encoding="identity").status == 200
 
 
 @pytest.mark.parametrize(

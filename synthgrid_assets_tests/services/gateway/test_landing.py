@@ -288,7 +288,14 @@ def test_a_kill_between_record_and_publication_delays_and_loses_nothing(bench, m
         bench.work()
     assert (bench.status(job).state, bench.rows()) == ("successful", [])
     assert bench.workshop.ledger.fragments() == []
-    placed = publish(bench.workshop.store, bench.workshop.ledger)
+    ledger = bench.workshop.ledger
+    waiting = ledger.counts()["files_waiting"]
+    blocked = bench.workshop.store.path("landed")  # a file where the folder is to be
+    blocked.touch()
+    assert publish(bench.workshop.store, ledger) == 0
+    blocked.unlink()
+    placed = publish(bench.workshop.store, ledger)
+    assert (placed, ledger.counts()["files_waiting"]) == (waiting, 0)
     assert placed == len(bench.files) == len(bench.workshop.ledger.fragments())
     assert len(bench.rows()) == 9
     assert publish(bench.workshop.store, bench.workshop.ledger) == 0

@@ -42,6 +42,12 @@ async def post_geofence(request: Request) -> Response:
     if gateway.batcher is None:
         raise RefusedError(404, "no zones are served here; start the gateway with --zones DIR")
     headers = headers_of(request)
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise RefusedError(
+            415,
+            "a question is small and sent as it is, without content-encoding",
+            {"accept-encoding": "identity"},
+        )
     verification = gateway.clients.verification(headers, time.time())
     client = gateway.clients.of_token(headers) if verification is None else ""
     body, signer = await receive_message(

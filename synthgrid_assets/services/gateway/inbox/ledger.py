@@ -238,7 +238,7 @@ class Ledger:
             ]
 
     def counts(self) -> dict[str, int]:
-        """Jobs by state and dead letters, for metrics."""
+        """Jobs by state, dead letters, callbacks, and files not yet in place, for metrics."""
         with self._database.reading() as connection:
             states = connection.execute(
                 sa.select(job.c.state, sa.func.count()).group_by(job.c.state)
@@ -254,6 +254,8 @@ class Ledger:
                 sa.select(notice.c.state, sa.func.count()).group_by(notice.c.state)
             ):
                 found[f"callbacks_{state}"] = int(n)
+            waiting = sa.select(sa.func.count()).where(fragment.c.published.is_(None))
+            found["files_waiting"] = int(connection.execute(waiting).scalar_one())
             gone = sa.select(sa.func.coalesce(sa.func.sum(tally.c.amount), 0))
             gone = gone.where(tally.c.name.like("removed%jobs"))
             found["jobs_removed"] = int(connection.execute(gone).scalar_one())

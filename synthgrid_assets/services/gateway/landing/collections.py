@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.services.gateway.landing.grids import DEFAULT_GRID, Grid, check_grid, grid_of
+from synthgrid_assets.services.gateway.mistakes import mistakes
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 NAMES = "a name is 1 to 64 letters of ASCII, digits, '_' and '-', without '-' in front"
@@ -131,11 +132,7 @@ def _read(path: Path) -> dict[str, Collection]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"collections {path} cannot be read: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        )
-        raise SpecError(f"collections {path}: {problems}") from error
+        raise SpecError(f"collections {path}: {mistakes(error)}") from error
     for name in found:
         if not _NAME.fullmatch(name):
             raise SpecError(f"collections {path}: {name!r} cannot be a folder; {NAMES}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Iterable
 
@@ -139,9 +140,9 @@ def _place(store: Store, staged: str, path: str) -> bool:
             raise FileNotFoundError(staged)
     except FileNotFoundError:
         if store.stat(path) is None:
-            tell("landed file missing", path=path)
+            tell("landed file missing", level=logging.ERROR, path=path)
             return False
     except (OSError, StorageError) as error:
-        tell("cannot place a landed file", path=path, error=str(error))
+        tell("cannot place a landed file", level=logging.WARNING, path=path, error=str(error))
         return False
     return True

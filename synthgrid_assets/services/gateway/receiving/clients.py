@@ -24,6 +24,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.services.gateway.mistakes import mistakes
 from synthgrid_assets.services.gateway.receiving.refusals import unauthorised
 from synthgrid_assets.services.gateway.receiving.signatures import (
     PREFIX,
@@ -232,11 +233,7 @@ def read_clients(path: Path) -> dict[str, Client]:
         content = json.loads(path.read_bytes())
         return {name: Client(**entry) for name, entry in content["clients"].items()}
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors(include_input=False)
-        )
-        raise SpecError(f"the file of keys {path}: {problems}") from None
+        raise SpecError(f"the file of keys {path}: {mistakes(error)}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SpecError(
             f'the file of keys {path} is not JSON of the form {{"clients": {{...}}}} '
