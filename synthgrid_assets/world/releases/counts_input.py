@@ -132,10 +132,10 @@ class ReleasedInput(Input):
         PrivacyError
             If terms, data or ledger are not those on record, or the file cannot be used.
         """
+        found = self.find(folder)
+        if found is not None:
+            return found
         path = self._path(folder)
-        found = find_published(path)
-        if found is not None and is_sound(path, found.is_sound):
-            return self._record(found)
         if path.exists():
             discard_damaged(path)
         recorded, *_ = self.recorded(folder)

@@ -63,10 +63,10 @@ class MarginalsInput(Input):
         PrivacyError
             If terms, data or ledger are not those on record, or the file cannot be used.
         """
+        found = self.find(folder)
+        if found is not None:
+            return found
         path = self._path(folder)
-        found = find_published(path)
-        if found is not None and is_sound(path, found.is_sound):
-            return _marginals_record(found)
         if path.exists():
             discard_damaged(path)
         _, *answers = self.release.recorded(folder)
