@@ -25,7 +25,12 @@ CHILD = Path(__file__).with_name("triangulator_peers.py")
 SIDE = 2**28  # quanta along the square
 ELSEWHERE = ("startinpy", "pythoncdt", "triangle", "kagen (CGAL), its own points")
 FREE = ("synthgrid_assets", "scipy (Qhull)", "shapely (GEOS)", *ELSEWHERE)
-FIXED = ("synthgrid_assets", "pythoncdt", "triangle", "shapely, strips between roads, no free points")
+FIXED = (
+    "synthgrid_assets",
+    "pythoncdt",
+    "triangle",
+    "shapely, strips between roads, no free points",
+)
 LIMIT = 900  # seconds for one triangulation
 
 
