@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def geos_strips() -> Work:
         roads = np.split(edges[:, 0], np.flatnonzero(np.diff(edges[:, 0]) != 1) + 1)
         rings = [
             np.vstack((points[one], points[other[::-1]]))
-            for one, other in zip(roads[:-1], roads[1:], strict=True)
+            for one, other in pairwise(roads)
         ]
         return shapely.constrained_delaunay_triangles([shapely.Polygon(ring) for ring in rings])
 
