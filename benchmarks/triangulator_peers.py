@@ -56,10 +56,7 @@ def geos_strips() -> Work:
 
     def run(points: Any, edges: Any) -> object:
         roads = np.split(edges[:, 0], np.flatnonzero(np.diff(edges[:, 0]) != 1) + 1)
-        rings = [
-            np.vstack((points[one], points[other[::-1]]))
-            for one, other in pairwise(roads)
-        ]
+        rings = [np.vstack((points[one], points[other[::-1]])) for one, other in pairwise(roads)]
         return shapely.constrained_delaunay_triangles([shapely.Polygon(ring) for ring in rings])
 
     return run
