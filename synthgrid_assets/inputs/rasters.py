@@ -22,7 +22,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.remote.address import Address
 from synthgrid_assets.inputs.sources.local_raster import LocalPlace
 from synthgrid_assets.inputs.sources.raster_checks import check_raster, turn_of
-from synthgrid_assets.inputs.sources.raster_facts import RasterFacts
+from synthgrid_assets.inputs.sources.raster_facts import RasterFacts, check_exact
 from synthgrid_assets.inputs.sources.raster_maximum import raster_maximum
 from synthgrid_assets.inputs.sources.reading import reading
 from synthgrid_assets.inputs.sources.sampling import Corner, Grid, Method, Pixels, Sampler
@@ -200,6 +200,7 @@ class Raster:
             known &= ~_equal(stored, self._beside)
         if self._alpha is not None:
             known &= dataset.read(self._alpha, window=window) != 0
+        check_exact(stored, known, low, self.source.path)
         return stored, known
 
     def refuse(self, row: int, column: int, value: float) -> SpecError:

@@ -217,6 +217,19 @@ def test_bilinear_weighs_the_known_among_missing_pixels(tmp_path):
     assert 0 < own.sum() < 500
 
 
+@pytest.mark.filterwarnings("ignore:Band 1")
+@pytest.mark.parametrize(("dtype", "nodata"), [("int64", -(2**63)), ("uint64", 2**60)])
+def test_a_lost_nodata_value_of_64_bits_is_no_data(tmp_path, dtype, nodata):
+    """GDAL keeps its first digit only: the missing pixel would be the largest of all."""
+    values = np.full((7, 5), 3, dtype)
+    values[4, 2] = nodata
+    path = write(tmp_path / "r.tif", values, nodata=nodata)
+    with pytest.raises(SpecError, match=f"value {nodata} at row 4, column 2 is no measure"):
+        Raster(RasterSource(path))
+    values[4, 2] = 2**53
+    assert Raster(RasterSource(write(tmp_path / "s.tif", values))).maximum == 2.0**53
+
+
 def test_nodata_beside_a_mask_is_missing(tmp_path):
     values = np.full((8, 8), 100, np.uint8)
     values[:, 4:] = 255

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import SpecError
 
 CHANGED = "changed while it was read; try again once it rests"
+EXACT = 2**53  # the largest integer up to which a double has every one
 
 
 class RasterFacts(NamedTuple):
@@ -107,6 +108,33 @@ class RasterFacts(NamedTuple):
                 f"{place}: a window of {shape} {self.dtype} was read as {stored.shape} "
                 f"{stored.dtype}; {CHANGED}"
             )
+
+
+def check_exact(
+    stored: NDArray[Any], known: NDArray[np.bool_], corner: tuple[int, int], place: Any
+) -> None:
+    """Refuse integers of 64 bits that no double holds.
+
+    Nearly always they are a nodata value that the file has lost: GDAL writes one of 64 bits with
+    an exponent, and reads back its first digit.
+
+    Raises
+    ------
+    SpecError
+        If a value that is not missing is beyond 2**53; names the first.
+    """
+    if stored.dtype.kind not in "iu" or stored.dtype.itemsize < 8:
+        return
+    beyond = (stored > EXACT) | (stored < -EXACT)
+    if not (beyond & known).any():
+        return
+    row, column = (int(first) for first in np.argwhere(beyond & known)[0])
+    raise SpecError(
+        f"{place}: value {stored[row, column]} at row {corner[0] + row}, column "
+        f"{corner[1] + column} is no measure (beyond 2**53); if it stands for missing data, the "
+        "file has lost its nodata value, as GDAL's tools keep the first digit of large ones: write "
+        "the raster anew as 32-bit integers or floats, with a nodata value of those"
+    )
 
 
 def _alpha_band(dataset: Any, band: int) -> int | None:
