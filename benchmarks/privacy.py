@@ -214,7 +214,7 @@ def main() -> None:
         "| memo hit |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for side, threads in itertools.product((1, 16), (1, 8)):
+    for side, threads in itertools.product((1, 16), (1, 8, 32)):
         with tempfile.TemporaryDirectory() as folder:
             figures = {"SQLite": speed(str(Path(folder) / "ledger.sqlite"), side, threads)}
         if options.postgres:

@@ -27,6 +27,7 @@ _DEAREST = (
     "SELECT block, pico_epsilon FROM spent WHERE scope = :scope "
     "ORDER BY pico_epsilon DESC LIMIT :blocks"
 )
+_LOSSES = "SELECT scope, max(pico_epsilon) FROM spent WHERE scope IN (:scopes) GROUP BY scope"
 _SPENT_ON = sa.text(
     "SELECT block, pico_epsilon FROM spent WHERE scope = :scope AND block IN :blocks"
 ).bindparams(sa.bindparam("blocks", expanding=True, type_=sa.String))
@@ -196,6 +197,12 @@ def spent_on(connection: sa.Connection, scope: str, blocks: Sequence[str]) -> di
         return {}
     found = connection.execute(_SPENT_ON, {"scope": scope, "blocks": list(blocks)})
     return dict(found.all())
+
+
+def losses(connection: sa.Connection, scopes: Iterable[str]) -> dict[str, int]:
+    """What the dearest block of each of some scopes has cost; others are left out."""
+    names = [(scope,) for scope in scopes]
+    return {str(scope): int(pico) for scope, pico in rows(connection, _LOSSES, scopes=names)}
 
 
 def remaining(connection: sa.Connection, budget: Budget, blocks: Sequence[str]) -> dict[str, int]:

@@ -7,8 +7,10 @@ tables (each record declares a `schema.Schema`) and the order of writers (`turns
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,7 @@ from synthgrid_assets.records.turnstile import Turnstile
 WAIT_SECONDS = 60.0  # for the writers in front
 _CHECK = {True: "check the disk and the rights", False: "check the address, the server, its rights"}
 _SECRET = ("password", "sslpassword")  # may stand in the query of an address, too
+_FRESH = 1.0  # seconds after its use in which a connection is not asked whether it still works
 _IDLE = "60s"  # a transaction that PostgreSQL ends: an old snapshot makes every queue slow
 
 
@@ -280,9 +283,7 @@ def _reopened(address: str, schema: Schema, private: bool, wait: float, create: 
 
 def _engine_of_server(url: URL, wait: float) -> sa.Engine:
     try:
-        engine = sa.create_engine(
-            url, pool_pre_ping=True, pool_size=4, connect_args={"connect_timeout": 10}
-        )
+        engine = sa.create_engine(url, pool_size=4, connect_args={"connect_timeout": 10})
     except ImportError as error:
         raise StorageError(
             "PostgreSQL needs the extra: pip install 'synthgrid_assets[postgres]'"
@@ -296,4 +297,22 @@ def _engine_of_server(url: URL, wait: float) -> sa.Engine:
             cursor.execute(f"SET lock_timeout = '{int(wait * 1000)}ms'")
         connection.commit()
 
+    @event.listens_for(engine, "checkin")
+    def rest(connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def revive(connection: Any, record: Any, proxy: Any) -> None:
+        since = record.info.get("rests_since", math.inf)  # a new one needs no question
+        if time.monotonic() - since > _FRESH and not _answers(engine, connection):
+            raise sa.exc.DisconnectionError  # the pool tries another one
+
     return engine
+
+
+def _answers(engine: sa.Engine, connection: Any) -> bool:
+    """Whether a connection still has its server, which may have been restarted."""
+    try:
+        return bool(engine.dialect.do_ping(connection))
+    except engine.dialect.loaded_dbapi.Error:
+        return False

@@ -1,6 +1,6 @@
-"""Group commit: what several threads wait to write goes to disk with one commit.
+"""Group commit: what several threads wait to have done is done in one transaction.
 
-Belongs here: who leads, who waits, and what each of them is told. Not here: what is written (the
+Belongs here: who leads, who waits, and what each of them is told. Not here: what is done (the
 caller), the order of writers of different processes (`turnstile`).
 """
 
@@ -8,70 +8,72 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 MOST = 64  # pieces of work in one transaction
 
+W = TypeVar("W")
 T = TypeVar("T")
 C = TypeVar("C")
 
 
 @dataclass(eq=False)
-class _Place(Generic[C, T]):
+class _Place(Generic[W, T]):
     """One thread's work, its outcome, and its turn to lead."""
 
-    work: Callable[[C], T]
+    work: W
     turn: threading.Event = field(default_factory=threading.Event)
     ended: bool = False
-    result: T | None = None
-    error: BaseException | None = None
+    outcome: T | BaseException | None = None
 
 
-class GroupCommit(Generic[C]):
-    """Pieces of work of many threads, each whole or not at all, in as few commits as can be.
+class GroupCommit(Generic[C, W, T]):
+    """Pieces of work of many threads, each whole or not at all, in as few transactions as can be.
 
-    One thread leads: it opens the transaction, does all that waits by then, commits, and tells the
-    others. Nobody is told of success before the commit is on disk. A piece that fails is undone
-    alone; if the commit fails, all of its pieces have failed.
+    One thread leads: it opens the transaction, does all that waits by then together, commits, and
+    tells the others. Nobody is told of success before the commit is on disk. If the commit fails,
+    all of its pieces have failed.
 
     Parameters
     ----------
-    writing : callable
-        Opens a write transaction, which is on disk when its block ends.
-    nested : callable
-        Of what was opened: a block inside of the transaction that is undone alone.
+    opening : callable
+        Opens a transaction, which is on disk when its block ends.
+    do : callable
+        Does pieces of work with what was opened: their outcomes in the same order. A piece that
+        fails has its error as its outcome, and leaves nothing in the transaction.
 
     Examples
     --------
     >>> import sqlalchemy as sa
     >>> engine = sa.create_engine("sqlite://")
-    >>> group = GroupCommit(engine.begin, sa.Connection.begin_nested)
-    >>> group.run(lambda connection: connection.execute(sa.text("SELECT 7")).scalar())
-    7
+    >>> def lengths(connection, texts):
+    ...     return [connection.scalar(sa.text("SELECT length(:t)"), {"t": t}) for t in texts]
+    >>> GroupCommit(engine.begin, lengths).run("seven")
+    5
     """
 
     def __init__(
         self,
-        writing: Callable[[], AbstractContextManager[C]],
-        nested: Callable[[C], AbstractContextManager[Any]],
+        opening: Callable[[], AbstractContextManager[C]],
+        do: Callable[[C, list[W]], Sequence[T | Exception]],
     ) -> None:
-        self._writing, self._nested = writing, nested
+        self._opening, self._do = opening, do
         self._guard = threading.Lock()
-        self._waiting: deque[_Place[C, Any]] = deque()
+        self._waiting: deque[_Place[W, T]] = deque()
         self._led = False
 
-    def run(self, work: Callable[[C], T]) -> T:
+    def run(self, work: W) -> T:
         """The work's result, once it is on disk.
 
         Raises
         ------
         BaseException
-            Whatever the work raises, which is undone then, or the transaction.
+            The work's error, or the transaction's.
         """
-        place = _Place(work)
+        place: _Place[W, T] = _Place(work)
         with self._guard:
             self._waiting.append(place)
             leads, self._led = not self._led, True
@@ -79,11 +81,11 @@ class GroupCommit(Generic[C]):
             self._wait(place)
         if not place.ended:
             self._lead()
-        if place.error is not None:
-            raise place.error
-        return place.result  # type: ignore[return-value]
+        if isinstance(place.outcome, BaseException):
+            raise place.outcome
+        return place.outcome  # type: ignore[return-value]
 
-    def _wait(self, place: _Place[C, Any]) -> None:
+    def _wait(self, place: _Place[W, T]) -> None:
         """Wait for an outcome or for the lead, which goes to another if this thread is stopped."""
         try:
             place.turn.wait()
@@ -102,33 +104,24 @@ class GroupCommit(Generic[C]):
             self._waiting[0].turn.set()
 
     def _lead(self) -> None:
-        batch: list[_Place[C, Any]] = []
+        batch: list[_Place[W, T]] = []
         try:
-            with self._writing() as opened:
+            with self._opening() as opened:
                 batch = self._taken()  # also who came while the transaction was waited for
-                self._do(opened, batch)
-        except BaseException as error:  # of the one piece, or of the commit: all are undone
+                outcomes = self._do(opened, [place.work for place in batch])
+                for place, outcome in zip(batch, outcomes, strict=True):
+                    place.outcome = outcome
+        except BaseException as error:  # of all of them, or of the commit: all are undone
             batch = batch or self._taken()
             for place in batch:
-                place.error = place.error or error
+                if not isinstance(place.outcome, Exception):
+                    place.outcome = error
         for place in batch:
             place.ended = True
             place.turn.set()
         with self._guard:
             self._hand_on()
 
-    def _taken(self) -> list[_Place[C, Any]]:
+    def _taken(self) -> list[_Place[W, T]]:
         with self._guard:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
-
-    def _do(self, opened: C, batch: list[_Place[C, Any]]) -> None:
-        """All pieces of a batch; those of several in blocks of their own."""
-        if len(batch) == 1:
-            batch[0].result = batch[0].work(opened)
-            return
-        for place in batch:
-            try:
-                with self._nested(opened):
-                    place.result = place.work(opened)
-            except Exception as error:
-                place.error = error

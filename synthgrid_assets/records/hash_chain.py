@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -28,21 +28,19 @@ _COLUMNS = (
     "sequence, kind, scope, key, block, cost_pico_epsilon, body, payload, recorded_at, "
     "previous, hash"
 )
-_FIND = sa.text(f"SELECT {_COLUMNS} FROM entry WHERE key IN :keys").bindparams(
-    sa.bindparam("keys", expanding=True, type_=sa.String)
-)
-_INSERT = f"INSERT INTO entry({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"
-_OF_SCOPE = (
-    f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND kind = :kind "
-    "AND cost_pico_epsilon >= :cost AND body LIKE :like ORDER BY sequence"
-)
-_OF_DATA_SET = (
-    f"SELECT {_COLUMNS} FROM entry WHERE scope = :scope AND (kind = 'budget' OR "
-    "(kind = 'release' AND cost_pico_epsilon >= :cost AND body LIKE :like)) ORDER BY sequence"
+# what was drawn may be long: it is read of those entries alone that answer
+_SHORT = _COLUMNS.replace("payload", "CASE kind WHEN 'budget' THEN payload ELSE '' END")
+_FIND = f"SELECT {_COLUMNS} FROM entry WHERE key IN (:keys)"
+_AT = f"SELECT {_COLUMNS} FROM entry WHERE sequence IN (:places)"
+_HASHES = "SELECT sequence, hash FROM entry WHERE sequence IN (:places)"
+_OF_SCOPES = (
+    "WITH asked(asked_scope, least, form) AS (VALUES :asked) "
+    f"SELECT {_SHORT} FROM asked JOIN entry ON scope = asked_scope "
+    "WHERE scope IN (:scopes) AND (kind = 'budget' OR "
+    "(kind = 'release' AND cost_pico_epsilon >= least AND body LIKE form))"
 )
 _LAST = "SELECT sequence, hash FROM entry ORDER BY sequence DESC LIMIT 1"
 _AFTER = f"SELECT {_COLUMNS} FROM entry WHERE sequence > :after ORDER BY sequence"
-_KEYED = f"SELECT {_COLUMNS} FROM entry WHERE key = :key"
 
 
 class Anchor(NamedTuple):
@@ -102,6 +100,11 @@ class Entry:
     recorded_at: str
     previous: str
     hash: str
+
+    @property
+    def anchor(self) -> Anchor:
+        """Its place and hash."""
+        return Anchor(self.sequence, self.hash)
 
     def digest(self) -> str:
         """What `hash` must be."""
@@ -199,64 +202,50 @@ class Chain:
 
 def find(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Entry]:
     """The entries of those `keys` that are recorded, each checked against its hash."""
-    found: Iterable[Any]
-    if len(keys) == 1:
-        found = rows(connection, _KEYED, key=keys[0])
-    else:
-        found = connection.execute(_FIND, {"keys": list(keys)})
+    found = rows(connection, _FIND, keys=[(key,) for key in keys]) if keys else ()
     return {entry.key: entry.check() for entry in (Entry(*row) for row in found)}
 
 
-def of_scope(
-    connection: sa.Connection, scope: str, kind: str, *, cost: int = 0, like: str = "%"
-) -> list[Entry]:
-    """The entries of a scope and kind in their order, each checked against its hash.
+def at(connection: sa.Connection, sequences: Iterable[int]) -> dict[int, Entry]:
+    """The entries at some places, unchecked: whoever uses one checks it."""
+    places = [(sequence,) for sequence in sequences]
+    found = rows(connection, _AT, places=places) if places else ()
+    return {row[0]: Entry(*row) for row in found}
+
+
+def of_scopes(connection: sa.Connection, asked: Iterable[tuple[str, int, str]]) -> list[Entry]:
+    """Budgets and releases of some scopes in their order, unchecked.
+
+    Releases come without their payload, which may be long: one that is used is read whole (`at`).
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
-    scope, kind : str
-    cost : int
-        Least charge.
-    like : str
-        What SQL's LIKE finds in the body.
+    asked : iterable of (str, int, str)
+        Scope, least charge of its releases, and what SQL's LIKE finds in their bodies.
     """
-    found = rows(connection, _OF_SCOPE, scope=scope, kind=kind, cost=cost, like=like)
-    return [Entry(*row).check() for row in found]
+    lines = list(asked)
+    # named twice: PostgreSQL would read the whole table for a list that it joins
+    scopes = [(scope,) for scope in dict.fromkeys(line[0] for line in lines)]
+    found = {row[0]: row for row in rows(connection, _OF_SCOPES, asked=lines, scopes=scopes)}
+    return [Entry(*found[sequence]) for sequence in sorted(found)]
 
 
-def of_data_set(
-    connection: sa.Connection, scope: str, *, cost: int, like: str
-) -> tuple[list[Entry], list[Entry]]:
-    """The budgets and the releases of a scope, as `of_scope` gives them: unchecked, in one look.
-
-    Whoever uses one checks it.
-    """
-    found = rows(connection, _OF_DATA_SET, scope=scope, cost=cost, like=like)
-    entries = [Entry(*row) for row in found]
-    budgets = [entry for entry in entries if entry.kind == "budget"]
-    return budgets, [entry for entry in entries if entry.kind == "release"]
+def hashes_at(connection: sa.Connection, sequences: Iterable[int]) -> dict[int, str]:
+    """Hashes of the entries at some places; none beyond the chain's end."""
+    places = [(sequence,) for sequence in sequences]
+    return dict(rows(connection, _HASHES, places=places)) if places else {}
 
 
-def hash_at(connection: sa.Connection, sequence: int) -> str | None:
-    """Hash of the entry at a place; None beyond the chain's end."""
-    found = first(connection, "SELECT hash FROM entry WHERE sequence = :at", at=sequence)
-    return None if found is None else str(found[0])
+def append(connection: sa.Connection, drafts: Iterable[Draft]) -> list[Entry]:
+    """Chain new entries after the last one, inside the caller's write transaction."""
+    entries = chained(drafts, last(connection))
+    write(connection, entries)
+    return entries
 
 
-def append(
-    connection: sa.Connection, drafts: Iterable[Draft], head: Anchor | None = None
-) -> list[Entry]:
-    """Chain new entries after the last one, inside the caller's write transaction.
-
-    Parameters
-    ----------
-    connection : sqlalchemy.Connection
-    drafts : iterable of Draft
-    head : Anchor, optional
-        The last one, where the caller has read it in this transaction.
-    """
-    head = last(connection) if head is None else head
+def chained(drafts: Iterable[Draft], head: Anchor) -> list[Entry]:
+    """Drafts as entries after `head`, which is the chain's end in an open write transaction."""
     recorded_at = datetime.now(UTC).isoformat(timespec="seconds")
     entries = []
     for draft in drafts:
@@ -275,10 +264,13 @@ def append(
         )
         entry = replace(unsigned, hash=unsigned.digest())
         entries.append(entry)
-        head = Anchor(entry.sequence, entry.hash)
-    if entries:
-        insert(connection, _INSERT, [vars(entry) for entry in entries])
+        head = entry.anchor
     return entries
+
+
+def write(connection: sa.Connection, entries: Sequence[Entry]) -> None:
+    """Put chained entries into the table, in the transaction whose last entry they follow."""
+    insert(connection, "entry", [vars(entry) for entry in entries])
 
 
 def last(connection: sa.Connection) -> Anchor:
@@ -320,4 +312,4 @@ def walk(
                 f"entry {entry.sequence} was put in; restore the record from a backup that verifies"
             )
         yield entry
-        before = Anchor(entry.sequence, entry.hash)
+        before = entry.anchor

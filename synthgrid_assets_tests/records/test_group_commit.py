@@ -27,7 +27,7 @@ class Book:
         with self.engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE line(x INT UNIQUE)")
         self.gate, self.commits, self.broken = threading.Event(), 0, False
-        self.group = GroupCommit(self.writing, sa.Connection.begin_nested)
+        self.group = GroupCommit(self.writing, write_all)
 
     @contextmanager
     def writing(self):
@@ -43,14 +43,12 @@ class Book:
             return sorted(connection.exec_driver_sql("SELECT x FROM line").scalars())
 
 
-def write(x):
-    def work(connection):
-        connection.execute(sa.text("INSERT INTO line VALUES (:x)"), {"x": x})
-        if x < 0:
-            raise ValueError(x)
-        return x
-
-    return work
+def write_all(connection, numbers):
+    """All but negative ones."""
+    lines = [{"x": x} for x in numbers if x >= 0]
+    if lines:
+        connection.execute(sa.text("INSERT INTO line VALUES (:x)"), lines)
+    return [x if x >= 0 else ValueError(x) for x in numbers]
 
 
 def together(book, numbers):
@@ -59,7 +57,7 @@ def together(book, numbers):
 
     def one(x):
         try:
-            outcomes[x] = book.group.run(write(x))
+            outcomes[x] = book.group.run(x)
         except Exception as error:
             outcomes[x] = type(error)
 
@@ -79,7 +77,7 @@ def test_what_waits_is_one_commit():
     book = Book()
     assert together(book, range(20)) == {x: x for x in range(20)}
     assert (book.lines(), book.commits) == ([*range(20)], 1)
-    assert book.group.run(write(99)) == 99
+    assert book.group.run(99) == 99
 
 
 def test_a_piece_that_fails_is_undone_alone():
@@ -87,7 +85,7 @@ def test_a_piece_that_fails_is_undone_alone():
     assert together(book, [1, -2, 3]) == {1: 1, -2: ValueError, 3: 3}
     assert book.lines() == [1, 3]
     with pytest.raises(ValueError, match="-7"):
-        book.group.run(write(-7))
+        book.group.run(-7)
     assert book.lines() == [1, 3]
 
 
@@ -97,7 +95,7 @@ def test_a_commit_that_fails_is_told_to_all_of_its_pieces():
     assert together(book, [1, 2, 3]) == dict.fromkeys([1, 2, 3], StorageError)
     assert book.lines() == []
     book.broken = False
-    assert book.group.run(write(4)) == 4
+    assert book.group.run(4) == 4
 
 
 def test_threads_that_share_a_ledger_charge_exactly_the_capacity(address):

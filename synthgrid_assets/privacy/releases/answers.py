@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import DamageError, SpecError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.privacy.grid import Grid
-from synthgrid_assets.privacy.releases.charging import Recorded
 from synthgrid_assets.privacy.releases.published import COUNTS, Published
+from synthgrid_assets.privacy.releases.recorded import Recorded
 from synthgrid_assets.privacy.strategies import strategy
 from synthgrid_assets.privacy.strategies.strategy import Estimate, Strategy
 from synthgrid_assets.privacy.strategies.terms import Loss, Unit

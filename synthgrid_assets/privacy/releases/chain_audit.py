@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from synthgrid_assets.errors import AuditError
-from synthgrid_assets.privacy import budget as accounting
-from synthgrid_assets.records.hash_chain import GENESIS, Anchor, walk
+from synthgrid_assets.records.hash_chain import GENESIS, Anchor, Entry, walk
 
 _REMEDY = "restore a backup that `synthgrid privacy verify` accepts. Nothing was drawn or charged"
 
@@ -49,22 +49,34 @@ class ChainAudit:
                 if entry.sequence == checked.sequence:
                     last_known = entry.hash == checked.hash
                     continue
-                before, checked = checked, Anchor(entry.sequence, entry.hash)
-                if entry.kind == "release":
-                    sums[entry.scope] += entry.cost_pico_epsilon
+                before, checked = checked, entry.anchor
+                sums[entry.scope] += _charge(entry)
             if not last_known:
                 raise AuditError(f"the ledger was rolled back or written anew; {_REMEDY}")
             self._before, self._checked = before, checked
             self.sums.update(sums)
             return checked
 
-    def check_sum(self, connection: sa.Connection, name: str, more: int = 0) -> None:
-        """Compare with the table of sums, in which a transaction has charged so much more.
+    def goes_on(self, head: Anchor, entries: Sequence[Entry]) -> None:
+        """Take up entries that this process has chained after `head`, once they are committed."""
+        with self.alone:
+            if self._checked == head:  # else another thread has read them already
+                for entry in entries:
+                    self._before, self._checked = self._checked, entry.anchor
+                    self.sums[entry.scope] += _charge(entry)
+
+    def check_sum(self, name: str, told: int) -> int:
+        """The sum of a data set's charges, which the table of sums must tell as well.
 
         Raises
         ------
         AuditError
             If they differ.
         """
-        if accounting.loss(connection, name, 1) != self.sums[name] + more:
+        if told != self.sums[name]:
             raise AuditError(f"the ledger's sum for data set {name!r} was changed; {_REMEDY}")
+        return told
+
+
+def _charge(entry: Entry) -> int:
+    return entry.cost_pico_epsilon if entry.kind == "release" else 0

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from synthgrid_assets.errors import AuditError
 from synthgrid_assets.privacy.marginals import Marginal
-from synthgrid_assets.privacy.releases.charging import Recorded
 from synthgrid_assets.privacy.releases.published import Published, put_in_place
+from synthgrid_assets.privacy.releases.recorded import Recorded
 from synthgrid_assets.privacy.strategies.nonnegative import UNIT
 from synthgrid_assets.storage.formats.geoparquet import serialise
 

@@ -9,25 +9,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from synthgrid_assets.privacy.budget import losses
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.releases.chain_audit import ChainAudit
-from synthgrid_assets.privacy.releases.charging import (
-    Charging,
+from synthgrid_assets.privacy.releases.charging import Charging, admit
+from synthgrid_assets.privacy.releases.data_set import Ask, Registration
+from synthgrid_assets.privacy.releases.ledger_view import LedgerView, Question
+from synthgrid_assets.privacy.releases.recorded import (
     Recorded,
-    admit,
-    answers_to,
     recorded_answers,
     recorded_of,
-    registered,
     to_draw,
-)
-from synthgrid_assets.privacy.releases.data_set import (
-    Ask,
-    Registration,
 )
 from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
 from synthgrid_assets.privacy.source.message import Counted
@@ -40,6 +37,25 @@ from synthgrid_assets.records.hash_chain import (
 KEY_BYTES = 32
 _KEY = sa.text("SELECT value FROM secret WHERE name = 'codes'")
 Count = Callable[[str, Grid], Counted]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is known of a question before private data are read.
+
+    Parameters
+    ----------
+    registration : Registration
+        On record, or as it is declared.
+    key : str or None
+        The ledger's key of codes; None where it has none yet.
+    answers : list of Recorded, or None
+        None where something has to be drawn, which the budget can bear so far.
+    """
+
+    registration: Registration
+    key: str | None = None
+    answers: list[Recorded] | None = None
 
 
 class PrivateLedger:
@@ -55,9 +71,8 @@ class PrivateLedger:
     def __init__(self, location: Path | str) -> None:
         self._chain = Chain(location)
         self._audit = ChainAudit()
-        self._group = GroupCommit(
-            self._charging, lambda charging: charging.connection.begin_nested()
-        )
+        self._looks = GroupCommit(self._looking, self._look_all)
+        self._charges = GroupCommit(self._charging, Charging.charge_all)
         url = database_url(location)
         path = self._chain.path
         self.where = str(path) if path else url.render_as_string(hide_password=True)
@@ -85,17 +100,18 @@ class PrivateLedger:
         self, asks: Sequence[Ask], witnesses: Iterable[Witness] = ()
     ) -> list[Recorded | None]:
         """`recorded` of several questions about one data set."""
+        question = Question(tuple(asks), tuple(witnesses))
         if not self._chain.exists:
-            check_witnesses(None, witnesses, self.where)
+            check_witnesses({}, question.witnesses, self.where)
             return [None] * len(asks)
         with self._chain.reading() as connection:
-            check_witnesses(connection, witnesses, self.where)
-            registration = registered(connection, asks[0].data)
+            view = LedgerView(connection, [question], self.where)
+            registration = view.registration(question)
             if registration is None:
                 return [None] * len(asks)
             return [
                 None if entry is None else recorded_of(entry, registration, drawn=False)
-                for entry in answers_to(connection, asks, registration)
+                for entry in view.answers(question, registration)
             ]
 
     def release(self, ask: Ask, count: Count, witnesses: Iterable[Witness] = ()) -> Recorded:
@@ -134,40 +150,46 @@ class PrivateLedger:
         AuditError
             If an entry that matters was changed.
         """
-        witnesses, key = tuple(witnesses), None
-        data = asks[0].data
-        registration = data.registration
-        if not self._chain.exists:
-            check_witnesses(None, witnesses, self.where)
+        question = Question(tuple(asks), tuple(witnesses))
+        if self._chain.exists:
+            look = self._looks.run(question)
         else:
-            with self._audit.alone, self._chain.reading() as connection:
-                check_witnesses(connection, witnesses, self.where)
-                registration = registered(connection, data) or registration
-                answers = answers_to(connection, asks, registration)
-                if all(answers):
-                    return recorded_answers(answers, registration)
-                self._audit.follow(connection)
-                self._audit.check_sum(connection, registration.name)
-                left = registration.capacity_pico - self._audit.sums[registration.name]
-                admit(left, to_draw(asks, answers, registration), registration)
-                key = connection.execute(_KEY).scalar()
-        if key is None:
-            key = self._made_key()
-        counted = count(key, registration.grid)
+            check_witnesses({}, question.witnesses, self.where)
+            look = Look(question.data.registration)
+        if look.answers is not None:
+            return look.answers
+        counted = count(look.key or self._made_key(), look.registration.grid)
         # OpenDP is imported before others wait
-        assert all(ask.on(registration.grid).noise for ask in asks)
+        assert all(ask.on(look.registration.grid).noise for ask in asks)
+        return self._charges.run(replace(question, counted=counted))
 
-        def charge(charging: Charging) -> list[Recorded]:
-            check_witnesses(charging.connection, witnesses, self.where)
-            return charging.charge(asks, counted)
+    @contextmanager
+    def _looking(self) -> Iterator[sa.Connection]:
+        """One state of the ledger, which holds all that was audited."""
+        with self._audit.alone, self._chain.reading() as connection:
+            yield connection
 
-        return self._group.run(charge)
+    def _look_all(
+        self, connection: sa.Connection, questions: Sequence[Question]
+    ) -> list[Look | Exception]:
+        """The answers to each question, or what is to be known before data are read."""
+        view = LedgerView(connection, questions, self.where, self._audit)
+        key: str | None = connection.execute(_KEY).scalar()
+        outcomes: list[Look | Exception] = []
+        for question in questions:
+            try:
+                outcomes.append(_look(view, question, key))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
     @contextmanager
     def _charging(self) -> Iterator[Charging]:
         """A write transaction in which every charge so far is known."""
         with self._chain.writing() as connection:
-            yield Charging(connection, self._audit)
+            charging = Charging(connection, self.where, self._audit)
+            yield charging
+        charging.committed()
 
     def spent(self, name: str) -> int:
         """What all releases of a data set have cost, added up from the chain itself.
@@ -183,8 +205,7 @@ class PrivateLedger:
             return 0
         with self._audit.alone, self._chain.reading() as connection:
             self._audit.follow(connection)
-            self._audit.check_sum(connection, name)
-            return self._audit.sums[name]
+            return self._audit.check_sum(name, losses(connection, [name]).get(name, 0))
 
     def registrations(self) -> list[Registration]:
         """All data sets on record, in the order of their first releases."""
@@ -203,3 +224,13 @@ class PrivateLedger:
                 insert = sa.text("INSERT INTO secret(name, value) VALUES ('codes', :value)")
                 connection.execute(insert, {"value": found})
         return found
+
+
+def _look(view: LedgerView, question: Question, key: str | None) -> Look:
+    registration = view.registration(question) or question.data.registration
+    answers = view.answers(question, registration)
+    wanted = to_draw(question.asks, answers, registration)
+    if not wanted:
+        return Look(registration, key, recorded_answers(answers, registration))
+    admit(view.left(registration), wanted, registration)
+    return Look(registration, key)

@@ -26,7 +26,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
 from synthgrid_assets.lattice.hashing import canonical_json, version_hash
 from synthgrid_assets.privacy.grid import Grid
-from synthgrid_assets.privacy.releases.charging import Recorded
+from synthgrid_assets.privacy.releases.recorded import Recorded
 from synthgrid_assets.privacy.releases.witnesses import Witness
 from synthgrid_assets.privacy.strategies.strategy import Strategy
 from synthgrid_assets.privacy.strategies.terms import Threshold

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import PrivacyError
-from synthgrid_assets.privacy.releases.charging import Recorded
+from synthgrid_assets.privacy.releases.recorded import Recorded
 
 LAGS = 6  # blocks: the longest distance of the K function
 Array = NDArray[np.float64]

@@ -17,10 +17,10 @@ from synthgrid_assets.privacy.account import Account, how_many_fit
 from synthgrid_assets.privacy.budget import Sums, format_epsilon
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.marginals import Marginal
-from synthgrid_assets.privacy.releases.charging import Recorded, to_draw
 from synthgrid_assets.privacy.releases.data_set import Ask, Registration
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
-from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
+from synthgrid_assets.privacy.releases.recorded import Recorded, to_draw
+from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses, hashes_seen
 from synthgrid_assets.privacy.strategies.terms import Loss
 from synthgrid_assets.records.hash_chain import Anchor, last, walk
 
@@ -280,13 +280,13 @@ def verify(ledger: PrivateLedger, witnesses: Iterable[Witness] = ()) -> Anchor:
         If a witness misses an entry.
     """
     if not ledger.chain.exists:
-        check_witnesses(None, witnesses, ledger.where)
-    sums = Sums()
+        check_witnesses({}, witnesses, ledger.where)
+    sums, witnesses = Sums(), tuple(witnesses)
     with ledger.chain.reading() as connection:
         for _ in sums.watch(walk(connection)):
             pass
         sums.check(connection)
-        check_witnesses(connection, witnesses, ledger.where)
+        check_witnesses(hashes_seen(connection, witnesses), witnesses, ledger.where)
         return last(connection)
 
 

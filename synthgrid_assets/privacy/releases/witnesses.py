@@ -13,7 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from synthgrid_assets.errors import PrivacyError, StorageError
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.records.hash_chain import Anchor, hash_at
+from synthgrid_assets.records.hash_chain import Anchor, hashes_at
 from synthgrid_assets.storage.commit import commit_bytes
 
 SUFFIX = ".ledger.json"  # beside the private file or folder
@@ -145,15 +145,18 @@ def _alone_in(place: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def check_witnesses(
-    connection: sa.Connection | None, witnesses: Iterable[Witness], ledger: str
-) -> None:
+def hashes_seen(connection: sa.Connection, witnesses: Iterable[Witness]) -> dict[int, str]:
+    """What the ledger has at the places that witnesses have seen."""
+    return hashes_at(connection, {witness.anchor.sequence for witness in witnesses})
+
+
+def check_witnesses(hashes: Mapping[int, str], witnesses: Iterable[Witness], ledger: str) -> None:
     """Refuse a ledger that lacks what a witness has seen.
 
     Parameters
     ----------
-    connection : sqlalchemy.Connection or None
-        None for a ledger that does not exist.
+    hashes : mapping of int to str
+        What the ledger has at these places (`hashes_seen`); empty where there is none.
     witnesses : iterable of Witness
     ledger : str
         Its address, for the message.
@@ -165,7 +168,7 @@ def check_witnesses(
     """
     for witness in witnesses:
         sequence, known = witness.anchor
-        found = None if connection is None else hash_at(connection, sequence)
+        found = hashes.get(sequence)
         if found == known:
             continue
         lacks = "has another entry" if found is not None else "has no entry"

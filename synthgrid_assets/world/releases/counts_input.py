@@ -27,7 +27,6 @@ from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.privacy.grid import Grid
 from synthgrid_assets.privacy.marginals import Marginal
 from synthgrid_assets.privacy.mechanism import MIN_EPSILON
-from synthgrid_assets.privacy.releases.charging import Recorded
 from synthgrid_assets.privacy.releases.data_set import QUERY_VERSION, Ask
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
 from synthgrid_assets.privacy.releases.published import (
@@ -37,6 +36,7 @@ from synthgrid_assets.privacy.releases.published import (
     publish,
     published_below,
 )
+from synthgrid_assets.privacy.releases.recorded import Recorded
 from synthgrid_assets.privacy.releases.witnesses import (
     Witness,
     keep_witness,
