@@ -35,7 +35,7 @@ def fit(
         Path | None, typer.Option(help="Vector file of the polygons that were observed.")
     ] = None,
     bbox: Annotated[
-        str | None, typer.Option(help="The box that was observed: xmin,ymin,xmax,ymax in metres.")
+        str | None, typer.Option(help="The box that was observed: xmin,ymin,xmax,ymax in the points' units.")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer of a file with several.")] = None,
     columns: Annotated[str, typer.Option(help="Coordinates in a CSV file.")] = "x,y",
@@ -80,7 +80,7 @@ def fit(
         box = numbers(bbox) or ()
         if len(box) != 4:
             raise SpecError(f"--bbox {bbox!r}: expected four numbers, xmin,ymin,xmax,ymax")
-        seen = Window.rectangle(*box)
+        seen = Window.rectangle(*(read.unit * edge for edge in box))
     else:
         seen = bounding_window(read.xy)
         warn("no --window and no --bbox: the points' own box is taken for what was observed")

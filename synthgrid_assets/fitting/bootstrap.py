@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.fitting.birth_and_death import simulate_strauss
 from synthgrid_assets.fitting.k_estimate import FEWEST, Observed
-from synthgrid_assets.fitting.pseudolikelihood import simulate_strauss
+from synthgrid_assets.fitting.pseudolikelihood import strauss_bound
 from synthgrid_assets.fitting.windows import Window
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.seeding import stream_key
@@ -21,6 +22,7 @@ from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.registry import process as validated
 
 _CELLS = 32  # along the window's longer side, on which patterns are drawn
+_EXACT = 0.95  # of the bound of exact sampling, near which it takes long
 _MOST_LOST = 0.5  # of the patterns that may show no structure
 
 
@@ -79,8 +81,8 @@ def simulate(
 ) -> NDArray[np.float64]:
     """Points of a process in a window, shape (n, 2), in metres.
 
-    By the sampler of worlds, whose points go on beyond the window; of ``strauss``, whose
-    exact sampler is bounded, by births and deaths.
+    By the sampler of worlds, whose points go on beyond the window; of ``strauss`` beyond its
+    bound by births and deaths.
 
     Examples
     --------
@@ -89,8 +91,10 @@ def simulate(
     210
     """
     xmin, ymin, xmax, ymax = window.bounds
-    if process == "strauss":
-        beta, gamma, radius = (float(str(parameters[k])) for k in _STRAUSS)
+    beta, gamma, radius = (float(str(parameters.get(key, 0.0))) for key in _STRAUSS)
+    if process == "strauss" and gamma == 1:
+        process, parameters = "poisson", {"points_per_km2": beta}
+    if process == "strauss" and strauss_bound(beta / 1e6, gamma, radius) > _EXACT:
         rng = np.random.default_rng(seed)
         xy = simulate_strauss(beta / 1e6, gamma, radius, window.bounds, rng)
     else:

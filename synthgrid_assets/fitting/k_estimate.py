@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.fitting.windows import Window
@@ -86,11 +85,5 @@ class Observed:
         [0.99, 0.99]
         """
         n = len(self.xy)
-        pairs = cKDTree(self.xy).query_pairs(float(r[-1]), output_type="ndarray").astype(np.int64)
-        first = np.concatenate((pairs[:, 0], pairs[:, 1]))
-        second = np.concatenate((pairs[:, 1], pairs[:, 0]))
-        apart = np.hypot(*(self.xy[first] - self.xy[second]).T)
-        weights = self.window.pair_weights(self.xy, first, second)
-        place = np.searchsorted(r, apart, side="left")
-        within = np.cumsum(np.bincount(place, weights, minlength=r.size)[: r.size])
+        within = self.window.pairs_within(self.xy, r)
         return np.asarray(within * self.window.area / (n * (n - 1)))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_simpson
-from scipy.optimize import minimize
+from scipy.optimize import least_squares
+from scipy.special import expi
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.fitting.k_estimate import Observed
@@ -21,7 +22,12 @@ from synthgrid_assets.processes.isotropic import lens
 
 _POWER = 0.25  # variance-stabilising, as Diggle (1983) and spatstat's kppm take it for clusters
 _KM2 = 1e6
+_FARTHEST = 25.0  # logarithms from the first guess
+_FINELY = {"xtol": 1e-11, "ftol": 1e-14, "gtol": 1e-14, "max_nfev": 2000}
 _STARTS = (0.05, 0.2, 0.6)  # of the longest distance, as first guesses of a scale
+# share of a disc's pairs within a distance in radii, by the density of the distance of two points
+_GRID = np.linspace(0.0, 2.0, 257)
+_SHARE = cumulative_simpson(2 * _GRID * lens(_GRID, 1.0) / math.pi, x=_GRID, initial=0.0)
 Found = dict[str, object]
 Curve = Callable[[NDArray[np.float64], float, float], NDArray[np.float64]]
 
@@ -61,19 +67,18 @@ def fit_by_contrast(observed: Observed, model: ContrastModel) -> Found:
     r = observed.distances()[1:]
     target, plain = observed.k_curve[1:] ** _POWER, math.pi * r**2
 
-    def contrast(logarithms: NDArray[np.float64]) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            k = plain + model.k_excess(r, *np.exp(logarithms))
-            value = float(np.mean((target - np.maximum(k, 0.0) ** _POWER) ** 2))
-        return value if math.isfinite(value) else 1e300
+    def misfits(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
+        k = plain + model.k_excess(r, *np.exp(np.clip(logarithms, low, high)))
+        return np.asarray(np.maximum(k, 0.0) ** _POWER - target)
 
     first = model.first_guess(observed)
     starts = [np.log([first, share * r[-1]]) for share in _STARTS]
-    options = {"xatol": 1e-9, "fatol": 1e-16, "maxiter": 4000, "maxfev": 4000}
-    tries = [minimize(contrast, s, method="Nelder-Mead", options=options) for s in starts]
-    best = min(tries, key=lambda one: float(one.fun))
+    low, high = starts[0] - _FARTHEST, starts[0] + _FARTHEST
+    with np.errstate(over="ignore"):
+        tries = [least_squares(misfits, s, method="lm", **_FINELY) for s in starts]
+    best = min(tries, key=lambda one: float(one.cost))
     value, scale = np.exp(best.x)
-    if not 1e-3 * r[0] < scale < 10 * r[-1] or abs(best.x[0] - math.log(first)) > 25:
+    if not 1e-3 * r[0] < scale < 10 * r[-1] or abs(best.x[0] - math.log(first)) > _FARTHEST:
         raise SpecError(
             f"no such structure is seen up to {r[-1]:.6g} m: the contrast is least at a scale of "
             f"{scale:.3g} m; fit another process, as poisson, or give a larger window"
@@ -86,17 +91,25 @@ def _thomas(r: NDArray[np.float64], kappa: float, sigma: float) -> NDArray[np.fl
 
 
 def _matern_cluster(r: NDArray[np.float64], kappa: float, radius: float) -> NDArray[np.float64]:
-    """Share of a disc's pairs within r, by the density of the distance of two of its points."""
-    grid = np.linspace(0.0, 2 * radius, 257)
-    density = 2 * math.pi * grid * lens(grid, radius) / (math.pi * radius**2) ** 2
-    share = cumulative_simpson(density, x=grid, initial=0.0)
-    return np.asarray(np.interp(r, grid, share) / kappa)
+    return np.asarray(np.interp(r, _GRID * radius, _SHARE) / kappa)
 
 
 def _lgcp(r: NDArray[np.float64], variance: float, scale: float) -> NDArray[np.float64]:
-    grid = np.linspace(0.0, float(r[-1]), 1025)
-    rate = 2 * math.pi * grid * np.expm1(variance * np.exp(-((grid / scale) ** 2)))
-    return np.asarray(np.interp(r, grid, cumulative_simpson(rate, x=grid, initial=0.0)))
+    """With w the covariance, `2 pi r dr` is ``-pi scale**2 dw / w``, so the integral is Ein's."""
+    near = variance * np.exp(-((r / scale) ** 2))
+    return np.asarray(math.pi * scale**2 * (_ein(np.array(variance)) - _ein(near)))
+
+
+def _ein(w: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Integral of ``(exp(t) - 1) / t`` from 0 to w, for w of at least 0.
+
+    Examples
+    --------
+    >>> _ein(np.array([0.0, 1e-3, 1.0])).round(7).tolist()
+    [0.0, 0.0010003, 1.3179022]
+    """
+    small = w * (1 + w / 4 * (1 + w * 2 / 9 * (1 + w * 3 / 16)))
+    return np.where(w < 1e-3, small, expi(w) - np.log(np.maximum(w, 1e-300)) - np.euler_gamma)
 
 
 def _clusters(scale: str) -> Callable[[float, float, float], Found]:

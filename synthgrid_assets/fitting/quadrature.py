@@ -41,6 +41,11 @@ class Quadrature:
     weights: NDArray[np.float64]
     points: int
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """1 at data points, 0 at dummy places."""
+        return (np.arange(len(self.xy)) < self.points).astype(np.int64)
+
     @classmethod
     def of(cls, observed: Observed, spacing: float = math.inf) -> Quadrature:
         """A grid of dummy places, at least twice as many along a side as points would need.
@@ -79,15 +84,18 @@ class Quadrature:
 
 
 def poisson_regression(
-    quadrature: Quadrature, covariates: NDArray[np.float64]
+    counts: NDArray[np.int64], weights: NDArray[np.float64], covariates: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficients of a log-linear intensity, and the information about them.
 
     Parameters
     ----------
-    quadrature : Quadrature
+    counts : ndarray of int64, shape (m,)
+        Points at each place of a quadrature, or of places that are alike.
+    weights : ndarray of float64, shape (m,)
+        Square metres.
     covariates : ndarray of float64, shape (m, k)
-        At the quadrature's places; with a column of ones for the intercept.
+        At these places; with a column of ones for the intercept.
 
     Returns
     -------
@@ -104,7 +112,8 @@ def poisson_regression(
     >>> from synthgrid_assets.fitting.windows import Window
     >>> xy = np.random.default_rng(1).uniform(0, 10, (400, 2))
     >>> places = Quadrature.of(Observed(xy, Window.rectangle(0, 0, 10, 10)))
-    >>> found, _ = poisson_regression(places, np.ones((len(places.xy), 1)))
+    >>> one = np.ones((len(places.xy), 1))
+    >>> found, _ = poisson_regression(places.counts, places.weights, one)
     >>> round(float(np.exp(found[0])), 6)  # points per square metre
     4.0
     """
@@ -112,11 +121,11 @@ def poisson_regression(
     flat = spread == 0
     centre, spread = np.where(flat, 0.0, centre), np.where(flat, 1.0, spread)
     z = (covariates - centre) / spread
-    weights, data = quadrature.weights, np.arange(len(z)) < quadrature.points
-    beta = np.where(flat, math.log(quadrature.points / weights.sum()), 0.0)
+    seen = counts @ z
+    beta = np.where(flat, math.log(counts.sum() / weights.sum()), 0.0)
     for _ in range(100):
         rate = weights * np.exp(np.clip(z @ beta, -700, 700))
-        gradient, information = z[data].sum(axis=0) - z.T @ rate, (z * rate[:, None]).T @ z
+        gradient, information = seen - z.T @ rate, (z * rate[:, None]).T @ z
         try:
             step = np.linalg.solve(information, gradient)
         except np.linalg.LinAlgError:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.fitting.windows import Window
 from synthgrid_assets.inputs.vector_files import VectorFile
+from synthgrid_assets.lattice.axes import axes_of
 
 _CSV = (".csv", ".tsv", ".txt")
 
@@ -25,13 +27,16 @@ class PointFile(NamedTuple):
     Attributes
     ----------
     xy : ndarray of float64, shape (n, 2)
-        Metres in `crs`.
+        Metres along the axes of `crs`, whatever its unit.
     crs : str
         As pyproj reads it.
+    unit : float
+        Metres in one unit of `crs`.
     """
 
     xy: NDArray[np.float64]
     crs: str
+    unit: float
 
 
 def read_points(
@@ -55,32 +60,33 @@ def read_points(
     crs : str, optional
         Of a CSV file; a vector file names its own.
     to : str, optional
-        Projected CRS in metres to transform to.
+        Projected CRS to transform to.
 
     Raises
     ------
     SpecError
-        If the file cannot be read, holds something else than points, or its coordinates are no
-        metres and `to` is not given.
+        If the file cannot be read, holds something else than points, or its coordinates are
+        degrees and `to` is not given.
     """
     frame = _from_csv(path, columns, crs) if path.suffix.lower() in _CSV else _features(path, layer)
     kinds = sorted(set(frame.geometry.geom_type.dropna()))
     if kinds != ["Point"]:
         raise SpecError(f"{path}: holds {', '.join(kinds) or 'no geometry'}; give points alone")
-    frame = _projected(frame, to, path)
-    xy = np.column_stack((frame.geometry.x, frame.geometry.y))
+    frame, unit = _projected(frame, to, path)
+    xy = np.column_stack((frame.geometry.x, frame.geometry.y)) * unit
     if not np.isfinite(xy).all():
         raise SpecError(f"{path}: a coordinate is missing or not finite; leave such points out")
-    return PointFile(xy, frame.crs.to_string())
+    return PointFile(xy, frame.crs.to_string(), unit)
 
 
 def read_window(path: Path, crs: str) -> Window:
-    """The union of a file's polygons, in the CRS of the points."""
+    """The union of a file's polygons, in metres along the axes of the points' CRS."""
     frame = VectorFile(path).read()
     kinds = sorted(set(frame.geometry.geom_type.dropna()))
     if not set(kinds) <= {"Polygon", "MultiPolygon"}:
         raise SpecError(f"{path}: holds {', '.join(kinds)}; the window is made of polygons")
-    return Window(frame.to_crs(crs).geometry.union_all())
+    unit = axes_of(crs).unit
+    return Window(shapely.transform(frame.to_crs(crs).geometry.union_all(), lambda xy: xy * unit))
 
 
 def bounding_window(xy: NDArray[np.float64]) -> Window:
@@ -118,17 +124,19 @@ def _from_csv(path: Path, columns: tuple[str, str], crs: str | None) -> Any:
     return geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(x, y), crs=_known(crs))
 
 
-def _projected(frame: Any, to: str | None, path: Path) -> Any:
+def _projected(frame: Any, to: str | None, path: Path) -> tuple[Any, float]:
+    """The points in a projected CRS, and the metres in one of its units."""
     if to is not None:
         frame = frame.to_crs(_known(to))
-    axes = frame.crs.axis_info[:2]
-    if frame.crs.is_projected and all(axis.unit_conversion_factor == 1 for axis in axes):
-        return frame
-    utm = frame.estimate_utm_crs()
-    raise SpecError(
-        f"{path}: coordinates in {axes[0].unit_name} ({frame.crs.name}); distances need metres: "
-        f"add --to {utm.to_string() if utm is not None else 'EPSG:...'}"
-    )
+    try:
+        return frame, axes_of(frame.crs.to_string()).unit
+    except ValueError as error:
+        unit = frame.crs.axis_info[0].unit_name if frame.crs.axis_info else "no unit"
+        utm = frame.estimate_utm_crs() if frame.crs.is_geographic else None
+        raise SpecError(
+            f"{path}: coordinates in {unit} ({frame.crs.name}); distances need a projected "
+            f"reference system: add --to {utm.to_string() if utm is not None else 'EPSG:...'}"
+        ) from error
 
 
 def _known(text: str) -> Any:

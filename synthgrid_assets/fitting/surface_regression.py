@@ -17,6 +17,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.fitting.k_estimate import Observed
 from synthgrid_assets.fitting.quadrature import Quadrature, poisson_regression
 from synthgrid_assets.inputs.sources.reading import reading
+from synthgrid_assets.lattice.axes import axes_of
 
 INTERCEPT = "(intercept)"
 
@@ -56,7 +57,8 @@ def fit_surface(observed: Observed, crs: str, rasters: Sequence[Path]) -> Surfac
         If a raster cannot be read, or the values do not decide the coefficients.
     """
     places = Quadrature.of(observed)
-    values = np.column_stack([_values(path, places.xy, crs) for path in rasters])
+    coordinates = places.xy / axes_of(crs).unit
+    values = np.column_stack([_values(path, coordinates, crs) for path in rasters])
     known = ~np.isnan(values).any(axis=1)
     inner = places.take(np.asarray(known))
     if inner.points < len(rasters) + 2:
@@ -65,7 +67,9 @@ def fit_surface(observed: Observed, crs: str, rasters: Sequence[Path]) -> Surfac
             "rasters that cover the window"
         )
     ones = np.ones((len(inner.xy), 1))
-    found, information = poisson_regression(inner, np.hstack((ones, values[known])))
+    found, information = poisson_regression(
+        inner.counts, inner.weights, np.hstack((ones, values[known]))
+    )
     errors = np.sqrt(np.diag(np.linalg.inv(information)))
     names = [INTERCEPT, *(path.stem for path in rasters)]
     return SurfaceFit(

@@ -1,23 +1,24 @@
 """The window in which points were observed: its area, what lies in it, what its edge hides.
 
-Belongs here: rectangles and polygons, and the weights that make up for unseen neighbours. Not
-here: statistics of the points (`k_estimate`).
+Belongs here: rectangles and polygons. Not here: what a pair in it is worth
+(`edge_correction`), statistics of the points (`k_estimate`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.fitting.edge_correction import MOST, Edge, pair_weights
+from synthgrid_assets.fitting.neighbours import bins, pairs_by_distance
 
-MOST = 100.0  # a weight beyond this is cut off, as spatstat does
 _PIXELS = 256  # along the longer side of a polygon, for the area of its overlap with itself
 
 
@@ -62,13 +63,13 @@ class Window:
         """Square metres."""
         return float(self.polygon.area)
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """Smallest and largest coordinates: xmin, ymin, xmax, ymax."""
         xmin, ymin, xmax, ymax = self.polygon.bounds
         return float(xmin), float(ymin), float(xmax), float(ymax)
 
-    @property
+    @cached_property
     def is_rectangle(self) -> bool:
         """Whether it fills its bounds."""
         xmin, ymin, xmax, ymax = self.bounds
@@ -82,6 +83,10 @@ class Window:
 
     def contains(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which places lie in it or on its border, for coordinates of shape (n, 2)."""
+        if self.is_rectangle:
+            xmin, ymin, xmax, ymax = self.bounds
+            x, y = xy[:, 0], xy[:, 1]
+            return np.asarray((x >= xmin) & (x <= xmax) & (y >= ymin) & (y <= ymax))
         shapely.prepare(self.polygon)
         found: NDArray[np.bool_] = shapely.intersects_xy(self.polygon, xy[:, 0], xy[:, 1])
         return found
@@ -91,27 +96,29 @@ class Window:
     ) -> NDArray[np.float64]:
         """One over the chance to see a pair, for each ordered pair.
 
-        In a rectangle Ripley's isotropic correction, the share of the circle about the first
-        point that lies inside; in a polygon the translation correction, the share of the window
-        that it has in common with itself moved by the pair.
-
         Parameters
         ----------
         xy : ndarray of float64, shape (n, 2)
         first, second : ndarray of int64, shape (m,)
-
-        References
-        ----------
-        Ripley (1977), JRSS B 39; Ohser and Stoyan (1981), Biometrical Journal 23.
         """
-        if self.is_rectangle:
-            weights: NDArray[np.float64] = _isotropic(xy, first, second, self.bounds)
-            return weights
-        steps = xy[second] - xy[first]
-        return np.minimum(self.area / np.maximum(self._overlap(steps), 1e-300), MOST)
+        weights: NDArray[np.float64] = pair_weights(xy, first, second, self._edge)
+        return weights
 
-    def _overlap(self, steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Area of the window's overlap with itself moved by each step, from its pixels."""
+    def pairs_within(self, xy: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of the weights of the ordered pairs within each distance, shape of `r`.
+
+        Parameters
+        ----------
+        xy : ndarray of float64, shape (n, 2)
+        r : ndarray of float64, shape (m,)
+            Increasing.
+        """
+        return np.asarray(np.cumsum(pairs_by_distance(bins(xy, float(r[-1])), r, self._edge)))
+
+    @cached_property
+    def _edge(self) -> Edge:
+        if self.is_rectangle:
+            return Edge(self.bounds, np.empty((0, 0)), 1.0)
         xmin, ymin, xmax, ymax = self.bounds
         side = max(xmax - xmin, ymax - ymin) / _PIXELS
         columns, rows = (math.ceil(length / side) for length in (xmax - xmin, ymax - ymin))
@@ -120,30 +127,5 @@ class Window:
         places = np.column_stack([axis.ravel() for axis in np.meshgrid(x, y)])
         mask = self.contains(places).reshape(rows, columns).astype(float)
         spectrum = np.abs(np.fft.rfft2(mask, (2 * rows, 2 * columns))) ** 2
-        overlap = np.fft.irfft2(spectrum, (2 * rows, 2 * columns)) * (self.area / mask.sum())
-        i, j = (np.round(steps[:, k] / side).astype(int) for k in (0, 1))
-        found: NDArray[np.float64] = overlap[j % (2 * rows), i % (2 * columns)]
-        return found
-
-
-@njit(cache=True)
-def _isotropic(xy, first, second, bounds):
-    """Weights of pairs in a rectangle: the circle's parts beyond each side, corner by corner."""
-    weights = np.empty(first.size)
-    for k in range(first.size):
-        x, y = xy[first[k], 0], xy[first[k], 1]
-        r = math.hypot(xy[second[k], 0] - x, xy[second[k], 1] - y)
-        west, south, east, north = x - bounds[0], y - bounds[1], bounds[2] - x, bounds[3] - y
-        outside = _beyond(west, north, south, r) + _beyond(east, north, south, r)
-        outside += _beyond(north, west, east, r) + _beyond(south, west, east, r)
-        weights[k] = min(1.0 / max(1.0 - outside / (2.0 * math.pi), 1e-300), MOST)
-    return weights
-
-
-@njit(cache=True)
-def _beyond(side, left, right, r):
-    """Angle of a circle of radius r beyond a side, whose corners lie `left` and `right`."""
-    if r <= side:
-        return 0.0
-    half = math.acos(side / r)
-    return min(half, math.atan2(left, side)) + min(half, math.atan2(right, side))
+        share = np.fft.irfft2(spectrum, (2 * rows, 2 * columns)) / mask.sum()
+        return Edge(self.bounds, np.minimum(1 / np.maximum(share, 1e-300), MOST), side)

@@ -142,6 +142,9 @@ def test_a_log_linear_intensity_is_found_and_written(tmp_path):
     fit = fit_surface(Observed(xy, WINDOW), "EPSG:32633", [tmp_path / "slope.tif"])
     for name, true in ((INTERCEPT, -8.0), ("slope", 0.7)):
         assert abs(fit.coefficients[name] - true) < 6 * fit.standard_errors[name]
+    feet = "+proj=utm +zone=33 +datum=WGS84 +units=us-ft"  # the points stay in metres
+    again = fit_surface(Observed(xy, WINDOW), feet, [tmp_path / "slope.tif"])
+    assert again.coefficients == pytest.approx(fit.coefficients, rel=1e-6)
     largest = write_surface(fit, [tmp_path / "slope.tif"], tmp_path / "fitted.tif")
     with rasterio.open(tmp_path / "fitted.tif") as made:
         surface = made.read(1)

@@ -77,6 +77,25 @@ def test_any_format_and_reference_system_gives_the_same_fit(folder):
         assert told[1][name] == pytest.approx(value, rel=1e-4)
 
 
+FEET = "+proj=utm +zone=33 +datum=WGS84 +units=us-ft"
+
+
+def test_points_in_feet_give_the_fit_of_metres(folder):
+    """Parameters stay in metres and per km2; the window is in the points' units."""
+    flags = ("--simulations", 0, "--json")
+    metres = json.loads(run(folder / CSV[0], *CSV[1:], *flags).stdout)["parameters"]
+    foot = 1200 / 3937
+    box = ",".join(repr(edge / foot) for edge in BOX)
+    feet = np.loadtxt(folder / "points.csv", delimiter=",", skiprows=1) / foot
+    np.savetxt(folder / "feet.csv", feet, delimiter=",", header="x,y", comments="")
+    for given in (
+        (folder / "feet.csv", "--crs", FEET, "--bbox", box),
+        (folder / "feet.csv", "--crs", FEET, "--window", folder / "box.gpkg"),
+    ):
+        found = json.loads(run(*given, *flags).stdout)["parameters"]
+        assert found == pytest.approx(metres, rel=1e-4)
+
+
 def test_json_has_parameters_and_errors_in_the_world_files_units(folder):
     found = json.loads(run(folder / CSV[0], *CSV[1:], "--simulations", 19, "--json").stdout)
     assert found["parameters"].keys() == found["standard_errors"].keys() == THOMAS.keys()
