@@ -47,7 +47,7 @@ def fit(
         str, typer.Option(help="Of the layer in the block that is printed.")
     ] = "fitted",
     simulations: Annotated[
-        int, typer.Option(min=0, help="Simulated patterns, for errors and goodness of fit.")
+        int, typer.Option(min=0, help="Simulated patterns, for errors and goodness of fit; 0 or from 39.")
     ] = 99,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated patterns.")] = 1,
     picture: Annotated[

@@ -25,6 +25,8 @@ _CELLS = 32  # along the window's longer side, on which patterns are drawn
 _EXACT = 0.95  # of the bound of exact sampling, near which it takes long
 _MOST_LOST = 0.5  # of the patterns that may show no structure
 
+Found = dict[str, object]
+
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
@@ -34,12 +36,15 @@ class Replicates:
     ----------
     parameters : list of dict
         Of each refit.
+    again : list of dict or None
+        Of a refit to one pattern of each refit; None where none is found.
     curves : ndarray of float64, shape (n, m)
     lost : int
         Patterns that no parameters fit, or with too few points.
     """
 
     parameters: list[dict[str, object]]
+    again: list[dict[str, object] | None]
     curves: NDArray[np.float64]
     lost: int
 
@@ -55,25 +60,34 @@ def replicate(
 ) -> Replicates:
     """Simulate a process in a window, again and again, and fit each pattern as the first.
 
+    Of each refit one pattern is drawn and fitted in turn.
+
     Raises
     ------
     SpecError
         If most patterns cannot be fitted.
     """
-    found, curves = [], []
+    found: list[Found] = []
+    again: list[Found | None] = []
+    curves = []
     for k in range(number):
         try:
             pattern = Observed(simulate(process, parameters, window, (seed, k)), window)
             found.append(fit(pattern))
-            curves.append(curve(pattern))
         except SpecError:
             continue
+        curves.append(curve(pattern))
+        try:
+            pattern = Observed(simulate(process, found[-1], window, (seed, number + k)), window)
+            again.append(fit(pattern))
+        except SpecError:
+            again.append(None)
     if len(found) < max(_MOST_LOST * number, FEWEST):
         raise SpecError(
             f"{number - len(found)} of {number} patterns of the fitted {process} process cannot be "
             "fitted again: the points say too little; use --simulations 0, or another process"
         )
-    return Replicates(found, np.array(curves), number - len(found))
+    return Replicates(found, again, np.array(curves), number - len(found))
 
 
 def simulate(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.fitting.bootstrap import Replicates, replicate
+from synthgrid_assets.fitting.intervals import FEWEST, intervals
 from synthgrid_assets.fitting.k_estimate import Observed
 from synthgrid_assets.fitting.minimum_contrast import MODELS, fit_by_contrast
 from synthgrid_assets.fitting.pseudolikelihood import fit_strauss, strauss_bound
@@ -23,7 +24,6 @@ from synthgrid_assets.statistics.curves.envelopes import Envelope, curve_fits_re
 
 FITTED = ("poisson", *MODELS, "strauss")
 GOODNESS_ALPHA = 0.05
-FEWEST_SIMULATIONS = 19
 _SHOWN = slice(8, None, 8)  # of the distances at which K is estimated
 
 
@@ -40,7 +40,7 @@ class Fit:
     standard_errors : dict of str to float
         Standard deviations of refits to simulated patterns of the fitted process in the window.
     intervals : dict of str to (float, float)
-        2.5 and 97.5 % quantiles of these refits.
+        Ends between which the true value lies in 95 of 100 worlds: see `intervals`.
     p_value : float
         Of the observed L function among those of the simulated patterns; NaN without any.
     distances, observed : ndarray of float64, shape (m,)
@@ -80,7 +80,7 @@ def fit_process(
     radius : float, optional
         Metres; of ``strauss`` alone, which needs it.
     simulations : int
-        Patterns of the fitted process that are refitted; 0 for none, else at least 19.
+        Patterns of the fitted process that are refitted; 0 for none, else at least 39. As many again are refits of these.
     seed : int
         Of these patterns.
 
@@ -98,8 +98,8 @@ def fit_process(
     {'points_per_km2': 250.0}
     """
     method = _method(process, radius)
-    if simulations and simulations < FEWEST_SIMULATIONS:
-        raise SpecError(f"{simulations} simulations; give 0, or at least {FEWEST_SIMULATIONS}")
+    if simulations and simulations < FEWEST:
+        raise SpecError(f"{simulations} simulations; give 0, or at least {FEWEST}")
     parameters = method(observed)
     distances, curve = observed.distances()[_SHOWN], _l_excess(observed)
     notes = list(_notes(process, parameters))
@@ -115,7 +115,7 @@ def fit_process(
         "the_fit_is_good", curve, made.curves, alpha=max(GOODNESS_ALPHA, 1.01 / len(made.curves))
     )
     assert verdict.p_value is not None
-    found = (*_errors(made), verdict.p_value, distances, curve, envelope)
+    found = (*_errors(parameters, made), verdict.p_value, distances, curve, envelope)
     return Fit(process, parameters, *found, tuple(notes))
 
 
@@ -158,14 +158,14 @@ def _l_excess(observed: Observed) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(observed.k_curve[_SHOWN] / math.pi) - r)
 
 
-def _errors(made: Replicates) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Standard deviation and 95 % quantiles of what refits found; not of what is given."""
+def _errors(
+    fitted: dict[str, object], made: Replicates
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Standard deviations and intervals of what refits find; not of what is given."""
     rows = [flattened(parameters) for parameters in made.parameters]
-    table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    table = {name: column for name, column in table.items() if np.ptp(column) > 0}
-    errors = {name: float(column.std(ddof=1)) for name, column in table.items()}
-    quantiles = {name: np.quantile(column, (0.025, 0.975)) for name, column in table.items()}
-    return errors, {name: (float(low), float(high)) for name, (low, high) in quantiles.items()}
+    again = [None if found is None else flattened(found) for found in made.again]
+    found = intervals(flattened(fitted), rows, again)
+    return {name: float(np.std([row[name] for row in rows], ddof=1)) for name in found}, found
 
 
 def _notes(process: str, parameters: dict[str, object]) -> list[str]:

@@ -58,7 +58,7 @@ def block(text):
 
 
 def test_the_block_is_a_layer_of_a_world(folder):
-    found = run(folder / CSV[0], *CSV[1:], "--simulations", 19, "--picture", folder / "fit.png")
+    found = run(folder / CSV[0], *CSV[1:], "--simulations", 39, "--picture", folder / "fit.png")
     path = folder / "fitted.toml"
     path.write_text(WORLD + block(found.stdout[found.stdout.index("[layers") :]))
     assert load_spec(path).layers["fitted"].process == "thomas"
@@ -97,7 +97,7 @@ def test_points_in_feet_give_the_fit_of_metres(folder):
 
 
 def test_json_has_parameters_and_errors_in_the_world_files_units(folder):
-    found = json.loads(run(folder / CSV[0], *CSV[1:], "--simulations", 19, "--json").stdout)
+    found = json.loads(run(folder / CSV[0], *CSV[1:], "--simulations", 39, "--json").stdout)
     assert found["parameters"].keys() == found["standard_errors"].keys() == THOMAS.keys()
     assert found["parameters"]["sigma"] == pytest.approx(25.0, rel=0.4)
 
