@@ -35,7 +35,8 @@ def fit(
         Path | None, typer.Option(help="Vector file of the polygons that were observed.")
     ] = None,
     bbox: Annotated[
-        str | None, typer.Option(help="The box that was observed: xmin,ymin,xmax,ymax in the points' units.")
+        str | None,
+        typer.Option(help="The box that was observed: xmin,ymin,xmax,ymax in the points' units."),
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer of a file with several.")] = None,
     columns: Annotated[str, typer.Option(help="Coordinates in a CSV file.")] = "x,y",
@@ -47,7 +48,10 @@ def fit(
         str, typer.Option(help="Of the layer in the block that is printed.")
     ] = "fitted",
     simulations: Annotated[
-        int, typer.Option(min=0, help="Simulated patterns, for errors and goodness of fit; 0 or from 39.")
+        int,
+        typer.Option(
+            min=0, help="Simulated patterns, for errors and goodness of fit; 0 or from 39."
+        ),
     ] = 99,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated patterns.")] = 1,
     picture: Annotated[
