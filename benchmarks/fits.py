@@ -1,6 +1,6 @@
 """Coverage of the intervals of `synthgrid fit`: how many worlds' true parameters lie in them.
 
-    python benchmarks/fits.py [--worlds 200] [--simulations 99] [--processes thomas strauss] [--write]
+    python benchmarks/fits.py [--worlds 200] [--simulations 99] [--processes thomas ...] [--write]
 
 Each world is a pattern of known parameters in a window of 3 km2, fitted as by the command.
 """

@@ -80,7 +80,8 @@ def fit_process(
     radius : float, optional
         Metres; of ``strauss`` alone, which needs it.
     simulations : int
-        Patterns of the fitted process that are refitted; 0 for none, else at least 39. As many again are refits of these.
+        Patterns of the fitted process that are refitted, and patterns of these refits; 0 for
+        none, else at least 39 of each.
     seed : int
         Of these patterns.
 
