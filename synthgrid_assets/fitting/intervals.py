@@ -67,15 +67,15 @@ def intervals(
         errors, later = first[:, k] - centre[k], second[:, k] - first[kept, k]
         slope = _slope_of_spread(errors[kept], later)
         low, high = _quantiles(np.concatenate((errors, later * np.exp(-slope * errors[kept]))))
-        ends = (-_end(high, -slope), _end(-low, slope))
-        most = math.log(_LARGEST.get(name, math.inf))
-        found[name] = tuple(math.exp(min(centre[k] + end, most)) for end in ends)
+        most = _LARGEST.get(name, math.inf)
+        below = min(math.exp(centre[k] - _end(high, -slope)), most)
+        found[name] = (below, min(math.exp(centre[k] + _end(-low, slope)), most))
     return found
 
 
 def _logarithms(rows: list[dict[str, float]], names: list[str]) -> NDArray[np.float64]:
     table = np.array([[row[name] for name in names] for row in rows], float)
-    return np.log(table.reshape(len(rows), len(names)))
+    return np.asarray(np.log(table.reshape(len(rows), len(names))))
 
 
 def _slope_of_spread(places: NDArray[np.float64], errors: NDArray[np.float64]) -> float:

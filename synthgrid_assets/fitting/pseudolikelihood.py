@@ -49,14 +49,14 @@ def fit_strauss(observed: Observed, radius: float) -> dict[str, object]:
     inner = quadrature.take(_inside(observed, quadrature.xy, radius))
     if inner.points < 2:
         raise SpecError(f"--radius {radius:g} m: no two points lie so far from the border")
-    near = near_counts(bins(observed.xy, radius), radius, inner.xy)
+    near: NDArray[np.int64] = near_counts(bins(observed.xy, radius), radius, inner.xy)
     near[: inner.points] -= 1  # a point is no neighbour of its own
     if not near[: inner.points].any():
         raise SpecError(f"no two points lie within {radius:g} m: fit hard_core, or a larger radius")
     alike = np.arange(near.max() + 1)  # places with as many neighbours
     found, _ = poisson_regression(
         np.bincount(near[: inner.points], minlength=alike.size),
-        np.bincount(near, inner.weights),
+        np.bincount(near, inner.weights).astype(np.float64),
         np.column_stack((np.ones(alike.size), alike)),
     )
     beta, gamma = (float(number) for number in np.exp(found))
