@@ -13,6 +13,7 @@ NUMBA ?= 0.61.0
 OLDEST_DAGSTER := $(shell sed -n 's/.*"dagster>=\([^,]*\),.*/\1/p' pyproject.toml)
 DAGSTERS ?= ==$(OLDEST_DAGSTER) <1.14
 DAGSTER_PARTS := dagster dagster-shared dagster-pipes dagster-graphql dagster-webserver
+GPIO := geoparquet-io==1.6.0 duckdb==1.5.5 duckdb-extension-spatial==1.5.5
 OTHER ?= .venv-numpy-$(NUMPY)-numba-$(NUMBA)
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 TESTS := synthgrid_assets_tests
@@ -21,7 +22,7 @@ DIGESTS := $(addprefix $(TESTS)/,processes/test_stored_digests.py lattice/test_s
 export DAGSTER_HOME := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test test-all docs browser digests dagsters lint lock
+.PHONY: help run test test-all docs browser gpio digests dagsters lint lock
 help:
 	@echo "make run     install, materialise the example world, serve the Dagster UI on 127.0.0.1:$(PORT)"
 	@echo "             and the map on 127.0.0.1:$(MAP_PORT) (SERVE=0 stops before serving, PORT=4000 and"
@@ -40,10 +41,10 @@ run: $(VENV)/.run
 	export PYTHONWARNINGS="ignore:Function \`dev_command\` is superseded"; \
 	exec $(VENV)/bin/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
-test: $(VENV)/.dev browser lint
+test: $(VENV)/.dev browser gpio lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: $(VENV)/.dev browser lint
+test-all: $(VENV)/.dev browser gpio lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # the tests build it too; a page that links to nothing, or names what is not there, is an error
@@ -59,6 +60,17 @@ browser:
 	    { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } >/dev/null 2>&1 || true; fi; }
 	@command -v chromedriver >/dev/null || \
 	  echo "NO CHROMIUM: tests of pages are skipped; \`apt-get install chromium chromium-driver\` has it" >&2
+
+# geoparquet-io checks files in the tests. It needs a DuckDB older than ours, and its spatial extension, here from the
+# package registry. Without them these tests are skipped, and say so
+gpio: .venv-gpio/.made
+.venv-gpio/.made:
+	@echo "installing geoparquet-io for the tests of files (once)"; { $(PYTHON) -m venv .venv-gpio && \
+	  .venv-gpio/bin/python -m pip --disable-pip-version-check --quiet install $(GPIO) && mkdir -p .venv-gpio/home && \
+	  HOME=$(CURDIR)/.venv-gpio/home .venv-gpio/bin/python -c 'import duckdb, glob, sys; \
+	    (found,) = glob.glob(sys.prefix + "/lib/*/site-packages/duckdb_extension_spatial/extensions/*/*"); \
+	    duckdb.execute(f"INSTALL \047{found}\047")' && touch $@; } || \
+	  echo "NO GPIO: geoparquet-io's checks of files are skipped" >&2
 
 # the same bits with the oldest NumPy and numba, or those named: make digests NUMPY=2.3.5 NUMBA=0.63.1
 digests:

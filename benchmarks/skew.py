@@ -29,7 +29,7 @@ import resource, sys, time
 from pathlib import Path
 from synthgrid_assets import World
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.storage.formats.geoparquet import serialise
+from synthgrid_assets.storage.formats.parquet_file import serialise
 world = World.load(sys.argv[1] + "/benchmark.toml")
 side, folder = int(sys.argv[3]), Path(sys.argv[2])
 layer, lattice = world.layer("trips"), world.spec.world.lattice

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synthgrid_assets.engine.stages import COMMIT, spent
 from synthgrid_assets.storage.commit import commit_bytes
-from synthgrid_assets.storage.formats.geoparquet import serialise
+from synthgrid_assets.storage.formats.parquet_file import serialise
 
 
 def make(rows: int) -> pa.Table:

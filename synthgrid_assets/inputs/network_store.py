@@ -25,7 +25,8 @@ from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.digest import content_digest, digest_hex
-from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, segment_table, write_options
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, segment_table
+from synthgrid_assets.storage.formats.parquet_file import write_options
 from synthgrid_assets.tessellation.constraints import ConstraintNetwork
 from synthgrid_assets.tessellation.sites import canonical_order
 

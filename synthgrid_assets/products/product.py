@@ -19,7 +19,8 @@ from synthgrid_assets.lattice.hashing import Component
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
-from synthgrid_assets.storage.formats.geoparquet import read_bytes, serialise, table_bbox
+from synthgrid_assets.storage.formats.geoparquet import table_bbox
+from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Fact
 from synthgrid_assets.storage.store import FileFacts

@@ -31,9 +31,9 @@ from synthgrid_assets.storage.formats.geoparquet import (
     SIDES,
     bbox_column,
     geo_metadata,
-    open_stream,
     seal_of,
 )
+from synthgrid_assets.storage.formats.parquet_file import open_stream
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset
 from synthgrid_assets.storage.receipt import Receipt

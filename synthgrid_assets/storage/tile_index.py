@@ -23,8 +23,11 @@ from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, point_coordinates
+from synthgrid_assets.storage.formats.parquet_file import row_groups_near
 from synthgrid_assets.storage.store import Store
-from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps
+from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps, rows_near
+
+_TOGETHER = 1 << 23  # bytes of tiles that are compared with a box at once
 
 
 def committed() -> pc.Expression:
@@ -72,10 +75,24 @@ class TileIndex:
             )
 
     def files(self, bbox: Box | None = None) -> list[TileFile]:
-        """The committed tiles whose rows may lie in a box."""
-        wanted = committed() if bbox is None else committed() & overlaps(bbox, pc.field)
-        found = self.read(["tile", "file", "size", "sha256"], wanted)
-        return [TileFile(**row) for row in found.to_pylist()]
+        """The committed tiles whose rows may lie in a box.
+
+        Of the index, only row groups near the box are read, which are strips of the map: its
+        rows go from south to north.
+        """
+        wanted, sides = committed(), list(Box._fields) if bbox is not None else []
+        if bbox is not None:
+            wanted &= overlaps(bbox, pc.field)
+        with (
+            self._opened() as source,
+            pq.ParquetFile(source, page_checksum_verification=True) as file,
+        ):
+            groups = range(file.num_row_groups)
+            near = groups if bbox is None else row_groups_near(file.metadata, Box(*bbox))
+            columns = [*TileFile._fields, "state", *sides]
+            table = file.read_row_groups(list(near), columns, use_threads=False)
+        found = table.filter(wanted).select(TileFile._fields)
+        return [TileFile(*row) for row in zip(*(one.to_pylist() for one in found), strict=True)]
 
     def facts(self) -> dict[str, str]:
         """The facts in its metadata: dataset, lattice, rows and digest."""
@@ -126,22 +143,35 @@ def read_tiles(index: TileIndex, bbox: Box | None = None) -> pa.Table:
     StorageError
         If the index holds no tile, or one of its files is missing or damaged.
     """
-    tables = list(iter_tiles(index, bbox))
+    tables = list(iter_tiles(index) if bbox is None else _tiles_in(index, Box(*bbox)))
     if not tables:
         return index.schema().empty_table()
     metadata = _unbounded(tables[0].schema).metadata
     return pa.concat_tables(tables).replace_schema_metadata(metadata)
 
 
-def iter_tiles(index: TileIndex, bbox: Box | None = None) -> Iterator[pa.Table]:
-    """The tables of `read_tiles`, one tile at a time."""
+def iter_tiles(index: TileIndex) -> Iterator[pa.Table]:
+    """The rows of the committed tiles in an index, one tile at a time."""
     reader = TileReader(index.store)
+    yield from (reader.read(file) for file in index.files())
+
+
+def _tiles_in(index: TileIndex, bbox: Box) -> Iterator[pa.Table]:
+    """The rows in a box. Those of many small tiles are compared with it at once."""
+    reader, near, size = TileReader(index.store), [], 0
     for file in index.files(bbox):
-        if bbox is None:
-            yield reader.read(file)
-        else:
-            table = reader.within(file, bbox)
-            yield table.filter(pa.array(_meets(table, bbox)))
+        near.append(reader.near(file, bbox))
+        size += near[-1].nbytes
+        if size >= _TOGETHER:
+            yield _inside(near, bbox)
+            near, size = [], 0
+    if near:
+        yield _inside(near, bbox)
+
+
+def _inside(tables: list[pa.Table], bbox: Box) -> pa.Table:
+    table = rows_near(pa.concat_tables(tables), bbox)
+    return table.filter(pa.array(_meets(table, bbox)))
 
 
 def facts_of(schema: pa.Schema) -> dict[str, str]:

@@ -18,12 +18,8 @@ from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, Lattice
 from synthgrid_assets.lattice.pattern import PointPattern, canonical
 from synthgrid_assets.lattice.tiling import Tile, Tiling
 from synthgrid_assets.storage.digest import content_digest, digest_hex
-from synthgrid_assets.storage.formats.geoparquet import (
-    point_table,
-    polygon_table,
-    serialise,
-    table_bbox,
-)
+from synthgrid_assets.storage.formats.geoparquet import point_table, polygon_table, table_bbox
+from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.storage.manifest import write_tile_index

@@ -148,5 +148,6 @@ Longer.TestCase.settings = settings(max_examples=300, stateful_step_count=40)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 class TestLonger(Longer.TestCase):
     pass

@@ -6,12 +6,14 @@ and counts as a raster. The oracle is what was drawn, not our own reader.
 
 from __future__ import annotations
 
+import os
 import urllib.request
 import uuid
 
 import duckdb
 import geopandas
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -56,8 +58,8 @@ class Place:
         return self._strip(self.context.layout.store.address(key))
 
     @property
-    def listed(self):
-        """The manifest, by a reader of its own, and the files of the box in it."""
+    def keys(self):
+        """The manifest, by a reader of its own, and the keys of the box's files in it."""
         table = pq.read_table(
             self.path(self.index.key), filesystem=self.filesystem, partitioning=None
         )
@@ -68,7 +70,11 @@ class Place:
             & (pc.field("ymin") <= ymax)
             & (pc.field("ymax") >= ymin)
         )
-        return [self.path(key) for key in table.filter(wanted)["file"].to_pylist()]
+        return table.filter(wanted)["file"].to_pylist()
+
+    @property
+    def listed(self):
+        return [self.path(key) for key in self.keys]
 
     @property
     def folder(self):
@@ -169,6 +175,32 @@ def test_duckdb_reads_a_box(place, drawn):
         f"AND bbox.ymax >= {BOX[1]} AND bbox.ymin <= {BOX[3]}"
     ).fetchone()
     assert drawn["count"] <= found <= drawn["count"] + 2
+
+
+def test_sedonadb_reads_a_box(place, drawn):
+    """It takes files by URL and reads buckets itself; its answer is of exact geometry."""
+    sedonadb = pytest.importorskip("sedonadb", reason="SedonaDB is not installed")
+    options = None
+    if not isinstance(place.filesystem, fs.LocalFileSystem):
+        options = {
+            "aws.access_key_id": "test",
+            "aws.secret_access_key": "test",
+            "aws.region": "us-east-1",
+            "aws.endpoint": os.environ["AWS_ENDPOINT_URL"],
+            "aws.allow_http": True,
+        }
+    store = place.context.layout.store
+    session = sedonadb.connect()
+    files = [store.address(key) for key in place.keys]
+    session.read_parquet(files, options=options).to_view("tiles")
+    corners = f"{BOX[0]}, {BOX[1]}, {BOX[2]}, {BOX[3]}"
+    frame = session.sql(
+        "SELECT ST_X(geometry) AS x, ST_SRID(geometry) AS srid FROM tiles "
+        f"WHERE ST_Intersects(geometry, ST_SetSRID(ST_MakeEnvelope({corners}), 32633))"
+    )
+    found = pa.RecordBatchReader.from_stream(frame).read_all()
+    np.testing.assert_array_equal(np.sort(found["x"].to_numpy()), drawn["x"])
+    assert set(found["srid"].to_pylist()) == {32633}
 
 
 def test_xarray_and_rioxarray_place_the_counts(place):

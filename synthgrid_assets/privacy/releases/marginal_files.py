@@ -19,7 +19,7 @@ from synthgrid_assets.privacy.marginals import Marginal
 from synthgrid_assets.privacy.releases.published import Published, put_in_place
 from synthgrid_assets.privacy.releases.recorded import Recorded
 from synthgrid_assets.privacy.strategies.nonnegative import UNIT
-from synthgrid_assets.storage.formats.geoparquet import serialise
+from synthgrid_assets.storage.formats.parquet_file import serialise
 
 TABLE = "marginals.parquet"
 COLUMNS = (

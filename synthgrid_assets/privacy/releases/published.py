@@ -32,8 +32,9 @@ from synthgrid_assets.privacy.strategies.strategy import Strategy
 from synthgrid_assets.privacy.strategies.terms import Threshold
 from synthgrid_assets.records.hash_chain import Anchor
 from synthgrid_assets.storage.commit import aside, sync_folders
-from synthgrid_assets.storage.formats.geoparquet import polygon_table, serialise
+from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.formats.georeference import add_georeference
+from synthgrid_assets.storage.formats.parquet_file import serialise
 
 GROUP = 64  # blocks along a side of those that share a file
 MANIFEST, COUNTS, SURFACE, ARRAY = "release.json", "counts", "surface.zarr", "expected"

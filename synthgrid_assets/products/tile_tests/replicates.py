@@ -35,10 +35,9 @@ from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
     is_unbroken_file,
     plain_table,
-    read_bytes,
     sealed,
-    serialise,
 )
+from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.world.samplers import build_sampler
 from synthgrid_assets.world.stream_keys import StreamKeys

@@ -23,14 +23,9 @@ from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.reports.named_assets import open_asset
 from synthgrid_assets.storage.formats.export import regrouped
-from synthgrid_assets.storage.formats.geoparquet import (
-    FACT_PREFIX,
-    ROW_GROUP,
-    SIDES,
-    open_stream,
-    serialise,
-)
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, SIDES
 from synthgrid_assets.storage.formats.hilbert_order import in_curve_order
+from synthgrid_assets.storage.formats.parquet_file import ROW_GROUP, open_stream, serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import write_tile_index
 from synthgrid_assets.storage.store import Store, file_facts, open_store

@@ -1,7 +1,7 @@
 """GeoParquet 1.1 tables from plain arrays: WKB geometry, bbox covering, CRS, facts.
 
-Belongs here: how rows and geometry become columns, metadata and bytes. Not here: what
-the columns mean (`products`) and where the bytes go (`commit`).
+Belongs here: how rows and geometry become columns and metadata. Not here: what the columns
+mean (`products`) and the bytes that they become (`parquet_file`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,6 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
 SEAL = f"{FACT_PREFIX}seal"
 _NOT_SEALED = (SEAL, "ARROW:schema")
-ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
 _POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
@@ -205,17 +203,6 @@ def plain_table(columns: Mapping[str, Any], facts: Mapping[str, str]) -> pa.Tabl
     return pa.table(arrays).replace_schema_metadata(_fact_metadata(facts))
 
 
-def serialise(table: pa.Table) -> bytes:
-    """The table as the bytes of one Parquet file, the same bytes for the same rows.
-
-    Bytes may differ between versions of pyarrow: compare content digests.
-    """
-    sink = pa.BufferOutputStream()
-    options = write_options(table.schema)
-    pq.write_table(table.combine_chunks(), sink, row_group_size=ROW_GROUP, **options)
-    return bytes(sink.getvalue().to_pybytes())
-
-
 def seal_of(table: pa.Table, metadata: Mapping[str, str]) -> str:
     """What a table says of itself: SHA-256 of its values, their types and its metadata.
 
@@ -267,52 +254,6 @@ def sealed(table: pa.Table) -> pa.Table:
     """A table with its seal in the metadata."""
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     return table.replace_schema_metadata({**metadata, SEAL: seal_of(table, metadata)})
-
-
-def write_options(schema: pa.Schema) -> dict[str, Any]:
-    """Options of every Parquet file that is written here: zstd, and an encoding by type.
-
-    Of geometry lz4 or snappy would take a seventh to a quarter less time to write a file of
-    triangles or cells, and a third more bytes; levels of zstd above 1 take longer for none less.
-    """
-    text = [field.name for field in schema if pa.types.is_string(field.type)]
-    encoding = {f.name: "DELTA_BINARY_PACKED" for f in schema if pa.types.is_int64(f.type)}
-    if "bbox" in schema.names:
-        encoding |= {f"bbox.{side}": "BYTE_STREAM_SPLIT" for side in SIDES}
-    return {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": text or False,
-        "column_encoding": encoding or None,
-        "write_page_checksum": True,  # a flipped bit is an error where it is read, not a value
-    }
-
-
-def read_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """The table in a file's bytes, its pages' checksums verified.
-
-    Raises
-    ------
-    pyarrow.ArrowInvalid, OSError
-        If they are no Parquet file, or a damaged one.
-
-    Examples
-    --------
-    >>> read_bytes(serialise(pa.table({"x": [1, 2]}))).num_rows
-    2
-    """
-    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-        return file.read(columns=columns)
-
-
-def open_stream(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """A writer of a file whose metadata is known only at its end (`add_key_value_metadata`).
-
-    The Arrow schema is not stored: readers would take its metadata, which are those of the
-    beginning, and overlook what was added. The columns' types survive without it.
-    """
-    bare = schema.with_metadata(None)
-    return pq.ParquetWriter(path, bare, store_schema=False, **write_options(schema))
 
 
 def table_bbox(table: pa.Table) -> Box | None:

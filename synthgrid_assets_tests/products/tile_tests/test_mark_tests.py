@@ -11,7 +11,7 @@ import pytest
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
 from synthgrid_assets.products.tile_tests.mark_tests import verify_marks
-from synthgrid_assets.storage.formats.geoparquet import serialise
+from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets_tests.products.tile_tests.marked_world import marked_spec
 
 

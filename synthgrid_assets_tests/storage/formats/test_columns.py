@@ -53,7 +53,7 @@ def test_neither_way_loads_pandas():
     code = (
         "import sys, numpy as np, pyarrow as pa\n"
         "from synthgrid_assets.storage.formats.columns import column_array, column_values\n"
-        "from synthgrid_assets.storage.formats.geoparquet import read_bytes, serialise\n"
+        "from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise\n"
         "table = pa.table({'x': column_array(np.arange(3.0)), 'y': column_array(np.arange(3))})\n"
         "column_values(read_bytes(serialise(table))['x'])\n"
         "sys.exit('pandas' in sys.modules)\n"

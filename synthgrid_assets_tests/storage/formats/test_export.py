@@ -17,7 +17,8 @@ from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.storage.formats.export import export_tiles, losses
-from synthgrid_assets.storage.formats.geoparquet import plain_table, serialise
+from synthgrid_assets.storage.formats.geoparquet import plain_table
+from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.manifest import write_tile_index

@@ -20,9 +20,9 @@ from synthgrid_assets.storage.formats.geoparquet import (
     plain_table,
     point_table,
     polygon_table,
-    serialise,
     table_bbox,
 )
+from synthgrid_assets.storage.formats.parquet_file import serialise
 
 CRS = "EPSG:32633"
 XY = np.random.default_rng(3).uniform((5e5, 54e5), (5.1e5, 54.1e5), (500, 2))

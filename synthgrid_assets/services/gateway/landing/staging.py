@@ -22,7 +22,7 @@ from synthgrid_assets.inputs.landed import LANDED
 from synthgrid_assets.services.gateway.inbox.deliveries import StagedFile, new_id
 from synthgrid_assets.services.gateway.inbox.ledger import Ledger
 from synthgrid_assets.services.gateway.log import tell
-from synthgrid_assets.storage.formats.geoparquet import serialise
+from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets.storage.local_store import LocalStore
 from synthgrid_assets.storage.store import Store
 

@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.services.gateway.inbox.tables import visit
 from synthgrid_assets.services.gateway.landing.positions import CRS84, day_name
-from synthgrid_assets.storage.formats.geoparquet import point_table, serialise
+from synthgrid_assets.storage.formats.geoparquet import point_table
+from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets.storage.store import FileFacts, Store
 
 PLACE = "zone_visits"  # below the data root
