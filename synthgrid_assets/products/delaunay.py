@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
@@ -20,10 +19,11 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.tessellations import TRIANGLE_SHAPES, tessellation_picture
 from synthgrid_assets.products.product import GEOMETRY, TRIANGLES, Column, Rates, TileRows
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
-from synthgrid_assets.products.region_tests.tile_joins import Add, Join, geometry_of, join_tiles
+from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.columns import column_values
+from synthgrid_assets.storage.formats.coordinates import ring_coordinates
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
@@ -204,8 +204,8 @@ def _begin_join(coverage: Coverage) -> tuple[TriangleJoin, Add]:
 
     def add(tile: NDArray[np.int64], rows: pa.Table) -> None:
         corners = np.column_stack([rows[name].to_numpy() for name in "abc"])
-        xy = shapely.get_coordinates(geometry_of(rows)).reshape(-1, 4, 2)
-        join.add(tile, corners, xy[:, :3])
+        xy, _ = ring_coordinates(rows)
+        join.add(tile, corners, np.ascontiguousarray(xy.reshape(-1, 4, 2)[:, :3]))
 
     return join, add
 

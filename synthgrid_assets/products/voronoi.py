@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Lattice
@@ -21,12 +20,13 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.tessellations import CELL_SHAPES, tessellation_picture
 from synthgrid_assets.products.product import CELLS, GEOMETRY, Column, Rates, TileRows
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
-from synthgrid_assets.products.region_tests.tile_joins import Add, Join, geometry_of, join_tiles
+from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
 from synthgrid_assets.statistics.region import cell_areas
 from synthgrid_assets.statistics.region.cell_areas import CellAreas
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.columns import column_array, column_values
+from synthgrid_assets.storage.formats.coordinates import ring_coordinates
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
@@ -163,10 +163,7 @@ def _begin_join(lattice: Lattice, coverage: Coverage) -> tuple[CellJoin, Add]:
     join = CellJoin(coverage, lattice)
 
     def add(tile: NDArray[np.int64], rows: pa.Table) -> None:
-        geometry = geometry_of(rows)
-        sizes = shapely.get_num_coordinates(geometry)
-        offsets = np.concatenate(([0], np.cumsum(sizes)))
-        xy = shapely.get_coordinates(geometry)
+        xy, offsets = ring_coordinates(rows)
         site, area = rows["site_id"].to_numpy(), rows["area_m2"].to_numpy()
         join.add(StoredCells(tile, site, area, xy, offsets))
 

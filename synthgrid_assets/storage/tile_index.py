@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, point_coordinates
+from synthgrid_assets.storage.formats.coordinates import point_coordinates
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX
 from synthgrid_assets.storage.formats.parquet_file import row_groups_near
 from synthgrid_assets.storage.store import Store
 from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps, rows_near

@@ -11,7 +11,6 @@ import io
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,7 +22,7 @@ from synthgrid_assets.products.pictures.raster import (
     indexed_png,
     write_text,
 )
-from synthgrid_assets.storage.formats.geoparquet import point_coordinates
+from synthgrid_assets.storage.formats.coordinates import point_coordinates, ring_coordinates
 
 SIDE = 240  # pixels
 MARGIN = 8  # pixels around the tile, where rows reach beyond its border
@@ -133,15 +132,9 @@ def points_picture(bounds: Box, name: str, table: pa.Table) -> bytes:
 
 def boxes_picture(bounds: Box, name: str, table: pa.Table) -> bytes:
     """A PNG of a tile's polygons inside the tile's frame; parameters as `points_picture`."""
-    canvas, geometry = Canvas(bounds), _geometry(table)
-    offsets = np.concatenate(([0], np.cumsum(shapely.get_num_coordinates(geometry))))
-    canvas.shapes(shapely.get_coordinates(geometry), offsets, "line")
+    canvas = Canvas(bounds)
+    canvas.shapes(*ring_coordinates(table), "line")
     return _framed(canvas, bounds, name, table)
-
-
-def _geometry(table: pa.Table) -> NDArray[np.object_]:
-    found: NDArray[np.object_] = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
-    return found
 
 
 def _framed(canvas: Canvas, bounds: Box, name: str, table: pa.Table) -> bytes:

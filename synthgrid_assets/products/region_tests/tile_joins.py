@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from synthgrid_assets.products.layer_context import LayerContext
@@ -102,12 +101,6 @@ def _rows_of_tiles(
     for _, row in groupby(numbered, lambda item: item[1].cells.iy0 // side):
         numbers, in_row = zip(*row, strict=True)
         yield list(numbers), [reader.read(TileFile.of(receipt), columns) for receipt in in_row]
-
-
-def geometry_of(rows: pa.Table) -> NDArray[np.object_]:
-    """The shapes of rows."""
-    found: NDArray[np.object_] = shapely.from_wkb(rows["geometry"].to_numpy(zero_copy_only=False))
-    return found
 
 
 def _joined(

@@ -23,7 +23,8 @@ import shapely
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.commit import committing
-from synthgrid_assets.storage.formats.geoparquet import SIDES, point_coordinates
+from synthgrid_assets.storage.formats.coordinates import point_coordinates
+from synthgrid_assets.storage.formats.geoparquet import SIDES
 from synthgrid_assets.storage.formats.hilbert_order import in_curve_order
 from synthgrid_assets.storage.formats.parquet_file import ROW_GROUP, open_stream
 from synthgrid_assets.storage.tile_index import (

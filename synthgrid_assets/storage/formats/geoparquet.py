@@ -22,6 +22,7 @@ from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.formats.columns import column_array, plain_array
+from synthgrid_assets.storage.formats.coordinates import POINT_WKB
 from synthgrid_assets.storage.formats.covering import Covering, cover
 from synthgrid_assets.storage.formats.wkb import record_ends, ring_records
 
@@ -31,7 +32,6 @@ SEAL = f"{FACT_PREFIX}seal"
 _NOT_SEALED = (SEAL, "ARROW:schema")
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
-_POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("xy", "<f8", 2)])
 _SEGMENT_WKB = np.dtype(
     [("order", "u1"), ("type", "<u4"), ("vertices", "<u4"), ("ends", "<f8", (2, 2))]
 )
@@ -74,9 +74,9 @@ def point_table(
     """
     xy = np.column_stack((x, y)).astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
     _check_finite(xy)
-    records = np.empty(len(xy), _POINT_WKB)
+    records = np.empty(len(xy), POINT_WKB)
     records["order"], records["type"], records["xy"] = 1, _POINT, xy
-    ends = np.arange(len(xy) + 1, dtype=np.int64) * _POINT_WKB.itemsize
+    ends = np.arange(len(xy) + 1, dtype=np.int64) * POINT_WKB.itemsize
     return _table(
         columns,
         _binary(records.view(np.uint8), ends),
@@ -85,25 +85,6 @@ def point_table(
         facts,
         "Point",
     )
-
-
-def point_coordinates(table: pa.Table) -> NDArray[np.float64]:
-    """Coordinates of a table of points, shape (n, 2), straight from their WKB.
-
-    Examples
-    --------
-    >>> x = np.array([1.0, 2.0])
-    >>> point_coordinates(point_table({}, x, x, crs="EPSG:32633", facts={})).tolist()
-    [[1.0, 1.0], [2.0, 2.0]]
-    """
-    found = [np.empty((0, 2))]
-    for chunk in table["geometry"].chunks:
-        size = _POINT_WKB.itemsize
-        # a chunk may be a slice of a longer array; records of one size need no offsets but one
-        first = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset]
-        data = np.frombuffer(chunk.buffers()[2] or b"", np.uint8, len(chunk) * size, first)
-        found.append(data.view(_POINT_WKB)["xy"])
-    return np.concatenate(found)
 
 
 def segment_table(

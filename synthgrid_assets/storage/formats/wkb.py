@@ -1,7 +1,7 @@
-"""Well-known binary of rings in one pass over their coordinates, with their bounds.
+"""Well-known binary of rings in one pass over their coordinates, with their bounds, and back.
 
 Belongs here: bytes and bounds of polygons. Not here: what a table makes of them
-(`geoparquet`), points and segments, whose records have one size.
+(`geoparquet`, `coordinates`), points and segments, whose records have one size.
 """
 
 from __future__ import annotations
@@ -73,6 +73,70 @@ def ring_records(
         xy, xy.view(np.int64), offsets, ends
     )
     return RingRecords(data, Covering(sides, missing, whole), infinite, open_ring)
+
+
+def vertices_of(data: NDArray[np.uint8], ends: NDArray[np.int32]) -> NDArray[np.int64] | None:
+    """How many coordinates records have, if each is one of `ring_records`; None otherwise.
+
+    Parameters
+    ----------
+    data : ndarray of uint8
+    ends : ndarray of int32, shape (n + 1,)
+        Record i is ``data[ends[i]:ends[i + 1]]``.
+    """
+    vertices, known = _vertices(data, ends)
+    return vertices if known else None
+
+
+def read_rings(
+    data: NDArray[np.uint8], ends: NDArray[np.int32], vertices: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The coordinates of records, shape (m, 2); parameters as of `vertices_of`, and its result.
+
+    Examples
+    --------
+    >>> ring, offsets = np.array([[0.0, 0], [1, 0], [0, 1], [0, 0]]), np.array([0, 4])
+    >>> ends = record_ends(offsets)
+    >>> data = ring_records(ring, offsets, ends).data
+    >>> read_rings(data, ends, vertices_of(data, ends)).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    """
+    found: NDArray[np.float64] = _coordinates(data, ends, vertices).view(np.float64)
+    return found.reshape(-1, 2)
+
+
+@njit(cache=True)
+def _vertices(data, ends):
+    found = np.zeros(ends.size - 1, np.int64)
+    for i in range(ends.size - 1):
+        at, size = ends[i], ends[i + 1] - ends[i]
+        if size < _EMPTY or data[at] != 1 or _half(data, at + 1) != POLYGON:
+            return found, False
+        rings = _half(data, at + 5)
+        if rings == 1 and size >= _HEAD:
+            found[i] = _half(data, at + 9)
+            if size != _HEAD + _VERTEX * found[i]:
+                return found, False
+        elif rings != 0 or size != _EMPTY:
+            return found, False
+    return found, True
+
+
+@njit(inline="always")
+def _half(data, at):
+    """Four bytes as an integer, little endian."""
+    low = np.int64(data[at]) | np.int64(data[at + 1]) << 8
+    return low | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
+
+
+@njit(cache=True)
+def _coordinates(data, ends, vertices):
+    found, count = np.empty(_VERTEX * vertices.sum(), np.uint8), 0
+    for i in range(vertices.size):
+        size = _VERTEX * vertices[i]
+        found[count : count + size] = data[ends[i + 1] - size : ends[i + 1]]
+        count += size
+    return found
 
 
 @njit(cache=True)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Lattice, id_cells
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
-from synthgrid_assets.tessellation.proofs.joins import Join, left_over
-from synthgrid_assets.tessellation.proofs.verification import numbered, pair_key
+from synthgrid_assets.tessellation.proofs.joins import Join
+from synthgrid_assets.tessellation.proofs.numbering import first_of, numbered_pairs
+from synthgrid_assets.tessellation.proofs.opposites import left_over
 
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
@@ -76,42 +78,27 @@ class CellJoin(Join):
         """Join the cells of one more row of tiles."""
         home = self._coverage.number_of_ids(cells.site_id)
         self._count("misplaced", cells.tile[home != cells.tile])
-        first = np.unique(cells.site_id, return_index=True)[1]
-        self._count("repeated", np.delete(cells.tile, first))
-        row = np.repeat(np.arange(cells.site_id.size), np.diff(cells.offsets))
-        starts = np.flatnonzero(row[1:] == row[:-1])
-        tail, head, row = cells.xy[starts], cells.xy[starts + 1], row[starts]
-        self._count("wrong_area", cells.tile[self._wrong_areas(cells, tail, head, row)])
-        edge = np.concatenate((self._edge, np.hstack((tail, head))))
-        owner = np.column_stack((cells.site_id, cells.tile))[row]
-        owner = np.concatenate((self._owner, owner))
-        u, v = np.split(numbered(edge.reshape(-1, 2)).reshape(-1, 2), 2, axis=1)
-        u, v = u.ravel(), v.ravel()
-        left = left_over(pair_key(np.minimum(u, v), np.maximum(u, v)), u < v) & (u != v)
-        self._edge, self._owner = edge[left], owner[left]
+        number, _ = numbered_pairs(cells.site_id, cells.site_id)
+        self._count("repeated", cells.tile[~first_of(number)])
+        area, slack = _areas(cells.xy, cells.offsets, self._rounding(cells.xy))
+        wrong = np.abs(area - cells.area / self._lattice.unit**2) > slack
+        self._count("wrong_area", cells.tile[wrong])
+        known = len(self._edge)
+        xy = np.concatenate((self._edge.reshape(-1, 2), cells.xy)) + 0.0  # no -0.0, which equals 0
+        place, _ = numbered_pairs(*xy.view(np.int64).T)
+        row, start = _edges(cells.offsets, place[2 * known :])
+        tail = np.concatenate((place[: 2 * known : 2], place[2 * known + start]))
+        head = np.concatenate((place[1 : 2 * known : 2], place[2 * known + start + 1]))
+        left = left_over(tail, head)
+        row, start = row[left[known:]], start[left[known:]]
+        edge = np.hstack((cells.xy[start], cells.xy[start + 1]))
+        owner = np.column_stack((cells.site_id[row], cells.tile[row]))
+        self._edge = np.concatenate((self._edge[left[:known]], edge))
+        self._owner = np.concatenate((self._owner[left[:known]], owner))
 
     def close(self) -> None:
         """Count the edges that are still open: call it once, after the last row."""
         self._count("open_edges", self._owner[self._faces_covered(), 1])
-
-    def _wrong_areas(
-        self,
-        cells: StoredCells,
-        tail: NDArray[np.float64],
-        head: NDArray[np.float64],
-        row: NDArray[np.int64],
-    ) -> NDArray[np.bool_]:
-        """Which areas differ from the rings' by more than stored coordinates are rounded."""
-        n = cells.site_id.size
-        corner = np.zeros((n, 2))
-        corner[row[::-1]] = tail[::-1]  # each ring's first corner
-        p, q = tail - corner[row], head - corner[row]
-        area = np.bincount(row, p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0], n) / 2
-        length = np.bincount(row, np.hypot(*(q - p).T), n)
-        slack = 4 * self._rounding(cells.xy) * (length + self._rounding(cells.xy))
-        slack += 1e-12 * np.bincount(row, np.abs(p[:, 0] * q[:, 1]), n)
-        wrong: NDArray[np.bool_] = np.abs(area - cells.area / self._lattice.unit**2) > slack
-        return wrong
 
     def _rounding(self, xy: NDArray[np.float64]) -> float:
         """Units of the CRS by which a stored coordinate may be off."""
@@ -136,3 +123,32 @@ class CellJoin(Join):
         low, high = (np.floor(np.where(known[:, None], v, 0)).astype(np.int64) for v in (low, high))
         facing: NDArray[np.bool_] = known & self._coverage.holds(low, high)
         return facing
+
+
+@njit(cache=True)
+def _areas(xy, offsets, rounding):
+    """Areas of rings, and by how much rounded coordinates may change them."""
+    area, slack = np.zeros(offsets.size - 1), np.zeros(offsets.size - 1)
+    for i in range(offsets.size - 1):
+        length, across = 0.0, 0.0
+        for e in range(offsets[i], offsets[i + 1] - 1):
+            px, py = xy[e, 0] - xy[offsets[i], 0], xy[e, 1] - xy[offsets[i], 1]
+            qx, qy = xy[e + 1, 0] - xy[offsets[i], 0], xy[e + 1, 1] - xy[offsets[i], 1]
+            area[i] += (px * qy - py * qx) / 2
+            across += abs(px * qy)
+            length += np.hypot(qx - px, qy - py)
+        slack[i] = 4 * rounding * (length + rounding) + 1e-12 * across
+    return area, slack
+
+
+@njit(cache=True)
+def _edges(offsets, place):
+    """The ring of each edge between two places, and where it starts."""
+    row, start = np.empty(place.size, np.int64), np.empty(place.size, np.int64)
+    count = 0
+    for i in range(offsets.size - 1):
+        for at in range(offsets[i], offsets[i + 1] - 1):
+            if place[at] != place[at + 1]:
+                row[count], start[count] = i, at
+                count += 1
+    return row[:count], start[:count]

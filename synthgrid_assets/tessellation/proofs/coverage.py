@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from synthgrid_assets.lattice.cells import id_cells
+from synthgrid_assets.lattice.cells import CELL_LIMIT, SPECIAL_ID
 from synthgrid_assets.lattice.tiling import Tile, Tiling
 
 
@@ -56,7 +57,11 @@ class Coverage:
 
     def number_of_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of the tile that holds each site, -1 where none does."""
-        return self.number(*id_cells(ids))
+        first, side = (self._tiling.columns[0], self._tiling.rows[0]), self._tiling.side
+        found: NDArray[np.int64] = _numbers_of_ids(
+            ids, self._number, tuple(self._tiling.extent), side, first
+        )
+        return found
 
     def holds(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether all cells from one to another, both inclusive, are covered.
@@ -75,3 +80,15 @@ class Coverage:
         held = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
         whole: NDArray[np.bool_] = inside & (held == (x1 - x0) * (y1 - y0))
         return whole
+
+
+@njit(cache=True)
+def _numbers_of_ids(ids, number, extent, side, first):
+    """As `Coverage.number` of `id_cells`, in one pass."""
+    found = np.full(ids.size, -1)
+    for i in range(ids.size):
+        plain = ids[i] & ~SPECIAL_ID
+        ix, iy = (plain >> 39) - CELL_LIMIT, (plain >> 16 & (2 * CELL_LIMIT - 1)) - CELL_LIMIT
+        if extent[0] <= ix < extent[2] and extent[1] <= iy < extent[3]:
+            found[i] = number[iy // side - first[1], ix // side - first[0]]
+    return found

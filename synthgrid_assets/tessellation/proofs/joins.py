@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
-from synthgrid_assets.tessellation.proofs.verification import numbered, pair_key
+from synthgrid_assets.tessellation.proofs.numbering import first_of, numbered_pairs
+from synthgrid_assets.tessellation.proofs.opposites import left_over, repeated
 
 
 class Join:
@@ -81,7 +83,7 @@ class TriangleJoin(Join):
         self._site = np.empty(0, np.int64)
         self._xy = np.empty((0, 2))
         self._middle = np.empty(0, np.int64)
-        self._edge = np.empty((0, 2), np.int64)  # site ids: tail and head
+        self._edge = np.empty((0, 2), np.int64)  # tail and head, by their places in `_site`
 
     def add(
         self, tile: NDArray[np.int64], corners: NDArray[np.int64], xy: NDArray[np.float64]
@@ -97,29 +99,29 @@ class TriangleJoin(Join):
         xy : ndarray of float64, shape (t, 3, 2)
             Their coordinates.
         """
-        order = np.argsort(xy[..., 0] + 1j * xy[..., 1], axis=1, kind="stable")
+        known = self._site.size
+        ids = np.concatenate((self._site, corners.ravel()))
+        place, count = numbered_pairs(ids, ids)  # those of open sites are 0, 1, 2 and so on
+        first = first_of(place)
+        site, at = ids[first], np.concatenate((self._xy, xy.reshape(-1, 2)))[first]
+        middle = np.concatenate((self._middle, np.zeros(count - known, np.int64)))
+        corner = place[known:].reshape(-1, 3)
+        moved, turned = _join_corners(corner, xy, at, middle)
+        self._count("moved", tile[moved])
         home = self._coverage.number_of_ids(corners[:, 0])
-        self._count("misplaced", tile[(order[:, 0] != 0) | (home != tile)])
-        site, first, place = np.unique(
-            np.concatenate((self._site, corners.ravel())), return_index=True, return_inverse=True
-        )
-        at = np.concatenate((self._xy, xy.reshape(-1, 2)))[first]
-        corner = place[self._site.size :].reshape(-1, 3)
-        self._count("moved", tile[(at[corner] != xy).any(axis=(1, 2))])
-        middle = np.bincount(place[: self._site.size], self._middle, site.size).astype(np.int64)
-        seconds = np.take_along_axis(corner, order[:, 1:2], axis=1).ravel()
-        middle += np.bincount(seconds, minlength=site.size)
-        new = np.stack((corner, np.roll(corner, -1, axis=1)), axis=2).reshape(-1, 2)
-        edge = np.concatenate((np.searchsorted(site, self._edge), new))
-        edge = edge[left_over(pair_key(*np.sort(edge, axis=1).T), edge[:, 0] < edge[:, 1])]
+        self._count("misplaced", tile[turned | (home != tile)])
+        tail = np.concatenate((self._edge[:, 0], corner.ravel()))
+        head = np.concatenate((self._edge[:, 1], np.roll(corner, -1, axis=1).ravel()))
+        left = left_over(tail, head)
+        edge = np.column_stack((tail[left], head[left]))
         kept = (middle != 2) & (middle > 0) & (self._coverage.number_of_ids(site) >= 0)
         kept[edge] = True
         self._site, self._xy, self._middle = site[kept], at[kept], middle[kept]
-        self._edge = site[edge]
+        self._edge = (np.cumsum(kept) - 1)[edge]
 
     def close(self) -> None:
         """Count the sites that are still torn: call it once, after the last row."""
-        ends = np.searchsorted(self._site, self._edge)
+        ends = self._edge
         at = self._xy[:, 0] + 1j * self._xy[:, 1]
         smaller = np.where(at[ends[:, 0]] < at[ends[:, 1]], ends[:, 0], ends[:, 1])
         found = self._middle + np.bincount(smaller, minlength=self._site.size)
@@ -151,39 +153,42 @@ class NeighbourJoin(Join):
     ) -> None:
         """Join the pairs of one more row of tiles, each array of shape (d,)."""
         self._count("misplaced", tile[self._coverage.number_of_ids(focal) != tile])
-        first = np.unique(numbered(np.column_stack((focal, neighbor))), return_index=True)[1]
-        self._count("repeated", np.delete(tile, first))
-        within = self._coverage.number_of_ids(neighbor) >= 0
-        new = np.column_stack((focal, neighbor, weight.view(np.int64)))[within]
-        pair = np.concatenate((self._pair, new))
-        either = np.column_stack((np.sort(pair[:, :2], axis=1), pair[:, 2]))
-        self._pair = pair[left_over(numbered(either), pair[:, 0] < pair[:, 1])]
+        pair = np.column_stack((focal, neighbor, weight.view(np.int64)))
+        pair, known = np.concatenate((self._pair, pair)), len(self._pair)
+        ids = pair[:, :2].T.ravel()
+        tail, head = np.split(numbered_pairs(ids, ids)[0], 2)
+        self._count("repeated", tile[repeated(tail[known:], head[known:])])
+        within = np.ones(len(pair), np.bool_)
+        within[known:] = self._coverage.number_of_ids(neighbor) >= 0
+        pair = pair[within]
+        self._pair = pair[left_over(tail[within], head[within], pair[:, 2].copy())]
 
     def close(self) -> None:
         """Count the pairs that are still one-sided: call it once, after the last row."""
         self._count("one_sided", self._coverage.number_of_ids(self._pair[:, 1]))
 
 
-def left_over(key: NDArray[np.int64], forward: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What is left when opposites with equal keys have cancelled each other one by one.
+@njit(cache=True)
+def _join_corners(corner, xy, at, middle):
+    """Which triangles stand elsewhere than their sites, and which do not begin with the smallest.
 
-    Parameters
-    ----------
-    key : ndarray of int64, shape (n,)
-    forward : ndarray of bool, shape (n,)
-
-    Examples
-    --------
-    >>> forward = np.array([True, False, True, True, True])
-    >>> left_over(np.array([7, 7, 7, 9, 9]), forward).tolist()
-    [False, False, True, True, True]
+    Adds up of how many triangles each site is the middle corner.
     """
-    group, counts = np.unique(key, return_inverse=True, return_counts=True)[1:]
-    ahead = np.bincount(group, forward, counts.size).astype(np.int64)
-    order = np.lexsort((~forward, group))
-    first = np.cumsum(counts) - counts
-    rank = np.empty(key.size, np.int64)
-    rank[order] = np.arange(key.size) - first[group[order]]
-    rank -= np.where(forward, 0, ahead[group])
-    left: NDArray[np.bool_] = rank >= np.where(forward, (counts - ahead)[group], ahead[group])
-    return left
+    moved, turned = np.zeros(corner.shape[0], np.bool_), np.zeros(corner.shape[0], np.bool_)
+    for i in range(corner.shape[0]):
+        for k in range(3):
+            site = corner[i, k]
+            moved[i] |= xy[i, k, 0] != at[site, 0] or xy[i, k, 1] != at[site, 1]
+        a, b, c = xy[i, 0], xy[i, 1], xy[i, 2]
+        ab, bc, ac = _follows(a, b), _follows(b, c), _follows(a, c)
+        turned[i] = ab or ac
+        # each follows as many of the others as stand before it; the middle one follows one
+        second = 0 if ab != ac else 1 if ab == bc else 2
+        middle[corner[i, second]] += 1
+    return moved, turned
+
+
+@njit(inline="always")
+def _follows(one, other):
+    """Whether a place comes after another: by x, then y; an equal one does not."""
+    return one[0] > other[0] or (one[0] == other[0] and one[1] > other[1])

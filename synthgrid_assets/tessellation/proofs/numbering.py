@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 _31_BITS = (1 << 31) - 1
 _FIRST, _SECOND = 0x5BD1E995, 0x1B873593  # odd, below 2**31
@@ -53,6 +54,9 @@ def numbered_pairs(a, b):
     first_a, first_b = np.empty(a.size, np.int64), np.empty(a.size, np.int64)
     table, count = new_table(a.size), 0
     for i in range(a.size):
+        if i > 0 and a[i] == a[i - 1] and b[i] == b[i - 1]:  # of runs one look-up
+            numbers[i] = numbers[i - 1]
+            continue
         slot = slot_of(table, a[i], b[i], first_a, first_b)
         if table[slot] < 0:
             table[slot] = count
@@ -60,6 +64,19 @@ def numbered_pairs(a, b):
             count += 1
         numbers[i] = table[slot]
     return numbers, count
+
+
+def first_of(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of `numbered_pairs` stand for the first time.
+
+    Examples
+    --------
+    >>> first_of(np.array([0, 1, 0, 2, 2])).tolist()
+    [True, True, False, True, False]
+    """
+    first = np.ones(numbers.size, np.bool_)
+    first[1:] = numbers[1:] > np.maximum.accumulate(numbers)[:-1]
+    return first
 
 
 @njit(cache=True)

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
+from synthgrid_assets.lattice.cells import CELL, SPECIAL_ID, Cells, Lattice, point_ids
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.tessellation.polygons import ring_metres
 from synthgrid_assets.tessellation.proofs.cell_join import CellJoin, StoredCells
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
-from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin, TriangleJoin, left_over
+from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin, TriangleJoin
+from synthgrid_assets.tessellation.proofs.opposites import left_over, repeated
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, World, pattern
@@ -199,16 +200,16 @@ def test_each_site_is_the_middle_corner_of_two_triangles():
         assert np.isin(found.site_id[deep], site).all(), name
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30))
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 2, st.integers(0, 1)), max_size=60))
 def test_opposites_cancel_one_by_one(items):
-    key = np.array([k for k, _ in items], np.int64)
-    forward = np.array([f for _, f in items], bool)
-    left = left_over(key, forward)
-    for value in set(key.tolist()):
-        of_key = key == value
-        net = int((of_key & forward).sum()) - int((of_key & ~forward).sum())
-        assert int((left & of_key & forward).sum()) == max(net, 0)
-        assert int((left & of_key & ~forward).sum()) == max(-net, 0)
+    tail, head, label = np.array(items, np.int64).reshape(-1, 3).T
+    left = left_over(tail, head, label)
+    again = [items[:i].count(item) > 0 for i, item in enumerate(items)]
+    assert repeated(tail * 2 + label, head.copy()).tolist() == again
+    for u, v, one in {*items}:
+        forth, back = ((tail == a) & (head == b) & (label == one) for a, b in ((u, v), (v, u)))
+        net = int(forth.sum()) if u == v else int(forth.sum()) - int(back.sum())
+        assert int((left & forth).sum()) == max(net, 0)
 
 
 @given(st.integers(1, 6), st.integers(0, 99))
@@ -222,6 +223,9 @@ def test_coverage_is_what_a_look_at_each_cell_says(side, seed):
         held[y0 + 12 : y1 + 12, x0 + 12 : x1 + 12] = number
     iy, ix = np.indices(held.shape) - 12
     np.testing.assert_array_equal(coverage.number(ix, iy), held)
+    ids = point_ids(ix, iy, rng.integers(0, 9, ix.shape)).ravel()
+    ids |= SPECIAL_ID * rng.integers(0, 2, ids.size)
+    np.testing.assert_array_equal(coverage.number_of_ids(ids), held.ravel())
     low = rng.integers(-12, 12, (200, 2))
     high = np.minimum(low + rng.integers(0, 8, (200, 2)), 11)
     whole = [

@@ -1,0 +1,91 @@
+"""Directed edges that cancel edges in the opposite direction, and edges that stand there twice.
+
+Belongs here: what is left of edges between numbered ends. Not here: who numbers the ends
+(`numbering`), and what an edge that is left means (`joins`, `cell_join`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from synthgrid_assets.tessellation.proofs.numbering import degrees_of, sparser
+
+
+def left_over(
+    tail: NDArray[np.int64], head: NDArray[np.int64], label: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
+    """What is left when edges in opposite directions have cancelled each other one by one.
+
+    Parameters
+    ----------
+    tail, head : ndarray of int64, shape (n,)
+        Small numbers of the ends. An edge from an end to itself cancels none.
+    label : ndarray of int64, shape (n,), optional
+        Only edges of the same label cancel.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Of edges along one segment as many as there are more in their direction.
+
+    Examples
+    --------
+    >>> left_over(np.array([0, 1, 0, 2]), np.array([1, 0, 1, 2])).tolist()
+    [False, False, True, True]
+    """
+    if label is None:
+        label = np.zeros(tail.size, np.int64)
+    found: NDArray[np.bool_] = _left_over(tail, head, label)
+    return found
+
+
+@njit(cache=True)
+def repeated(tail, head):
+    """Which directed edges stand there before: ndarray of bool, shape (n,).
+
+    Examples
+    --------
+    >>> repeated(np.array([0, 1, 0]), np.array([1, 0, 1])).tolist()
+    [False, False, True]
+    """
+    degree = degrees_of(tail)
+    begin = np.zeros(degree.size + 1, np.int64)
+    begin[1:] = np.cumsum(degree)
+    at, order = begin[:-1].copy(), np.empty(tail.size, np.int64)
+    for e in range(tail.size):
+        order[at[tail[e]]] = e
+        at[tail[e]] += 1
+    latest = np.full(head.max() + 1 if head.size else 0, -1, np.int64)  # the last tail of each head
+    found = np.zeros(tail.size, np.bool_)
+    for e in order:
+        found[e] = latest[head[e]] == tail[e]
+        latest[head[e]] = tail[e]
+    return found
+
+
+@njit(cache=True)
+def _left_over(tail, head, label):
+    # edges wait in chains, each at its sparser end
+    degree = degrees_of(np.concatenate((tail, head)))
+    latest, before = np.full(degree.size, -1, np.int32), np.empty(tail.size, np.int32)
+    left = np.ones(tail.size, np.bool_)
+    for e in range(tail.size):
+        if tail[e] == head[e]:
+            continue
+        at = sparser(tail[e], head[e], degree)
+        later, found = -1, latest[at]
+        while found >= 0 and (
+            tail[found] != head[e] or head[found] != tail[e] or label[found] != label[e]
+        ):
+            later, found = found, before[found]
+        if found < 0:
+            before[e], latest[at] = latest[at], e
+            continue
+        left[e], left[found] = False, False
+        if later < 0:
+            latest[at] = before[found]
+        else:
+            before[later] = before[found]
+    return left
