@@ -1,23 +1,28 @@
-"""The engine in simulated time on a store that turns slow for a while.
+"""The engine on a store that turns slow for a while, in simulated time and in real time.
 
-The window, its depth and the breaker are the real ones, on a clock that jumps from event to
-event: two minutes of a run take a second, and the same on any machine.
+In simulated time the window, its depth and the breaker are the real ones, on a clock that jumps
+from event to event: two minutes of a run take a second, and the same on any machine. In real
+time workers are processes, and what they hold of memory is told as well.
 """
 
 import asyncio
 import heapq
 import random
+import time
 from dataclasses import dataclass, field
+
+import psutil
 
 from synthgrid_assets.engine.circuit_breaker import BreakerSettings
 from synthgrid_assets.engine.events import Step
 from synthgrid_assets.engine.executor import ExecutorFigures
-from synthgrid_assets.engine.session import _Source
+from synthgrid_assets.engine.session import EngineSession, _Source
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.engine.stages import COMMIT, Timings
+from synthgrid_assets.engine.stages import COMMIT, Timings, spent
 from synthgrid_assets.engine.steering import Steering, Workers
 from synthgrid_assets.engine.task import Order, Reply, Task
 from synthgrid_assets.engine.window import Window
+from synthgrid_assets.storage.commit import commit_bytes
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -116,6 +121,8 @@ class Course:
     ended: list[float]
     events: list[tuple[float, str, str, str]]
     most_held: int
+    memory: list[tuple[float, int, int]] = field(default_factory=list)
+    """Times, and bytes that the run's process and its largest worker held then."""
 
     def rate(self, begin, end):
         """Tiles per second."""
@@ -167,3 +174,53 @@ async def _course(loop, store, settings, compute, seconds):
             return found
         group = source.settle(await reached.get())
         found.ended += [loop.time()] * len(group)
+
+
+def write_a_file(path, begun, slow, factor):
+    """A task: computes for 20 ms, then commits a file to a disk that takes 10 ms for it."""
+    time.sleep(0.02)
+    asked = time.time()
+    time.sleep(0.01 * (factor if slow[0] <= asked - begun < slow[1] else 1.0))
+    written = commit_bytes(path, b"0" * 100_000, durability="batch").size
+    spent(COMMIT, time.time() - asked, written)
+
+
+def real_course(folder, slow, factor, *, workers=4, seconds=120.0, window=32):
+    """A run of so many seconds of the clock on the wall, by processes that write files."""
+    found, begun = Course([], [], 0), time.time()
+
+    class Watcher:
+        def on_start(self, run_id, read):
+            pass
+
+        def on_step(self, step, ended):
+            pass
+
+        def on_lag(self, seconds, culprit):
+            pass
+
+        def on_event(self, event):
+            found.events.append((event.time - begun, event.kind, event.after, event.cause))
+
+        def on_task(self, task):
+            found.ended.append(task.ended - begun)
+
+        def on_close(self, statistics):
+            pass
+
+    def tasks():
+        number = 0
+        while time.time() - begun < seconds:
+            number += 1
+            path = folder / str(number % 64)
+            yield Task(str(number), write_a_file, (path, begun, slow, factor))
+
+    settings, told = Settings(workers=workers, window=window), 0.0
+    with EngineSession(settings, (__name__,), observers=(Watcher(),)) as session:
+        for _ in session.map_groups(tasks()):
+            if (now := time.time() - begun) > told + 1:
+                told, here = now, psutil.Process()
+                others = [one.memory_info().rss for one in here.children(recursive=True)]
+                found.memory.append((now, here.memory_info().rss, max(others)))
+        found.most_held = session.statistics().peak_window
+    return found

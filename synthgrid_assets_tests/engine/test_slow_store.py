@@ -1,13 +1,14 @@
 """Writes that take twenty times as long for ten seconds of a run of two minutes.
 
-In simulated time: what is asserted are rates on the simulation's clock, the same everywhere.
+In simulated time: what is asserted are rates on the simulation's clock, the same everywhere. And
+once in real time, by processes that write files, which a busy machine may slow down by itself.
 """
 
 from itertools import pairwise
 
 import pytest
 
-from synthgrid_assets_tests.engine.slow_store import Store, course
+from synthgrid_assets_tests.engine.slow_store import Store, course, real_course
 
 SLOW = (40.0, 50.0)
 
@@ -76,3 +77,27 @@ def test_a_store_that_stays_slow_goes_on_at_its_own_speed():
     assert found.of("breaker")[-1][1] == "closed"
     own = 4 / (0.02 + 0.2 * 1.046)  # four workers, each waits for its own channel
     assert found.rate(100, 160) > 0.9 * own
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_processes_that_write_files_do_the_same_in_flat_memory(tmp_path):
+    found = real_course(tmp_path, SLOW, 20.0)
+    turns = [(time, state) for time, state in found.of("breaker") if time > SLOW[0] - 1]
+    opened, closed = turns[0][0], [time for time, state in turns if state == "closed"][-1]
+    assert SLOW[0] < opened < SLOW[0] + 3
+    assert turns[-1][1] == "closed"
+    assert closed < SLOW[1] + 20
+    before, after = found.rate(10, SLOW[0]), found.rate(SLOW[1] + 20, 120)
+    assert found.rate(opened + 1, SLOW[1]) < 0.2 * before
+    assert after > 0.9 * before
+    depths = [int(after) for time, after in found.of("depth") if SLOW[0] < time < SLOW[1] + 20]
+    assert min(depths) < 16
+    assert found.most_held <= 32
+    (_, first, _), *_, (_, last, _) = [one for one in found.memory if one[0] > 10]
+    assert last < 1.1 * first
+    assert max(largest for _, _, largest in found.memory) < 300e6
+    lines = [f"{before:.0f} and {after:.0f} tiles a second; opened at {opened:.1f} s, closed at "]
+    lines.append(f"{closed:.1f} s; least depth {min(depths)}; {first / 1e6:.0f} to ")
+    lines.append(f"{last / 1e6:.0f} MB, workers {max(m[2] for m in found.memory) / 1e6:.0f} MB")
+    print("".join(lines))  # noqa: T201

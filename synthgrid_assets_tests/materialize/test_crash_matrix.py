@@ -92,11 +92,13 @@ def run(spec, root, url, told):
 def read_all_the_time(root, url, pipe):
     """Reads each tile's file as soon as it is there; tells how many, and which were not whole.
 
-    A file is read again when it was written again, and looked for without a rest.
+    A file is read again when it was written again. Looking for them takes half of the time, as a
+    server that answers one request at a time is the writer's as well.
     """
     os.environ["SYNTHGRID_STORE"] = url
-    store, reads, broken, seen = Layout(root).store, 0, [], {}
-    while not pipe.poll(0.002):
+    store, reads, broken, seen, took = Layout(root).store, 0, [], {}, 0.0
+    while not pipe.poll(took):
+        begun = time.monotonic()
         for key in [key for key in store.list() if key.endswith(".parquet") and "/w" in key]:
             try:
                 found = store.stat(key)
@@ -109,6 +111,7 @@ def read_all_the_time(root, url, pipe):
                 pass  # removed or set aside meanwhile
             except Exception as error:
                 broken.append(f"{key}: {error}")
+        took = time.monotonic() - begun
     pipe.send((reads, broken[:5]))
 
 
