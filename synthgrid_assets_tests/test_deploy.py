@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 import yaml
 
 from synthgrid_assets import settings
@@ -58,6 +59,15 @@ def test_our_services_agree_and_set_variables_that_are_read():
     ours = {name for name in environments[0] if name.startswith("SYNTHGRID_")}
     assert ours == {name for name in ours if name in known}
     assert environments[0]["SYNTHGRID_EXECUTOR"] == f"dask://{OURS['worker']['command'][2]}"
+
+
+def test_dagsters_database_is_reached_by_a_driver_that_its_package_brings():
+    """Of those of SQLAlchemy; which one is taken where none is named differs by its version."""
+    pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
+    for name in ("compose.yaml", "dagster.postgres.yaml"):
+        text = re.sub(r"\$\{[^}]*\}", "secret", (DEPLOY / name).read_text(encoding="utf-8"))
+        (address,) = re.findall(r"postgresql\S+/dagster\b", text)
+        assert sqlalchemy.create_engine(address).driver == "psycopg2"
 
 
 def test_no_password_stands_in_a_file():
