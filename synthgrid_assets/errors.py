@@ -50,6 +50,10 @@ class SnapshotChangedError(PrivacyError):
     """Private data that differ from those behind a recorded release of the same name."""
 
 
+class PrivateTermsError(SpecError, PrivacyError):
+    """A world file whose private data cannot be released as it says: nothing was looked at."""
+
+
 class StorageError(SynthGridError):
     """A file or store that is missing, damaged or cannot be written."""
 

@@ -5,6 +5,7 @@ Belongs here: what every table model shares. Not here: any table.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,6 +51,20 @@ FileOrAddress = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string"}),
 ]
+
+
+def decimal_amount(value: Any) -> Any:
+    """A number as it was written, for the amounts that are added up exactly.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a finite number nor a text.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or isinstance(value, str) or (number and math.isfinite(value)):
+        return value
+    raise ValueError("give a decimal number, as '0.5'")
 
 
 class Model(BaseModel):

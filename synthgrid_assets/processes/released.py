@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.inputs.released_surface import ReleasedSurface
+from synthgrid_assets.inputs.table_base import decimal_amount
 from synthgrid_assets.lattice.cells import CELL_BITS, MAX_POINTS_PER_CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside
 from synthgrid_assets.lattice.seeding import POINT, Key, words
@@ -65,6 +66,11 @@ class ReleasedParameters(Parameters):
     threshold: ThresholdTable | None = Field(
         default=None, description="blocks to show: { k = 10, beta = 0.001 }"
     )
+
+    @field_validator("epsilon", "rho", mode="before")
+    @classmethod
+    def _decimal(cls, amount: Any) -> Any:
+        return decimal_amount(amount)
 
     @model_validator(mode="after")
     def _one_loss(self) -> ReleasedParameters:

@@ -57,7 +57,8 @@ def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> WorldSp
         One line per mistake: file, key path, what was found, what is allowed.
     """
     spec, problems = check_world(path, overrides)
-    refuse(problems)
+    if problems:
+        refuse(problems, read_toml(path, overrides) if problems[0].path else None)
     assert spec is not None  # no problem, so there is a spec
     return spec
 

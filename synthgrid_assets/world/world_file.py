@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from synthgrid_assets.errors import SpecError
+from synthgrid_assets.errors import PrivateTermsError, SpecError
 from synthgrid_assets.inputs.kinds.declared import LinearTable, RadialTable
 from synthgrid_assets.inputs.kinds.private import ColumnsTable, UnitTable
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
@@ -24,6 +24,7 @@ from synthgrid_assets.inputs.remote.address import without_secrets
 from synthgrid_assets.processes.marks.numbers import NUMBER_TAGS
 from synthgrid_assets.processes.marks.table import LAW_TABLES, LAWS
 from synthgrid_assets.world.spec import (
+    RELEASED,
     NearTable,
     PrivacyTable,
     ReleaseTable,
@@ -71,11 +72,29 @@ class Problem:
         return printable(f"{where}: {_shortened(self.message)}")
 
 
-def refuse(problems: Iterable[Problem]) -> None:
-    """Raise one `SpecError` with a line per problem, if there are any."""
-    lines = [str(problem) for problem in problems]
-    if lines:
-        raise SpecError("\n".join(lines))
+def refuse(problems: Iterable[Problem], tables: Mapping[str, Any] | None = None) -> None:
+    """Raise one `SpecError` with a line per problem, if there are any.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+    tables : mapping, optional
+        The file's: mistakes in what they say of private data are a `PrivateTermsError`.
+    """
+    told = list(problems)
+    if told:
+        private = any(_is_private(problem.path, tables or {}) for problem in told)
+        raise (PrivateTermsError if private else SpecError)("\n".join(map(str, told)))
+
+
+def _is_private(path: str, tables: Mapping[str, Any]) -> bool:
+    """Whether a key stands in a budget, in a private input, or in a layer drawn from one."""
+    top, name, *_ = *path.split("."), "", ""
+    table = tables.get(top)
+    fields = table.get(name) if isinstance(table, Mapping) else None
+    if top == "privacy" or not isinstance(fields, Mapping):
+        return top == "privacy"
+    return "private" in fields or fields.get("process") == RELEASED
 
 
 def read_toml(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

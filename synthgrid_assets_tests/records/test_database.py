@@ -20,10 +20,12 @@ import pytest
 import sqlalchemy as sa
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.records import database as databases
 from synthgrid_assets.records.database import Database, database_url
 from synthgrid_assets.records.schema import Schema, statements
 from synthgrid_assets.records.sqlite_file import create_file
 from synthgrid_assets.records.turnstile import Turnstile
+from synthgrid_assets_tests.databases import postgres_address
 
 
 def first(connection):
@@ -405,3 +407,26 @@ def test_statements_keep_triggers_whole():
 def test_a_missing_folder_is_made(tmp_path):
     with Database(tmp_path / "a" / "b" / "notes.sqlite", NOTES) as database:
         assert Path(database.path).exists()
+
+
+@pytest.mark.parametrize("rested", [True, False])
+def test_a_connection_that_the_server_dropped_is_replaced(monkeypatch, rested):
+    """After a rest before anybody notices; right after its use by one refusal at most."""
+    servers = postgres_address()
+    address = next(servers)
+    monkeypatch.setattr(databases, "_FRESH", -1.0 if rested else 60.0)
+    with Database(address, NOTES) as one, Database(address, NOTES) as other:
+        with one.reading() as connection:
+            (pid,) = connection.exec_driver_sql("SELECT pg_backend_pid()").one()
+        with other.reading() as connection:
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+        if not rested:
+            with (
+                pytest.raises(StorageError, match="check the address"),
+                one.writing() as connection,
+            ):
+                connection.exec_driver_sql("SELECT 1")
+        with one.writing() as connection:
+            (now,) = connection.exec_driver_sql("SELECT pg_backend_pid()").one()
+        assert now != pid
+    next(servers, None)

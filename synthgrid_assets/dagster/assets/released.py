@@ -6,6 +6,7 @@ Belongs here: their definitions and what they show. Not here: charging and drawi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from synthgrid_assets.dagster.keys import RELEASE, common, input_key, layer_key,
 from synthgrid_assets.dagster.metadata import rows_table
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.errors import SynthGridError
+from synthgrid_assets.inputs.kinds.input import Record
 from synthgrid_assets.privacy.releases.marginal_files import COLUMNS as MARGINAL_COLUMNS
 from synthgrid_assets.privacy.releases.marginal_files import read_bins
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
@@ -42,68 +44,83 @@ def marginals_asset(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     """The marginals that released marks of a layer are drawn from."""
     world, name = spec.world.name, marginals_of(layer)
 
-    @dg.asset(
+    def shown(made: Record) -> dict[str, Any]:
+        found = find_published(made.path)
+        assert found is not None  # made just now
+        return {"marginals": rows_table(read_bins(found)[:MOST_SHOWN])}
+
+    return _published(
+        spec,
+        layer,
+        name,
+        shown,
         key=input_key(world, name),
         deps=[layer_key(world, layer, RELEASE)],
         description="Counts of private points by label or by bin, with noise, that marks are drawn "
         "from: charged together with counts_release, each at its own loss, and recorded once. Each "
         "estimate has its standard deviation and a 95 % interval.",
-        code_version=input_version(spec, name),
-        kinds={"python", "opendp", "parquet"},
-        metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(*column) for column in MARGINAL_COLUMNS]
-            )
-        },
-        **common(world, layer),
+        metadata=_schema(MARGINAL_COLUMNS),
     )
-    def released_marginals(data: DataRoot) -> dg.MaterializeResult[None]:
-        made = make_input(spec, name, Layout(data.path))
-        found = find_published(made.path)
-        assert found is not None  # made just now
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(made.data_version),
-            metadata={
-                **made.facts,
-                "path": dg.MetadataValue.path(str(made.path)),
-                "marginals": rows_table(read_bins(found)[:MOST_SHOWN]),
-            },
-        )
-
-    return released_marginals
 
 
 def _counts_release(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
-    world, name = spec.world.name, release_of(layer)
-
-    @dg.asset(
+    world = spec.world.name
+    return _published(
+        spec,
+        layer,
+        release_of(layer),
+        lambda made: _statement(spec, layer),
         key=layer_key(world, layer, RELEASE),
         deps=[world_key(world)],
         description="Counts of private points per block, with noise: charged to the data set's "
         "budget, drawn and recorded in one step, once. The same question, from whatever world or "
         "layer, is answered from the ledger at no cost. Each estimate has its standard deviation "
         "and a 95 % interval; a file holds 64 x 64 blocks.",
+        metadata=_schema(COLUMNS),
+    )
+
+
+def _published(
+    spec: WorldSpec,
+    layer: str,
+    name: str,
+    shown: Callable[[Record], dict[str, Any]],
+    **terms: Any,
+) -> dg.AssetsDefinition:
+    """An asset whose folder is published from the ledger: charged and drawn if it is not yet.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    layer : str
+    name : str
+        Of the made input.
+    shown : callable
+        Further metadata of what was made: public terms and released numbers alone.
+    **terms
+        The asset's own, as for `dagster.asset`.
+    """
+
+    @dg.asset(
         code_version=input_version(spec, name),
         kinds={"python", "opendp", "parquet"},
-        metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(*column) for column in COLUMNS]
-            )
-        },
-        **common(world, layer),
+        **terms,
+        **common(spec.world.name, layer),
     )
-    def counts_release(data: DataRoot) -> dg.MaterializeResult[None]:
+    def published(data: DataRoot) -> dg.MaterializeResult[None]:
         made = make_input(spec, name, Layout(data.path))
+        path = dg.MetadataValue.path(str(made.path))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(made.data_version),
-            metadata={
-                **made.facts,
-                "path": dg.MetadataValue.path(str(made.path)),
-                **_statement(spec, layer),
-            },
+            metadata={**made.facts, "path": path, **shown(made)},
         )
 
-    return counts_release
+    return published
+
+
+def _schema(columns: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    described = [dg.TableColumn(*column) for column in columns]
+    return {"dagster/column_schema": dg.TableSchema(columns=described)}
 
 
 def _statement(spec: WorldSpec, layer: str) -> dict[str, Any]:

@@ -39,11 +39,14 @@ class Witness:
         The file that says so.
     ledger : str
         Address of the ledger that it was seen in, without a password.
+    data_sets : tuple of (str, str)
+        Names in the ledger by layer of the file, which is mostly the empty one.
     """
 
     anchor: Anchor
     seen_in: str
     ledger: str = ""
+    data_sets: tuple[tuple[str, str], ...] = ()
 
 
 def witness_path(source: Path) -> Path:
@@ -88,26 +91,72 @@ def read_witness(path: Path) -> Witness | None:
         raise _unreadable(str(path), error) from None
 
 
-def keep_witness(source: Path, anchor: Anchor, ledger: str) -> bool:
-    """Keep the newest head beside private data and in an attribute; False where neither can be."""
-    fields = {"hash": anchor.hash, "ledger": ledger, "sequence": anchor.sequence}
-    data = canonical_json(fields).encode() + b"\n"
+def keep_witness(
+    source: Path, anchor: Anchor, ledger: str, *, data_set: str = "", layer: str = ""
+) -> bool:
+    """Keep the newest head beside private data and in an attribute; False where neither can be.
+
+    Parameters
+    ----------
+    source : Path
+    anchor : Anchor
+    ledger : str
+        Its address, without a password.
+    data_set, layer : str
+        Name in the ledger of what stands in that layer of the file.
+    """
+    named = {layer: data_set} if data_set else {}
     path, kept = witness_path(source), False
     # the folder is often mounted read-only
     with contextlib.suppress(OSError, StorageError), _alone_in(path.parent):
-        if _is_newer(anchor, read_witness(path)):
+        data = _renewed(read_witness(path), anchor, ledger, named)
+        if data is not None:
             commit_bytes(path, data)
         kept = True
     # not every system has attributes
     with contextlib.suppress(OSError, AttributeError), _alone_in(source):
-        if _is_newer(anchor, _of_attribute(source)):
+        data = _renewed(_of_attribute(source), anchor, ledger, named)
+        if data is not None:
             os.setxattr(source, ATTRIBUTE, data)
         kept = True
     return kept
 
 
-def _is_newer(anchor: Anchor, known: Witness | None) -> bool:
-    return known is None or known.anchor.sequence < anchor.sequence
+def _renewed(
+    known: Witness | None, anchor: Anchor, ledger: str, named: dict[str, str]
+) -> bytes | None:
+    """What is to be kept; None where that is kept already. No name is ever taken back."""
+    if known is not None:
+        before = dict(known.data_sets)
+        named = {**named, **before}
+        if known.anchor.sequence >= anchor.sequence:
+            if named == before:
+                return None
+            anchor, ledger = known.anchor, known.ledger
+    fields = {"hash": anchor.hash, "ledger": ledger, "sequence": anchor.sequence}
+    return canonical_json({**fields, "data_sets": named}).encode() + b"\n"
+
+
+def refuse_other_names(witnesses: Iterable[Witness], data_set: str, layer: str) -> None:
+    """Refuse to draw from a file that was released as another data set, whatever it holds now.
+
+    A file that grows would have a new budget by every new name, for rows that were released
+    before.
+
+    Raises
+    ------
+    PrivacyError
+        With the name to write.
+    """
+    for witness in witnesses:
+        known = dict(witness.data_sets).get(layer, data_set)
+        if known != data_set:
+            raise PrivacyError(
+                f"this private file is registered already, as data set {known!r}, as "
+                f"{witness.seen_in} says: write `dataset = {known!r}`, and a `snapshot` of its own "
+                "if it has changed, so that all its releases share one budget. Other data belong "
+                "into a file of another name. Nothing was drawn or charged"
+            )
 
 
 def _of_attribute(source: Path) -> Witness | None:
@@ -122,8 +171,11 @@ def _witness(data: bytes, seen_in: str) -> Witness:
     try:
         fields = json.loads(data)
         anchor = Anchor(int(fields["sequence"]), str(fields["hash"]))
-        return Witness(anchor, seen_in, str(fields.get("ledger", "")))
-    except (ValueError, KeyError, TypeError) as error:
+        named = tuple(
+            sorted((str(key), str(name)) for key, name in fields.get("data_sets", {}).items())
+        )
+        return Witness(anchor, seen_in, str(fields.get("ledger", "")), named)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(seen_in, error) from None
 
 

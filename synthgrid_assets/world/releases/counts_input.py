@@ -40,6 +40,7 @@ from synthgrid_assets.privacy.releases.recorded import Recorded
 from synthgrid_assets.privacy.releases.witnesses import (
     Witness,
     keep_witness,
+    refuse_other_names,
     witnesses_beside,
 )
 from synthgrid_assets.privacy.source.counting import count_source
@@ -214,7 +215,8 @@ class ReleasedInput(Input):
         count = partial(self._count, tuple(dict.fromkeys(marginals)))
         recorded = ledger.release_all(asks, count, self._witnesses(folder))
         newest = max(answer.anchor for answer in recorded)
-        if not keep_witness(self.source.private, newest, ledger.where):
+        named = {"data_set": self.ask.data.name, "layer": self.source.layer or ""}
+        if not keep_witness(self.source.private, newest, ledger.where, **named):
             warnings.warn(
                 f"no trace of the ledger could be kept beside {self.source.private}: if "
                 f"{ledger.where} and what is published were both lost, nothing would stop a second "
@@ -235,6 +237,8 @@ class ReleasedInput(Input):
                 "drawn or charged"
             )
         columns, data = self.source.columns, self.ask.data
+        beside = witnesses_beside(self.source.private)
+        refuse_other_names(beside, data.name, self.source.layer or "")
         return count_source(
             SourceRequest(
                 path=str(self.source.private),

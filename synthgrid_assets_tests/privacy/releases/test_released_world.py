@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from synthgrid_assets.errors import BudgetExhaustedError, PrivacyError, StorageError
+from synthgrid_assets.errors import BudgetExhaustedError, PrivacyError, SpecError, StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.privacy.releases import statements
 from synthgrid_assets.privacy.releases.private_ledger import PrivateLedger
@@ -26,7 +27,7 @@ from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import find_input, make_input
 from synthgrid_assets.world.releases import counts_input
-from synthgrid_assets.world.validation import check_world
+from synthgrid_assets.world.validation import check_world, load_spec
 from synthgrid_assets_tests.privacy.private_world import (
     WORLD,
     private_spec,
@@ -77,6 +78,9 @@ def spent():
         ('epsilon = "1"', 'epsilon = "-1"', "layers.people.epsilon", "from 1e-06 to 10"),
         ('epsilon = "1"', 'epsilon = "0"', "layers.people.epsilon", "from 1e-06 to 10"),
         ('epsilon = "1"', "epsilon = 1e-9", "layers.people.epsilon", "from 1e-06 to 10"),
+        ('epsilon = "1"', "epsilon = nan", "layers.people.epsilon", "decimal number"),
+        ('epsilon = "1"', "epsilon = true", "layers.people.epsilon", "decimal number"),
+        ('epsilon = "2"', "epsilon = inf", "privacy.visits.epsilon", "decimal number"),
         ('epsilon = "1"', 'epsilon = "2.5"', "layers.people.epsilon", "more than privacy.visits"),
         ('epsilon = "1"', 'rho = "1"', "layers.people.rho", "one measure holds"),
         ('epsilon = "2"', 'epsilon = "-2"', "privacy.visits.epsilon", "positive number"),
@@ -104,8 +108,18 @@ def test_mistakes_of_a_private_world_are_told_by_their_keys(
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
     assert old in WORLD
     text = WORLD.replace(old, new).replace("DATA", str(tmp_path / "data"))
-    _, problems = check_world(write_private_world(tmp_path, text))
+    path = write_private_world(tmp_path, text)
+    _, problems = check_world(path)
     assert [problem.path for problem in problems if message in problem.message] == [key]
+    with pytest.raises(PrivacyError, match=re.escape(f"{path}: {key}: ")):
+        load_spec(path)
+
+
+def test_other_mistakes_of_a_private_world_are_not_about_privacy(tmp_path):
+    text = WORLD.replace("tile = 16", "tile = 0")
+    with pytest.raises(SpecError, match="tile") as refused:
+        load_spec(write_private_world(tmp_path, text))
+    assert not isinstance(refused.value, PrivacyError)
 
 
 @pytest.mark.parametrize(

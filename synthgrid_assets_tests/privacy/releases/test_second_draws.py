@@ -18,6 +18,7 @@ from synthgrid_assets.privacy.source import child, counting
 from synthgrid_assets.privacy.source.message import Counted
 from synthgrid_assets.records import sqlite_file
 from synthgrid_assets.records.database import database_url
+from synthgrid_assets.records.hash_chain import Anchor
 from synthgrid_assets.settings import privacy_ledger
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input
@@ -127,6 +128,46 @@ def test_the_same_data_in_any_form_have_the_recorded_answer_or_none(tmp_path, re
         with pytest.raises(PrivacyError, match=r"registered already, as data set 'visits'"):
             released(tmp_path, other, f"other{number}")
     assert spent() == ["1"]
+
+
+@pytest.mark.parametrize("form", ["grown", "moved", "hard link"])
+def test_a_file_that_grows_has_no_new_budget_by_a_new_name(tmp_path, reads, form):
+    """Nearly all of its rows were released before; another label is charged to the same budget."""
+    released(tmp_path)
+    place = csv(tmp_path)
+    if form == "moved":
+        place = place.rename(tmp_path / "moved.csv")
+    if form == "hard link":
+        os.link(place, tmp_path / "hard.csv")
+        place = tmp_path / "hard.csv"
+    with place.open("a") as file:
+        file.write("user9,15.01,48.75,cafe,7\n")
+    try:
+        os.getxattr(place, witnesses.ATTRIBUTE)
+    except OSError:
+        if form != "grown":
+            pytest.skip("this file system keeps no attributes of files")
+    text = WORLD.replace("PRIVATE/visits.csv", str(place))
+    other = text.replace('snapshot = "2026-11"', 'snapshot = "2026-12"\ndataset = "visits2"')
+    with pytest.raises(PrivacyError, match=r"registered already, as data set 'visits'.*dataset ="):
+        released(tmp_path, other, "other")
+    assert (spent(), len(reads)) == (["1"], 1)
+    released(tmp_path, text.replace('snapshot = "2026-11"', 'snapshot = "2026-12"'), "next")
+    assert spent() == ["2"]
+
+
+def test_two_layers_of_a_file_may_be_two_data_sets(tmp_path):
+    source, anchor = tmp_path / "towns.gpkg", Anchor(2, "a" * 64)
+    source.touch()
+    for layer, name in (("a", "one"), ("b", "two"), ("a", "three")):
+        assert witnesses.keep_witness(source, anchor, "ledger", data_set=name, layer=layer)
+    for witness in witnesses.witnesses_beside(source):
+        assert witness.data_sets == (("a", "one"), ("b", "two"))  # no name is taken back
+        assert witness.anchor == anchor
+    for layer, name in (("a", "one"), ("b", "two"), ("", "other")):
+        witnesses.refuse_other_names(witnesses.witnesses_beside(source), name, layer)
+    with pytest.raises(PrivacyError, match="dataset = 'one'"):
+        witnesses.refuse_other_names(witnesses.witnesses_beside(source), "two", "a")
 
 
 @pytest.mark.parametrize("form", ["a symbolic link", "a hard link", "moved"])
