@@ -7,7 +7,8 @@ journal as a run makes them, without Dagster. Memory is the sum of the resident 
 of all processes, the orchestrating one included, ten times a second; a page is counted as
 often as processes share it. ``--quick`` makes a tenth of the points. What a point costs is
 measured beside an earlier commit, which needs the repository, and beside shapely and geopandas
-without any check (`cost_of_a_point`); ``--cost`` prints that alone.
+without any check, and a whole command beside the earlier one's (`cost_of_a_point`); ``--cost``
+prints that alone, in some five minutes of an idle machine.
 
 On a busy machine two workers wait for cores that others have. The second ratio leaves out
 the time that the kernel says they waited so (Linux).
@@ -41,6 +42,8 @@ from synthgrid_assets_tests.large_world import (
 )
 
 TILE = 32  # cells; 10,000 points unless a table says otherwise
+# columns and rows of tiles, points a tile, rounds; columns and rows of a whole command
+FULL, QUICK = (6, 6, 10_000, 5, (10, 10)), (3, 3, 10_000, 3, (3, 3))
 
 
 @contextmanager
@@ -197,7 +200,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the points")
     parser.add_argument("--cost", action="store_true", help="only what a point costs")
     options = parser.parse_args()
-    cost = cost_of_a_point(*((3, 3, 10_000, 3) if options.quick else (10, 10, 10_000, 5)))
+    cost = cost_of_a_point(*(QUICK if options.quick else FULL))
     if options.cost:
         body = "\n".join(cost).rstrip()
         if options.write:
