@@ -13,11 +13,15 @@ import tempfile
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
+import pyarrow.parquet as pq
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from synthgrid_assets import World
+from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.reports.region_maps import png
-from synthgrid_assets.reports.tile_corners import BORDER, SHADES, draw_tiles
+from synthgrid_assets.reports.tile_corners import BORDER, SHADES, Shapes, draw_tiles
 
 DOCS = Path(__file__).parent
 WORLD = DOCS.parent / "worlds" / "riverton.toml"
@@ -44,9 +48,10 @@ def tile_index(root: Path, product: str) -> gpd.GeoDataFrame:
     return gpd.read_parquet(root / "riverton" / "cafes" / f"{product}-tile_index.parquet")
 
 
-def tiles(root: Path, product: str) -> list[gpd.GeoDataFrame]:
-    """The rows of each tile, from its own file."""
-    return [gpd.read_parquet(root / file) for file in tile_index(root, product)["file"]]
+def tiles(root: Path, product: str, view: Box) -> list[list[NDArray[np.float64]]]:
+    """The coordinates of each tile's rows in a view, from its own file."""
+    files = (pq.read_table(root / file) for file in tile_index(root, product)["file"])
+    return [Shapes.of(table, product).meeting(view) for table in files]
 
 
 def picture(root: Path) -> Figure:
@@ -56,11 +61,11 @@ def picture(root: Path) -> Figure:
     axes.set_axis_off()
     index = tile_index(root, "voronoi")
     west, south, east, north = index.total_bounds
-    view = (west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN)
+    view = Box(west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN)
     around = (view[0] - 500, view[1] - 500, view[2] + 500, view[3] + 500)
     cells = World.load(WORLD).layer("cafes").voronoi(around)
     cells.boundary.plot(ax=axes, color=GREY, linewidth=0.8, zorder=1)
-    draw_tiles(axes, tiles(root, "voronoi"), tiles(root, "points"))
+    draw_tiles(axes, *(tiles(root, product, view) for product in ("voronoi", "points")))
     edges = index.bounds
     axes.vlines(sorted({*edges["minx"], *edges["maxx"]}), south, north, **BORDER)
     axes.hlines(sorted({*edges["miny"], *edges["maxy"]}), west, east, **BORDER)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import shapely
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.box import Box
@@ -21,12 +21,10 @@ from synthgrid_assets.products.region_tests.committed_tiles import committed_til
 from synthgrid_assets.products.registry import PRODUCTS, products_of
 from synthgrid_assets.reports.kept_pictures import kept_picture
 from synthgrid_assets.reports.region_maps import png
+from synthgrid_assets.storage.formats.coordinates import point_coordinates, ring_coordinates
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.tile_files import TileFile, TileReader
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
 INK = "#22303c"
@@ -51,6 +49,44 @@ class Corner:
     x: float
     y: float
     tiles: dict[str, tuple[Receipt, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Points or polygons without holes, as a tile's file holds them.
+
+    Parameters
+    ----------
+    xy : ndarray of float64, shape (m, 2)
+        CRS coordinates.
+    offsets : ndarray of int64, shape (n + 1,)
+        Shape i is ``xy[offsets[i]:offsets[i + 1]]``.
+    """
+
+    xy: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: pa.Table, name: str) -> Shapes:
+        """Those of a product's rows; a ring that rounding has collapsed is none."""
+        if name == ORIGIN:
+            xy = point_coordinates(table)
+            return cls(xy, np.arange(len(xy) + 1))
+        xy, offsets = ring_coordinates(table)
+        return cls(xy, np.unique(offsets))
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Smallest and largest coordinates of each, each of shape (n, 2)."""
+        if not len(self.xy):
+            return self.xy, self.xy
+        low, high = (end.reduceat(self.xy, self.offsets[:-1]) for end in (np.minimum, np.maximum))
+        return low, high
+
+    def meeting(self, view: Box) -> list[NDArray[np.float64]]:
+        """The coordinates of each whose bounds meet a box."""
+        low, high = self.bounds()
+        meets = ((low < view[2:]) & (high > view[:2])).all(axis=1)
+        return [self.xy[self.offsets[i] : self.offsets[i + 1]] for i in np.flatnonzero(meets)]
 
 
 def find_corner(journal: Journal, context: LayerContext) -> Corner | None:
@@ -107,12 +143,12 @@ def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:
     from matplotlib.figure import Figure
 
     shapes = [name for name in corner.tiles if PRODUCTS[name].panel]
-    frames = {name: read_tiles(context, four) for name, four in corner.tiles.items()}
-    view = _view(corner, [frames[name] for name in shapes])
-    frames = {name: [_meeting(frame, view) for frame in four] for name, four in frames.items()}
+    rows = {name: _read(context, name, four) for name, four in corner.tiles.items()}
+    view = _view(corner, [rows[name] for name in shapes])
+    seen = {name: [tile.meeting(view) for tile in four] for name, four in rows.items()}
     figure = Figure(figsize=(4.4 * len(shapes), 4.7), layout="constrained")
     for name, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
-        draw_tiles(axes, frames[name], frames.get(ORIGIN, ()))
+        draw_tiles(axes, seen[name], seen.get(ORIGIN, ()))
         axes.axvline(corner.x, **BORDER)
         axes.axhline(corner.y, **BORDER)
         axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal", **NO_AXES)
@@ -123,56 +159,52 @@ def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:
 
 
 def draw_tiles(
-    axes: Any, shapes: Iterable[gpd.GeoDataFrame], points: Iterable[gpd.GeoDataFrame]
+    axes: Any,
+    shapes: Iterable[Sequence[NDArray[np.float64]]],
+    points: Iterable[Sequence[NDArray[np.float64]]],
 ) -> None:
-    """Draw the rows of each tile, and its points, in the tile's colour.
+    """Draw the polygons of each tile, and its points, in the tile's colour.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-    shapes, points : iterable of GeoDataFrame
-        One for each tile, at most four.
+    shapes, points : iterable of sequence of ndarray of float64, each of shape (k, 2)
+        Coordinates of the rows of each tile, at most four.
     """
-    for colour, frame in zip(COLOURS, shapes, strict=False):
-        frame.plot(ax=axes, facecolor=colour, alpha=0.55, edgecolor="white", linewidth=1, zorder=2)
-    for colour, frame in zip(COLOURS, points, strict=False):
-        frame.plot(ax=axes, color=colour, edgecolor=INK, linewidth=0.5, markersize=10, zorder=4)
+    from matplotlib.collections import PolyCollection
+
+    for colour, rings in zip(COLOURS, shapes, strict=False):
+        style: dict[str, Any] = {
+            "facecolor": colour,
+            "alpha": 0.55,
+            "edgecolor": "white",
+            "linewidth": 1,
+        }
+        axes.add_collection(PolyCollection(rings, **style, zorder=2))
+    for colour, places in zip(COLOURS, points, strict=False):
+        x, y = np.concatenate([np.empty((0, 2)), *places]).T
+        axes.scatter(x, y, s=10, color=colour, edgecolor=INK, linewidth=0.5, zorder=4)
 
 
-def read_tiles(context: LayerContext, tiles: Sequence[Receipt]) -> list[gpd.GeoDataFrame]:
-    """The geometry of each tile's rows, from its file."""
-    import geopandas as gpd  # 50 MB, with pandas, that only drawing needs
-
-    reader, crs = TileReader(context.layout.store), context.lattice.crs
-    tables = [reader.read(TileFile.of(receipt), ["geometry"]) for receipt in tiles]
-    return [
-        gpd.GeoDataFrame(
-            geometry=shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False)), crs=crs
-        )
-        for table in tables
-    ]
+def _read(context: LayerContext, name: str, tiles: Sequence[Receipt]) -> list[Shapes]:
+    """The rows of each tile of a product, from its file."""
+    reader = TileReader(context.layout.store)
+    files = (TileFile.of(receipt) for receipt in tiles)
+    return [Shapes.of(reader.read(file, ["geometry"]), name) for file in files]
 
 
-def _view(corner: Corner, frames: list[list[gpd.GeoDataFrame]]) -> Box:
+def _view(corner: Corner, shapes: list[list[Shapes]]) -> Box:
     """A square around the corner with enough rows of each tile in it."""
     reach = 0.0
-    for four in frames:
-        distances = [np.sort(_distances(corner, frame)) for frame in four]
+    for four in shapes:
+        distances = [np.sort(_distances(corner, tile)) for tile in four]
         near = [np.sort(np.concatenate(distances))[:FROM_ALL], *(d[:FROM_EACH] for d in distances)]
         reach = max(reach, *(float(np.max(distance, initial=0.0)) for distance in near))
     return Box(corner.x - reach, corner.y - reach, corner.x + reach, corner.y + reach)
 
 
-def _meeting(frame: gpd.GeoDataFrame, view: Box) -> gpd.GeoDataFrame:
-    """The rows whose bounds meet the view."""
-    west, south, east, north = frame.bounds.to_numpy().T
-    within = (west < view.xmax) & (east > view.xmin) & (south < view.ymax) & (north > view.ymin)
-    return frame[within]
-
-
-def _distances(corner: Corner, frame: gpd.GeoDataFrame) -> NDArray[np.float64]:
+def _distances(corner: Corner, shapes: Shapes) -> NDArray[np.float64]:
     """How far each row's middle is from the corner, the larger of both axes."""
-    west, south, east, north = frame.bounds.to_numpy().T
-    away = np.abs((west + east) / 2 - corner.x), np.abs((south + north) / 2 - corner.y)
-    distances: NDArray[np.float64] = np.maximum(*away)
-    return distances[np.isfinite(distances)]  # a ring that rounding has collapsed has none
+    low, high = shapes.bounds()
+    away: NDArray[np.float64] = np.abs((low + high) / 2 - (corner.x, corner.y)).max(axis=1)
+    return away
