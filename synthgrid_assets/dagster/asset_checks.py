@@ -5,19 +5,18 @@ Belongs here: their definitions and metadata. Not here: how they are decided
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import layer_key
-from synthgrid_assets.dagster.metadata import rows_table, tests_table
+from synthgrid_assets.dagster.metadata import rows_table, verdict_metadata
 from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.region_checks import check_names, claim_of, judge_layer
+from synthgrid_assets.reports.region_checks import check_names, claim_of, judge_layer, kept_checks
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -41,8 +40,10 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
     def checks(
         context: dg.AssetCheckExecutionContext, engine: Engine, data: DataRoot
     ) -> Iterator[dg.AssetCheckResult]:
-        job = open_layer(spec, layer, data.path).job
-        found = engine.aside(judge_layer, job, product, tiles=len(spec.world.tiling))
+        layer_context = open_layer(spec, layer, data.path)
+        found = kept_checks(layer_context, product) or engine.aside(
+            judge_layer, layer_context.job, product, tiles=len(spec.world.tiling)
+        )
         for wanted in context.selected_asset_check_keys:
             yield _result(wanted, found[wanted.name])
 
@@ -52,8 +53,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
 def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
     metadata: dict[str, dg.MetadataValue[Any] | str] = {
         "tiles": str(check.tiles),
-        "false_alarm_rate": f"{check.verdict.false_alarm_rate:.2g}",
-        "verdict": tests_table([replace(check.verdict, detail="")]),  # described above it
+        **verdict_metadata(check.verdict),
     }
     for name, tiles in (
         ("failing_tiles", check.failing),

@@ -15,6 +15,7 @@ from synthgrid_assets.world.spec import RELEASED
 OWNERS = ["team:spatial-data"]
 RELEASE = "counts_release"  # what is charged, of a layer that is drawn from a release
 TILE_CHECK = "tile_is_sound"  # the one check with a state for each tile
+ASSET_JOB = "__ASSET_JOB"  # Dagster's implicit job of all assets
 FRESH_CHECK = "is_up_to_date"  # whether an edited world file has left tiles behind
 
 

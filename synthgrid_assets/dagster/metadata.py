@@ -111,6 +111,25 @@ def tests_table(verdicts: Iterable[Verdict]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, schema=_TESTS)
 
 
+def verdict_metadata(verdict: Verdict) -> dict[str, str]:
+    """What a check of one test shows beside its description: a tenth of a table of one row.
+
+    Examples
+    --------
+    >>> verdict_metadata(Verdict.exact("ids_are_unique", 0))
+    {'outcome': 'passed', 'observed': '0', 'expected': '0', 'false_alarm_rate': '0'}
+    """
+    numbers = {
+        "observed": verdict.observed,
+        "expected": verdict.expected,
+        "standard_error": verdict.standard_error,
+        "p_value": verdict.p_value,
+    }
+    told = {name: value for name, value in numbers.items() if _digits(value) is not None}
+    told["false_alarm_rate"] = verdict.false_alarm_rate
+    return {"outcome": verdict.outcome, **{name: f"{value:.6g}" for name, value in told.items()}}
+
+
 def verdicts_metadata(verdicts: Sequence[Verdict], *, brief: bool = False) -> dict[str, Any]:
     """What the check of one tile shows: its tests, or briefly those that failed.
 

@@ -6,6 +6,7 @@ lengths of borders (`tessellation.contiguity`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -17,13 +18,13 @@ from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import CELLS, Column, Rates, TileRows
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import plain_table
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.contiguity import CellNeighbours as Pairs
 from synthgrid_assets.tessellation.contiguity import neighbours
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
@@ -101,9 +102,11 @@ class CellNeighbours(Tessellated):
         detail = f"{broken} of {inside} pairs inside the tile have no equal counterpart"
         return (Verdict.exact(TEST, broken, detail),)
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
         """Whether pairs of two tiles stand in both."""
-        return {JOIN_TEST: join_tiles(journal, context, self.name, _JOIN)}
+        return {JOIN_TEST: join_tiles(tiles, context, _JOIN)}
 
 
 def neighbours_table(context: LayerContext, pairs: Pairs) -> pa.Table:

@@ -6,6 +6,7 @@ Belongs here: columns, digest and tests' input. Not here: the tessellation itsel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +19,7 @@ from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.tessellations import TRIANGLE_SHAPES, tessellation_picture
 from synthgrid_assets.products.product import GEOMETRY, TRIANGLES, Column, Rates, TileRows
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
@@ -25,7 +27,6 @@ from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.coordinates import ring_coordinates
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.polygons import triangle_metres
 from synthgrid_assets.tessellation.proofs.constraint_verification import constraint_faults
@@ -156,9 +157,11 @@ class Delaunay(Tessellated):
         """The triangles, and what lies around them."""
         return tessellation_picture(context, tile, TRIANGLE_SHAPES)
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
         """Whether the tiles' triangles are one triangulation."""
-        return {JOIN_TEST: join_tiles(journal, context, self.name, _JOIN)}
+        return {JOIN_TEST: join_tiles(tiles, context, _JOIN)}
 
 
 def delaunay_table(context: LayerContext, found: Triangles) -> pa.Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -29,6 +29,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import points_picture
 from synthgrid_assets.products.product import GEOMETRY, ORIGIN, Column, Product, Rates, TileRows
 from synthgrid_assets.products.region_tests import point_tests
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.contract_tests import CLAIMS, contract_tests
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.tile_tests.line_tests import TEST as LINES
@@ -48,7 +49,6 @@ from synthgrid_assets.statistics.tile.marks import TEST as MARKS
 from synthgrid_assets.statistics.tile.patterns import points_are_canonical, points_lie_in_their_tile
 from synthgrid_assets.statistics.tile.quadrats import quadrats_follow_the_surface
 from synthgrid_assets.storage.formats.columns import column_values
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.layer_graph import union_of
 from synthgrid_assets.world.samplers import is_resolved, on_lines
@@ -218,9 +218,11 @@ class Points(Product):
         """The points in the tile's frame."""
         return points_picture(context.lattice.bounds(tile.cells), self.name, rows.table)
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
         """Counts, pairs, neighbours and seams."""
-        return point_tests.judge_points(journal, context)
+        return point_tests.judge_points(tiles, context)
 
 
 def _verdict_of_lines(context: LayerContext, rows: pa.Table) -> tuple[Verdict, ...]:

@@ -7,7 +7,7 @@ module each), which there are (`registry`), how tiles are committed (`materializ
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,10 +18,10 @@ from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import Component
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.storage.formats.geoparquet import table_bbox
 from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Fact
 from synthgrid_assets.storage.store import FileFacts
 from synthgrid_assets.verdict import Verdict
@@ -245,6 +245,8 @@ class Product(ABC):
         """A small PNG of a tile that has rows; None for products that have no picture."""
         return None
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
-        """All committed tiles together, by test: those of `region_tests`."""
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
+        """All committed tiles together, south to north, by test: those of `region_tests`."""
         return {}

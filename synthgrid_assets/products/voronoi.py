@@ -6,6 +6,7 @@ Belongs here: columns, digest and tests' input. Not here: the tessellation itsel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from types import MappingProxyType
 
@@ -19,6 +20,7 @@ from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.tessellations import CELL_SHAPES, tessellation_picture
 from synthgrid_assets.products.product import CELLS, GEOMETRY, Column, Rates, TileRows
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
@@ -28,8 +30,6 @@ from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.columns import column_array, column_values
 from synthgrid_assets.storage.formats.coordinates import ring_coordinates
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
-from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.tessellation.polygons import ring_metres
 from synthgrid_assets.tessellation.proofs.cell_join import CellJoin, StoredCells
 from synthgrid_assets.tessellation.proofs.cell_verification import cell_faults
@@ -116,18 +116,20 @@ class Voronoi(Tessellated):
         """The cells, and what lies around them."""
         return tessellation_picture(context, tile, CELL_SHAPES)
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
         """How cells of tiles join, and the law of their areas where it is known."""
         areas = CellAreas(context.sampler.law.intensity) if _are_poisson(context.table) else None
         square = context.lattice.cell**2
 
-        def measure(receipt: Receipt, rows: pa.Table) -> None:
+        def measure(tile: CommittedTile, rows: pa.Table) -> None:
             if areas is not None:
                 area, neighbours = (rows[name].to_numpy() for name in ("area_m2", "n_neighbours"))
-                areas.add(receipt.cells.area, area / square, neighbours)
+                areas.add(tile.cells.area, area / square, neighbours)
 
         how = Join(JOIN_TEST, _JOINED, partial(_begin_join, context.lattice))
-        joined = join_tiles(journal, context, self.name, how, measure)
+        joined = join_tiles(tiles, context, how, measure)
         checks = {JOIN_TEST: joined}
         if areas is not None:
             checks[cell_areas.TEST] = RegionCheck(areas.verdict(), joined.tiles)

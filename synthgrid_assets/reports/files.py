@@ -16,9 +16,9 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.materialize.foreign_files import stray_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
-from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedRecords, recorded_tiles
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
-from synthgrid_assets.storage.formats.geoparquet import is_unbroken_file
+from synthgrid_assets.storage.formats.seal import is_unbroken_file
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.verdict import Verdict
@@ -66,13 +66,21 @@ def file_faults(
         Read and hash every file; otherwise those that somebody has written to since they
         were read.
     """
-    name = product.name
-    records = recorded_tiles(journal, context, name)
-    damaged = journal.verify(records) if read_all else journal.damaged(records)
-    for receipt, problem in damaged:
-        yield FileFault(context.layer, name, receipt.tile, receipt.path, problem)
-    store = context.layout.store
-    if any(True for _ in recorded_tiles(journal, context, name)):
+    if read_all:
+        for _ in journal.verify(recorded_tiles(journal, context, product.name)):
+            pass  # what was found is remembered
+    records = CommittedRecords(journal, context, product.name).look()
+    yield from faults_of(journal, context, product, records)
+
+
+def faults_of(
+    journal: Journal, context: LayerContext, product: Product, records: CommittedRecords
+) -> Iterator[FileFault]:
+    """The same, of records that have been read."""
+    name, store = product.name, context.layout.store
+    for file, problem in records.damaged:
+        yield FileFault(context.layer, name, file.tile, file.file, problem)
+    if records.recorded:
         for key in product.faults(context):
             problem = f"{store.address(key)} is missing or damaged; materialise {name} again"
             yield FileFault(context.layer, name, "", key, problem)

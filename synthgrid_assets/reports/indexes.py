@@ -6,39 +6,82 @@ beside them (`region_maps`).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
-from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.reports.region_maps import counts_map
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.manifest import write_tile_index
+from synthgrid_assets.storage.manifest import IndexFacts, kept_tile_index, write_tile_index
+from synthgrid_assets.storage.tile_index import TileIndex
+
+_POINTS = "points"
 
 
 def index_rows(context: LayerContext) -> list[dict[str, Any]]:
     """Write the tile index of each of a layer's products; one row on each."""
-    rows = []
-    extent = context.spec.world.tiling.extent
-    with Journal(context.layout) as journal:
-        for name in context.assets:
-            dataset, more = context.dataset(name), context.facts(name) | context.citation
-            facts = write_tile_index(journal, dataset, context.lattice, extent, more=more)
-            rows.append(
-                {
-                    "asset": name,
-                    "tiles": facts.tiles,
-                    "rows": facts.rows,
-                    "digest": facts.digest,
-                    "file": facts.manifest.address,
-                }
-            )
-    return rows
+    return _rows(_written(context))
 
 
 def index_and_map(job: LayerJob) -> tuple[list[dict[str, Any]], bytes]:
     """Write a layer's indexes: a row on each, and the map of its points."""
     context = job.open()
-    rows = index_rows(context)
+    indexes = _written(context)
+    return _rows(indexes), _map(indexes[_POINTS].manifest, context)
+
+
+def kept_index_and_map(context: LayerContext) -> tuple[list[dict[str, Any]], bytes] | None:
+    """The same where no index would become another one; else None."""
+    indexes = {}
     with Journal(context.layout) as journal:
-        evidence = RegionEvidence(journal, context)
-    return rows, counts_map(evidence, context)
+        for name in context.assets:
+            more = context.facts(name) | context.citation
+            extent = context.spec.world.tiling.extent
+            kept = kept_tile_index(journal, context.dataset(name), context.lattice, extent, more)
+            if kept is None:
+                return None
+            indexes[name] = kept
+    return _rows(indexes), _map(indexes[_POINTS].manifest, context)
+
+
+def _written(context: LayerContext) -> dict[str, IndexFacts]:
+    extent = context.spec.world.tiling.extent
+    with Journal(context.layout) as journal:
+        return {
+            name: write_tile_index(
+                journal,
+                context.dataset(name),
+                context.lattice,
+                extent,
+                more=context.facts(name) | context.citation,
+            )
+            for name in context.assets
+        }
+
+
+def _rows(indexes: Mapping[str, IndexFacts]) -> list[dict[str, Any]]:
+    return [
+        {
+            "asset": name,
+            "tiles": facts.tiles,
+            "rows": facts.rows,
+            "digest": facts.digest,
+            "file": facts.manifest.address,
+        }
+        for name, facts in indexes.items()
+    ]
+
+
+def _map(index: TileIndex, context: LayerContext) -> bytes:
+    """The map of points per tile, from their index."""
+    tiling = context.spec.world.tiling
+    found = index.read(["ix0", "iy0", "rows", "state"])
+    is_committed = np.array(found["state"].to_pylist()) == "committed"  # Arrow would load pandas
+    x, y, rows = (found[name].to_numpy()[is_committed] for name in ("ix0", "iy0", "rows"))
+    counts: NDArray[np.float64] = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
+    counts[y // tiling.side - tiling.rows[0], x // tiling.side - tiling.columns[0]] = rows
+    return counts_map(counts, context)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import Product
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles, recorded_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedRecords, CommittedTile
 from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, RegionCheck
 from synthgrid_assets.products.tile_tests.replicates import SUSPICIOUS_RATE
-from synthgrid_assets.reports.files import FILES_CLAIM, FILES_TEST, file_faults, files_are_whole
+from synthgrid_assets.reports.files import FILES_CLAIM, FILES_TEST, faults_of, files_are_whole
+from synthgrid_assets.reports.kept_checks import find_checks, keep_checks
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import NOT_TESTED, Verdict
 from synthgrid_assets.world.spec import LayerTable
@@ -32,16 +33,28 @@ def claim_of(product: Product, test: str) -> str:
 
 
 def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCheck]:
-    """All named checks of a product over its committed tiles.
+    """All named checks of a product over its committed tiles; their records are read once.
 
     A run over a single tile therefore gives the region's verdict, not the tile's.
     """
     with Journal(context.layout) as journal:
-        checks = _tile_tests(journal, context, product)
-        for test, region in product.judge_region(journal, context).items():
-            checks[test] = checks[test].with_region(region.verdict) if test in checks else region
-        checks |= _of_files(journal, context, product)
-    return checks
+        records = CommittedRecords(journal, context, product.name)
+        checks = _of_tiles(records, context, product)
+        keep_checks(context, product.name, records.digest, checks)
+        return checks | _of_files(journal, context, product, records)
+
+
+def kept_checks(context: LayerContext, product: Product) -> dict[str, RegionCheck] | None:
+    """The same where they were made before of just these records; else None.
+
+    That each file is what was recorded of it, and no other lies there, is looked at now.
+    """
+    with Journal(context.layout) as journal:
+        records = CommittedRecords(journal, context, product.name).look()
+        checks = find_checks(context, product.name, records.digest)
+        if checks is None:
+            return None
+        return checks | _of_files(journal, context, product, records)
 
 
 def judge_layer(job: LayerJob, product: Product) -> dict[str, RegionCheck]:
@@ -49,29 +62,34 @@ def judge_layer(job: LayerJob, product: Product) -> dict[str, RegionCheck]:
     return region_checks(job.open(), product)
 
 
-def _of_files(journal: Journal, context: LayerContext, product: Product) -> dict[str, RegionCheck]:
+def _of_files(
+    journal: Journal, context: LayerContext, product: Product, records: CommittedRecords
+) -> dict[str, RegionCheck]:
     """Whether every recorded file is what was recorded of it, and no other lies there."""
-    tiles = sum(1 for _ in recorded_tiles(journal, context, product.name))
-    faults = list(file_faults(journal, context, product))
+    faults = list(faults_of(journal, context, product, records))
     failing = tuple(
         (fault.tile or fault.file, Verdict.exact(FILES_TEST, 1, fault.problem))
         for fault in faults[:MAX_FAILING]
     )
+    tiles = records.recorded
     return {FILES_TEST: RegionCheck(files_are_whole(tiles, faults), tiles, failing)}
 
 
-def _tile_tests(
-    journal: Journal, context: LayerContext, product: Product
+def _of_tiles(
+    records: CommittedRecords, context: LayerContext, product: Product
 ) -> dict[str, RegionCheck]:
-    """What the tests of each tile say of all committed tiles."""
+    """What the tests of each tile say of all committed tiles, and what those say together."""
     tallies = {test: _Tally() for test in product.tests(context.table)}
-    tiles = 0
-    for receipt in committed_tiles(journal, context, product.name):
-        tiles += 1
+    tiles = []
+    for receipt in records.receipts():
+        tiles.append(CommittedTile.of(receipt))
         for verdict in receipt.verdicts:
             if verdict.test in tallies:  # earlier versions had tests that there are no more
                 tallies[verdict.test].add(receipt.tile, verdict)
-    return {test: tally.check(test, tiles) for test, tally in tallies.items()}
+    checks = {test: tally.check(test, len(tiles)) for test, tally in tallies.items()}
+    for test, region in product.judge_region(tiles, context).items():
+        checks[test] = checks[test].with_region(region.verdict) if test in checks else region
+    return checks
 
 
 @dataclass

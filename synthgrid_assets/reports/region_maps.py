@@ -22,9 +22,8 @@ from synthgrid_assets.reports.replicate_curves import CurveAmongReplicates, Repl
 from synthgrid_assets.statistics.curves.envelopes import Envelope
 
 
-def counts_map(evidence: RegionEvidence, context: LayerContext) -> bytes:
-    """A PNG of the number of points of each committed tile; white where there is none."""
-    counts = evidence.by_place(evidence.counts.observed)
+def counts_map(counts: NDArray[np.float64], context: LayerContext) -> bytes:
+    """A PNG of the number of points by row and column of tiles; white where it is NaN."""
     title = f"{context.layer}: points per tile"
     return _map(context, "counts", counts, title, cmap="YlGnBu")
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
-from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, sealed
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX
 from synthgrid_assets.storage.formats.parquet_file import serialise
+from synthgrid_assets.storage.formats.seal import sealed
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 

@@ -23,8 +23,8 @@ from synthgrid_assets.reports.kept_pictures import kept_picture
 from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.formats.coordinates import point_coordinates, ring_coordinates
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.receipt import Receipt, TileFile
+from synthgrid_assets.storage.tile_files import TileReader
 
 COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
 INK = "#22303c"

@@ -21,7 +21,7 @@ from synthgrid_assets.storage import outbox, server_journal
 from synthgrid_assets.storage.commit_records import Course, removed_record, tile_record
 from synthgrid_assets.storage.known_files import KnownFiles
 from synthgrid_assets.storage.layout import Dataset, Layout
-from synthgrid_assets.storage.receipt import Damage, Receipt
+from synthgrid_assets.storage.receipt import Damage, Receipt, TileFile
 from synthgrid_assets.storage.store import FileFacts
 
 REPAIR = "run `synthgrid storage repair WORLD`, which makes a new one and loses no tile"
@@ -53,6 +53,7 @@ _SUPERSEDED_PLACES = (
     "AND realisation = :realisation"
 )
 _SUPERSEDED = f"SELECT COUNT(*) FROM ({_SUPERSEDED_PLACES}) AS left_behind"
+_IN_ORDER = f"{_OF_DATASET} ORDER BY iy0, ix0, path"
 _BETWEEN = f"{_OF_DATASET} AND iy0 BETWEEN :south AND :north AND ix0 BETWEEN :west AND :east"
 _FEW = 64  # tiles that are asked for one by one; of more all in their box are streamed
 _BATCH = 500
@@ -229,10 +230,14 @@ class Journal:
         StorageError
             If the file is there and cannot be read.
         """
-        found = self.layout.store.stat(receipt.path)
-        if found is not None and found.size != receipt.size:  # no need to read it
-            return self._difference(receipt, f"has {found.size} bytes, recorded are {receipt.size}")
-        return self._judged(receipt, self._known.facts(receipt.path, found))
+        return self.fault(TileFile.of(receipt))
+
+    def fault(self, file: TileFile) -> str:
+        """The same of what is recorded of a file."""
+        found = self.layout.store.stat(file.file)
+        if found is not None and found.size != file.size:  # no need to read it
+            return self._difference(file, f"has {found.size} bytes, recorded are {file.size}")
+        return self._judged(file, self._known.facts(file.file, found))
 
     def receipts(self, dataset: Dataset | None = None) -> Iterator[Receipt]:
         """Stream the records of a dataset, south to north and west to east, or all records.
@@ -241,7 +246,11 @@ class Journal:
         """
         if dataset is None:
             return self._stream("1 = 1 ORDER BY path", {})
-        return self._stream(f"{_OF_DATASET} ORDER BY iy0, ix0, path", _key(dataset))
+        return self._stream(_IN_ORDER, _key(dataset))
+
+    def texts(self, dataset: Dataset) -> Iterator[str]:
+        """Stream the records of a dataset as `receipts`, each as the JSON it is stored as."""
+        return self._texts(_IN_ORDER, _key(dataset))
 
     def count(self, dataset: Dataset) -> int:
         """How many tiles of a dataset are recorded, whatever became of their files."""
@@ -338,31 +347,34 @@ class Journal:
                 measured = readers.map(self._known.measure, (r.path for r in group))
                 for receipt, found in zip(group, measured, strict=True):
                     self._known.remember(receipt.path, found)
-                    if problem := self._judged(receipt, found[1] if found else None):
+                    file = TileFile.of(receipt)
+                    if problem := self._judged(file, found[1] if found else None):
                         yield Damage(receipt, problem)
 
-    def _judged(self, receipt: Receipt, found: FileFacts | None) -> str:
+    def _judged(self, file: TileFile, found: FileFacts | None) -> str:
         if found is None:
-            return self._difference(receipt, "is missing")
-        if found == (receipt.sha256, receipt.size):
+            return self._difference(file, "is missing")
+        if found == (file.sha256, file.size):
             return ""
         return self._difference(
-            receipt,
-            f"has {found.size} bytes with SHA-256 {found.sha256}, recorded are {receipt.size} "
-            f"with {receipt.sha256}",
+            file,
+            f"has {found.size} bytes with SHA-256 {found.sha256}, recorded are {file.size} "
+            f"with {file.sha256}",
         )
 
-    def _difference(self, receipt: Receipt, what: str) -> str:
-        address = self.layout.store.address(receipt.path)
-        return f"tile {receipt.tile}: {address} {what}; materialise the tile again"
+    def _difference(self, file: TileFile, what: str) -> str:
+        address = self.layout.store.address(file.file)
+        return f"tile {file.tile}: {address} {what}; materialise the tile again"
 
     def _stream(self, wanted: str, key: dict[str, Any]) -> Iterator[Receipt]:
-        query = sa.text(f"SELECT receipt FROM receipts WHERE {wanted}")
-        texts = self._texts(query, key)
-        for text in texts if self.database.is_sqlite else server_journal.spooled(texts):
-            yield Receipt.from_json(text)
+        return map(Receipt.from_json, self._texts(wanted, key))
 
-    def _texts(self, query: sa.TextClause, key: dict[str, Any]) -> Iterator[str]:
+    def _texts(self, wanted: str, key: dict[str, Any]) -> Iterator[str]:
+        query = sa.text(f"SELECT receipt FROM receipts WHERE {wanted}")
+        texts = self._read(query, key)
+        return texts if self.database.is_sqlite else server_journal.spooled(texts)
+
+    def _read(self, query: sa.TextClause, key: dict[str, Any]) -> Iterator[str]:
         with self.database.reading() as connection:
             streamed = connection.execution_options(yield_per=_BATCH).execute(query, key)
             yield from streamed.scalars()

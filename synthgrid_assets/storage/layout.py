@@ -21,6 +21,7 @@ from synthgrid_assets.storage.store import Store, open_store
 REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 AUDIT = ".audit"  # folder of a world's audit log
 UNITS = ".units-"  # and a version: folder of a layer's work units
+CHECKS = "_checks"  # remembered, as pictures are
 PICTURES = "_pictures"  # folder beside tiles; pyarrow and its users skip names with "_"
 NETWORKS = "constraints"  # folder of its networks of constraints
 RELEASE = "release"  # folder of a layer's private release
@@ -162,6 +163,11 @@ class Layout:
         """What the keys of pictures of a layer's region by one name begin with."""
         check_name("picture", name)
         return f"{self._layer(world, layer)}/{PICTURES}/{name}"
+
+    def kept_checks(self, world: str, layer: str, asset: str) -> str:
+        """What is remembered of an asset's named checks; may be removed at any time."""
+        check_name("asset", asset)
+        return f"{self._layer(world, layer)}/{CHECKS}/{asset}.json"
 
     def tile_index(self, world: str, layer: str, asset: str) -> str:
         """The manifest of an asset's current realisation: one stable address for readers."""

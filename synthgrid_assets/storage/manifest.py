@@ -27,20 +27,20 @@ from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
-    SEAL,
     SIDES,
     bbox_column,
     geo_metadata,
-    seal_of,
 )
 from synthgrid_assets.storage.formats.parquet_file import open_stream
+from synthgrid_assets.storage.formats.seal import SEAL, is_unbroken_file, seal_of
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset
-from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.receipt import Receipt, TileFile, recorded_file
 from synthgrid_assets.storage.store import FileFacts
 from synthgrid_assets.storage.tile_index import TileIndex, committed
 
 _BATCH = 1024  # tiles held in memory at a time
+_SOURCES = "sources"  # the fact that tells whether an index would be written alike again
 _TRIES = 8  # of an index, while other runs write it too
 _SCHEMA = pa.schema(
     [
@@ -119,11 +119,11 @@ def write_tile_index(
     StorageError
         If the index cannot be written, or would lose tiles that it lists now.
     """
-    store = journal.layout.store
+    store, more = journal.layout.store, more or {}
     for _ in range(_TRIES):
         # looked at before the journal is read: whoever writes an index later knows no less
         stamps = {key: store.stat(key) for key in _places(journal, dataset)}
-        made, data = _made(journal, dataset, lattice, extent, more or {})
+        made, data = _made(journal, dataset, lattice, extent, more)
         if into is None and stamps != {key: store.stat(key) for key in stamps}:
             continue  # that one may list tiles which were recorded since the journal was read
         index = into or _place(journal, dataset, extent, made)
@@ -141,6 +141,47 @@ def write_tile_index(
     )
 
 
+def kept_tile_index(
+    journal: Journal, dataset: Dataset, lattice: Lattice, extent: Cells, more: Mapping[str, str]
+) -> IndexFacts | None:
+    """The manifest at the stable address, if it is whole and says what the journal says now."""
+    index = TileIndex(journal.layout.store, _places(journal, dataset)[0])
+    facts, sources = _facts(index), _Sources(dataset, lattice, extent, more)
+    if _SOURCES not in facts:
+        return None
+    for text in journal.texts(dataset):
+        cells, file = recorded_file(text)
+        if cells == _clipped(cells, dataset.side, extent):
+            sources.add(text, _state(journal, file))
+    if facts[_SOURCES] != sources.digest:
+        return None
+    try:
+        data = index.store.get(index.key)
+        if not is_unbroken_file(data):
+            return None
+    except (OSError, ValueError, pa.ArrowException, StorageError):  # as damaged as can be
+        return None
+    file_facts = FileFacts(hashlib.sha256(data).hexdigest(), len(data))
+    return IndexFacts(int(facts["tiles"]), int(facts["rows"]), facts["digest"], file_facts, index)
+
+
+class _Sources:
+    """All that decides a manifest: records, each with the state of its file, and their frame."""
+
+    def __init__(
+        self, dataset: Dataset, lattice: Lattice, extent: Cells, more: Mapping[str, str]
+    ) -> None:
+        frame = (_SCHEMA.to_string(), dataset, lattice, extent, sorted(more.items()))
+        self._digest = hashlib.blake2b(repr(frame).encode(), digest_size=16)
+
+    def add(self, text: str, state: str) -> None:
+        self._digest.update(f"{state} {text}\n".encode())
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
 def _made(
     journal: Journal,
     dataset: Dataset,
@@ -149,10 +190,12 @@ def _made(
     more: Mapping[str, str],
 ) -> tuple[_Made, bytes]:
     """The manifest as the journal is now."""
-    wanted = (r for r in journal.receipts(dataset) if r.cells == _clipped(r, extent))
+    read = ((Receipt.from_json(text), text) for text in journal.texts(dataset))
+    wanted = ((r, text) for r, text in read if r.cells == _clipped(r.cells, r.side, extent))
+    sources = _Sources(dataset, lattice, extent, more)
     with TemporaryDirectory() as folder:
         file = Path(folder, "index.parquet")
-        made = _write(file, journal, wanted, (dataset, lattice, more))
+        made = _write(file, journal, wanted, sources, (dataset, lattice, more))
         return made, file.read_bytes()
 
 
@@ -176,7 +219,8 @@ class _Made(NamedTuple):
 def _write(
     path: Path,
     journal: Journal,
-    wanted: Iterator[Receipt],
+    wanted: Iterator[tuple[Receipt, str]],
+    sources: _Sources,
     facts: tuple[Dataset, Lattice, Mapping[str, str]],
 ) -> _Made:
     dataset, lattice, more = facts
@@ -185,7 +229,8 @@ def _write(
     tables: list[pa.Table] = []
     bounds: Box | None = None
     with open_stream(path, _SCHEMA) as writer:
-        while group := list(itertools.islice(wanted, _BATCH)):
+        while pairs := list(itertools.islice(wanted, _BATCH)):
+            group = [receipt for receipt, _ in pairs]
             table, states = _index_table(journal, group, lattice)
             writer.write_table(table)
             tables.append(table)
@@ -197,7 +242,10 @@ def _write(
                 box = lattice.bounds(receipt.cells)
                 bounds = box if bounds is None else bounds.union(box)
             listed.update(r.cells for r in group)
+            for (_, text), state in zip(pairs, states, strict=True):
+                sources.add(text, state)
         told = {"digest": digest_hex(digest), "rows": str(rows), "tiles": str(tiles), **more}
+        told[_SOURCES] = sources.digest
         metadata = _metadata(dataset, lattice, bounds, told)
         whole = pa.concat_tables(tables or [_SCHEMA.empty_table()])
         writer.add_key_value_metadata({**metadata, SEAL: seal_of(whole, metadata)})
@@ -242,7 +290,7 @@ def _facts(index: TileIndex) -> dict[str, str]:
     """The facts of an index; none if there is none that can be read, which is then replaced."""
     try:
         return index.facts()
-    except StorageError:
+    except (StorageError, ValueError):  # also of a bit that has flipped in its text
         return {}
 
 
@@ -250,9 +298,9 @@ def _cells(table: pa.Table) -> list[Cells]:
     return [Cells(*row) for row in zip(*(table[n].to_pylist() for n in Cells._fields), strict=True)]
 
 
-def _clipped(receipt: Receipt, extent: Cells) -> Cells:
-    """The cells that the receipt's tile has in a world of `extent`."""
-    return _whole(receipt.cells, receipt.side).intersection(extent)
+def _clipped(cells: Cells, side: int, extent: Cells) -> Cells:
+    """The cells that the tile which some cells are clipped from has in a world of `extent`."""
+    return _whole(cells, side).intersection(extent)
 
 
 def _whole(cells: Cells, side: int) -> Cells:
@@ -261,16 +309,16 @@ def _whole(cells: Cells, side: int) -> Cells:
     return Cells(west, south, west + side, south + side)
 
 
-def _state(journal: Journal, receipt: Receipt) -> str:
-    if not journal.problem(receipt):
+def _state(journal: Journal, file: TileFile) -> str:
+    if not journal.fault(file):
         return "committed"
-    return "missing" if journal.layout.store.stat(receipt.path) is None else "damaged"
+    return "missing" if journal.layout.store.stat(file.file) is None else "damaged"
 
 
 def _index_table(
     journal: Journal, group: list[Receipt], lattice: Lattice
 ) -> tuple[pa.Table, list[str]]:
-    states = [_state(journal, receipt) for receipt in group]
+    states = [_state(journal, TileFile.of(receipt)) for receipt in group]
     boxes = np.array([lattice.bounds(receipt.cells) for receipt in group])
     columns: list[Any] = [
         [receipt.tile for receipt in group],

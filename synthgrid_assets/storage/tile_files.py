@@ -7,7 +7,7 @@ Belongs here: one tile's file, its hash compared and its rows read. Not here: ma
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,36 +16,10 @@ import pyarrow.parquet as pq
 from synthgrid_assets.errors import DamageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.storage.formats.parquet_file import read_bytes, row_groups_near
-from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.receipt import TileFile
 from synthgrid_assets.storage.store import Store
 
 _WHOLE = 1 << 20  # bytes of a file that is read at once: one request, and its hash compared again
-
-
-class TileFile(NamedTuple):
-    """What is recorded of a tile's file.
-
-    Attributes
-    ----------
-    tile : str
-        The tile's key.
-    file : str
-        The file's key in its store.
-    size : int
-        Bytes.
-    sha256 : str
-        64 hex digits.
-    """
-
-    tile: str
-    file: str
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, receipt: Receipt) -> TileFile:
-        """The file of a receipt."""
-        return cls(receipt.tile, receipt.path, receipt.size, receipt.sha256)
 
 
 class TileReader:

@@ -25,8 +25,9 @@ from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.formats.coordinates import point_coordinates
 from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX
 from synthgrid_assets.storage.formats.parquet_file import row_groups_near
+from synthgrid_assets.storage.receipt import TileFile
 from synthgrid_assets.storage.store import Store
-from synthgrid_assets.storage.tile_files import TileFile, TileReader, overlaps, rows_near
+from synthgrid_assets.storage.tile_files import TileReader, overlaps, rows_near
 
 _TOGETHER = 1 << 23  # bytes of tiles that are compared with a box at once
 
@@ -67,6 +68,9 @@ class TileIndex:
     def read(self, columns: list[str] | None = None, wanted: pc.Expression = None) -> pa.Table:
         """Some columns of the tiles that fulfil a condition."""
         with self._opened() as file:
+            if wanted is None:  # without what Arrow's datasets load
+                with pq.ParquetFile(file, page_checksum_verification=True) as table:
+                    return table.read(columns)
             return pq.read_table(
                 file,
                 columns=columns,

@@ -140,7 +140,7 @@ def judged(folder, seed, shift=0, layer="cafes", **overrides):
     spec = load_spec(folder / "joined.toml", changes)
     context = commit(open_layer(spec, layer, folder / f"data-{seed}"), ["points"])
     with Journal(context.layout) as journal:
-        evidence = RegionEvidence(journal, context)
+        evidence = RegionEvidence.read(journal, context)
         read = evidence.coordinates
         evidence.coordinates = lambda row: tuple(axis + shift for axis in read(row))
         return judge_contract(evidence, context)

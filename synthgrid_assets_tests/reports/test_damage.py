@@ -292,7 +292,8 @@ def test_a_damaged_file_is_never_read_as_a_tile(copy, tmp_path):
 
 
 def _read_after_damage(context, receipt):
-    from synthgrid_assets.storage.tile_files import TileFile, TileReader
+    from synthgrid_assets.storage.receipt import TileFile
+    from synthgrid_assets.storage.tile_files import TileReader
 
     reader = TileReader(context.layout.store)
     reader.read(TileFile.of(receipt))

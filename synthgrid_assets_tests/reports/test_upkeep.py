@@ -29,7 +29,7 @@ from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
 from synthgrid_assets.reports.upkeep.old_inputs import old_inputs
 from synthgrid_assets.reports.upkeep.repair import find_faults, repair_world
-from synthgrid_assets.storage.formats.geoparquet import SEAL
+from synthgrid_assets.storage.formats.seal import SEAL
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import make_input

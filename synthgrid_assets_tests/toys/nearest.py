@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -14,11 +14,10 @@ from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Column, Product, Rates, TileRows
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import plain_table
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
 
@@ -69,11 +68,12 @@ class Nearest(Product):
         lost = abs(len(context.sampler.points(tile.cells)) - len(ids))
         return (Verdict.exact(NEAR, int((ids == nearest).sum()) + lost),)
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
-        receipts = list(committed_tiles(journal, context, self.name))
-        rows = sum(receipt.rows for receipt in receipts)
-        points = sum(len(context.sampler.points(receipt.cells)) for receipt in receipts)
-        return {EVERY: RegionCheck(Verdict.exact(EVERY, abs(rows - points)), len(receipts))}
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
+        rows = sum(tile.rows for tile in tiles)
+        points = sum(len(context.sampler.points(tile.cells)) for tile in tiles)
+        return {EVERY: RegionCheck(Verdict.exact(EVERY, abs(rows - points)), len(tiles))}
 
 
 NEAREST = Nearest()

@@ -15,7 +15,7 @@ from synthgrid_assets.dagster.metadata import (
     gallery_metadata,
     picture_metadata,
     rows_table,
-    tests_table,
+    verdict_metadata,
 )
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.open_layer import open_layer
@@ -154,10 +154,11 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             "G, F and J among replicates": neighbours_picture(curves, layer_context),
         }
         with Journal(layer_context.layout) as journal:
-            evidence = RegionEvidence(journal, layer_context)
+            evidence = RegionEvidence.read(journal, layer_context)
             corner = find_corner(journal, layer_context)
+        observed = evidence.by_place(evidence.counts.observed)
         pictures = {
-            "Points per tile": counts_map(evidence, layer_context),
+            "Points per tile": counts_map(observed, layer_context),
             "Residuals per tile": residuals_map(evidence, layer_context),
             "p-values of tiles": p_value_histogram(evidence, layer_context),
         }
@@ -176,9 +177,10 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
                 asset_key=key,
                 check_name=verdict.test,
                 passed=verdict.passed,
+                description=verdict.detail,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={
-                    "verdict": tests_table([verdict]),
+                    **verdict_metadata(verdict),
                     "picture": picture_metadata(png, title),
                 },
             )

@@ -13,7 +13,7 @@ from synthgrid_assets.dagster.runs.request import TILE_INDEX
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.indexes import index_and_map
+from synthgrid_assets.reports.indexes import index_and_map, kept_index_and_map
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import layer_version
 
@@ -32,8 +32,10 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         **common(world, layer),
     )
     def tile_index(engine: Engine, data: DataRoot) -> dg.MaterializeResult[None]:
-        job = open_layer(spec, layer, data.path).job
-        rows, picture = engine.aside(index_and_map, job, tiles=len(spec.world.tiling))
+        layer_context = open_layer(spec, layer, data.path)
+        rows, picture = kept_index_and_map(layer_context) or engine.aside(
+            index_and_map, layer_context.job, tiles=len(spec.world.tiling)
+        )
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(int(row["tiles"]) for row in rows),

@@ -23,7 +23,10 @@ import dagster as dg
 import sqlalchemy as db
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.base import PlannedMaterializationInfo
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorage,
     SqliteEventLogStorageWatchdog,
@@ -36,11 +39,14 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from synthgrid_assets.dagster.events import planned
 from synthgrid_assets.dagster.events.group_write import (
+    EVALUATION,
     MATERIALIZATION,
     GroupWriter,
+    bare,
     in_groups,
     is_lean,
     lean,
+    without_pictures,
 )
 from synthgrid_assets.dagster.events.groups import EventGroups
 from synthgrid_assets.dagster.events.shards import Shards
@@ -48,6 +54,7 @@ from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.opening import opening, under_home
 from synthgrid_assets.errors import SynthGridWarning
 
+RUN_PAGE = 512  # bytes, the least that SQLite has
 # what is overridden or relied on, with its parameters; a change of any means stock behaviour
 INTERNALS = {
     "_connect": ("self", "shard"),
@@ -62,6 +69,7 @@ INTERNALS = {
     "index_connection": ("self",),
     "run_connection": ("self", "run_id"),
     "store_event": ("self", "event"),
+    "store_asset_check_event": ("self", "event", "event_id"),
     "get_latest_asset_partition_materialization_attempts_without_materializations": (
         "self",
         "asset_key",
@@ -137,9 +145,11 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             self._groups.add(lean(event) if quiet else event)
         elif event.dagster_event_type in (planned.PLANNED, planned.CHECK_PLANNED):
             self._store_plan(event)
+        elif event.run_id and event.dagster_event_type == EVALUATION:
+            self._store_evaluation(event)
         else:
             with self.index_connection():  # which first writes what waits
-                super().store_event(event)
+                super().store_event(without_pictures(event))
 
     def flush(self) -> None:
         """Write events that wait for others, as before a step waits for long."""
@@ -232,6 +242,19 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             with self.run_connection(event.run_id) as run:
                 run.execute(SqlEventLogStorageTable.insert(), row)
 
+    def _store_evaluation(self, event: EventLogEntry) -> None:
+        """A check's evaluation, with one whole copy in the index, where stock storage has two."""
+        table, checks = SqlEventLogStorageTable, AssetCheckExecutionsTable
+        with self.index_connection() as index:
+            with self.run_connection(event.run_id) as run:
+                run.execute(table.insert(), self._event_to_row(event))
+            stored = index.execute(table.insert(), self._event_to_row(lean(bare(event))))
+            (number,) = stored.inserted_primary_key or (None,)
+            self.store_asset_check_event(event, number)
+            its_own = checks.c.evaluation_event_storage_id == number
+            whole = self._event_to_row(lean(event))["event"]
+            index.execute(checks.update().where(its_own).values(evaluation_event=whole))
+
     def _write_group(self, group: list[EventLogEntry]) -> None:
         """Write a group: its runs' logs are committed first, as for single events."""
         with self._shards.transaction("index") as index:
@@ -246,7 +269,7 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
         row = super()._event_to_row(event)
-        if is_lean(event):
+        if is_lean(event) or not in_groups(event):
             row["event"] = json.dumps(json.loads(row["event"]), separators=(",", ":"))
         return row
 
@@ -270,7 +293,10 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         address = self.conn_string_for_shard(shard)
         patience = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
         if shard not in self._initialized_dbs or not Path(self.path_for_shard(shard)).exists():
-            self._initdb(create_engine(address, poolclass=NullPool, connect_args=patience))
+            first = create_engine(address, poolclass=NullPool, connect_args=patience)
+            if shard != "index":
+                db.event.listen(first, "connect", _with_small_pages)
+            self._initdb(first)
             self._initialized_dbs.add(shard)
         engine: Engine = create_engine(
             address, poolclass=StaticPool, connect_args={**patience, "check_same_thread": False}
@@ -281,6 +307,11 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             connection.execute("PRAGMA synchronous=NORMAL")
 
         return engine
+
+
+def _with_small_pages(connection: Any, _: object) -> None:
+    """Of a run's own log, in which most tables of the schema stay empty: each takes a page."""
+    connection.execute(f"PRAGMA page_size={RUN_PAGE}")
 
 
 class _WalWatchdog(SqliteEventLogStorageWatchdog):

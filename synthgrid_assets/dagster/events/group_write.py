@@ -28,7 +28,10 @@ from dagster._record import replace
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
+from synthgrid_assets.dagster.keys import ASSET_JOB
+
 JUST_STORED = -1  # stands for the id of the latest materialisation of the same partition
+OUTPUT = dg.DagsterEventType.STEP_OUTPUT
 MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
@@ -107,9 +110,7 @@ class GroupWriter:
         return whole, self._rows._event_to_row(whole)
 
     def _bare(self, event: EventLogEntry) -> Row:
-        evaluation = event.get_dagster_event().asset_check_evaluation_data
-        bare = replace(evaluation, metadata={}, target_materialization_data=None)
-        return self._rows._event_to_row(with_data(event, bare))
+        return self._rows._event_to_row(bare(event))
 
     def _write_assets(
         self, index: Connection, group: Sequence[EventLogEntry], ids: Sequence[int]
@@ -127,6 +128,13 @@ class GroupWriter:
         latest = {_place(event)[0]: (event, number) for event, number in made}
         for event, number in latest.values():
             self._rows._store_asset_event(index, event, number)
+
+
+def bare(event: EventLogEntry) -> EventLogEntry:
+    """An evaluation of a check without its metadata, of which the index has another copy."""
+    evaluation = event.get_dagster_event().asset_check_evaluation_data
+    less = replace(evaluation, metadata={}, description=None, target_materialization_data=None)
+    return with_data(event, less)
 
 
 def _first_free_id(index: Connection) -> int:
@@ -194,6 +202,20 @@ def with_data(event: EventLogEntry, data: Any) -> EventLogEntry:
     """An event with other data of its kind."""
     told = event.get_dagster_event()._replace(event_specific_data=data)
     return event._replace(dagster_event=told)
+
+
+def without_pictures(event: EventLogEntry) -> EventLogEntry:
+    """The output of an asset's step without pictures, which its materialisation shows as well."""
+    told = event.dagster_event
+    if told is None or told.event_type != OUTPUT or event.job_name != ASSET_JOB:
+        return event
+    output = told.step_output_data
+    kept = {name: value for name, value in output.metadata.items() if not _is_picture(value)}
+    return with_data(event, output._replace(metadata=kept))
+
+
+def _is_picture(value: dg.MetadataValue[Any]) -> bool:
+    return isinstance(value, dg.MarkdownMetadataValue) and "](data:image/" in str(value.value)
 
 
 def in_groups(event: EventLogEntry) -> bool:

@@ -31,6 +31,7 @@ from synthgrid_assets.dagster.events.group_write import Row, Rows, with_data
 PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 CHECK_PLANNED = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
 _events = SqlEventLogStorageTable.c
+_HAS_PARTITIONS = ('"partitions_subset":{', '"partitions_subset": {')  # as we write, and Dagster
 
 
 def write_planned_materialization(rows: Rows, index: Connection, event: EventLogEntry) -> Row:
@@ -148,7 +149,7 @@ def _plans(
     query = db.select(_events.id, _events.run_id, _events.event).where(
         _is_plan_of(asset),
         _events.id > (after or 0),
-        _events.event.contains('"partitions_subset": {'),
+        db.or_(*map(_events.event.contains, _HAS_PARTITIONS)),
     )
     for number, run_id, text in index.execute(query.order_by(_events.id.desc())):
         event = deserialize_value(text, EventLogEntry)

@@ -23,11 +23,11 @@ from dagster._core.remote_origin import (
 from dagster._core.snap import snapshot_from_execution_plan
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from synthgrid_assets.dagster.keys import ASSET_JOB
 from synthgrid_assets.dagster.partitions import range_tags
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.lattice.tiling import Tile
 
-ASSET_JOB = "__ASSET_JOB"
 LOCATION = "synthgrid_assets"
 CTRL_C = "Interrupted (Ctrl-C); committed tiles are kept."
 SILENT_CONSOLE = {"console": {"config": {"log_level": "CRITICAL"}}}

@@ -6,7 +6,7 @@ table (`world.tables.parcels`), the law of numbers (`number_law`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -22,13 +22,12 @@ from synthgrid_assets.products.parcels import number_law
 from synthgrid_assets.products.parcels.subdivision import Cuts, Parcels, corners_on_sides
 from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.storage.digest import Column as Digested
 from synthgrid_assets.storage.digest import content_digest
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
-from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
 from synthgrid_assets.world.tables.parcels import ParcelsTable, guessed_parcels
@@ -121,27 +120,28 @@ class ParcelProduct(Product):
         """The parcels, and the tile's frame."""
         return boxes_picture(context.lattice.bounds(tile.cells), self.name, rows.table)
 
-    def judge_region(self, journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+    def judge_region(
+        self, tiles: Sequence[CommittedTile], context: LayerContext
+    ) -> dict[str, RegionCheck]:
         """The number of parcels of all blocks whose parcels are all committed."""
         table = _table_of(context)
-        receipts = list(committed_tiles(journal, context, self.name))
         if not _only_by_area(table):
             reason = "sides or points limit parcels: their number has no closed law"
             verdict = Verdict.not_judged(number_law.TEST, reason)
-            return {number_law.TEST: RegionCheck(verdict, len(receipts))}
+            return {number_law.TEST: RegionCheck(verdict, len(tiles))}
         reader, parcels, blocks = TileReader(context.layout.store), 0, 0
-        for receipt in receipts:
-            whole = _whole_blocks(receipt.cells, table.block)
+        for tile in tiles:
+            whole = _whole_blocks(tile.cells, table.block)
             if whole.area == 0:
                 continue
-            rows = reader.read(TileFile.of(receipt), ["block"])
+            rows = reader.read(tile.file, ["block"])
             ix, iy = id_cells(rows["block"].to_numpy())
             inside = (ix >= whole.ix0) & (ix < whole.ix1) & (iy >= whole.iy0) & (iy < whole.iy1)
             parcels += int(np.count_nonzero(inside))
             blocks += whole.area // table.block**2
         areas = _areas(table, context.lattice.cell)
         verdict = number_law.parcels_are_as_many(parcels, blocks, areas, table.split)
-        return {number_law.TEST: RegionCheck(verdict, len(receipts))}
+        return {number_law.TEST: RegionCheck(verdict, len(tiles))}
 
 
 def _table_of(context: LayerContext) -> ParcelsTable:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.on_lines.process import OnLinesProcess
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.region_tests.region_evidence import CommittedTile
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.tile_tests.replicates import REPLICATES, replicate_of
 from synthgrid_assets.statistics.curves.envelopes import RankedReplicates
 from synthgrid_assets.statistics.curves.network_pairs import PointsOnNetwork, network_pairs

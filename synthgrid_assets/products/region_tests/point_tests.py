@@ -7,11 +7,13 @@ gathering (`region_evidence`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from synthgrid_assets.processes.count_models import ON_LINES, BlockModel
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.contract_tests import judge_contract
 from synthgrid_assets.products.region_tests.network_tests import pairs_along_the_network
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
@@ -32,7 +34,6 @@ from synthgrid_assets.statistics.region.neighbours import (
 from synthgrid_assets.statistics.region.region_pairs import PairCounter, pair_distances
 from synthgrid_assets.statistics.region.seam import SeamCounter, seam_reach
 from synthgrid_assets.statistics.region.totals import mean_variance_hold
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.samplers import leaves_of
 
@@ -48,9 +49,11 @@ TESTS = (
 _BLOCKS = "the process has blocks of its own: how alike tiles are depends on where these lie"
 
 
-def judge_points(journal: Journal, context: LayerContext) -> dict[str, RegionCheck]:
+def judge_points(
+    committed: Sequence[CommittedTile], context: LayerContext
+) -> dict[str, RegionCheck]:
     """Every test of `TESTS` on the committed tiles of a layer's points."""
-    evidence = RegionEvidence(journal, context)
+    evidence = RegionEvidence(committed, context)
     verdicts = {
         verdict.test: verdict
         for group in (_of_counts, _of_pairs, _of_windows)  # the last replace the first

@@ -7,21 +7,19 @@ Belongs here: gathering from journal and files, a row of tiles at a time. Not he
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.count_models import LineClusters
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile, committed_tiles
 from synthgrid_assets.products.tile_tests.replicates import Baseline
 from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts
 from synthgrid_assets.statistics.laws.moments import (
@@ -31,49 +29,11 @@ from synthgrid_assets.statistics.laws.moments import (
     unresolved_variance,
 )
 from synthgrid_assets.statistics.laws.superposed import MemberRetention
-from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS, TileWindows
+from synthgrid_assets.statistics.region.neighbours import TileWindows
 from synthgrid_assets.statistics.region.totals import TileCounts
-from synthgrid_assets.statistics.tile.counts import TileCount
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.world.samplers import is_near, leaves_of
-
-
-class CommittedTile(NamedTuple):
-    """What is kept of a committed tile: tens of thousands of receipts would fill the memory.
-
-    Attributes
-    ----------
-    cells : Cells
-    file : TileFile
-    rows : int
-    expected_rows : float or None
-    bbox : Box or None
-        As in its receipt.
-    windows : ndarray of int64
-        What its window has within each distance (`Verdict.counts`); empty if it has none.
-    """
-
-    cells: Cells
-    file: TileFile
-    rows: int
-    expected_rows: float | None
-    bbox: Box | None
-    windows: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, receipt: Receipt) -> CommittedTile:
-        """That of a receipt."""
-        counts = next((v.counts for v in receipt.verdicts if v.test == NEIGHBOURS), ())
-        return cls(
-            receipt.cells,
-            TileFile.of(receipt),
-            receipt.rows,
-            receipt.expected_rows,
-            receipt.bbox,
-            np.array(counts, np.int64),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,23 +59,27 @@ class RegionEvidence:
 
     Parameters
     ----------
-    journal : Journal
+    tiles : sequence of CommittedTile
+        South to north and west to east.
     context : LayerContext
 
     Attributes
     ----------
     tiles : tuple of CommittedTile
-        South to north and west to east.
     counts : TileCounts
         Of the same tiles.
     """
 
-    def __init__(self, journal: Journal, context: LayerContext) -> None:
+    def __init__(self, tiles: Sequence[CommittedTile], context: LayerContext) -> None:
         self._context = context
+        self.tiles = tuple(tiles)
+        self.counts = TileCounts.of(found for tile in tiles if (found := tile.tile_count))
+
+    @classmethod
+    def read(cls, journal: Journal, context: LayerContext) -> RegionEvidence:
+        """That of the journal as it is now."""
         receipts = committed_tiles(journal, context, "points")
-        told = [(CommittedTile.of(receipt), _tile_count(receipt)) for receipt in receipts]
-        self.tiles = tuple(tile for tile, _ in told)
-        self.counts = TileCounts.of(count for _, count in told)
+        return cls([CommittedTile.of(receipt) for receipt in receipts], context)
 
     @property
     def area(self) -> int:
@@ -222,15 +186,3 @@ class RegionEvidence:
                 retention = retention.members[member]
             grid[rows, columns] = retention.by_cell
         return grid
-
-
-def _tile_count(receipt: Receipt) -> TileCount:
-    facts = dict(receipt.facts)
-    p_value = next(v.p_value for v in receipt.verdicts if v.test == "counts_match_the_process")
-    return TileCount(
-        receipt.rows,
-        math.nan if receipt.expected_rows is None else receipt.expected_rows,
-        float(facts["count_variance"]),
-        1.0 if p_value is None else p_value,
-        float(facts["p_randomised"]),
-    )

@@ -6,7 +6,7 @@ joined (each product), what joining means (`tessellation.proofs`), points (`regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -16,15 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, RegionCheck
-from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.verdict import Verdict
 
-Watch = Callable[[Receipt, pa.Table], None]
+Watch = Callable[[CommittedTile, pa.Table], None]
 Add = Callable[[NDArray[np.int64], pa.Table], None]
 
 
@@ -60,63 +58,63 @@ class Join:
 
 
 def join_tiles(
-    journal: Journal, context: LayerContext, name: str, how: Join, watch: Watch = lambda *_: None
+    committed: Sequence[CommittedTile],
+    context: LayerContext,
+    how: Join,
+    watch: Watch = lambda *_: None,
 ) -> RegionCheck:
     """Join all committed tiles of a product, row by row of tiles, from their files.
 
     Parameters
     ----------
-    journal : Journal
+    committed : sequence of CommittedTile
     context : LayerContext
-    name : str
-        The product's.
     how : Join
     watch : callable
-        Sees each tile's receipt and table on the way.
+        Sees each tile and its table on the way.
 
     Returns
     -------
     RegionCheck
         With the tiles that have faults, the worst first.
     """
-    receipts = list(committed_tiles(journal, context, name))
     tiling = context.spec.world.tiling
-    coverage = Coverage(tiling, [tiling.from_key(receipt.tile) for receipt in receipts])
+    coverage = Coverage(tiling, [tiling.from_key(tile.file.tile) for tile in committed])
     join, add = how.begin(coverage)
-    for numbers, tables in _rows_of_tiles(context, receipts, list(how.columns)):
+    for numbers, tables in _rows_of_tiles(context, committed, list(how.columns)):
         for number, table in zip(numbers, tables, strict=True):
-            watch(receipts[number], table)
+            watch(committed[number], table)
         tile = np.repeat(numbers, [table.num_rows for table in tables])
         add(tile, pa.concat_tables(tables))
     join.close()
-    return _joined(how.test, receipts, join.faults)
+    return _joined(how.test, committed, join.faults)
 
 
 def _rows_of_tiles(
-    context: LayerContext, receipts: list[Receipt], columns: list[str]
+    context: LayerContext, committed: Sequence[CommittedTile], columns: list[str]
 ) -> Iterator[tuple[list[int], list[pa.Table]]]:
     """Numbers and tables of the tiles of each row of tiles, south to north."""
     reader, side = TileReader(context.layout.store), context.spec.world.tile
-    numbered = enumerate(receipts)
+    numbered = enumerate(committed)
     for _, row in groupby(numbered, lambda item: item[1].cells.iy0 // side):
         numbers, in_row = zip(*row, strict=True)
-        yield list(numbers), [reader.read(TileFile.of(receipt), columns) for receipt in in_row]
+        yield list(numbers), [reader.read(tile.file, columns) for tile in in_row]
 
 
 def _joined(
-    test: str, receipts: list[Receipt], faults: dict[str, NDArray[np.int64]]
+    test: str, committed: Sequence[CommittedTile], faults: dict[str, NDArray[np.int64]]
 ) -> RegionCheck:
     by_tile = np.array(list(faults.values()))
     worst_first = np.argsort(-by_tile.sum(axis=0), kind="stable")
     failing = tuple(
-        (receipts[number].tile, _verdict(test, dict(zip(faults, by_tile[:, number], strict=True))))
-        for number in worst_first
-        if by_tile[:, number].any()
+        (tile.file.tile, _verdict(test, dict(zip(faults, found, strict=True))))
+        for tile, found in ((committed[number], by_tile[:, number]) for number in worst_first)
+        if found.any()
     )
-    rows = sum(receipt.rows for receipt in receipts)
+    rows = sum(tile.rows for tile in committed)
     totals = {kind: int(found.sum()) for kind, found in faults.items()}
-    verdict = _verdict(test, totals, f"{rows} rows of {len(receipts)} tiles, faults: ")
-    return RegionCheck(verdict, len(receipts), failing[:MAX_FAILING])
+    verdict = _verdict(test, totals, f"{rows} rows of {len(committed)} tiles, faults: ")
+    return RegionCheck(verdict, len(committed), failing[:MAX_FAILING])
 
 
 def _verdict(test: str, faults: dict[str, int], head: str = "") -> Verdict:

@@ -33,11 +33,10 @@ from synthgrid_assets.statistics.region.neighbours import ReplicateWindows
 from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
-    is_unbroken_file,
     plain_table,
-    sealed,
 )
 from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise
+from synthgrid_assets.storage.formats.seal import is_unbroken_file, sealed
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.world.samplers import build_sampler
 from synthgrid_assets.world.stream_keys import StreamKeys

@@ -26,8 +26,8 @@ from synthgrid_assets.reports.region_checks import claim_of, region_checks
 from synthgrid_assets.reports.replicate_curves import ReplicateCurves, compare_with_replicates
 from synthgrid_assets.reports.tile_corners import Corner, find_corner, four_tiles_picture
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.receipt import Receipt, TileFile
+from synthgrid_assets.storage.tile_files import TileReader
 
 RELEASE = "counts_release"
 _LIKE_TWINS = (
@@ -142,7 +142,7 @@ def layer_evidence(context: LayerContext) -> LayerEvidence:
             product.name: list(committed_tiles(journal, context, product.name))
             for product in products
         }
-        evidence = RegionEvidence(journal, context)
+        evidence = RegionEvidence.read(journal, context)
         corner = find_corner(journal, context)
     curves = _curves(context) if receipts[ORIGIN] else None
     if curves is not None:

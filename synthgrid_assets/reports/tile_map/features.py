@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.storage.receipt import Receipt
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.receipt import Receipt, TileFile
+from synthgrid_assets.storage.tile_files import TileReader
 
 HEADER = 5  # int32 before a tile's arrays
 

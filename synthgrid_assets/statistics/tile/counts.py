@@ -23,6 +23,7 @@ from synthgrid_assets.statistics.laws.moments import count_moments, untestable
 from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.verdict import TILE_ALPHA, Verdict
 
+TEST = "counts_match_the_process"
 FEWEST_REPLICATES = 100  # t has heavy tails below
 FEWEST_POINTS = 30.0  # mean count of replicates from which on their moments predict the tails
 
@@ -122,7 +123,7 @@ def counts_match_the_process(
     """
     reason = untestable(law, retention)
     if reason:
-        return Verdict.not_judged("counts_match_the_process", reason)
+        return Verdict.not_judged(TEST, reason)
     distribution = count_distribution(law, retention)
     if isinstance(distribution, BoundedCounts) and _is_normal(replicates):
         return _predicted(observed, replicates, alpha)
@@ -130,7 +131,7 @@ def counts_match_the_process(
     if isinstance(distribution, BoundedCounts):
         low, high = float(distribution.low), float(distribution.high)
         return Verdict.significance(
-            "counts_match_the_process",
+            TEST,
             p_value,
             observed=float(observed),
             expected=(low + high) / 2,
@@ -140,7 +141,7 @@ def counts_match_the_process(
     moments = count_moments(law, retention)
     sd = moments.standard_deviation
     return Verdict.significance(
-        "counts_match_the_process",
+        TEST,
         p_value,
         observed=float(observed),
         expected=moments.mean,
@@ -162,7 +163,7 @@ def _is_normal(replicates: NDArray[np.int64] | None) -> TypeGuard[NDArray[np.int
 def _predicted(observed: int, replicates: NDArray[np.int64], alpha: float) -> Verdict:
     mean, sd = float(replicates.mean()), float(replicates.std(ddof=1))
     return Verdict.significance(
-        "counts_match_the_process",
+        TEST,
         predicted_p_value(observed, replicates),
         observed=float(observed),
         expected=mean,

@@ -6,8 +6,6 @@ mean (`products`) and the bytes that they become (`parquet_file`).
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
@@ -28,8 +25,6 @@ from synthgrid_assets.storage.formats.wkb import record_ends, ring_records
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
-SEAL = f"{FACT_PREFIX}seal"
-_NOT_SEALED = (SEAL, "ARROW:schema")
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
 _SEGMENT_WKB = np.dtype(
@@ -182,59 +177,6 @@ def plain_table(columns: Mapping[str, Any], facts: Mapping[str, str]) -> pa.Tabl
     """
     arrays = {name: column_array(values) for name, values in columns.items()}
     return pa.table(arrays).replace_schema_metadata(_fact_metadata(facts))
-
-
-def seal_of(table: pa.Table, metadata: Mapping[str, str]) -> str:
-    """What a table says of itself: SHA-256 of its values, their types and its metadata.
-
-    It stands in the metadata of tables that are recorded nowhere else, under `SEAL`.
-
-    Examples
-    --------
-    >>> table = pa.table({"x": [1, 2]})
-    >>> seal = seal_of(table, {"a": "b"})
-    >>> is_unbroken(table.replace_schema_metadata({"a": "b", SEAL: seal}))
-    True
-    >>> is_unbroken(table.replace_schema_metadata({"a": "c", SEAL: seal}))
-    False
-    """
-    said = sorted((key, text) for key, text in metadata.items() if key not in _NOT_SEALED)
-    digest = hashlib.sha256(repr(said).encode())
-    for field in table.schema:
-        values = table.column(field.name).to_pylist()
-        digest.update(repr((field.name, str(field.type), values)).encode())
-    return digest.hexdigest()
-
-
-def is_unbroken(table: pa.Table) -> bool:
-    """Whether a table is what its seal says; tables of earlier versions have none.
-
-    A table without any metadata was not written here: one flipped bit can hide all of them.
-    """
-    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    sealed_as = metadata.get(SEAL)
-    return bool(metadata) and sealed_as in (None, seal_of(table, metadata))
-
-
-def is_unbroken_file(data: bytes) -> bool:
-    """Whether a file holds an unbroken table, and its metadata twice alike.
-
-    They stand in the Parquet footer and in the Arrow schema beside it: some readers take the
-    one, some the other.
-    """
-    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-        footer, table = dict(file.metadata.metadata or {}), file.read()
-    if (stored := footer.pop(b"ARROW:schema", None)) is not None:
-        schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(stored)))
-        if schema.metadata != footer:
-            return False
-    return is_unbroken(table)
-
-
-def sealed(table: pa.Table) -> pa.Table:
-    """A table with its seal in the metadata."""
-    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    return table.replace_schema_metadata({**metadata, SEAL: seal_of(table, metadata)})
 
 
 def table_bbox(table: pa.Table) -> Box | None:

@@ -23,7 +23,8 @@ from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.storage.formats.coordinates import point_coordinates
 from synthgrid_assets.storage.formats.geoparquet import SIDES
-from synthgrid_assets.storage.tile_files import TileFile, TileReader
+from synthgrid_assets.storage.receipt import TileFile
+from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.storage.tile_index import (
     TileIndex,
     committed,
