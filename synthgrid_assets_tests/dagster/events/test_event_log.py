@@ -22,6 +22,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 
 from synthgrid_assets.dagster.events import event_log, group_write, groups, shards
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage, missing_internals
+from synthgrid_assets.dagster.events.group_write import EVALUATION
 from synthgrid_assets.dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
 from synthgrid_assets.errors import SynthGridWarning
 from synthgrid_assets_tests.dagster.events.test_tile_events import (
@@ -137,6 +138,46 @@ def test_a_run_leaves_the_same_records_as_with_the_stock_storage(home):
         return [[tuple(map(str, row)) for row in table] for table in found]
 
     assert story(YAML, "cached") == story(STOCK, "stock")
+
+
+def test_what_is_stored_once_is_shown_as_with_the_stock_storage(home):
+    """A check's metadata and a picture, in a run's log and in the histories of an asset."""
+    check = dg.AssetCheckKey(dg.AssetKey("mapped"), "holds")
+    picture = f"![map](data:image/png;base64,{'A' * 20_000})"
+    found = dg.AssetCheckResult(passed=False, description="why", metadata={"table": "B" * 5_000})
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec("holds", asset="mapped")])
+    def mapped():
+        shown = {"map": dg.MetadataValue.md(picture), "rows": 7}
+        yield dg.MaterializeResult(metadata=shown, check_results=[found])
+
+    job = dg.Definitions(assets=[mapped]).resolve_implicit_global_asset_job_def()
+
+    def shown(sections, folder):
+        with open_instance(home / folder, str(home / folder / "events"), sections) as instance:
+            run = job.execute_in_process(instance=instance)
+            storage = instance.event_log_storage
+            (execution,) = storage.get_asset_check_execution_history(check, limit=9)
+            (latest,) = storage.get_latest_asset_check_execution_by_key([check]).values()
+            logged = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id)]
+            records = instance.fetch_materializations(check.asset_key, limit=9).records
+        told = [record.event.get_dagster_event() for record in (execution, latest)]
+        told += [event for event in logged if event.event_type == EVALUATION]
+        made = [record.event_log_entry.get_dagster_event() for record in records]
+        made += [event for event in logged if event.event_type == group_write.MATERIALIZATION]
+        checks = [event.asset_check_evaluation_data for event in told]
+        outcomes = [(one.passed, one.description, one.metadata) for one in checks]
+        targets = {one.target_materialization_data.storage_id for one in checks}
+        tables = [event.step_materialization_data.materialization.metadata for event in made]
+        size = sum(file.stat().st_size for file in (home / folder / "events").glob("*.db*"))
+        return [execution.status, outcomes, targets, tables], size
+
+    cached, little = shown(YAML, "cached")
+    stock, much = shown(STOCK, "stock")
+    assert cached == stock
+    assert len(stock[1]) == 3
+    assert len(stock[3]) == 2
+    assert little < 0.7 * much
 
 
 def test_a_plan_costs_its_partitions_once_not_once_for_each(home):
