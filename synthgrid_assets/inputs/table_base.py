@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,7 +24,17 @@ from pydantic import (
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.remote.address import Address, place_named
 
+LEAST, MOST = 1e-6, 1e12  # of lengths, areas and times that a person could mean
+
+
+def _meant(value: float) -> float:
+    if not LEAST <= value <= MOST:
+        raise ValueError(f"no length, area or time so extreme; give {LEAST:g} to {MOST:g}")
+    return value
+
+
 Positive = Annotated[float, Field(gt=0)]
+Measure = Annotated[Positive, AfterValidator(_meant)]
 PixelsPerCell = Literal[1, 2, 4, 8, 16, 32, 64]
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
@@ -59,12 +59,13 @@ class CascadeParameters(SierpinskiParameters):
         description="what each quarter of a block gets of its points, four numbers that sum to 1",
     )
 
-    @model_validator(mode="after")
-    def _shares_are_all(self) -> CascadeParameters:
-        total = sum(exact(share) for share in self.shares)
-        if total != 1 or min(self.shares) < 0:
+    @field_validator("shares")
+    @classmethod
+    def _shares_are_all(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        total = sum(exact(share) for share in shares)
+        if total != 1 or min(shares) < 0:
             raise ValueError(f"must be 0 or more and sum to 1, not to {float(total)!r}")
-        return self
+        return shares
 
 
 @dataclass(frozen=True)

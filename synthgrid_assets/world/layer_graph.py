@@ -15,8 +15,8 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.processes.family import quanta
 from synthgrid_assets.processes.registry import OF_INPUTS
 from synthgrid_assets.processes.superposition import UNION, UnionParameters
+from synthgrid_assets.world.key_mistakes import mistakes_of, nearest
 from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec, lines_of
-from synthgrid_assets.world.world_file import mistakes_of, nearest
 
 
 def union_of(layer: LayerTable) -> UnionParameters | None:
@@ -131,7 +131,7 @@ def _union_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
     try:
         union = UnionParameters.model_validate(layer.parameters)
     except ValidationError as error:
-        for key, message in mistakes_of(error, allowed):
+        for key, message in mistakes_of(error, allowed, UnionParameters):
             yield f".{key}", message
         return
     for key in ("within", "intensity", "near", "join"):

@@ -14,8 +14,8 @@ from typing import Any
 from synthgrid_assets.inputs.kinds.private import PrivateTable
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.settings import data_root, privacy_ledger
+from synthgrid_assets.world.key_mistakes import nearest
 from synthgrid_assets.world.spec import LayerTable, PrivacyTable, WorldSpec
-from synthgrid_assets.world.world_file import nearest
 
 MAX_CAPACITY = 1000
 MOST_BLOCKS = 64  # along the window's longer side, where no side of blocks is given

@@ -23,6 +23,7 @@ from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.inputs import input_mistakes
+from synthgrid_assets.world.key_mistakes import mistakes_of, nearest, number_mistakes
 from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
 from synthgrid_assets.world.line_layers import line_mistakes, lines_mistakes
 from synthgrid_assets.world.partial_spec import sound_part
@@ -42,7 +43,7 @@ from synthgrid_assets.world.tables.footprints import footprint_mistake
 from synthgrid_assets.world.tables.mistakes import holds_paths, reference_mistakes, zone_mistakes
 from synthgrid_assets.world.tables.parcels import parcels_mistake
 from synthgrid_assets.world.tables.tracks import tracks_mistake
-from synthgrid_assets.world.world_file import Problem, mistakes_of, nearest, read_toml, refuse
+from synthgrid_assets.world.world_file import Problem, read_toml, refuse
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
 MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
@@ -86,14 +87,18 @@ def check_world(
     except ValidationError as error:
         found = _with_wrong_structure(tables, path, error, contents)
         return None, [Problem(file, *own) for own in _in_order(tables, found)]
-    return spec, [Problem(file, *own) for own in _mistakes(spec, contents)]
+    found = (*number_mistakes(tables), *_mistakes(spec, contents))
+    return spec, [Problem(file, *own) for own in _in_order(tables, found)]
 
 
 def _with_wrong_structure(
     tables: Mapping[str, Any], path: Path, error: ValidationError, contents: bool
 ) -> Iterator[tuple[str, str]]:
     """The mistakes in the structure, and those in what is sound beside them."""
-    yield from mistakes_of(error)
+    told = mistakes_of(error)
+    yield from told
+    keys = {key for key, _ in told}
+    yield from (own for own in number_mistakes(tables) if own[0] not in keys)
     part = sound_part(tables, error)
     if part is None:
         yield from _raw_mistakes(tables)
@@ -234,12 +239,12 @@ def _process_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
     # what a release is drawn from is no part of the file, and an extreme cell the lattice has told
     if mistakes or layer.process == RELEASED or _is_extreme(spec.world.cell):
         return
-    if lines_of(layer) is not None:
-        yield from line_mistakes(spec, layer)
-        yield from _footprint_mistakes(spec, layer, hard_core=0.0)
-        yield from _tracks_mistakes(spec, layer, math.nan)
-        return
     try:
+        if lines_of(layer) is not None:
+            yield from line_mistakes(spec, layer)
+            yield from _footprint_mistakes(spec, layer, hard_core=0.0)
+            yield from _tracks_mistakes(spec, layer, math.nan)
+            return
         law = build_process(spec, layer).law
         yield from _footprint_mistakes(spec, layer, law.hard_core)
         yield from _tracks_mistakes(spec, layer, law.intensity)
@@ -301,7 +306,7 @@ def _parameter_mistakes(name: str, parameters: dict[str, Any]) -> Iterator[tuple
     try:
         models[name].model_validate(parameters)
     except ValidationError as error:
-        for key, message in mistakes_of(error, allowed):
+        for key, message in mistakes_of(error, allowed, models[name]):
             what = f" ({fields[key].description})" if key in fields else ""
             yield f".{key}" if key else "", message + what
 

@@ -140,10 +140,10 @@ PLANTED = {
     "gradient without spread": (
         'kind = "linear", from',
         'kind = "ridge", sd = 0.0, from',
-        "inputs.slope.gradient.ridge.sd",
+        "inputs.slope.gradient.sd",
         "greater than 0",
     ),
-    "gradient kind": ('"linear"', '"spiral"', "inputs.slope.gradient", "'linear', 'radial'"),
+    "gradient kind": ('"linear"', '"spiral"', "inputs.slope.gradient.kind", "'linear', 'radial'"),
     "zarr gone": ("constant = 0.5", 'zarr = "x"\nvariable = "v"', "inputs.half", "no such Zarr"),
     "near nothing": (
         'layer = "stations", ',

@@ -19,7 +19,7 @@ from synthgrid_assets.inputs.declared_surfaces import (
 )
 from synthgrid_assets.inputs.kinds.input import SURFACE_USES, InputTable, Place, Use
 from synthgrid_assets.inputs.kinds.surface import SurfaceInput
-from synthgrid_assets.inputs.table_base import Model, PixelsPerCell, Positive
+from synthgrid_assets.inputs.table_base import Measure, Model, PixelsPerCell, Positive
 
 Value = Annotated[float, Field(ge=0)]
 
@@ -103,7 +103,7 @@ class RadialTable(Model):
 
     kind: Literal["radial"]
     centre: tuple[float, float]
-    radius: Positive
+    radius: Measure
     inner: Value
     outer: Value
 
@@ -128,7 +128,7 @@ class GaussianTable(Model):
 
     kind: Literal["gaussian"]
     centre: tuple[float, float]
-    sd: Positive
+    sd: Measure
     low: Value = 0.0
     high: Value = 1.0
 
@@ -150,7 +150,7 @@ class RidgeTable(_FromTo):
     """
 
     kind: Literal["ridge"]
-    sd: Positive
+    sd: Measure
     low: Value = 0.0
     high: Value = 1.0
 

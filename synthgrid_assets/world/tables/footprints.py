@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from synthgrid_assets.inputs.table_base import Model, Positive
+from synthgrid_assets.inputs.table_base import Measure, Model
 
 
 def _ordered(size: float | tuple[float, float]) -> float | tuple[float, float]:
@@ -20,7 +20,7 @@ def _ordered(size: float | tuple[float, float]) -> float | tuple[float, float]:
     return size
 
 
-Size = Annotated[Positive | tuple[Positive, Positive], AfterValidator(_ordered)]
+Size = Annotated[Measure | tuple[Measure, Measure], AfterValidator(_ordered)]
 LARGEST = 100.0  # cells that a footprint may reach from its point
 
 
@@ -39,7 +39,7 @@ class AlongTable(Model):
     """
 
     input: str
-    within: Positive
+    within: Measure
     setback: Annotated[float, Field(ge=0)] | None = None
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from synthgrid_assets.inputs.table_base import Model, Positive
+from synthgrid_assets.inputs.table_base import Measure, Model
 
 MOST = 10_000.0  # parcels of a block, about
 
@@ -33,8 +33,8 @@ class ParcelsTable(Model):
     """
 
     block: Annotated[int, Field(strict=True, ge=1, le=64)]
-    area: Positive | None = None
-    side: Positive | None = None
+    area: Measure | None = None
+    side: Measure | None = None
     points: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     split: Annotated[float, Field(ge=0.1, le=0.5)] = 0.3
 

@@ -6,6 +6,9 @@ Belongs here: the table. Not here: how far the layer is from them (`reports.refe
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from synthgrid_assets.inputs.table_base import Model
 
@@ -21,7 +24,7 @@ class ReferenceTable(Model):
         Attributes of the file that are numeric marks of the layer too.
     """
 
-    file: str
+    file: Annotated[str, Field(min_length=1)]
     marks: tuple[str, ...] = ()
 
     def placed(self, folder: Path) -> ReferenceTable:

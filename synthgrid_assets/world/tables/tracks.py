@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from synthgrid_assets.inputs.table_base import Model, Positive
+from synthgrid_assets.inputs.table_base import Measure, Model
 from synthgrid_assets.processes.marks.times import Instant
 
 NotNegative = Annotated[float, Field(ge=0, le=1e6)]
@@ -43,7 +43,7 @@ class NoiseTable(Model):
 
     white: NotNegative = 0.0
     drift: NotNegative = 0.0
-    drift_time: Positive = 60.0
+    drift_time: Measure = 60.0
     outliers: Share = 0.0
     outlier: NotNegative = 50.0
     clock: Annotated[float, Field(ge=0, le=3600)] = 0.0
@@ -61,7 +61,7 @@ class GapsTable(Model):
     """
 
     share: Share
-    length: Positive
+    length: Measure
 
 
 class TracksTable(Model):
@@ -92,11 +92,11 @@ class TracksTable(Model):
     """
 
     start: Instant
-    duration: Positive
+    duration: Measure
     every: Annotated[float, Field(ge=0.001, le=86_400)]
-    range: Positive
-    speed: Positive | tuple[Positive, Positive] = (0.8, 1.6)
-    stay: Positive = 900.0
+    range: Measure
+    speed: Measure | tuple[Measure, Measure] = (0.8, 1.6)
+    stay: Measure = 900.0
     home: Annotated[float, Field(ge=0, le=1)] = 0.3
     bend: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     visits: bool = False

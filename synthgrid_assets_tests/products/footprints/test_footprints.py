@@ -137,9 +137,9 @@ def test_no_two_of_a_world_overlap_across_tiles_either_and_a_planted_one_is_foun
     ("old", "new", "key", "found"),
     [
         ("radius = 15.0", "radius = 14.0", "footprint.overlap", "more than 14.2127 m apart"),
-        ("[6.0, 11.0]", "[11.0, 6.0]", "footprint.rectangle.width", "must not be above"),
-        ("depth = 9.0", "depth = 0.0", "footprint.rectangle.depth", "greater than 0"),
-        ("depth = 9.0", "sides = 4", "footprint.rectangle.sides", "unknown key"),
+        ("[6.0, 11.0]", "[11.0, 6.0]", "footprint.width", "must not be above"),
+        ("depth = 9.0", "depth = 0.0", "footprint.depth", "greater than 0"),
+        ("depth = 9.0", "sides = 4", "footprint.sides", "unknown key"),
         ('"rectangle"', '"square"', "footprint", "'rectangle', 'polygon', 'circle'"),
         ("depth = 9.0", "depth = 90000.0", "houses.footprint", "at most 100 cells"),
     ],

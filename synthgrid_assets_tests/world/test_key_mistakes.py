@@ -1,0 +1,106 @@
+"""A wrong value is one mistake, under its key as the file has it, with what is allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from synthgrid_assets.world.validation import check_world
+
+WORLD = """
+[world]
+name = "keys"
+seed = "s"
+crs = "EPSG:32633"
+cell = 64.0
+extent = [0, 0, 8, 8]
+tile = 4
+
+[inputs.hill]
+gradient = { kind = "gaussian", centre = [256, 256], sd = 100.0 }
+
+[layers.houses]
+process = "poisson"
+points_per_km2 = 30.0
+footprint = { shape = "rectangle", width = [8.0, 14.0], depth = 9.0, orientation = 0.0 }
+parcels = { block = 2, area = 900.0 }
+
+[layers.houses.contract]
+envelope = [0.0, 0.0, 512.0, 512.0]
+
+[layers.houses.tracks]
+start = 2026-05-04T08:00:00Z
+duration = 600.0
+every = 30.0
+range = 300.0
+speed = [0.8, 1.6]
+gaps = { share = 0.05, length = 60.0 }
+
+[layers.bits]
+process = "cascade"
+points_per_km2 = 20.0
+levels = 3
+shares = [0.4, 0.3, 0.2, 0.1]
+"""
+FOOTPRINT, TRACKS = "layers.houses.footprint", "layers.houses.tracks"
+WRONG = [
+    (
+        "[8.0, 14.0]",
+        '"8 m"',
+        f"{FOOTPRINT}.width",
+        "'8 m': input should be a valid number, or a list",
+    ),
+    ("[8.0, 14.0]", "[-8.0, 14.0]", f"{FOOTPRINT}.width.0", "-8.0: input should be greater than 0"),
+    ('"rectangle"', '"oval"', f"{FOOTPRINT}.shape", "'oval': input should be 'rectangle', 'poly"),
+    ('shape = "rectangle", ', "", f"{FOOTPRINT}.shape", "missing"),
+    ("depth =", "dept =", f"{FOOTPRINT}.dept", "did you mean depth? allowed: along, depth"),
+    ("orientation = 0.0", 'orientation = "north"', f"{FOOTPRINT}.orientation", "or 'random'"),
+    ("{ block = 2, area = 900.0 }", "4", "layers.houses.parcels", "4: input should be a table"),
+    ("block = 2", "block = {}", "layers.houses.parcels.block", "a table: input should be a valid"),
+    (
+        "512.0, 512.0]",
+        "512.0]",
+        "layers.houses.contract.envelope",
+        "512.0]: input should have more",
+    ),
+    ("[0.8, 1.6]", '[0.8, "x"]', f"{TRACKS}.speed.1", "'x': input should be a valid number"),
+    ("share =", "shar =", f"{TRACKS}.gaps.shar", "did you mean share? allowed: length, share"),
+    ("sd = 100.0", "sd = 0.0", "inputs.hill.gradient.sd", "0.0: input should be greater than 0"),
+    ('"gaussian"', '"bell"', "inputs.hill.gradient.kind", "'bell': input should be 'linear', 'ra"),
+    ("sd = 100.0", "sdd = 9.0", "inputs.hill.gradient.sdd", "did you mean sd? allowed: centre"),
+    ("[256, 256]", "256", "inputs.hill.gradient.centre", "256: input should be a list"),
+    (
+        "duration = 600.0",
+        "duration = true",
+        f"{TRACKS}.duration",
+        "True: input should be a valid number",
+    ),
+    (
+        "duration = 600.0",
+        'duration = "600"',
+        f"{TRACKS}.duration",
+        "'600': input should be a valid",
+    ),
+    ("[0.8, 1.6]", "[true, 1.6]", f"{TRACKS}.speed", "True: input should be a valid number"),
+    ("range = 300.0", "range = 1e-300", f"{TRACKS}.range", "give 1e-06 to 1e+12"),
+    ("length = 60.0", "length = 1e300", f"{TRACKS}.gaps.length", "give 1e-06 to 1e+12"),
+    ("0.2, 0.1]", "0.2, 0.2]", "layers.bits.shares", "sum to 1, not to 1.1"),
+    ("0.2, 0.1]", "0.3]", "layers.bits.shares", "at least 4 items, not 3"),
+]
+
+
+@pytest.mark.parametrize(("found", "planted", "key", "words"), WRONG)
+def test_a_wrong_value_is_told_by_its_key(tmp_path, found, planted, key, words):
+    assert WORLD.count(found) == 1
+    path = tmp_path / "keys.toml"
+    path.write_text(WORLD.replace(found, planted))
+    told = check_world(path)[1]
+    told = [one for one in told if "missing" not in one.message] or told
+    assert [problem.path for problem in told] == [key], told
+    assert words in told[0].message
+    assert str(path) in str(told[0])
+
+
+def test_the_world_is_right_otherwise(tmp_path):
+    path = tmp_path / "keys.toml"
+    path.write_text(WORLD)
+    assert check_world(path)[1] == []
