@@ -87,8 +87,8 @@ def check_world(
     except ValidationError as error:
         found = _with_wrong_structure(tables, path, error, contents)
         return None, [Problem(file, *own) for own in _in_order(tables, found)]
-    found = (*number_mistakes(tables), *_mistakes(spec, contents))
-    return spec, [Problem(file, *own) for own in _in_order(tables, found)]
+    every = [*number_mistakes(tables), *_mistakes(spec, contents)]
+    return spec, [Problem(file, *own) for own in _in_order(tables, every)]
 
 
 def _with_wrong_structure(
