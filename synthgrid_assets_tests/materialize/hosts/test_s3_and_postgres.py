@@ -48,7 +48,7 @@ def digests(path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_four_workers_make_the_world_of_one_process(bucket, tmp_path, monkeypatch):
     path = write_small_world(tmp_path)
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "one"))
