@@ -29,7 +29,7 @@ from synthgrid_assets.storage.receipt import TileFile
 from synthgrid_assets.storage.store import Store
 from synthgrid_assets.storage.tile_files import TileReader, overlaps, rows_near
 
-_TOGETHER = 1 << 23  # bytes of tiles that are compared with a box at once
+_TOGETHER = 1 << 23  # bytes of tiles' files that are compared with a box at once
 
 
 def committed() -> pc.Expression:
@@ -166,7 +166,7 @@ def _tiles_in(index: TileIndex, bbox: Box) -> Iterator[pa.Table]:
     reader, near, size = TileReader(index.store), [], 0
     for file in index.files(bbox):
         near.append(reader.near(file, bbox))
-        size += near[-1].nbytes
+        size += file.size
         if size >= _TOGETHER:
             yield _inside(near, bbox)
             near, size = [], 0
@@ -175,7 +175,7 @@ def _tiles_in(index: TileIndex, bbox: Box) -> Iterator[pa.Table]:
 
 
 def _inside(tables: list[pa.Table], bbox: Box) -> pa.Table:
-    table = rows_near(pa.concat_tables(tables), bbox)
+    table = rows_near(pa.concat_tables(tables).combine_chunks(), bbox)
     return table.filter(pa.array(_meets(table, bbox)))
 
 
