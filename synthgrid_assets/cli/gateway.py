@@ -204,7 +204,8 @@ def zones_command(
     layer: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="A file of polygons, world:NAME/LAYER or landed:COLLECTION."
+            metavar="SOURCE",
+            help="A file of polygons, world:NAME/LAYER[:ASSET] or landed:COLLECTION.",
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of compiled zones.")],

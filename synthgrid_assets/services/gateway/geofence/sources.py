@@ -68,7 +68,9 @@ def compile_source(
     ----------
     source : str
         A file, ``world:NAME/LAYER`` for the Voronoi cells of a layer's points (zones are named
-        by their sites), or ``landed:COLLECTION`` for polygons that a gateway took in.
+        by their sites), ``world:NAME/LAYER:footprints`` for what is materialised of an asset with
+        polygons (zones are named by its first column), or ``landed:COLLECTION`` for polygons that
+        a gateway took in.
     folder : Path
     data : Path or str
         Data root.
@@ -82,21 +84,29 @@ def compile_source(
     """
     kind, _, rest = source.partition(":")
     if kind == "world":
-        return compile_layer(_cells(rest), folder, name=name or "site_id")
+        frame, named_by = _of_world(rest, data)
+        return compile_layer(frame, folder, name=name or named_by)
     if kind == "landed":
         return compile_layer(_landed(data, rest, name), folder, name="name")
     return compile_file(Path(source), folder, name=name)
 
 
-def _cells(text: str) -> Any:
+def _of_world(text: str, data: Path | str) -> tuple[Any, str]:
+    """Polygons of a layer, and the column that names them."""
     # a world brings compilers along, which compiling a file does without
     from synthgrid_assets.api import World
 
-    world_name, _, layer = text.rpartition("/")
+    world_name, _, rest = text.rpartition("/")
+    layer, _, asset = rest.partition(":")
     if not world_name:
         raise SpecError(f"world:{text} names no layer; give world:NAME/LAYER")
-    world = World.load(world_name)
-    return world.layer(layer).voronoi(world.bounds)
+    if not asset:
+        world = World.load(world_name)
+        return world.layer(layer).voronoi(world.bounds), "site_id"
+    frame = World.load(world_name, data=data).layer(layer).committed(asset)
+    if "geometry" not in frame:
+        raise SpecError(f"world:{text}: the asset {asset!r} has no polygons; give footprints")
+    return frame, str(frame.columns[0])
 
 
 def _landed(data: Path | str, collection: str, name: str | None) -> Any:
