@@ -137,7 +137,11 @@ class DataRoot(RuleBasedStateMachine):
 
 
 DataRoot.TestCase.settings = settings(max_examples=8, stateful_step_count=8)
-TestDataRoot = DataRoot.TestCase
+
+
+@pytest.mark.timeout(3000)  # its steps bound it: each is a process or two on a host that is busy
+class TestDataRoot(DataRoot.TestCase):
+    """A few short stories in every run."""
 
 
 class Longer(DataRoot):
@@ -148,6 +152,6 @@ Longer.TestCase.settings = settings(max_examples=300, stateful_step_count=40)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(20_000)
 class TestLonger(Longer.TestCase):
     pass
