@@ -16,10 +16,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # loads its rooms where they are used, a part of every start-up otherwise
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist, jensenshannon
 
 SAMPLE = 300  # points of each pattern that are matched at a time
 MATCHINGS = 4
@@ -80,8 +78,8 @@ def wasserstein(a: Sided, b: Sided, seed: int = 1) -> Estimate:
     found = []
     for _ in range(MATCHINGS):
         some = [rng.choice(one.xy, size, replace=False) for one in (a, b)]
-        way = cdist(*some)
-        found.append(float(way[linear_sum_assignment(way)].mean()))
+        way = scipy.spatial.distance.cdist(*some)
+        found.append(float(way[scipy.optimize.linear_sum_assignment(way)].mean()))
     spread = float(np.std(found, ddof=1)) / math.sqrt(MATCHINGS)
     return Estimate(float(np.mean(found)), spread)
 
@@ -89,7 +87,7 @@ def wasserstein(a: Sided, b: Sided, seed: int = 1) -> Estimate:
 def jensen_shannon(a: Sided, b: Sided) -> Estimate:
     """Jensen-Shannon distance, 0 to 1, of the shares of points in `BINS` x `BINS` rectangles."""
     counts = [_counts(one) for one in (a, b)]
-    return Estimate(float(jensenshannon(*counts, base=2)), 0.0)
+    return Estimate(float(scipy.spatial.distance.jensenshannon(*counts, base=2)), 0.0)
 
 
 def _counts(pattern: Sided) -> NDArray[np.int64]:
@@ -121,7 +119,7 @@ def k_function(pattern: Sided, r: NDArray[np.float64]) -> NDArray[np.float64]:
     [0.99, 0.99]
     """
     xy, (width, height) = pattern.xy, pattern.sides
-    pairs = cKDTree(xy).query_pairs(float(r[-1]), output_type="ndarray")
+    pairs = scipy.spatial.cKDTree(xy).query_pairs(float(r[-1]), output_type="ndarray")
     apart = np.abs(xy[pairs[:, 0]] - xy[pairs[:, 1]])
     weight = width * height / ((width - apart[:, 0]) * (height - apart[:, 1]))
     place = np.searchsorted(r, np.hypot(*apart.T), side="left")
@@ -141,7 +139,7 @@ def variogram(
     edges : ndarray of float64, shape (m + 1,)
         Of the classes, which hold their upper ends; the first begins above `edges[0]`.
     """
-    pairs = cKDTree(pattern.xy).query_pairs(float(edges[-1]), output_type="ndarray")
+    pairs = scipy.spatial.cKDTree(pattern.xy).query_pairs(float(edges[-1]), output_type="ndarray")
     apart = np.hypot(*(pattern.xy[pairs[:, 0]] - pattern.xy[pairs[:, 1]]).T)
     square = (mark[pairs[:, 0]] - mark[pairs[:, 1]]) ** 2 / 2
     place = np.searchsorted(edges, apart, side="left") - 1
