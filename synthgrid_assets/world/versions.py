@@ -154,9 +154,14 @@ def realisation(
     data_versions : mapping of str to str
         Data version of each input that the layer reads.
     """
-    names = (*pattern_inputs(spec, layer), *product.inputs(spec, layer))
+    names = realised_inputs(spec, layer, product)
     version = asset_version(spec, layer, product)
     return version.realisation({name: data_versions[name] for name in names})
+
+
+def realised_inputs(spec: WorldSpec, layer: str, product: Versioned) -> tuple[str, ...]:
+    """The inputs whose data decide a product's rows, those of its layer's coordinates first."""
+    return tuple(dict.fromkeys((*pattern_inputs(spec, layer), *product.inputs(spec, layer))))
 
 
 def pattern_realisation(spec: WorldSpec, layer: str, data_versions: Mapping[str, str]) -> str:

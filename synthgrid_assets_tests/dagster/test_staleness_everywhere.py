@@ -20,6 +20,7 @@ from synthgrid_assets_tests.small_world import SMALL
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MADE = {f"{8 * column - 8:+08d}_8|{8 * row:+08d}_8" for column in (1, 2) for row in (2, 3)}
+CORNER = "1:3,2:4"
 TILES = 36
 TREES = {"trees/points", "trees/density"}
 DENSE = {"cafes/points", "cafes/density"}
@@ -59,7 +60,7 @@ def text(raster):
 def server(tmp_path_factory, text):
     """A clean instance in which four tiles of everything are made."""
     with serving(tmp_path_factory.mktemp("stale"), {"small": text}) as served:
-        served.await_success(served.launch_region(world="small", tiles="1:3,2:4"))
+        served.await_success(served.launch_region(world="small", tiles=CORNER))
         yield served
 
 
@@ -147,21 +148,31 @@ def test_an_edited_world_file(server, viewer, text, edit):
     path = server.worlds / "small.toml"
     path.write_text(text.replace(found, written))
     try:
-        stale = compare(server, viewer, concerned)
-        assert in_graphql(server) == stale
+        assert compare(server, viewer, concerned) == in_graphql(server)
     finally:
         path.write_text(text)
-    fresh = compare(server, viewer, set())
-    assert in_graphql(server) == fresh
+    assert compare(server, viewer, set()) == in_graphql(server)
 
 
 def test_other_bytes_of_a_raster(server, viewer, raster):
     """Dagster's own marks follow one step at a time: the surface first, then what reads it."""
     write_raster(raster, 2)
-    compare(server, viewer, TREES)
+    stale = compare(server, viewer, TREES)
     surface = "small/surface/shade"
     assert server.nodes(surface)[surface]["staleStatus"] == "STALE"
+    assert not any(in_graphql(server).values())  # Dagster never looks further up than one step
     server.await_success(server.launch(assets=[surface]))
     assert server.nodes(surface)[surface]["staleStatus"] == "FRESH"
-    stale = compare(server, viewer, TREES)
-    assert all(found <= stale[name] for name, found in in_graphql(server).items())
+    assert compare(server, viewer, TREES) == in_graphql(server) == stale
+    server.await_success(server.launch_region(world="small", tiles=CORNER, only="stale"))
+    assert compare(server, viewer, set()) == in_graphql(server)
+
+
+def test_what_is_made_again_makes_nothing_else_stale(server, viewer, text):
+    """Points with another mark are other data; the cells of the same points are the same."""
+    path = server.worlds / "small.toml"
+    path.write_text(text.replace(*EDITS["mark"][:2]))
+    assert compare(server, viewer, {"cafes/points"}) == in_graphql(server)
+    choice = {"layers": ["cafes"], "assets": ["points"]}
+    server.await_success(server.launch_region(world="small", tiles=CORNER, **choice))
+    assert compare(server, viewer, set()) == in_graphql(server)

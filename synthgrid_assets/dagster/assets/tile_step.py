@@ -7,7 +7,7 @@ a tile holds (`products`), the anatomy of events (`tile_events`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from synthgrid_assets.dagster.audit_seal import EVERY, seal_waiting
 from synthgrid_assets.dagster.events.engine_figures import StepFigures
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
+from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.metadata import receipt_metadata, verdicts_metadata
 from synthgrid_assets.dagster.partitions import step_tiles
 from synthgrid_assets.dagster.resources import Engine
@@ -125,8 +126,7 @@ class TileStep:
         with contextlib.ExitStack() as stack:
             journal = stack.enter_context(Journal(layer_context.layout))
             tiles = chosen_tiles(journal, layer_context, products, self._tiles, only)
-            planned, keys = len(self._tiles), [tile.key for tile in tiles]
-            events = stack.enter_context(TileEvents(self._context, keys, planned=planned))
+            events = stack.enter_context(self._tile_events(tiles, products))
             outcomes = (
                 self._engine.make_tiles(
                     journal,
@@ -154,6 +154,17 @@ class TileStep:
                 yield from events.tell_kept()
                 raise EngineError("\n".join(failures))
             yield from events.close()
+
+    def _tile_events(self, tiles: Sequence[Tile], products: tuple[Product, ...]) -> TileEvents:
+        """Events of the chosen tiles; a product's version holds all that its points' would say."""
+        table = self._spec.layers[self._layer]
+        upstream = {name for product in products for name in product.upstream(table)}
+        return TileEvents(
+            self._context,
+            [tile.key for tile in tiles],
+            planned=len(self._tiles),
+            settled={layer_key(self._spec.world.name, self._layer, name) for name in upstream},
+        )
 
     def _told(
         self, events: TileEvents, made: TileMade, layer_context: LayerContext

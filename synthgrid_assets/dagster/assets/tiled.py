@@ -19,7 +19,7 @@ from synthgrid_assets.dagster.runs.request import step_name
 from synthgrid_assets.products.product import ORIGIN, Product
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.versions import asset_version
+from synthgrid_assets.world.versions import asset_version, realised_inputs
 
 
 def layer_assets(spec: WorldSpec, layer: str) -> list[dg.AssetsDefinition]:
@@ -60,7 +60,7 @@ def _step_assets(
 def _spec(spec: WorldSpec, layer: str, product: Product) -> dg.AssetSpec:
     world, table = spec.world.name, spec.layers[layer]
     upstream = [layer_key(world, layer, name) for name in product.upstream(table)]
-    inputs = [input_key(world, name) for name in product.inputs(spec, layer)]
+    inputs = [input_key(world, name) for name in realised_inputs(spec, layer, product)]
     return dg.AssetSpec(
         layer_key(world, layer, product.name),
         deps=[*(upstream or [tiles_key(world)]), *inputs],

@@ -12,7 +12,11 @@ from collections.abc import Mapping
 
 import dagster as dg
 import sqlalchemy as db
-from dagster._core.definitions.data_version import INPUT_EVENT_POINTER_TAG_PREFIX
+from dagster._core.definitions.data_version import (
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+    NULL_EVENT_POINTER,
+)
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
@@ -76,10 +80,19 @@ def _versions(storage: CachedSqliteEventLogStorage, ids: list[int]) -> dict[int,
 
 
 def _digest(tags: Mapping[str, str]) -> bytes:
-    """What version tags say; which event of an upstream tile they name says nothing more."""
-    told = sorted(
-        (key, value)
+    """What version tags say; which event of an upstream tile they name says nothing more.
+
+    Of upstream tiles that are settled, only that there are some.
+    """
+    prefix = f"{INPUT_EVENT_POINTER_TAG_PREFIX}/"
+    settled = {
+        f"{INPUT_DATA_VERSION_TAG_PREFIX}/{key.removeprefix(prefix)}"
         for key, value in tags.items()
-        if not key.startswith(INPUT_EVENT_POINTER_TAG_PREFIX)
+        if key.startswith(prefix) and value == NULL_EVENT_POINTER
+    }
+    told = sorted(
+        (key, "settled" if key in settled else value)
+        for key, value in tags.items()
+        if not key.startswith(prefix)
     )
     return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).digest()

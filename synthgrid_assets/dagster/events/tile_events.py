@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -101,6 +101,11 @@ class TileEvents:
         Put the events of a `brief` step into the log past Dagster's own way from a step to it,
         which takes twice as long as storing. Followers of the run are told their number at the
         end: for tiles that are as good as made when the step begins.
+    settled : collection of AssetKey
+        Upstream tiles whose data say nothing that the step's own versions do not: what changes
+        them and matters here changes the code version too, or the data of another upstream
+        asset. They are lineage alone. (Points with another mark are other data, and their cells
+        are the same.)
 
     Attributes
     ----------
@@ -116,8 +121,10 @@ class TileEvents:
         planned: int | None = None,
         *,
         direct: bool = False,
+        settled: Collection[dg.AssetKey] = (),
     ) -> None:
         self._context = context
+        self._settled = frozenset(settled)
         self._tiles = tiles
         self._announced = len(tiles) if planned is None else planned
         storage = context.instance.event_log_storage
@@ -236,9 +243,12 @@ class TileEvents:
                 self._storage.narrow_plan(self._context.run.run_id, asset, tiles)
 
     def _version_tags(self, asset: dg.AssetKey, tile: str, data_version: str) -> dict[str, str]:
+        latest = {
+            key: found.get(tile) or found.get(None) or Upstream()
+            for key, found in self._inputs[asset].items()
+        }
         upstream = {
-            key: latest.get(tile) or latest.get(None) or Upstream()
-            for key, latest in self._inputs[asset].items()
+            key: found.settled() if key in self._settled else found for key, found in latest.items()
         }
         code_version = self._code_versions[asset] or self._context.run.run_id
         return version_tags(code_version, data_version, upstream)

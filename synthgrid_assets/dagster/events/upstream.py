@@ -15,6 +15,7 @@ from dagster._core.definitions.data_version import (
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
     DEFAULT_DATA_VERSION,
+    NULL_EVENT_POINTER,
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
@@ -37,6 +38,10 @@ class Upstream(NamedTuple):
 
     data_version: str = DEFAULT_DATA_VERSION.value
     pointer: str = "-1"
+
+    def settled(self) -> Upstream:
+        """The same, as one whose later materialisations make nothing stale."""
+        return self._replace(pointer=NULL_EVENT_POINTER)
 
 
 def latest_versions(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str | None, Upstream]:

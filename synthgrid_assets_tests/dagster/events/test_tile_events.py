@@ -27,7 +27,9 @@ BROKEN = "03|03"
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 
 
-def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False, direct=False):
+def tiled(
+    name, specs, results, fails_after=None, keeps=lambda tile: False, direct=False, settled=()
+):
     """A step over `specs`, whose tiles have the data versions ``results(asset, tile)``."""
 
     @dg.multi_asset(
@@ -42,7 +44,7 @@ def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False, dire
     )
     def step(context):
         tiles = [str(tile) for tile in context.partition_keys]
-        with TileEvents(context, tiles, direct=direct) as events:
+        with TileEvents(context, tiles, direct=direct, settled=settled) as events:
             for number, tile in enumerate(tiles):
                 if number == fails_after:
                     raise RuntimeError("the disk is full")
@@ -59,7 +61,13 @@ def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False, dire
 
 
 def world(
-    land="1", tiles="1", points="1", fails_after=None, keeps=lambda tile: False, direct=False
+    land="1",
+    tiles="1",
+    points="1",
+    fails_after=None,
+    keeps=lambda tile: False,
+    direct=False,
+    settled=(),
 ):
     """Surface (no tiles) and tiles -> points -> delaunay, voronoi (one step) -> tile_index."""
 
@@ -106,6 +114,7 @@ def world(
                 lambda asset, tile: f"{asset} {tile} {tiles} {land}",
                 keeps=keeps,
                 direct=direct,
+                settled=settled,
             ),
             tile_index,
         ],
@@ -259,6 +268,20 @@ def test_a_tile_made_before_its_upstream_was_recorded_is_stale_only_after(instan
     assert statuses(instance, world(), "points")["FRESH"] == SELECTED
     materialize(instance, world(), later)
     assert statuses(instance, world(), "points")["STALE"] == SELECTED
+
+
+def test_other_data_of_settled_upstream_tiles_make_nothing_stale(instance):
+    """Also where they are made for the first time after what lies downstream."""
+    settled = {key("points")}
+    materialize(instance, world(settled=settled), "land", "tiles", "delaunay", "voronoi")
+    for land in "12":
+        other = world(land=land, settled=settled)
+        materialize(instance, other, "land", "points")
+        assert statuses(instance, other, "points")["FRESH"] == SELECTED
+        assert statuses(instance, other, "voronoi")["FRESH"] == SELECTED
+    before = events_of(instance, "voronoi")
+    materialize(instance, world(settled=settled, keeps=every_tile), "voronoi")
+    assert events_of(instance, "voronoi") == before  # they stand, whatever the points' say
 
 
 def test_version_tags_are_those_dagster_itself_writes(tmp_path):
