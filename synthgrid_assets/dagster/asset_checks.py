@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import layer_key
-from synthgrid_assets.dagster.metadata import rows_table, verdict_metadata
+from synthgrid_assets.dagster.metadata import rows_table, severity_of, verdict_metadata
 from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
@@ -65,10 +65,7 @@ def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
         asset_key=key.asset_key,
         check_name=key.name,
         passed=check.verdict.passed and check.verdict.judged,
-        # what was not tested is no success, and no failure of the asset either
-        severity=dg.AssetCheckSeverity.ERROR
-        if check.verdict.judged
-        else dg.AssetCheckSeverity.WARN,
+        severity=severity_of(check.verdict),
         description=check.verdict.detail,
         metadata=metadata,
     )

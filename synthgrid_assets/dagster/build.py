@@ -25,6 +25,7 @@ from synthgrid_assets.dagster.assets.world_file import world_asset, world_check
 from synthgrid_assets.dagster.assets.world_tiles import tiles_asset
 from synthgrid_assets.dagster.assets.zone_visits import visit_definitions
 from synthgrid_assets.dagster.assets.zones import zone_definitions
+from synthgrid_assets.dagster.file_checks import input_file_checks, report_file_checks
 from synthgrid_assets.dagster.freshness import freshness_checks, freshness_sensor
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.links import linked
@@ -120,6 +121,8 @@ def _world(path: Path, spec: WorldSpec, chosen: Collection[str] | None) -> dg.De
             world_check(name, path),
             *(check for layer in layers for check in layer_checks(spec, layer)),
             *(freshness_checks(spec, layer) for layer in layers),
+            *(report_file_checks(spec, layer) for layer in layers),
+            *input_file_checks(spec),
         ],
     )
 

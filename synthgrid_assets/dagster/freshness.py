@@ -23,6 +23,7 @@ from synthgrid_assets.reports.freshness import Freshness, freshness_of
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.storage.journal import Journal, journal_stamp
 from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.verdict import NOT_TESTED
 from synthgrid_assets.world.spec import WorldSpec
 
 CHECK = FRESH_CHECK
@@ -110,9 +111,9 @@ def _seen(layout: Layout) -> list[Any]:
 def _told(found: Freshness) -> dict[str, Any]:
     """What an evaluation says; nothing made is neither fresh nor stale, and says so."""
     return {
-        "passed": not found.superseded,
+        "passed": found.known and not found.superseded,
         "severity": dg.AssetCheckSeverity.WARN,
-        "description": str(found),
+        "description": str(found) if found.known else f"{NOT_TESTED}: {found}",
         "metadata": {
             "tiles": str(found.current),
             "superseded_tiles": str(found.superseded),

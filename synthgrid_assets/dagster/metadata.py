@@ -130,6 +130,11 @@ def verdict_metadata(verdict: Verdict) -> dict[str, str]:
     return {"outcome": verdict.outcome, **{name: f"{value:.6g}" for name, value in told.items()}}
 
 
+def severity_of(verdict: Verdict) -> dg.AssetCheckSeverity:
+    """What was not tested is no success, and no failure of the asset either."""
+    return dg.AssetCheckSeverity.ERROR if verdict.judged else dg.AssetCheckSeverity.WARN
+
+
 def verdicts_metadata(verdicts: Sequence[Verdict], *, brief: bool = False) -> dict[str, Any]:
     """What the check of one tile shows: its tests, or briefly those that failed.
 
@@ -193,7 +198,9 @@ def _with_sources(column: Column, points: dg.AssetKey) -> str:
 
 
 def _fact(value: float | int | str) -> Any:
-    """A fact as text, or as a tree where it is a JSON object."""
+    """A fact as text, or as a tree where it is a JSON object; six digits of a number do."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
     is_tree = isinstance(value, str) and value.startswith("{")
     return dg.MetadataValue.json(json.loads(str(value))) if is_tree else str(value)
 

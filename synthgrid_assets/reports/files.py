@@ -6,7 +6,7 @@ file (`storage.journal`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,15 @@ from synthgrid_assets.storage.formats.seal import is_unbroken_file
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.verdict import Verdict
-from synthgrid_assets.world.inputs import asset_path, damaged_input
+from synthgrid_assets.world.inputs import asset_path, damaged_input, find_input
 from synthgrid_assets.world.spec import WorldSpec
 
 REPAIR = "`synthgrid storage repair"
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
+MANIFESTS = "tile_index"
+REPORTS = (MANIFESTS, "moments", "baseline")  # what a layer has beside its tiles
+REPORT_CLAIM = "The file holds the bytes that were written, by the seal inside it."
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,11 @@ def _stray_faults(journal: Journal, context: LayerContext, product: Product) -> 
         yield FileFault(layer, name, "", key, problem)
 
 
-def input_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
-    """Stored surfaces, masks, lines and networks that are not what was written."""
-    for name in spec.made_inputs:
+def input_faults(
+    spec: WorldSpec, root: Path, names: Iterable[str] | None = None
+) -> Iterator[FileFault]:
+    """Stored surfaces, masks, lines and networks that are not what was written, by default all."""
+    for name in spec.made_inputs if names is None else names:
         place = damaged_input(spec, name, Layout(root))
         if place is not None:
             group, _, named = name.rpartition("/")
@@ -124,27 +129,61 @@ def input_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
             yield FileFault(group or "surface", named, "", str(place), problem)
 
 
-def report_faults(context: LayerContext) -> Iterator[FileFault]:
-    """Manifests, tables of tests and replicates of a layer that are not what was written."""
-    layout, world = context.layout, context.spec.world.name
-    named = {name: layout.tile_index(world, context.layer, name) for name in context.assets}
-    named["moments"] = layout.report(world, context.layer, "moments")
-    named["baseline"] = baseline_key(context)
-    for name, key in named.items():
-        if layout.store.stat(key) is None:
-            continue
+def report_faults(context: LayerContext, report: str | None = None) -> Iterator[FileFault]:
+    """Manifests, tables of tests and replicates of a layer that are not what was written.
+
+    Parameters
+    ----------
+    context : LayerContext
+    report : str, optional
+        One of `REPORTS`; all by default.
+    """
+    store = context.layout.store
+    for name, key in _written_reports(context, report).items():
         try:
-            whole = is_unbroken_file(layout.store.get(key))
+            whole = is_unbroken_file(store.get(key))
         except (OSError, ValueError, pa.ArrowException, StorageError):
             whole = False
         if not whole:
-            problem = f"{layout.store.address(key)} is damaged; materialise the layer again"
+            problem = f"{store.address(key)} is damaged; materialise the layer again"
             yield FileFault(context.layer, name, "", key, problem)
 
 
-def files_are_whole(tiles: int, faults: list[FileFault]) -> Verdict:
-    """The check of a product's files: every one is what was recorded, none is foreign."""
-    detail = f"{tiles} recorded tiles, faults: "
+def _written_reports(context: LayerContext, report: str | None) -> dict[str, str]:
+    """Keys of the reports that are there; manifests by the name of their product."""
+    layout, world, layer = context.layout, context.spec.world.name, context.layer
+    moments, baseline = REPORTS[1:]
+    named = {
+        MANIFESTS: {name: layout.tile_index(world, layer, name) for name in context.assets},
+        moments: {moments: layout.report(world, layer, moments)},
+        baseline: {baseline: baseline_key(context)},
+    }
+    keys = {
+        name: key for kind in REPORTS if report in (None, kind) for name, key in named[kind].items()
+    }
+    return {name: key for name, key in keys.items() if layout.store.stat(key) is not None}
+
+
+def report_is_whole(context: LayerContext, report: str) -> Verdict:
+    """The check of one of `REPORTS`."""
+    written = len(_written_reports(context, report))
+    if not written:
+        return Verdict.not_judged(FILES_TEST, f"no {report} has been written")
+    faults = list(report_faults(context, report))
+    return files_are_whole(written, faults, "files" if written > 1 else "file")
+
+
+def input_is_whole(spec: WorldSpec, root: Path, name: str) -> Verdict:
+    """The check of an input as it is stored."""
+    faults = list(input_faults(spec, root, [name]))
+    if not faults and find_input(spec, name, Layout(root)) is None:
+        return Verdict.not_judged(FILES_TEST, f"{asset_path(spec.world.name, name)} is not made")
+    return files_are_whole(1, faults, "input")
+
+
+def files_are_whole(number: int, faults: list[FileFault], what: str = "recorded tiles") -> Verdict:
+    """The check of files: every one is what was recorded, none is foreign."""
+    detail = f"{number} {what}, faults: "
     detail += "; ".join(fault.problem for fault in faults[:3]) or "none"
     if len(faults) > 3:
         detail += f"; and {len(faults) - 3} more"

@@ -35,7 +35,8 @@ def claim_of(product: Product, test: str) -> str:
 def region_checks(context: LayerContext, product: Product) -> dict[str, RegionCheck]:
     """All named checks of a product over its committed tiles; their records are read once.
 
-    A run over a single tile therefore gives the region's verdict, not the tile's.
+    A run over a single tile therefore gives the region's verdict, not the tile's. Where no tile
+    is committed, nothing is claimed: a sound world of no tiles is no evidence.
     """
     with Journal(context.layout) as journal:
         records = CommittedRecords(journal, context, product.name)
@@ -72,7 +73,8 @@ def _of_files(
         for fault in faults[:MAX_FAILING]
     )
     tiles = records.recorded
-    return {FILES_TEST: RegionCheck(files_are_whole(tiles, faults), tiles, failing)}
+    check = RegionCheck(files_are_whole(tiles, faults), tiles, failing)
+    return {FILES_TEST: check if tiles else _untested(FILES_TEST, check)}
 
 
 def _of_tiles(
@@ -89,7 +91,14 @@ def _of_tiles(
     checks = {test: tally.check(test, len(tiles)) for test, tally in tallies.items()}
     for test, region in product.judge_region(tiles, context).items():
         checks[test] = checks[test].with_region(region.verdict) if test in checks else region
-    return checks
+    return checks if tiles else {test: _untested(test, check) for test, check in checks.items()}
+
+
+def _untested(test: str, check: RegionCheck) -> RegionCheck:
+    """A check of no tile: not tested, unless it found something."""
+    if not check.verdict.judged or not check.verdict.passed:
+        return check
+    return RegionCheck(Verdict.not_judged(test, "no tile is committed"), 0)
 
 
 @dataclass

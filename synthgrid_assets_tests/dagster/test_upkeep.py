@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +15,10 @@ from synthgrid_assets.dagster.metadata import receipt_metadata
 from synthgrid_assets.dagster.runs.launch import execute_here
 from synthgrid_assets.dagster.runs.request import RegionChoice, verification_request
 from synthgrid_assets.dagster.upkeep import SCHEDULE, SENSOR, VERIFY_JOB
+from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
+from synthgrid_assets.reports.files import FILES_TEST, REPORTS
+from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets_tests.dagster.events.test_tile_events import open_instance
 from synthgrid_assets_tests.reports.committed_world import commit, context_of
@@ -93,6 +98,50 @@ def test_verification_finds_a_changed_byte_and_makes_nothing(context, tmp_path):
     assert found["files_are_whole", None] is False
     assert found["is_up_to_date", None] is True
     assert file.read_bytes() == before
+
+
+def test_a_damaged_manifest_and_table_of_tests_are_red(context, tmp_path):
+    index_rows(context)
+    write_moments(context)
+    home = tmp_path / "instance"
+    home.mkdir()
+    everything = verification_request(context.spec, RegionChoice(layers=("cafes",)))
+    checks = tuple(
+        check
+        for check in everything.checks
+        if check.name == FILES_TEST and check.asset_key.path[-1] in REPORTS
+    )
+    assert len(checks) == len(REPORTS)
+
+    def outcomes():
+        _, events = execute_here(
+            open_instance(home), repository(tmp_path), replace(everything, checks=checks)
+        )
+        kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        found = [e.asset_check_evaluation_data for e in events if e.event_type == kind]
+        return {
+            seen.asset_key.path[-1]: (seen.passed, seen.severity.value, seen.description)
+            for seen in found
+        }
+
+    write_baseline(context)
+    assert {name: passed for name, (passed, _, _) in outcomes().items()} == dict.fromkeys(
+        REPORTS, True
+    )
+    layout = context.layout
+    layout.store.delete(baseline_key(context))
+    for key in (
+        layout.tile_index("small", "cafes", "voronoi"),
+        layout.report("small", "cafes", "moments"),
+    ):
+        path = layout.root / key
+        path.write_bytes(path.read_bytes()[:-9])
+    after = outcomes()
+    assert after["baseline"] == (False, "WARN", "not tested: no baseline has been written")
+    for name in ("tile_index", "moments"):
+        passed, severity, told = after[name]
+        assert (passed, severity) == (False, "ERROR")
+        assert "is damaged" in told
 
 
 def test_every_asset_and_every_tile_names_its_place_on_the_map(context, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from synthgrid_assets.materialize.run import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
 from synthgrid_assets.reports.digests import region_digest
-from synthgrid_assets.reports.files import report_faults
+from synthgrid_assets.reports.files import input_is_whole, report_faults
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.reports.test_results import write_moments
@@ -272,7 +272,9 @@ def test_damaged_inputs_are_named_and_repaired(tmp_path, session):
     spec, root = street_spec(tmp_path / "town"), tmp_path / "data"
     layout = Layout(root)
     for name in spec.made_inputs:
+        assert not input_is_whole(spec, root, name).judged
         made = make_input(spec, name, layout)
+        assert input_is_whole(spec, root, name).judged
         assert status_faults(spec, root) == list(find_faults(spec, root)) == []
         path = made.path
         if path.is_dir():
@@ -283,6 +285,9 @@ def test_damaged_inputs_are_named_and_repaired(tmp_path, session):
         assert fault.file == str(made.path)
         assert f"{made.path} is damaged; materialise" in fault.problem
         assert list(find_faults(spec, root)) == [fault]
+        verdict = input_is_whole(spec, root, name)
+        assert verdict.judged
+        assert not verdict.passed
         assert repair_world(spec, root, session).faults == [fault]
         assert status_faults(spec, root) == []
         assert make_input(spec, name, layout) == made

@@ -17,6 +17,7 @@ from synthgrid_assets.dagster.keys import (
     FRESH_CHECK,
     TILE_CHECK,
     asset_keys_of,
+    input_key,
     layer_key,
     tiles_key,
     world_key,
@@ -27,6 +28,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.materialize.hosts.cluster import is_cluster
 from synthgrid_assets.materialize.tile_state import check_choice
 from synthgrid_assets.products.registry import products_named, products_of
+from synthgrid_assets.reports.files import FILES_TEST, MANIFESTS, REPORTS
 from synthgrid_assets.reports.region_checks import check_names
 from synthgrid_assets.settings import executor_url
 from synthgrid_assets.storage.layout import Layout
@@ -35,7 +37,7 @@ from synthgrid_assets.world.spec import WorldSpec, is_release
 from synthgrid_assets.world.tile_selection import tiles_in
 from synthgrid_assets.world.versions import read_inputs
 
-TILE_INDEX = "tile_index"
+TILE_INDEX = MANIFESTS
 EVIDENCE = ("baseline", "moments", "quality")
 MAX_TOLD = 8  # layers that the tag of a run names
 
@@ -71,6 +73,20 @@ class RegionChoice:
     executor: str = ""
     force: bool = False
     only: str | None = None
+
+
+def checked_choice(spec: WorldSpec, choice: RegionChoice) -> RegionChoice:
+    """The same choice, if it means something in this world, whatever has been made of it.
+
+    Raises
+    ------
+    SpecError
+        If tiles, layers, products or states are not known, or nothing is chosen.
+    """
+    chosen_products(spec, choice)
+    tiles_in(spec, choice.tiles, choice.bbox)
+    check_choice(choice.only)
+    return choice
 
 
 def chosen_products(spec: WorldSpec, choice: RegionChoice) -> dict[str, tuple[str, ...]]:
@@ -170,6 +186,10 @@ def verification_request(spec: WorldSpec, choice: RegionChoice) -> RegionRequest
         for product in products_named(*names)
         for check in (TILE_CHECK, FRESH_CHECK, *check_names(product, spec.layers[layer]))
     ]
+    if checks and choice.assets is None:  # with whole layers, what lies beside their tiles
+        beside = [layer_key(world, layer, report) for layer in products for report in REPORTS]
+        beside += [input_key(world, name) for name in spec.made_inputs]
+        checks += [dg.AssetCheckKey(key, FILES_TEST) for key in beside]
     if not checks:
         raise SpecError(
             f"{list(choice.assets or ())} of a released layer have no checks of tiles: their "
