@@ -8,14 +8,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
+from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import Field
 
 from synthgrid_assets.dagster.runs.executor import one_process
+from synthgrid_assets.dagster.runs.judged_config import judged
 from synthgrid_assets.dagster.runs.launch import RegionRequest, request_cancel, submit
-from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
+from synthgrid_assets.dagster.runs.request import RegionChoice, checked_choice, region_request
 from synthgrid_assets.errors import EngineError, SpecError
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.materialize.tile_state import CHOICES
@@ -69,26 +71,22 @@ class RegionConfig(dg.Config):
 
 def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
     """The job over the given worlds, whose names its config enumerates."""
-    names = sorted(worlds)
-    # Dagster knows a type by its name alone: other worlds are another type
-    kind = f"WorldName_{version_hash(names)[:8]}"
-    name = Enum(kind, {name: name for name in names}) if worlds else str
 
     class Region(RegionConfig):
-        """What to materialise; the launchpad tells a name that is no world's."""
+        """What to materialise; a launch of what is not there is refused with the reason."""
 
-        world: name = Field(description="Name of the world, as riverton.")  # type: ignore[valid-type]
+        world: world_names(worlds) = Field(description="Name of the world, as riverton.")  # type: ignore[valid-type]
 
     @dg.op(
         name=OP_NAME,
         description="Submits one run over the chosen rectangle of tiles, follows it to its end "
         "and passes a cancel on.",
+        config_schema=judged_region(Region, worlds),
     )
-    def submit_region_run(context: dg.OpExecutionContext, config: Region) -> None:
-        world = str(getattr(config.world, "value", config.world))
-        if world not in worlds:
-            raise SpecError(f"no world {world!r}; valid worlds: {sorted(worlds)}")
-        submit_and_follow(context, region_request(worlds[world], config.choice(), data_root()))
+    def submit_region_run(context: dg.OpExecutionContext) -> None:
+        config = Region(**context.op_config)
+        spec = chosen_world(worlds, config.world)
+        submit_and_follow(context, region_request(spec, config.choice(), data_root()))
 
     @dg.job(
         name=JOB_NAME,
@@ -101,6 +99,38 @@ def region_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
         submit_region_run()
 
     return materialize_region
+
+
+def world_names(worlds: Mapping[str, WorldSpec]) -> Any:
+    """The type of a world's name: the launchpad lists them, and marks what is none."""
+    names = sorted(worlds)
+    # Dagster knows a type by its name alone: other worlds are another type
+    kind = f"WorldName_{version_hash(names)[:8]}"
+    return Enum(kind, {name: name for name in names}) if worlds else str
+
+
+def chosen_world(worlds: Mapping[str, WorldSpec], name: object) -> WorldSpec:
+    """The world of a config.
+
+    Raises
+    ------
+    SpecError
+        If there is none of this name, which only a definition without any world lets pass.
+    """
+    world = str(getattr(name, "value", name))
+    if world not in worlds:
+        raise SpecError(f"no world {world!r}; valid worlds: {sorted(worlds)}")
+    return worlds[world]
+
+
+def judged_region(model: Any, worlds: Mapping[str, WorldSpec]) -> dg.Field:
+    """Config of a job over a region, whose choice must mean something in its world."""
+    texts = {name: spec.model_dump_json() for name, spec in worlds.items()}
+    return judged(
+        model,
+        lambda config: checked_choice(chosen_world(worlds, config.world), config.choice()),
+        version_hash(texts)[:8],
+    )
 
 
 def submit_and_follow(context: dg.OpExecutionContext, request: RegionRequest) -> None:

@@ -11,10 +11,17 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from synthgrid_assets.dagster.jobs import JOB_NAME, OP_NAME, WAITING_TAG, submit_and_follow
+from synthgrid_assets.dagster.jobs import (
+    JOB_NAME,
+    OP_NAME,
+    WAITING_TAG,
+    chosen_world,
+    judged_region,
+    submit_and_follow,
+    world_names,
+)
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.request import RegionChoice, verification_request
-from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.materialize.tile_state import ONLY_STALE
 from synthgrid_assets.products.open_layer import open_layers
@@ -32,7 +39,6 @@ SENSOR, SECONDS = "materialize_what_is_stale", 60
 class Verification(dg.Config):
     """What ``verify_region`` reads and judges."""
 
-    world: str = Field(description="Name of the world, as riverton.")
     tiles: str | None = Field(
         default=None,
         description="Tiles whose files are read, as for `materialize_region`; all without. Named "
@@ -41,24 +47,33 @@ class Verification(dg.Config):
     layers: list[str] | None = Field(default=None, description="Only these layers; all without.")
     assets: list[str] | None = Field(default=None, description="Only these products; all without.")
 
+    def choice(self) -> RegionChoice:
+        """The choice that the config describes."""
+        return RegionChoice(
+            tiles=self.tiles,
+            layers=None if self.layers is None else tuple(self.layers),
+            assets=None if self.assets is None else tuple(self.assets),
+        )
+
 
 def verification_job(worlds: Mapping[str, WorldSpec]) -> dg.JobDefinition:
     """The job that evaluates every check of a region and makes nothing."""
+
+    class Verified(Verification):
+        """What to verify; a launch of what is not there is refused with the reason."""
+
+        world: world_names(worlds) = Field(description="Name of the world, as riverton.")  # type: ignore[valid-type]
 
     @dg.op(
         name=VERIFY_OP,
         description="Submits one run of checks over the chosen tiles, follows it to its end and "
         "passes a cancel on.",
+        config_schema=judged_region(Verified, worlds),
     )
-    def submit_verification(context: dg.OpExecutionContext, config: Verification) -> None:
-        if config.world not in worlds:
-            raise SpecError(f"no world {config.world!r}; valid worlds: {sorted(worlds)}")
-        choice = RegionChoice(
-            tiles=config.tiles,
-            layers=None if config.layers is None else tuple(config.layers),
-            assets=None if config.assets is None else tuple(config.assets),
-        )
-        submit_and_follow(context, verification_request(worlds[config.world], choice))
+    def submit_verification(context: dg.OpExecutionContext) -> None:
+        config = Verified(**context.op_config)
+        spec = chosen_world(worlds, config.world)
+        submit_and_follow(context, verification_request(spec, config.choice()))
 
     @dg.job(
         name=VERIFY_JOB,

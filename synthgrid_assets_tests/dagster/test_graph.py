@@ -8,6 +8,7 @@ from collections import Counter
 import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.execution.api import create_execution_plan
 from dagster._core.loader import LoadingContextForTest
 
 from synthgrid_assets.dagster.build import build_definitions, world_definitions
@@ -22,6 +23,8 @@ from synthgrid_assets.dagster.keys import (
 )
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
+from synthgrid_assets.dagster.upkeep import VERIFY_JOB
+from synthgrid_assets.errors import SynthGridError
 from synthgrid_assets.reports.replicate_curves import TESTS
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.world.validation import load_spec
@@ -330,6 +333,36 @@ def test_the_launchpad_refuses_a_name_that_is_no_worlds(made):
         config["ops"]["submit_region_run"]["config"]["world"] = wrong
         with pytest.raises(dg.DagsterInvalidConfigError, match="WorldName"):
             dg.validate_run_config(job, config)
+
+
+@pytest.mark.parametrize("job", [JOB_NAME, VERIFY_JOB])
+def test_a_launch_of_what_is_not_there_is_refused_with_the_reason(made, job):
+    """What Dagster's code server does before it makes a run: it resolves the config."""
+    found = build_definitions([made[0] / "small.toml"]).get_repository_def().get_job(job)
+    (op,) = (node.name for node in found.nodes)
+
+    def launch(**choice):
+        config = {"ops": {op: {"config": {"world": "small", **choice}}}}
+        return create_execution_plan(found, config)
+
+    assert launch(tiles="0:2,0:2", layers=["cafes"], assets=["points"])
+    assert launch(tiles="+0000000_8|+0000016_8")
+    wrong = [
+        ({"tiles": "0:200,0:2"}, "200"),
+        ({"tiles": "over there"}, "over there"),
+        ({"layers": ["cafe"]}, "no layer 'cafe'.*cafes"),
+        ({"assets": ["point"]}, "no asset 'point'.*points"),
+        ({"layers": []}, "nothing is chosen"),
+    ]
+    of_making = [
+        ({"workers": -1}, "workers: .*greater than or equal to 0"),
+        ({"only": "staler"}, "staler"),
+        ({"bbox": [0.0, 0.0, 1.0, 1.0]}, "bbox|box"),
+        ({"bbox": [500_000.0, 5_400_000.0]}, "bbox|box"),
+    ]
+    for choice, told in wrong + of_making * (job == JOB_NAME):
+        with pytest.raises(SynthGridError, match=told):
+            launch(**choice)
 
 
 def test_a_run_says_which_layers_and_tiles_it_was_asked_for(made):

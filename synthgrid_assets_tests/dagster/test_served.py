@@ -6,6 +6,7 @@ One server for all tests, with one world per concern so that no test sees anothe
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import psutil
@@ -106,7 +107,6 @@ def launched(server) -> dict[str, str]:
         "region": server.launch_region(
             world="region", tiles="1:3,2:4", layers=["trees", "cafes"], assets=CHOSEN
         ),
-        "nonsense": server.launch_region(world="region", layers=["pubs"]),
     }
 
 
@@ -140,9 +140,19 @@ def test_a_wrong_world_is_one_asset_whose_check_says_what_is_wrong(server, launc
     assert "greater than 0" in record["message"]
 
 
-def test_a_region_job_that_makes_no_sense_submits_nothing(server, launched):
-    assert server.end_of(launched["nonsense"]) == "FAILURE"
-    assert children_of(server, launched["nonsense"]) == []
+def test_a_region_job_that_makes_no_sense_is_refused_at_launch(server):
+    """With the reason, and before there is a run."""
+    count = "{ runsOrError { ... on Runs { count } } }"
+    before = server.ask(count)
+    for told, choice in {
+        "WorldName": {"world": "atlantis"},
+        "no layer 'pubs'; layers of this world: ['trees', 'cafes']": {"layers": ["pubs"]},
+        "tiles '1:3,2:400'": {"tiles": "1:3,2:400"},
+        "greater than or equal to 0": {"workers": -1},
+    }.items():
+        with pytest.raises(AssertionError, match=re.escape(told)):
+            server.launch_region(**{"world": "region", **choice})
+    assert server.ask(count) == before
 
 
 def test_one_tile_of_voronoi_needs_no_neighbour_and_no_upstream(server, launched):
