@@ -48,6 +48,7 @@ html_additional_pages = {"index": "to_the_index.html"}
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {"docs/tutorial": []}  # alone in its section: the bar would be empty
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_align": "left",

@@ -18,9 +18,24 @@ from synthgrid_assets.cli import app
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.world import spec
+from synthgrid_assets_tests.browser.chromium import axe_script, chromium, serious_faults
 
 PROJECT = Path(__file__).parent.parent
 TUTORIAL = (PROJECT / "docs" / "tutorial.md").read_text()
+LOOKED_AT = (
+    "README",
+    "CHANGELOG",
+    "benchmarks/RESULTS",
+    "search",
+    "docs/index",
+    "docs/tutorial",
+    "docs/how_to",
+    "docs/world-file",
+    "docs/reference/world_keys",
+    "docs/reference/commands",
+    "docs/reference/python_api",
+    "docs/reference/assets_and_checks",
+)
 # what a page loads by itself, as links that a person follows are not
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed|object|link)\b[^>]*?"
@@ -92,6 +107,19 @@ def test_the_reference_is_complete(site):
     api = text_of(site, "docs/reference/python_api.html")
     assert "cell_neighbours_table" in api
     assert "Raises" in api
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_accessibility_checker_finds_nothing_serious(site, tmp_path):
+    """A page of each kind, and those with the widest tables, on a screen and on a phone."""
+    axe = axe_script(tmp_path)
+    with chromium() as browser:
+        for page in LOOKED_AT:
+            for width in (1280, 390):
+                browser.open((site / f"{page}.html").as_uri(), width=width)
+                assert serious_faults(browser, axe) == [], page
+                assert browser.overflow() <= 0, page
 
 
 def commands(command, name):

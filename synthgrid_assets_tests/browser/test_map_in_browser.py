@@ -28,6 +28,20 @@ const [left, bottom] = place(west, south), [right, top] = place(east, north);
 return [[left + 6, bottom - 6], [right - 6, top + 6]];
 """
 STATES = "return synthgridMap.states"
+FILL = "synthgridMap.setFeatures('points', []); synthgridMap.setStates(...arguments)"
+# whether places of a tile are green, from below
+GREEN = """
+const map = synthgridMap, [west, south, east, north] = map.grid.box(21);
+const canvas = document.querySelector(".leaflet-tiles-pane canvas"), pen = canvas.getContext("2d");
+const frame = canvas.getBoundingClientRect(), ratio = canvas.width / frame.width;
+const whole = map.map.getContainer().getBoundingClientRect();
+return [0.1, 0.2, 0.4, 0.9].map((part) => {
+  const at = map.map.latLngToContainerPoint([south + part * (north - south), west]);
+  const x = (at.x + 4 + whole.x - frame.x) * ratio, y = (at.y + whole.y - frame.y) * ratio;
+  const [red, green, blue] = pen.getImageData(x, y, 1, 1).data;
+  return green > blue && green > red;
+});
+"""
 CENTRE = "const c = synthgridMap.map.getCenter(); return [c.lng, c.lat]"
 
 
@@ -55,6 +69,12 @@ def materialise(browser, viewer):
     assert len(list(viewer.viewer.runs.of(world))) == 1
 
 
+def quarter_filled(browser):
+    """Where a tile is green whose run has made a quarter of its assets."""
+    browser.run(FILL, "R" * 36, [0.25] * 36)
+    return browser.run(GREEN)
+
+
 def open_tile(browser, place):
     """Click into the middle of a tile."""
     column, row = place % 6, place // 6
@@ -78,6 +98,7 @@ def test_a_rectangle_is_dragged_and_its_tiles_turn_green(viewer):
         key = parse_qs(link.query)["partition"]
         tile = list(small_spec(viewer.options.data.parent).world.tiling)[INSIDE[0]]
         assert key == [tile.key]
+        browser.until(lambda: quarter_filled(browser) == [True, True, False, False])
         before = browser.run(CENTRE)
         browser.run("document.getElementById('map').focus()")
         browser.press(Keys.ARROW_RIGHT)

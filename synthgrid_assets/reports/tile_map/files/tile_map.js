@@ -169,9 +169,14 @@ const TileMap = (() => {
     const width = pen.canvas.width, height = pen.canvas.height;
     const image = pen.createImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
-    const word = 0xff000000 | (colour[2] << 16) | (colour[1] << 8) | colour[0];
-    const side = Math.max(1, Math.round(view.ratio * (total > 200000 ? 1 : 2)));
     const scale = view.scale * view.ratio;
+    // two pixels wide, or one where points lie so close that nothing would be seen between them,
+    // and paler where even that would hide the tiles
+    const ground = Math.min(width * height, blocks.length * (grid.side * scale) ** 2);
+    const side = Math.max(1, Math.round(view.ratio * (4 * total * view.ratio ** 2 > 0.2 * ground ? 1 : 2)));
+    const ink = (total * side * side) / Math.max(1, ground);
+    const alpha = Math.round(255 * Math.max(0.25, Math.min(1, 0.35 / ink)));
+    const word = ((alpha << 24) | (colour[2] << 16) | (colour[1] << 8) | colour[0]) >>> 0;
     for (const block of blocks) {
       const [west, south] = grid.box(block.index), xy = block.xy;
       const left = view.x(west) * view.ratio - side / 2, bottom = view.y(south) * view.ratio - side / 2;
@@ -402,8 +407,10 @@ const TileMap = (() => {
       return this.grid.meeting(bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth());
     }
 
-    setStates(states) {
+    // `parts` says how much of each running tile is made, where it is of several assets
+    setStates(states, parts = null) {
       this.states = states;
+      this.parts = parts;
       this.layers.tiles.redraw();
     }
 
@@ -474,7 +481,13 @@ const TileMap = (() => {
           const x = view.x(west), y = view.y(north);
           pen.globalAlpha = this.states[index] === "M" ? 0.85 : pale; // upon these lies nothing
           pen.fillStyle = this._colour(index);
-          pen.fillRect(x, y, view.x(east) - x - gap, view.y(south) - y - gap);
+          const wide = view.x(east) - x - gap, high = view.y(south) - y - gap;
+          pen.fillRect(x, y, wide, high);
+          if (!this.values && this.parts && this.states[index] === "R") { // it fills up from below
+            const made = high * this.parts[index];
+            pen.fillStyle = STATES.F[1];
+            pen.fillRect(x, y + high - made, wide, made);
+          }
           const kind = STATES[this.states[index]][2];
           if (!this.values && kind && size > 9) {
             mark(pen, kind, x, y, Math.min(view.x(east) - x, view.y(south) - y));

@@ -87,9 +87,17 @@
     return letters.join("");
   }
 
+  // of a running tile, how many of the assets that are shown are made
+  function made() {
+    const strings = shownDatasets().map((name) => states[name]).filter(Boolean);
+    if (strings.length < 2 || !combined.includes("R")) return null;
+    return Array.from(combined, (_, i) =>
+      strings.filter((one) => "FQX".includes(one[i])).length / strings.length);
+  }
+
   function refreshStates() {
     combined = combine();
-    map.setStates(combined);
+    map.setStates(combined, made());
     const counts = {};
     for (const letter of combined) counts[letter] = (counts[letter] || 0) + 1;
     const words = Object.keys(TileMap.STATES).filter((letter) => counts[letter])
