@@ -19,7 +19,7 @@ from dagster._config.pythonic_config import infer_schema_from_config_class
 from pydantic import ValidationError
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.world.world_file import mistakes_of
+from synthgrid_assets.world.key_mistakes import mistakes_of
 
 C = TypeVar("C", bound=dg.Config)
 
