@@ -32,7 +32,6 @@ from synthgrid_assets_tests.privacy.private_world import (
 LON, LAT = 15.001337133713371, 48.751337133713379
 USER = "CANARY-7b1f4e"
 COUNT = 1999  # points at one place, a number that no noise of 1e6 hits by chance once in 1e6
-SYNTHGRID = (sys.executable, "-c", "from synthgrid_assets.cli import main; main()")
 LABEL, SPEND = "CANARY-kind-5e02", 424242.13371337134
 UNIT = 'unit = { column = "user_id", max_cells = 3, max_points_per_cell = 2 }'
 KIND = Marginal("kind", labels=("bar", "cafe"))
@@ -250,31 +249,3 @@ def test_no_message_holds_a_private_value(tmp_path, monkeypatch, bad):
     assert not any(needle in said.encode() for needle in NEEDLES)
     assert not any(needle in answers[0] for needle in NEEDLES)
     assert found_in(tmp_path, csv) == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("bad", ["good", *BAD])
-def test_a_whole_run_shows_no_private_value(tmp_path, bad):
-    """Event log, compute logs, storage, ledger, temporary files, and what the run says."""
-    change, (old, new) = BAD.get(bad, (NOTHING, ("", "")))
-    world = write_private_world(tmp_path, PLANTED.replace(old, new, 1))
-    csv = tmp_path / "private" / "visits.csv"
-    plant(csv)
-    change(csv)
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "home").mkdir()
-    done = subprocess.run(
-        [*SYNTHGRID, "materialize", str(world), "--workers", "1"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "home")},
-    )
-    refused = bad in REFUSED
-    assert (done.returncode != 0) == refused, done.stderr
-    if refused:
-        assert "othing was drawn or charged" in " ".join(done.stderr.split())
-    (tmp_path / "said").write_text(done.stdout + done.stderr)
-    assert found_in(tmp_path, csv) == []
-    assert found_in(Path(os.environ["DAGSTER_HOME"])) == []
-    assert list(Path(os.environ["DAGSTER_HOME"]).rglob("*.db"))
