@@ -80,8 +80,10 @@ def _map(index: TileIndex, context: LayerContext) -> bytes:
     """The map of points per tile, from their index."""
     tiling = context.spec.world.tiling
     found = index.read(["ix0", "iy0", "rows", "state"])
-    is_committed = np.array(found["state"].to_pylist()) == "committed"  # Arrow would load pandas
-    x, y, rows = (found[name].to_numpy()[is_committed] for name in ("ix0", "iy0", "rows"))
+    # by way of lists: Arrow's own way to arrays of a table, and its filters, load pandas
+    is_committed = np.array(found["state"].to_pylist()) == "committed"
+    columns = (np.array(found[name].to_pylist(), np.int64) for name in ("ix0", "iy0", "rows"))
+    x, y, rows = (column[is_committed] for column in columns)
     counts: NDArray[np.float64] = np.full((len(tiling.rows), len(tiling.columns)), math.nan)
     counts[y // tiling.side - tiling.rows[0], x // tiling.side - tiling.columns[0]] = rows
     return counts_map(counts, context)
