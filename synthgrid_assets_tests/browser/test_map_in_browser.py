@@ -32,7 +32,11 @@ FILL = "synthgridMap.setFeatures('points', []); synthgridMap.setStates(...argume
 # whether places of a tile are green, from below
 GREEN = """
 const map = synthgridMap, [west, south, east, north] = map.grid.box(21);
-const canvas = document.querySelector(".leaflet-tiles-pane canvas"), pen = canvas.getContext("2d");
+const canvas = document.querySelector(".leaflet-tiles-pane canvas");
+const copy = document.createElement("canvas");
+[copy.width, copy.height] = [canvas.width, canvas.height];
+const pen = copy.getContext("2d", { willReadFrequently: true });
+pen.drawImage(canvas, 0, 0);
 const frame = canvas.getBoundingClientRect(), ratio = canvas.width / frame.width;
 const whole = map.map.getContainer().getBoundingClientRect();
 return [0.1, 0.2, 0.4, 0.9].map((part) => {
