@@ -27,6 +27,7 @@ from synthgrid_assets.dagster.runs.opening import telling_faults
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.engine.events import Statistics
 from synthgrid_assets.engine.session import open_session
+from synthgrid_assets.materialize.compiling import FIRST_START, kernels_are_compiled
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.verdict import NOT_TESTED
 from synthgrid_assets.world.spec import WorldSpec
@@ -234,8 +235,14 @@ def _follow(
             continue
         engine = open_session(summary.run_id)
         figures = None if engine is None else engine.statistics()
-        named = _name(event.asset_key) if event.asset_key else f"{event.step_key} has begun"
+        named = _name(event.asset_key) if event.asset_key else _begun(event.step_key or "a step")
         progress(done, total, named, figures)
+
+
+def _begun(step: str) -> str:
+    """What to tell of a step that begins: its first tile may be minutes away."""
+    room = "tessellation" if "tessellation" in step else "lattice"
+    return f"{step} has begun" + ("" if kernels_are_compiled(room) else f" ({FIRST_START})")
 
 
 def estimate(

@@ -14,10 +14,12 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from synthgrid_assets.dagster import jobs, resources
+from synthgrid_assets.dagster.runs import follow
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.dagster.runs.request import RegionChoice
+from synthgrid_assets.materialize.compiling import FIRST_START
 from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -67,6 +69,15 @@ def test_a_run_that_works_for_another_ends_as_that_does(tmp_path, monkeypatch, e
         assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus[end]
 
 
+def test_a_first_start_says_that_it_compiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(follow, "kernels_are_compiled", lambda room: room != "lattice")
+    told = []
+    run_region(write_small_world(tmp_path), {}, CHOICE, lambda *about: told.append(about[2]))
+    assert f"small__trees__points has begun ({FIRST_START})" in told
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_cancel_whose_interrupt_got_lost_ends_the_run_after_its_step(tmp_path, monkeypatch):
     """As in a call back from C: the step goes on, and no further one is begun."""
@@ -81,8 +92,8 @@ def test_a_cancel_whose_interrupt_got_lost_ends_the_run_after_its_step(tmp_path,
         yield from make_tiles(*arguments, **options)
 
     def told(done, total, asset, figures):
-        if asset.endswith("has begun"):
-            begun.append(asset)
+        if " has begun" in asset:
+            begun.append(asset.partition(" (")[0])
 
     monkeypatch.setattr(resources, "make_tiles", lost)
     summary = run_region(write_small_world(tmp_path), {}, CHOICE, told)
