@@ -25,6 +25,7 @@ from synthgrid_assets.cli.region import progress_lines
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports import region_checks
+from synthgrid_assets.settings import data_root
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.small_world import SMALL, small_spec, write_small_world
@@ -218,8 +219,13 @@ def test_a_failed_check_is_named_and_exit_code_1(world, monkeypatch):
         check = checks["no_seam"]
         return {**checks, "no_seam": type(check)(biased(check.verdict), check.tiles)}
 
+    kept = data_root() / Layout(data_root()).kept_checks("small", "trees", "points")
+    kept.unlink(missing_ok=True)  # the sound ones
     monkeypatch.setattr(region_checks, "region_checks", unsound)
-    result = synthgrid("materialize", world, "--layers", "trees", "--assets", "points", code=1)
+    try:
+        result = synthgrid("materialize", world, "--layers", "trees", "--assets", "points", code=1)
+    finally:
+        kept.unlink(missing_ok=True)  # the others
     assert result.stderr == "failed check: trees/points: no_seam\n"
     assert "small: failed" in result.stdout
 
