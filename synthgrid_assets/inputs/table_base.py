@@ -64,7 +64,7 @@ FileOrAddress = Annotated[
 ]
 
 
-def decimal_amount(value: Any) -> Any:
+def _decimal_amount(value: Any) -> Any:
     """A number as it was written, for the amounts that are added up exactly.
 
     Raises
@@ -76,6 +76,9 @@ def decimal_amount(value: Any) -> Any:
     if value is None or isinstance(value, str) or (number and math.isfinite(value)):
         return value
     raise ValueError("give a decimal number, as '0.5'")
+
+
+Decimal = BeforeValidator(_decimal_amount)
 
 
 class Model(BaseModel):

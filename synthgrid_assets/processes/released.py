@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.inputs.released_surface import ReleasedSurface
-from synthgrid_assets.inputs.table_base import decimal_amount
+from synthgrid_assets.inputs.table_base import Decimal
 from synthgrid_assets.lattice.cells import CELL_BITS, MAX_POINTS_PER_CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside
 from synthgrid_assets.lattice.seeding import POINT, Key, words
@@ -53,10 +53,10 @@ class ReleasedParameters(Parameters):
     """What a world file says of a layer that is drawn from a release."""
 
     source: str = Field(min_length=1, description="name of the private input")
-    epsilon: str | float | None = Field(
+    epsilon: Annotated[str | float | None, Decimal] = Field(
         default=None, description="privacy loss of the release, pure"
     )
-    rho: str | float | None = Field(
+    rho: Annotated[str | float | None, Decimal] = Field(
         default=None, description="privacy loss of the release, zero-concentrated, in its place"
     )
     strategy: Literal["flat", "quadtree", "ranges"] = Field(
@@ -66,11 +66,6 @@ class ReleasedParameters(Parameters):
     threshold: ThresholdTable | None = Field(
         default=None, description="blocks to show: { k = 10, beta = 0.001 }"
     )
-
-    @field_validator("epsilon", "rho", mode="before")
-    @classmethod
-    def _decimal(cls, amount: Any) -> Any:
-        return decimal_amount(amount)
 
     @model_validator(mode="after")
     def _one_loss(self) -> ReleasedParameters:

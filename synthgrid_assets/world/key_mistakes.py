@@ -216,11 +216,7 @@ def _allowed(parents: list[str], model: type[BaseModel]) -> list[str]:
             named = any(get_origin(field.annotation) in {dict, Mapping} for field in fields)
             models = frozenset().union(*(_models(field.annotation) for field in fields))
         else:  # the value that chooses among tables
-            models = frozenset(
-                one
-                for one in models
-                if any(part in get_args(f.annotation) for _, f in _fields(one))
-            )
+            models = frozenset(one for one in models if _is_chosen_by(part, one))
     return sorted({key for one in models for key, _ in _fields(one)})
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from synthgrid_assets.inputs.kinds.input import Use
 from synthgrid_assets.inputs.kinds.registry import AnyInputTable
-from synthgrid_assets.inputs.table_base import Model, decimal_amount
+from synthgrid_assets.inputs.table_base import Decimal, Model
 from synthgrid_assets.lattice.axes import axes_of
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
@@ -199,15 +199,10 @@ class PrivacyTable(Model):
         world's extent. Both are grown to whole blocks.
     """
 
-    epsilon: str | int | float | None = None
-    rho: str | int | float | None = None
+    epsilon: Annotated[str | int | float | None, Decimal] = None
+    rho: Annotated[str | int | float | None, Decimal] = None
     block: Annotated[int, Field(strict=True, ge=1, le=1 << 16)] | None = None
     window: tuple[CellIndex, CellIndex, CellIndex, CellIndex] | None = None
-
-    @field_validator("epsilon", "rho", mode="before")
-    @classmethod
-    def _decimal(cls, amount: Any) -> Any:
-        return decimal_amount(amount)
 
     @field_validator("window")
     @classmethod

@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.inputs.table_base import Model, decimal_amount
+from synthgrid_assets.inputs.table_base import Decimal, Model
 from synthgrid_assets.processes.marks.choice import codes_of, labels_column
 from synthgrid_assets.processes.marks.law import (
     Blocks,
@@ -58,13 +58,12 @@ class MarginalTable(Model):
     """What is common to released marginals: the private column, and what its release costs."""
 
     column: Text = Field(description="column of the private file")
-    epsilon: str | float | None = Field(default=None, description="privacy loss, pure")
-    rho: str | float | None = Field(default=None, description="zero-concentrated, in its place")
-
-    @field_validator("epsilon", "rho", mode="before")
-    @classmethod
-    def _decimal(cls, amount: Any) -> Any:
-        return decimal_amount(amount)
+    epsilon: Annotated[str | float | None, Decimal] = Field(
+        default=None, description="privacy loss, pure"
+    )
+    rho: Annotated[str | float | None, Decimal] = Field(
+        default=None, description="zero-concentrated, in its place"
+    )
 
     @model_validator(mode="after")
     def _one_loss(self) -> MarginalTable:
