@@ -26,6 +26,11 @@ Checks = dict[str, RegionCheck]
 _PACKAGE = Path(__file__).parents[1]
 
 
+def has_checks(context: LayerContext, product: str) -> bool:
+    """Whether checks were kept at all, of whatever records."""
+    return context.layout.store.stat(_key(context, product)) is not None
+
+
 def find_checks(context: LayerContext, product: str, records: str) -> Checks | None:
     """The checks that were made of the same records by the same code; None if there are none.
 
