@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import layer_key
-from synthgrid_assets.dagster.metadata import rows_table, severity_of, verdict_metadata
+from synthgrid_assets.dagster.metadata import check_result, rows_table, verdict_metadata
 from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
@@ -61,14 +61,7 @@ def _result(key: dg.AssetCheckKey, check: RegionCheck) -> dg.AssetCheckResult:
     ):
         if tiles:
             metadata[name] = _tiles_table(tiles)
-    return dg.AssetCheckResult(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=check.verdict.passed and check.verdict.judged,
-        severity=severity_of(check.verdict),
-        description=check.verdict.detail,
-        metadata=metadata,
-    )
+    return check_result(key, check.verdict, metadata)
 
 
 def _tiles_table(tiles: Sequence[tuple[str, Verdict]]) -> dg.TableMetadataValue:

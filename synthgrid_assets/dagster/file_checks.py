@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import input_key, layer_key
-from synthgrid_assets.dagster.metadata import severity_of, verdict_metadata
+from synthgrid_assets.dagster.metadata import check_result, verdict_metadata
 from synthgrid_assets.dagster.resources import DataRoot
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.files import (
@@ -64,13 +64,6 @@ def _checks(
         decide = judge(data)
         for wanted in context.selected_asset_check_keys:
             verdict = decide(names[wanted.asset_key])
-            yield dg.AssetCheckResult(
-                asset_key=wanted.asset_key,
-                check_name=wanted.name,
-                passed=verdict.passed and verdict.judged,
-                severity=severity_of(verdict),
-                description=verdict.detail,
-                metadata=dict(verdict_metadata(verdict)),
-            )
+            yield check_result(wanted, verdict, verdict_metadata(verdict))
 
     return checks

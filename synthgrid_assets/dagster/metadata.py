@@ -130,9 +130,19 @@ def verdict_metadata(verdict: Verdict) -> dict[str, str]:
     return {"outcome": verdict.outcome, **{name: f"{value:.6g}" for name, value in told.items()}}
 
 
-def severity_of(verdict: Verdict) -> dg.AssetCheckSeverity:
-    """What was not tested is no success, and no failure of the asset either."""
-    return dg.AssetCheckSeverity.ERROR if verdict.judged else dg.AssetCheckSeverity.WARN
+def check_result(
+    key: dg.AssetCheckKey, verdict: Verdict, metadata: Mapping[str, Any]
+) -> dg.AssetCheckResult:
+    """A verdict as Dagster shows it; what was not tested is no success, and no failure either."""
+    severity = dg.AssetCheckSeverity.ERROR if verdict.judged else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=verdict.passed and verdict.judged,
+        severity=severity,
+        description=verdict.detail,
+        metadata=metadata,
+    )
 
 
 def verdicts_metadata(verdicts: Sequence[Verdict], *, brief: bool = False) -> dict[str, Any]:

@@ -20,6 +20,23 @@ T = TypeVar("T")
 C = TypeVar("C")
 
 
+def one_by_one(do: Callable[[W], T], pieces: Sequence[W]) -> list[T | Exception]:
+    """The outcome of each piece of work: its result, or the error that it ended with.
+
+    Examples
+    --------
+    >>> one_by_one(int, ["7", "seven"])
+    [7, ValueError("invalid literal for int() with base 10: 'seven'")]
+    """
+    outcomes: list[T | Exception] = []
+    for piece in pieces:
+        try:
+            outcomes.append(do(piece))
+        except Exception as error:
+            outcomes.append(error)
+    return outcomes
+
+
 @dataclass(eq=False)
 class _Place(Generic[W, T]):
     """One thread's work, its outcome, and its turn to lead."""

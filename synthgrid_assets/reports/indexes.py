@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
+from synthgrid_assets.products.product import ORIGIN
 from synthgrid_assets.reports.region_maps import counts_map
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import IndexFacts, kept_tile_index, write_tile_index
 from synthgrid_assets.storage.tile_index import TileIndex
-
-_POINTS = "points"
 
 
 def index_rows(context: LayerContext) -> list[dict[str, Any]]:
@@ -31,7 +30,7 @@ def index_and_map(job: LayerJob) -> tuple[list[dict[str, Any]], bytes]:
     """Write a layer's indexes: a row on each, and the map of its points."""
     context = job.open()
     indexes = _written(context)
-    return _rows(indexes), _map(indexes[_POINTS].manifest, context)
+    return _rows(indexes), _map(indexes[ORIGIN].manifest, context)
 
 
 def kept_index_and_map(context: LayerContext) -> tuple[list[dict[str, Any]], bytes] | None:
@@ -39,28 +38,28 @@ def kept_index_and_map(context: LayerContext) -> tuple[list[dict[str, Any]], byt
     indexes = {}
     with Journal(context.layout) as journal:
         for name in context.assets:
-            more = context.facts(name) | context.citation
-            extent = context.spec.world.tiling.extent
-            kept = kept_tile_index(journal, context.dataset(name), context.lattice, extent, more)
+            kept = kept_tile_index(journal, **_indexed(context, name))
             if kept is None:
                 return None
             indexes[name] = kept
-    return _rows(indexes), _map(indexes[_POINTS].manifest, context)
+    return _rows(indexes), _map(indexes[ORIGIN].manifest, context)
 
 
 def _written(context: LayerContext) -> dict[str, IndexFacts]:
-    extent = context.spec.world.tiling.extent
     with Journal(context.layout) as journal:
         return {
-            name: write_tile_index(
-                journal,
-                context.dataset(name),
-                context.lattice,
-                extent,
-                more=context.facts(name) | context.citation,
-            )
-            for name in context.assets
+            name: write_tile_index(journal, **_indexed(context, name)) for name in context.assets
         }
+
+
+def _indexed(context: LayerContext, name: str) -> dict[str, Any]:
+    """What an index is made of, beside the journal."""
+    return {
+        "dataset": context.dataset(name),
+        "lattice": context.lattice,
+        "extent": context.spec.world.tiling.extent,
+        "more": context.facts(name) | context.citation,
+    }
 
 
 def _rows(indexes: Mapping[str, IndexFacts]) -> list[dict[str, Any]]:

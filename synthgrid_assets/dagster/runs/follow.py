@@ -241,7 +241,7 @@ def _follow(
 
 def _begun(step: str) -> str:
     """What to tell of a step that begins: its first tile may be minutes away."""
-    room = "tessellation" if "tessellation" in step else "lattice"
+    room = "tessellation" if step.endswith("__tessellation") else "lattice"  # as `step_name`
     return f"{step} has begun" + ("" if kernels_are_compiled(room) else f" ({FIRST_START})")
 
 

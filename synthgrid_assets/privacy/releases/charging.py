@@ -20,6 +20,7 @@ from synthgrid_assets.privacy.releases.guards import Guards
 from synthgrid_assets.privacy.releases.ledger_view import LedgerView, Question
 from synthgrid_assets.privacy.releases.recorded import Recorded, recorded_answers, to_draw
 from synthgrid_assets.privacy.source.message import Counted
+from synthgrid_assets.records.group_commit import one_by_one
 from synthgrid_assets.records.hash_chain import Draft, Entry, chained, write
 
 ALL = "*"  # the one block that joint releases are charged to: their losses add up
@@ -56,12 +57,7 @@ class Charging:
         self._view = LedgerView(self._connection, questions, self._where, self._audit)
         self._first = self._head = self._view.head
         self._guards = Guards(self._connection, questions)
-        outcomes: list[list[Recorded] | Exception] = []
-        for question in questions:
-            try:
-                outcomes.append(self._charge(question))
-            except Exception as error:
-                outcomes.append(error)
+        outcomes = one_by_one(self._charge, questions)
         if self._new:
             write(self._connection, self._new)
             self._guards.write(self._connection)

@@ -29,7 +29,7 @@ from synthgrid_assets.privacy.releases.recorded import (
 from synthgrid_assets.privacy.releases.witnesses import Witness, check_witnesses
 from synthgrid_assets.privacy.source.message import Counted
 from synthgrid_assets.records.database import database_url
-from synthgrid_assets.records.group_commit import GroupCommit
+from synthgrid_assets.records.group_commit import GroupCommit, one_by_one
 from synthgrid_assets.records.hash_chain import (
     Chain,
 )
@@ -175,13 +175,7 @@ class PrivateLedger:
         """The answers to each question, or what is to be known before data are read."""
         view = LedgerView(connection, questions, self.where, self._audit)
         key: str | None = connection.execute(_KEY).scalar()
-        outcomes: list[Look | Exception] = []
-        for question in questions:
-            try:
-                outcomes.append(_look(view, question, key))
-            except Exception as error:
-                outcomes.append(error)
-        return outcomes
+        return one_by_one(lambda question: _look(view, question, key), questions)
 
     @contextmanager
     def _charging(self) -> Iterator[Charging]:

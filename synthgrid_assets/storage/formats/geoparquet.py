@@ -23,7 +23,7 @@ from synthgrid_assets.storage.formats.coordinates import POINT_WKB
 from synthgrid_assets.storage.formats.covering import Covering, cover
 from synthgrid_assets.storage.formats.wkb import record_ends, ring_records
 
-SIDES = ("xmin", "ymin", "xmax", "ymax")
+SIDES = Box._fields
 FACT_PREFIX = "synthgrid:"  # of our keys in a file's key/value metadata
 _BBOX_TYPE = pa.struct([pa.field(side, pa.float32()) for side in SIDES])
 _HUGE = 2**31 - 1  # bytes that 32-bit offsets can address
