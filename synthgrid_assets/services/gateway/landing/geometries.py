@@ -37,7 +37,7 @@ from synthgrid_assets.services.gateway.landing.collections import Collection
 from synthgrid_assets.services.gateway.landing.grids import Grid
 from synthgrid_assets.services.gateway.landing.processes.chunks import ChunkSize, next_chunk
 from synthgrid_assets.services.gateway.landing.processes.progress import Progress
-from synthgrid_assets.services.gateway.landing.reports import Report
+from synthgrid_assets.services.gateway.landing.reports import Report, dead_letter
 from synthgrid_assets.services.gateway.landing.rows import FeatureRows
 
 STRIKES = 2  # times that a worker was ended at one feature before it is a dead letter
@@ -154,21 +154,21 @@ class GeometryLanding:
     def _failed(self, delivery: _Delivery, fault: Rejection) -> tuple[Report, str]:
         features = delivery.report.features + sum(len(rows.ordinals) for _, rows in delivery.held)
         delivery.sink.restart()
-        delivery.sink.reject([replace(_letter(fault), ordinal=-1)])
+        delivery.sink.reject([replace(dead_letter(fault), ordinal=-1)])
         failed = Report(rejected=features or 1)
         failed.more["fault"] = {"at": fault.at, "reason": str(fault.reason)}
         return failed, f"{fault.reason} at byte {fault.at}: {fault.detail}"
 
     def _take(self, delivery: _Delivery, crs: str, batch: FeatureBatch) -> None:
         report = delivery.report
-        letters = [_letter(rejection) for rejection in batch.rejections]
+        letters = [dead_letter(rejection) for rejection in batch.rejections]
         batch, accused = _without_accused(batch, delivery.suspects)
         letters += accused
         batch, outside = self._in_box(batch, crs)
         report.outside += outside
         if len(batch):
             landed = self._normalizer(crs)(batch)
-            letters += [_letter(rejection) for rejection in landed.rejections]
+            letters += [dead_letter(rejection) for rejection in landed.rejections]
             self._add(delivery, batch, landed)
         if letters:
             delivery.sink.reject(letters)
@@ -263,19 +263,6 @@ def _of_body(rejection: Rejection, reader: FeatureReader, sequence: bool) -> boo
     if reader.single:
         return rejection.reason in NO_GEOJSON
     return rejection.reason == Reason.TRUNCATED and not sequence
-
-
-def _letter(rejection: Rejection) -> DeadLetter:
-    return DeadLetter(
-        ordinal=rejection.ordinal,
-        feature_id=rejection.feature_id,
-        offset=rejection.offset,
-        length=rejection.length,
-        at=rejection.at,
-        reason=str(rejection.reason),
-        detail=rejection.detail.replace("\0", "\\0"),
-        data=bytes(rejection.data),
-    )
 
 
 def _without_accused(

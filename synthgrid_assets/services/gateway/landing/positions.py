@@ -17,7 +17,7 @@ import pyarrow as pa
 from synthgrid_assets.errors import GatewayError
 from synthgrid_assets.services.gateway.inbox.bodies import open_body
 from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease, Outcome
-from synthgrid_assets.services.gateway.landing.reports import Report
+from synthgrid_assets.services.gateway.landing.reports import Report, dead_letter
 from synthgrid_assets.services.gateway.landing.staging import Staging
 from synthgrid_assets.services.gateway.telemetry import Decoded, Fixes, decode
 from synthgrid_assets.storage.formats.geoparquet import point_table
@@ -52,7 +52,7 @@ class TelemetryBatch:
         except GatewayError as error:
             letter = DeadLetter(-1, None, 0, lease.size, 0, "unreadable_body", str(error), b"")
             return Report(rejected=1).outcome(lease, str(error)), [letter]
-        letters = [_letter(rejection) for rejection in found.rejections]
+        letters = [dead_letter(rejection) for rejection in found.rejections]
         whole = next((letter for letter in letters if letter.ordinal < 0), None)
         report = _report(found, letters)
         if whole is not None:
@@ -120,16 +120,3 @@ def _report(found: Decoded, letters: list[DeadLetter]) -> Report:
     report.more["ignored"] = found.ignored
     report.cut = any(letter.length > len(letter.data) for letter in letters)
     return report
-
-
-def _letter(rejection: Any) -> DeadLetter:
-    return DeadLetter(
-        ordinal=rejection.ordinal,
-        feature_id=rejection.feature_id,
-        offset=rejection.offset,
-        length=rejection.length,
-        at=rejection.at,
-        reason=str(rejection.reason),
-        detail=rejection.detail.replace("\0", "\\0"),
-        data=bytes(rejection.data),
-    )

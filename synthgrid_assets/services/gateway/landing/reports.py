@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from synthgrid_assets.services.gateway.inbox.deliveries import Lease, Outcome, new_id
+from synthgrid_assets.services.gateway.geojson.reasons import Rejection
+from synthgrid_assets.services.gateway.inbox.deliveries import DeadLetter, Lease, Outcome, new_id
 
 SOURCE = "synthgrid/gateway"
 TYPE = "synthgrid.gateway.job"
@@ -107,4 +108,25 @@ def _cloud_event(kind: str, subject: str, data: dict[str, Any], **more: str) -> 
             **more,
             "data": data,
         }
+    )
+
+
+def dead_letter(rejection: Rejection) -> DeadLetter:
+    """A refused feature or fix as the inbox keeps it.
+
+    Examples
+    --------
+    >>> from synthgrid_assets.services.gateway.geojson.reasons import Reason
+    >>> dead_letter(Rejection(2, None, 40, 9, 44, Reason.TRUNCATED, "it is cut off")).reason
+    'truncated'
+    """
+    return DeadLetter(
+        ordinal=rejection.ordinal,
+        feature_id=rejection.feature_id,
+        offset=rejection.offset,
+        length=rejection.length,
+        at=rejection.at,
+        reason=str(rejection.reason),
+        detail=rejection.detail.replace("\0", "\\0"),
+        data=bytes(rejection.data),
     )
