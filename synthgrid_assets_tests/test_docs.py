@@ -16,11 +16,15 @@ from synthgrid_assets.cli import app
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY
+from synthgrid_assets.processes.shapes.footprint_table import (
+    CircleTable,
+    PolygonTable,
+    RectangleTable,
+)
+from synthgrid_assets.processes.shapes.parcels_table import ParcelsTable
 from synthgrid_assets.world import spec
 from synthgrid_assets.world.tables.contract import ContractTable
-from synthgrid_assets.world.tables.footprints import CircleTable, PolygonTable, RectangleTable
 from synthgrid_assets.world.tables.join import JoinTable
-from synthgrid_assets.world.tables.parcels import ParcelsTable
 from synthgrid_assets.world.tables.reference import ReferenceTable
 from synthgrid_assets.world.tables.tracks import TracksTable
 from synthgrid_assets.world.validation import check_world

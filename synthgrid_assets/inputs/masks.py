@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import shapely
@@ -33,12 +33,21 @@ _POLYGONS = ("Polygon", "MultiPolygon")
 class MaskLike(Protocol):
     """Where points may lie: membership, and the area fraction of cells."""
 
+    @property
+    def reach(self) -> int:
+        """How far, in quanta, membership depends on randomness elsewhere."""
+        ...
+
     def contains(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each point, in quanta, lies inside: shape (n,)."""
         ...
 
     def coverage(self, cells: Cells) -> NDArray[np.float64]:
         """Area fraction of each cell inside, south to north: shape (h, w)."""
+        ...
+
+    def retention(self, cells: Cells) -> NDArray[np.float64]:
+        """The same by pixel, shape (h * s, w * s), of a mask that is finer than cells."""
         ...
 
     def is_empty(self, cells: Cells) -> bool:
@@ -79,6 +88,7 @@ class Mask:
     y: NDArray[np.int64]
     ring_starts: NDArray[np.int64]
     polygon_of_ring: NDArray[np.int64]
+    reach: ClassVar[int] = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Mask, (self.x, self.y, self.ring_starts, self.polygon_of_ring)
@@ -113,6 +123,10 @@ class Mask:
                 part.ix0 - block.ix0 : part.ix1 - block.ix0,
             ]
         return out
+
+    def retention(self, cells: Cells) -> NDArray[np.float64]:
+        """The same as `coverage`: a pixel is a cell."""
+        return self.coverage(cells)
 
     def is_empty(self, cells: Cells) -> bool:
         """Whether no part of the cells lies inside; as fast for a wide rectangle as for a cell."""

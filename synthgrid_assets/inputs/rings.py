@@ -117,7 +117,7 @@ def _product(a, b):
 
 
 @njit(cache=True)
-def _left_of(px, py, x0, y0, x1, y1):
+def left_of(px, py, x0, y0, x1, y1):
     """Whether a point with y0 <= py < y1 lies strictly left of the edge, exactly."""
     if px < min(x0, x1):
         return True
@@ -154,7 +154,7 @@ def _test(edges, px, py):
             found |= odd
             odd, polygon = False, edges.polygon[e]
         x0, y0, x1, y1 = edges.x0[e], edges.y0[e], edges.x1[e], edges.y1[e]
-        if y0 <= py < y1 and _left_of(px, py, x0, y0, x1, y1):
+        if y0 <= py < y1 and left_of(px, py, x0, y0, x1, y1):
             odd = not odd
         if y0 < bottom + CELL and y1 > bottom and min(x0, x1) < left + CELL:
             plain &= max(x0, x1) <= left

@@ -75,6 +75,18 @@ def stream_key(*parts: int | str | bytes) -> Key:
     return np.uint64(first), np.uint64(second)
 
 
+def own_stream(key: Key, name: str) -> Key:
+    """Key of a stream beside a layer's own `key`, which one product of the layer draws from.
+
+    Parameters
+    ----------
+    key : tuple of two uint64
+        Of the layer's process.
+    name : str
+    """
+    return stream_key(name, *map(int, key))
+
+
 def _tagged(part: int | str | bytes) -> bytes:
     if isinstance(part, str):
         return b"s" + part.encode()

@@ -18,7 +18,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.inputs.surfaces import retention_at
 from synthgrid_assets.lattice.cells import Cells, Lattice
-from synthgrid_assets.lattice.seeding import Key, stream_key
+from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.processes.family import Family
 from synthgrid_assets.processes.marks.law import Law
 from synthgrid_assets.processes.marks.table import rasters_of, released_marks
@@ -139,7 +139,7 @@ class LayerContext:
 
     def own_stream(self, name: str) -> Key:
         """Key of a stream that a product of the layer draws from, as no other use does."""
-        return stream_key(name, *map(int, self.keys.of(self.layer, "process")))
+        return self.keys.own(self.layer, name)
 
     @cached_property
     def network(self) -> NetworkSource | None:

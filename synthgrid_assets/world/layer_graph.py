@@ -17,6 +17,14 @@ from synthgrid_assets.processes.registry import OF_INPUTS
 from synthgrid_assets.processes.superposition import UNION, UnionParameters
 from synthgrid_assets.world.key_mistakes import mistakes_of, nearest
 from synthgrid_assets.world.spec import LayerTable, NearTable, WorldSpec, lines_of
+from synthgrid_assets.world.zone_names import (
+    KINDS,
+    OCCUPIED,
+    PARCELS,
+    TABLES,
+    ZoneName,
+    zone_name,
+)
 
 
 def union_of(layer: LayerTable) -> UnionParameters | None:
@@ -33,9 +41,24 @@ def members_of(layer: LayerTable) -> tuple[str, ...]:
 
 
 def upstream_layers(layer: LayerTable) -> tuple[str, ...]:
-    """The layers whose points decide this one's: a union's members, or the one it is near."""
-    near = (layer.near.layer,) if layer.near is not None and layer.near.layer else ()
-    return tuple(dict.fromkeys((*members_of(layer), *near)))
+    """The layers whose points decide this one's: a union's members, those whose zones it has."""
+    return tuple(dict.fromkeys(_references(layer).values()))
+
+
+def zones_of(layer: LayerTable) -> tuple[ZoneName, ...]:
+    """The zones of other layers that decide which points stay."""
+    named = (zone_name(text) for text in layer.places.values())
+    return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+def _references(layer: LayerTable) -> dict[str, str]:
+    """The layers that a layer depends on, by the key that names each."""
+    members = {f".layers.{place}": name for place, name in enumerate(members_of(layer))}
+    zones = {key: zone_name(text) for key, text in layer.places.items()}
+    named = {f".{key}": zone.layer for key, zone in zones.items() if zone is not None}
+    near = None if layer.near is None else layer.near.layer
+    points = {} if near is None or zone_name(near) is not None else {".near.layer": near}
+    return {**members, **points, **named}
 
 
 def all_layers(spec: WorldSpec, name: str) -> tuple[str, ...]:
@@ -61,10 +84,9 @@ def counted_layers(spec: WorldSpec, name: str) -> tuple[str, ...]:
 
 def conditions(spec: WorldSpec, name: str) -> set[str]:
     """The layers on whose points the law of a layer with its own process is conditional."""
-    near = spec.layers[name].near
-    if near is None or near.layer is None:
-        return set()
-    sources = set(leaves(spec, near.layer))
+    layer = spec.layers[name]
+    others = set(upstream_layers(layer)) - set(members_of(layer))
+    sources = {leaf for other in others for leaf in leaves(spec, other)}
     return sources.union(*(conditions(spec, source) for source in sources))
 
 
@@ -76,7 +98,7 @@ def coupling_of(spec: WorldSpec, name: str) -> str:
             return f"layer {leaf!r} lies on lines"
         both = sorted(conditions(spec, leaf) & set(held))
         if both:
-            return f"layer {leaf!r} depends on {both[0]!r} by `near`, and the union holds both"
+            return f"layer {leaf!r} depends on {both[0]!r}, and the union holds both"
     return ""
 
 
@@ -96,13 +118,16 @@ def composition_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]
         yield from _near_mistakes(spec, layer.near)
     if layer.process == UNION:
         yield from _union_mistakes(spec, name)
-    refers = layer.process == UNION or layer.near is not None
+    yield from _zone_mistakes(spec, layer)
+    refers = layer.process == UNION or bool(layer.places)
     if refers and _refers_soundly(spec):  # looked for in all layers, so not for each of thousands
         cycle = _cycle(spec, name)
         # one cycle is one mistake: told at the first of its layers
         if cycle and name == next(known for known in spec.layers if known in cycle):
-            key = ".layers" if layer.process == UNION else ".near.layer"
-            yield key, f"depends on itself: {' -> '.join((*cycle, name))}; break the cycle"
+            following = (*cycle, name)[1]
+            key = next(key for key, other in _references(layer).items() if other == following)
+            told = f"depends on itself: {' -> '.join((*cycle, name))}; break the cycle"
+            yield ".layers" if layer.process == UNION else key, told
 
 
 def has_cycle(spec: WorldSpec) -> bool:
@@ -111,7 +136,8 @@ def has_cycle(spec: WorldSpec) -> bool:
 
 
 def _near_mistakes(spec: WorldSpec, near: NearTable) -> Iterator[tuple[str, str]]:
-    if near.layer is not None and near.layer not in spec.layers:
+    is_points = near.layer is not None and zone_name(near.layer) is None
+    if near.layer is not None and is_points and near.layer not in spec.layers:
         yield ".near.layer", f"{near.layer!r} is no layer{nearest(near.layer, [*spec.layers])}"
     fitting = spec.inputs_for("near")
     if near.input is not None and near.input not in fitting:
@@ -123,6 +149,40 @@ def _near_mistakes(spec: WorldSpec, near: NearTable) -> Iterator[tuple[str, str]
             assert metres is None or quanta("near", key, metres, spec.world.cell)
         except SpecError as error:
             yield f".near.{key}", str(error)
+
+
+def _zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
+    """Mistakes in names of zones of other layers."""
+    share = None if layer.contract is None else layer.contract.share_in_zones
+    held = {} if share is None else {"contract.share_in_zones.zones": share.zones}
+    for key, text in {**layer.places, **held}.items():
+        name = zone_name(text)
+        if name is None:
+            continue
+        table = TABLES.get(name.kind)
+        if name.layer not in spec.layers:
+            what = f"{name.layer!r} is no layer{nearest(name.layer, [*spec.layers])}"
+            yield f".{key}", f"{text!r}: {what}"
+        elif table is None:
+            yield f".{key}", f"{text!r}: a layer has no {name.kind!r}{nearest(name.kind, KINDS)}"
+        elif getattr(spec.layers[name.layer], table) is None:
+            known = [
+                f"{n}/{k}"
+                for n, one in spec.layers.items()
+                for k in KINDS
+                if getattr(one, TABLES[k]) is not None
+            ]
+            yield (
+                f".{key}",
+                f"{text!r}: layer {name.layer!r} has no table [layers.{name.layer}.{table}]; give "
+                f"it one, or name one of {known}",
+            )
+        elif name.kind == PARCELS and key != "near.layer":
+            yield (
+                f".{key}",
+                f"{text!r}: parcels cover the plane, so every point lies in one; "
+                f"'{name.layer}/{OCCUPIED}' are those that hold a point of the layer",
+            )
 
 
 def _union_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ COLUMNS = ("line", "arc_m")
 
 def line_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:
     """Key paths below the layer, and messages; its parameters are sound by themselves."""
-    for key in ("within", "intensity", "near"):
+    for key in ("within", "intensity", "near", "join"):
         if getattr(layer, key) is not None:
             yield (
                 f".{key}",

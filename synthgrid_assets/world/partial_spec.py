@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthgrid_assets.world.spec import LayerTable, WorldSpec
+from synthgrid_assets.world.zone_names import TABLES
 
 # what may stand for a wrong key of [world] without changing what is said of other tables
 _WORLD = {"name": "unnamed", "seed": "none", "decomposition": "fixed"}
@@ -108,9 +109,11 @@ def _cut(tables: dict[str, Any], where: list[str], layers: set[str], names: set[
             return
         if steps[0] in LayerTable.model_fields:
             table.pop(steps[0], None)
+            names.update(f"{name}/{kind}" for kind, key in TABLES.items() if key == steps[0])
             return
     tables[name] = dict(_LAYER)
     layers.add(name)
+    names.update(f"{name}/{kind}" for kind in TABLES)
 
 
 def _mentions(value: Any, names: Iterable[str]) -> bool:

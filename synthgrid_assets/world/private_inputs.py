@@ -16,6 +16,7 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.settings import data_root, privacy_ledger
 from synthgrid_assets.world.key_mistakes import nearest
 from synthgrid_assets.world.spec import LayerTable, PrivacyTable, WorldSpec
+from synthgrid_assets.world.zone_names import zone_name
 
 MAX_CAPACITY = 1000
 MOST_BLOCKS = 64  # along the window's longer side, where no side of blocks is given
@@ -110,6 +111,12 @@ def released_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str,
         yield (
             ".release",
             "its counts are released already, as counts_release: drop the table",
+        )
+    if zone_name(layer.within) is not None:
+        yield (
+            ".within",
+            f"{layer.within!r}: the points of a release are drawn inside of polygons of a vector "
+            f"input; vector inputs: {spec.inputs_for('within')}",
         )
     source, private = layer.parameters.get("source"), spec.inputs_for("source")
     if not isinstance(source, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from synthgrid_assets.inputs.masks import Mask
+from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes.count_models import EXACT, BoundedModel, LineClusters
@@ -23,6 +23,14 @@ from synthgrid_assets.processes.on_lines.process import (
 from synthgrid_assets.processes.protocol import Process
 from synthgrid_assets.processes.registry import REGISTRY, Families, process
 from synthgrid_assets.processes.released import ByRelease, ReleasedParameters, build_released
+from synthgrid_assets.processes.shapes import footprints, subdivision
+from synthgrid_assets.processes.shapes.zones import (
+    LayerFootprints,
+    LayerParcels,
+    Shapes,
+    ShapeTargets,
+    ShapeZones,
+)
 from synthgrid_assets.processes.superposition import Sampler, Superposition
 from synthgrid_assets.processes.thinning.joined import ByZones, kept_inside_and_outside
 from synthgrid_assets.processes.thinning.proximity import (
@@ -34,8 +42,22 @@ from synthgrid_assets.processes.thinning.proximity import (
 from synthgrid_assets.processes.thinning.thinned import ByMask, BySurface, ThinnedProcess, Thinning
 from synthgrid_assets.world.inputs import Inputs
 from synthgrid_assets.world.layer_graph import coupling_of, members_of
-from synthgrid_assets.world.spec import RELEASED, LayerTable, NearTable, WorldSpec, release_of
+from synthgrid_assets.world.spec import (
+    RELEASED,
+    LayerTable,
+    NearTable,
+    WorldSpec,
+    along_of,
+    release_of,
+)
 from synthgrid_assets.world.stream_keys import StreamKeys
+from synthgrid_assets.world.zone_names import (
+    FOOTPRINTS,
+    OCCUPIED,
+    PARCELS,
+    ZoneName,
+    zone_name,
+)
 
 
 def build_process(
@@ -115,24 +137,75 @@ def _thinnings(
     layer = spec.layers[name]
     thinnings: list[Thinning] = []
     if layer.near is not None:
-        if layer.near.layer is not None:
-            others = build_sampler(spec, layer.near.layer, inputs, keys, families)
-            targets: Targets = LayerTargets(others)
-        else:
-            targets = _features(layer.near, inputs)
-        mask = None if masked or layer.within is None else inputs.masks[layer.within]
+        targets = _targets(spec, layer.near, inputs, keys, families)
+        mask = None
+        if layer.within is not None and not masked:
+            mask = build_zones(spec, layer.within, inputs, keys, families)
         key = keys.of(name, "near")
         thinnings.append(_by_proximity(spec, layer.near, targets, mask, key))
     elif layer.within is not None and not masked:
-        thinnings.append(ByMask(inputs.masks[layer.within]))
+        thinnings.append(ByMask(build_zones(spec, layer.within, inputs, keys, families)))
     if layer.intensity is not None:
         key = keys.of(name, f"thin/{layer.intensity}")
         thinnings.append(BySurface(inputs.surfaces[layer.intensity], key))
     if layer.join is not None:
-        zones, window = inputs.masks[layer.join.zones], layer.join.over(spec.world.extent)
+        zones = build_zones(spec, layer.join.zones, inputs, keys, families)
+        window = layer.join.over(spec.world.extent)
         key, before = keys.of(name, "join"), tuple(thinnings)
         thinnings.append(ByZones(zones, layer.join.selectivity, window, key, before))
     return tuple(thinnings)
+
+
+def build_zones(
+    spec: WorldSpec, name: str, inputs: Inputs, keys: StreamKeys, families: Families = REGISTRY
+) -> MaskLike:
+    """The polygons of an input, or those of a layer: points inside, and the area they cover.
+
+    Parameters
+    ----------
+    spec : WorldSpec
+    name : str
+        Of an input, or of zones, as ``houses/footprints``.
+    inputs : Inputs
+        With that input, or those that the layer and its polygons depend on.
+    keys : StreamKeys
+        Of that layer.
+    families : mapping of str to Family, optional
+    """
+    named = zone_name(name)
+    if named is None:
+        return inputs.masks[name]
+    return ShapeZones(_shapes(spec, named, inputs, keys, families))
+
+
+def _shapes(
+    spec: WorldSpec, named: ZoneName, inputs: Inputs, keys: StreamKeys, families: Families
+) -> Shapes:
+    """Footprints or parcels of a layer, drawn from its seeds."""
+    layer, metres = spec.layers[named.layer], spec.world.cell
+    points = build_sampler(spec, named.layer, inputs, keys, families)
+    if named.kind == FOOTPRINTS:
+        along = along_of(layer)
+        assert layer.footprint is not None  # the spec is valid
+        lines = None if along is None else inputs.paths[along]
+        key = keys.own(named.layer, footprints.STREAM)
+        return LayerFootprints(points, layer.footprint, key, metres, lines)
+    assert layer.parcels is not None
+    key, occupied = keys.own(named.layer, subdivision.STREAM), named.kind == OCCUPIED
+    return LayerParcels(points, layer.parcels, key, metres, occupied)
+
+
+def _targets(
+    spec: WorldSpec, near: NearTable, inputs: Inputs, keys: StreamKeys, families: Families
+) -> Targets:
+    """What a layer is near to: points of another one, its polygons, or features of an input."""
+    if near.layer is None:
+        return _features(near, inputs)
+    named = zone_name(near.layer)
+    if named is None:
+        return LayerTargets(build_sampler(spec, near.layer, inputs, keys, families))
+    shapes = _shapes(spec, named, inputs, keys, families)
+    return ShapeTargets(shapes, None if named.kind == PARCELS else ShapeZones(shapes))
 
 
 def _features(near: NearTable, inputs: Inputs) -> FeatureTargets:
@@ -143,7 +216,7 @@ def _features(near: NearTable, inputs: Inputs) -> FeatureTargets:
 
 
 def _by_proximity(
-    spec: WorldSpec, near: NearTable, targets: Targets, mask: Mask | None, key: Key
+    spec: WorldSpec, near: NearTable, targets: Targets, mask: MaskLike | None, key: Key
 ) -> ByProximity:
     """The thinning by distance, together with the layer's mask."""
     within, beyond, falloff = (
@@ -199,8 +272,13 @@ def expected_in_zones(sampler: Sampler, cells: Cells) -> int | None:
 
 
 def is_near(sampler: ThinnedProcess) -> bool:
-    """Whether a process is thinned by distance, in shapes finer than cells."""
-    return any(isinstance(thinning, ByProximity) for thinning in sampler.thinnings)
+    """Whether a process is thinned by distance or by another layer's polygons, finer than cells."""
+    return any(
+        isinstance(thinning, ByProximity)
+        or (isinstance(thinning, ByMask) and isinstance(thinning.mask, ShapeZones))
+        or (isinstance(thinning, ByZones) and isinstance(thinning.zones, ShapeZones))
+        for thinning in sampler.thinnings
+    )
 
 
 def is_resolved(sampler: Sampler) -> bool:

@@ -19,10 +19,10 @@ from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
 from synthgrid_assets.privacy.mechanism import MAX_EPSILON, MIN_EPSILON
 from synthgrid_assets.processes.marks.table import MarkTable, released_marks
 from synthgrid_assets.processes.on_lines.process import ON_LINES
+from synthgrid_assets.processes.shapes.footprint_table import FootprintTable
+from synthgrid_assets.processes.shapes.parcels_table import ParcelsTable
 from synthgrid_assets.world.tables.contract import ContractTable
-from synthgrid_assets.world.tables.footprints import FootprintTable
 from synthgrid_assets.world.tables.join import JoinTable
-from synthgrid_assets.world.tables.parcels import ParcelsTable
 from synthgrid_assets.world.tables.reference import ReferenceTable
 from synthgrid_assets.world.tables.tracks import TracksTable
 
@@ -100,7 +100,8 @@ class NearTable(Model):
     Parameters
     ----------
     layer : str or None
-        The layer from whose nearest point the distance is measured.
+        The layer from whose nearest point the distance is measured, or whose zones it is measured
+        from, as ``houses/footprints``.
     input : str or None
         The vector input from whose nearest feature it is measured; one of both.
     within : float or None
@@ -256,8 +257,18 @@ class LayerTable(BaseModel):
         return dict(self.model_extra or {})
 
     @property
+    def places(self) -> dict[str, str]:
+        """What decides by its place which points stay, of `within`, `near` and `join`, by key."""
+        named = {
+            "within": self.within,
+            "near.layer": None if self.near is None else self.near.layer,
+            "join.zones": None if self.join is None else self.join.zones,
+        }
+        return {key: name for key, name in named.items() if name is not None}
+
+    @property
     def zones(self) -> tuple[str, ...]:
-        """The inputs that its points are joined with, or are counted in by its contract."""
+        """The zones that its points are joined with, or are counted in by its contract."""
         share = None if self.contract is None else self.contract.share_in_zones
         named = [table.zones for table in (self.join, share) if table is not None]
         return tuple(dict.fromkeys(named))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthgrid_assets.lattice.seeding import Key, stream_key
+from synthgrid_assets.lattice.seeding import Key, own_stream, stream_key
 from synthgrid_assets.processes.registry import REGISTRY, Families
 from synthgrid_assets.world.layer_graph import upstream_layers
 from synthgrid_assets.world.spec import WorldSpec
@@ -65,6 +65,10 @@ class StreamKeys:
     def of(self, layer: str, name: str) -> Key:
         """The key of a component."""
         return self._keys[layer, name]
+
+    def own(self, layer: str, name: str) -> Key:
+        """Key of a stream that a product of the layer draws from, as no other use does."""
+        return own_stream(self.of(layer, "process"), name)
 
     def components(self, layer: str) -> Iterator[KeyedComponent]:
         """The components of a layer that decide its rows, in their order."""

@@ -20,6 +20,8 @@ from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.marks.table import RESERVED_COLUMNS, mark_mistakes, released_marks
 from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
+from synthgrid_assets.processes.shapes.footprint_table import footprint_mistake
+from synthgrid_assets.processes.shapes.parcels_table import parcels_mistake
 from synthgrid_assets.processes.superposition import UNION
 from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.inputs import input_mistakes
@@ -39,11 +41,10 @@ from synthgrid_assets.world.spec import (
     along_of,
     lines_of,
 )
-from synthgrid_assets.world.tables.footprints import footprint_mistake
 from synthgrid_assets.world.tables.mistakes import holds_paths, reference_mistakes, zone_mistakes
-from synthgrid_assets.world.tables.parcels import parcels_mistake
 from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, read_toml, refuse
+from synthgrid_assets.world.zone_names import zone_name
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
 MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
@@ -318,7 +319,7 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
     )
     for key, what in uses:
         name = getattr(layer, key)
-        if name is None:
+        if name is None or (key == "within" and zone_name(name) is not None):
             continue
         fitting = spec.inputs_for(key)
         if name not in spec.inputs:

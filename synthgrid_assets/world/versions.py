@@ -15,18 +15,21 @@ from synthgrid_assets.lattice.seeding import Key, stream_key
 from synthgrid_assets.processes import superposition
 from synthgrid_assets.processes.marks.table import drawing_order, rasters_of, released_marks
 from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY, Families, process
+from synthgrid_assets.processes.shapes import footprints, subdivision
 from synthgrid_assets.processes.thinning import joined as in_zones
 from synthgrid_assets.processes.thinning import proximity
 from synthgrid_assets.processes.thinning import thinned as thinning
-from synthgrid_assets.world.layer_graph import union_of, upstream_layers
+from synthgrid_assets.world.layer_graph import union_of, upstream_layers, zones_of
 from synthgrid_assets.world.spec import (
     RELEASED,
     LayerTable,
     WorldSpec,
+    along_of,
     lines_of,
     marginals_of,
     release_of,
 )
+from synthgrid_assets.world.zone_names import FOOTPRINTS, TABLES, ZoneName, zone_name
 
 
 class Versioned(Protocol):
@@ -80,11 +83,22 @@ def thinning_components(spec: WorldSpec, layer: LayerTable) -> tuple[Component, 
 
 
 def layer_components(spec: WorldSpec, layer: LayerTable) -> tuple[Component, ...]:
-    """One component per layer whose points decide this one's: whatever those are made of."""
-    return tuple(
+    """One component per layer whose points decide this one's, and one per kind of its polygons."""
+    points = (
         Component(f"layer/{name}", pattern_version(spec, name).code_version)
         for name in upstream_layers(layer)
     )
+    return (*points, *(_zones_component(spec, name) for name in zones_of(layer)))
+
+
+def _zones_component(spec: WorldSpec, name: ZoneName) -> Component:
+    """The component that says what polygons a layer's points give rise to."""
+    key = TABLES[name.kind]
+    parameters = getattr(spec.layers[name.layer], key).model_dump(mode="json", exclude_none=True)
+    version = {FOOTPRINTS: footprints.ALGORITHM_VERSION}.get(
+        name.kind, subdivision.ALGORITHM_VERSION
+    )
+    return Component.of(f"zones/{name}", {key: parameters}, version)
 
 
 def mark_components(layer: LayerTable) -> dict[str, Component]:
@@ -212,8 +226,9 @@ def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     near = table.near.input if table.near is not None else None
     release = release_of(layer) if table.process == RELEASED else None
     zones = table.join.zones if table.join is not None else None
-    named = (table.within, table.intensity, near, zones, release, lines_of(table))
-    own = [name for name in named if name is not None]
+    along = (along_of(spec.layers[name.layer]) for name in zones_of(table))
+    named = (table.within, table.intensity, near, zones, release, lines_of(table), *along)
+    own = [name for name in named if name is not None and zone_name(name) is None]
     others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
     return tuple(dict.fromkeys((*own, *others)))
 

@@ -37,6 +37,31 @@ COMPOSED: dict[str, dict[str, Any]] = {
         "clusters": {"mean_offspring": 6.0, "sigma": 80.0},
     },
     "copy": {**CLUSTERS, "implicate": 2},
+    "houses": {
+        "process": "matern_ii",
+        "candidates_per_km2": 900.0,
+        "radius": 25.0,
+        "footprint": {
+            "shape": "rectangle",
+            "width": [8.0, 30.0],
+            "depth": 15.0,
+            "along": {"input": "streets", "within": 90.0, "setback": 6.0},
+        },
+        "parcels": {"block": 5, "area": 4000.0, "points": 4},
+    },
+    "in_houses": {**CLUSTERS, "mean_offspring": 90.0, "within": "houses/footprints"},
+    "in_plots": {**PLAIN, "within": "houses/occupied_parcels"},
+    "near_houses": {
+        **PLAIN,
+        "within": "land",
+        "near": {"layer": "houses/footprints", "within": 60.0, "falloff": 20.0},
+    },
+    "near_plots": {
+        **PLAIN,
+        "within": "houses/footprints",
+        "near": {"layer": "houses/parcels", "beyond": 2.0},
+    },
+    "joined": {**CLUSTERS, "join": {"zones": "houses/footprints", "selectivity": 0.3}},
     "union": {"process": "union", "layers": ["masked", "by_people", "near_layer"], "source": True},
     "union_near": {"process": "union", "layers": ["near_near", "union"]},
 }

@@ -6,11 +6,10 @@ Belongs here: the two probabilities to stay, inside and outside, and the thinnin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from synthgrid_assets.processes.thinning.thinned import Chancy, Thinning
 ALGORITHM_VERSION = 1
 _PLACES = 1 << 20  # at most, on which the share of the window in zones is counted
 _FINEST = 1 << 6  # places along a cell's side
+_PATCH = 1 << 7  # places along the side of what is looked at together
 _ONE = 1 << 64
 _WHOLE = 1 << 32
 
@@ -59,12 +59,16 @@ class ByZones:
         When first used, if all of the layer's intensity in the window lies inside or outside.
     """
 
-    reach: ClassVar[int] = 0
     zones: MaskLike
     selectivity: float
     window: Cells
     key: Key
     before: Sequence[Thinning] = ()
+
+    @property
+    def reach(self) -> int:
+        """The zones' own: 0 unless they are drawn from seeds."""
+        return self.zones.reach
 
     @cached_property
     def share(self) -> Fraction:
@@ -102,9 +106,9 @@ class ByZones:
         return kept
 
     def retention(self, cells: Cells) -> NDArray[np.float64]:
-        """Probability to stay, mean of each cell, shape (h, w)."""
+        """Probability to stay, mean of each pixel, shape (h * s, w * s)."""
         inside, outside = map(float, self.probabilities)
-        covered = self.zones.coverage(cells)
+        covered = self.zones.retention(cells)
         return inside * covered + outside * (1 - covered)
 
 
@@ -130,8 +134,8 @@ def kept_inside_and_outside(
     return inside * before * covered, outside * before * (1 - covered)
 
 
-def _places(window: Cells) -> list[tuple[NDArray[np.int64], NDArray[np.int64], Cells]]:
-    """Places on a regular grid over a window, with the cells that hold them, by rows of them."""
+def _places(window: Cells) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Cells]]:
+    """Places on a regular grid over a window, with the cells that hold them, by patches of them."""
     side = _FINEST
     while side > 1 and window.area * side * side > _PLACES:
         side //= 2
@@ -141,14 +145,13 @@ def _places(window: Cells) -> list[tuple[NDArray[np.int64], NDArray[np.int64], C
     step = CELL // side * stride
     x0, y0, x1, y1 = window.quanta()
     xs = np.arange(x0 + step // 2, x1, step, dtype=np.int64)
-    rows = np.arange(y0 + step // 2, y1, step, dtype=np.int64)
-    band = max(1, (1 << 16) // max(xs.size, 1))
-    found = []
-    for start in range(0, rows.size, band):
-        x, y = (grid.ravel() for grid in np.meshgrid(xs, rows[start : start + band]))
-        low, high = int(y.min()) // CELL, int(y.max()) // CELL + 1
-        found.append((x, y, Cells(window.ix0, low, window.ix1, high)))
-    return found
+    ys = np.arange(y0 + step // 2, y1, step, dtype=np.int64)
+    for row in range(0, ys.size, _PATCH):
+        for column in range(0, xs.size, _PATCH):
+            x, y = np.meshgrid(xs[column : column + _PATCH], ys[row : row + _PATCH])
+            box = (int(edge) // CELL for edge in (x[0, 0], y[0, 0], x[0, -1], y[-1, 0]))
+            left, bottom, right, top = box
+            yield x.ravel(), y.ravel(), Cells(left, bottom, right + 1, top + 1)
 
 
 def _weighted(

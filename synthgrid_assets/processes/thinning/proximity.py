@@ -91,16 +91,16 @@ class Targets(Protocol):
 class LayerTargets:
     """The points of another layer, regenerated from its seeds wherever they are asked for."""
 
-    process: Process
+    points: Process
 
     @property
     def reach(self) -> int:
         """The other layer's own reach."""
-        return self.process.reach
+        return self.points.reach
 
     def segments(self, cells: Cells) -> Segments:
         """The layer's points in `cells`, as segments without length."""
-        points = self.process.points(cells)
+        points = self.points.points(cells)
         return points.x, points.y, points.x, points.y
 
     def contains(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -178,7 +178,8 @@ class ByProximity:
     @property
     def reach(self) -> int:
         """Dependence radius in quanta: the distance and what the targets depend on."""
-        return max(self.within or 0, self.beyond or 0) + self.targets.reach
+        own = max(self.within or 0, self.beyond or 0) + self.targets.reach
+        return own if self.mask is None else max(own, self.mask.reach)
 
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
         """Which of the points in `cells` stay, shape (n,)."""
@@ -249,8 +250,9 @@ class ByProximity:
             inside &= deep if is_near_kept else far
             outside |= far if is_near_kept else deep
         if self.mask is not None:
-            coverage = self.mask.coverage(cells)
-            by_pixel = coverage.repeat(PIXELS, axis=0).repeat(PIXELS, axis=1).ravel()
+            share = self.mask.retention(cells)
+            finer = PIXELS * cells.height // share.shape[0]
+            by_pixel = share.repeat(finer, axis=0).repeat(finer, axis=1).ravel()
             inside &= by_pixel == 1.0
             outside |= by_pixel == 0.0
         return inside.astype(np.float64), np.flatnonzero(~inside & ~outside)
@@ -300,12 +302,12 @@ def surroundings(segments: Segments, cells: Cells, limit: int) -> Surroundings:
     last_column = np.minimum(((np.maximum(x0, x1) + limit) >> bits) - column, columns - 1)
     first_row = np.maximum(((np.minimum(y0, y1) - limit) >> bits) - row, 0)
     last_row = np.minimum(((np.maximum(y0, y1) + limit) >> bits) - row, rows - 1)
-    starts, members = _filled(first_column, last_column, first_row, last_row, columns, rows)
+    starts, members = filled(first_column, last_column, first_row, last_row, columns, rows)
     return Surroundings(x0, y0, x1, y1, bits, column, row, columns, rows, starts, members)
 
 
 @njit(cache=True)
-def _filled(first_column, last_column, first_row, last_row, columns, rows):
+def filled(first_column, last_column, first_row, last_row, columns, rows):
     """Bucket starts and members, by a counting sort."""
     starts = np.zeros(columns * rows + 1, np.int64)
     for k in range(first_column.size):

@@ -96,16 +96,20 @@ class ByMask:
         Polygons on the lattice.
     """
 
-    reach: ClassVar[int] = 0
     mask: MaskLike
+
+    @property
+    def reach(self) -> int:
+        """The mask's own: 0 unless it is drawn from seeds."""
+        return self.mask.reach
 
     def kept(self, points: PointPattern, cells: Cells) -> NDArray[np.bool_]:
         """Which of the points in `cells` lie inside, shape (n,)."""
         return self.mask.contains(points.x, points.y)
 
     def retention(self, cells: Cells) -> NDArray[np.float64]:
-        """Area fraction of each cell inside the mask, shape (h, w)."""
-        return self.mask.coverage(cells)
+        """Area fraction of each pixel inside the mask, shape (h * s, w * s)."""
+        return self.mask.retention(cells)
 
 
 @dataclass(frozen=True)

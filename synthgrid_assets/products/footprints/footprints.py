@@ -1,7 +1,7 @@
 """The product ``footprints``: a polygon about each point of the tile.
 
 Belongs here: columns, digest and tests. Not here: vertices (`shapes`), which shapes there are
-(`world.tables.footprints`).
+(`processes.shapes.footprint_table`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.processes.shapes.footprints import (
+    ALGORITHM_VERSION,
+    STREAM,
+    Rings,
+    rings_about,
+)
 from synthgrid_assets.products.drawn_points import expected_points
-from synthgrid_assets.products.footprints.shapes import Rings, rings_about
 from synthgrid_assets.products.footprints.street_tests import away_from_streets
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import boxes_picture
@@ -33,7 +38,6 @@ POINTS_TEST = "footprints_stand_about_their_points"
 VALID_TEST = "footprints_are_valid"
 APART_TEST = "footprints_do_not_overlap"
 FACE_TEST = "footprints_face_their_streets"
-_STREAM = "footprint"
 _ROUNDING = 1e-6  # of an area, where coordinates are written in metres
 
 
@@ -42,6 +46,7 @@ class Footprints(Product):
 
     name = "footprints"
     step = "footprints"
+    version = ALGORITHM_VERSION
     first_guess = Rates(150.0, 4e3, 8e-6, 0.01)
     claims = MappingProxyType(
         {
@@ -135,7 +140,7 @@ class Footprints(Product):
 def _rings(context: LayerContext, points: PointPattern) -> Rings:
     table = context.table.footprint
     assert table is not None
-    key, cell = context.own_stream(_STREAM), context.lattice.cell
+    key, cell = context.own_stream(STREAM), context.lattice.cell
     return rings_about(points, table, key, cell, context.along)
 
 

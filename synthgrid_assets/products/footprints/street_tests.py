@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.cells import Lattice
 from synthgrid_assets.lattice.pattern import PointPattern
+from synthgrid_assets.processes.shapes.footprint_table import AnyFootprint
 from synthgrid_assets.world.spec import LayerTable
-from synthgrid_assets.world.tables.footprints import AnyFootprint
 
 _ALIKE = 1e-6  # of a distance: within it two lines are equally near, and either may be faced
 _TOLERANCE = 1e-3  # of a footprint's size, as its vertices are lattice points

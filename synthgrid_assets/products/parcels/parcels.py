@@ -1,7 +1,7 @@
 """The product ``parcels``: rectangles that cover a tile's blocks without gap or overlap.
 
 Belongs here: columns, digest and tests. Not here: cuts (`subdivision`), what may stand in the
-table (`world.tables.parcels`), the law of numbers (`number_law`).
+table (`processes.shapes.parcels_table`), the law of numbers (`number_law`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,17 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, id_cells, point_ids
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.processes.shapes.parcels_table import ParcelsTable, guessed_parcels
+from synthgrid_assets.processes.shapes.subdivision import (
+    ALGORITHM_VERSION,
+    STREAM,
+    Cuts,
+    Parcels,
+    corners_on_sides,
+)
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.parcels import number_law
-from synthgrid_assets.products.parcels.subdivision import Cuts, Parcels, corners_on_sides
 from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
@@ -30,11 +37,9 @@ from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable
-from synthgrid_assets.world.tables.parcels import ParcelsTable, guessed_parcels
 
 CUT_TEST = "parcels_are_those_of_their_blocks"
 COVER_TEST = "parcels_cover_without_gap_or_overlap"
-_STREAM = "parcels"
 
 
 class ParcelProduct(Product):
@@ -42,6 +47,7 @@ class ParcelProduct(Product):
 
     name = "parcels"
     step = "parcels"
+    version = ALGORITHM_VERSION
     first_guess = Rates(190.0, 4e3, 1.5e-5, 0.02)
     claims = MappingProxyType(
         {
@@ -169,7 +175,7 @@ def _whole_blocks(cells: Cells, block: int) -> Cells:
 
 def _every(context: LayerContext, cells: Cells, around: int) -> Parcels:
     """The parcels of all blocks that meet some cells, and of as many around them."""
-    key = context.own_stream(_STREAM)
+    key = context.own_stream(STREAM)
     cuts = Cuts.of(_table_of(context), key, context.lattice.cell)
     whole = cuts.blocks(cells, around)
     return cuts.parcels(whole, context.cache.pattern(whole))

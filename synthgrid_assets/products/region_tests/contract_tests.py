@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from synthgrid_assets.inputs.masks import Mask
+from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.thinning.joined import ByZones, kept_inside_and_outside
@@ -24,8 +24,12 @@ from synthgrid_assets.products.region_tests.region_evidence import RegionEvidenc
 from synthgrid_assets.statistics.laws.moments import region_moments
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.inputs import open_inputs, stored_versions
-from synthgrid_assets.world.spec import LayerTable
+from synthgrid_assets.world.samplers import build_zones
+from synthgrid_assets.world.spec import LayerTable, along_of
+from synthgrid_assets.world.stream_keys import StreamKeys
 from synthgrid_assets.world.tables.contract import ContractTable
+from synthgrid_assets.world.versions import pattern_inputs
+from synthgrid_assets.world.zone_names import zone_name
 
 JOIN_TEST = "zones_hold_the_declared_share"
 CONTRACT_TEST = "contract_is_kept"
@@ -208,6 +212,13 @@ def _broken_by_region(
             yield f"{held / points:.4%} of the points lie in {share.zones}, {share} promised"
 
 
-def _zones(context: LayerContext, name: str) -> Mask:
-    versions = stored_versions(context.spec, context.layout)
-    return open_inputs(context.spec, [name], context.layout, versions).masks[name]
+def _zones(context: LayerContext, name: str) -> MaskLike:
+    spec, named = context.spec, zone_name(name)
+    names: tuple[str, ...] = (name,)
+    keys = context.keys
+    if named is not None:
+        along = along_of(spec.layers[named.layer])
+        names = (*pattern_inputs(spec, named.layer), *(() if along is None else (along,)))
+        keys = StreamKeys.derived(spec, named.layer)
+    versions = stored_versions(spec, context.layout)
+    return build_zones(spec, name, open_inputs(spec, names, context.layout, versions), keys)

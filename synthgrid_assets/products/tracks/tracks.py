@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.processes.shapes.zones import ShapeTargets
 from synthgrid_assets.processes.thinning.proximity import ByProximity, LayerTargets
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
@@ -188,8 +189,9 @@ def _destinations(context: LayerContext, table: TracksTable, cells: Cells) -> De
     around = cells.grown(math.ceil(table.range / context.lattice.cell) + 1)
     for leaf in leaves_of(context.sampler):
         for thinning in leaf.thinnings:
-            if isinstance(thinning, ByProximity) and isinstance(thinning.targets, LayerTargets):
-                places = thinning.targets.process.points(around)
+            targets = thinning.targets if isinstance(thinning, ByProximity) else None
+            if isinstance(targets, LayerTargets | ShapeTargets):
+                places = targets.points.points(around)
                 return Destinations(places.x, places.y)
     return Destinations.anywhere()
 

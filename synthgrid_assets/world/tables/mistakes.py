@@ -11,6 +11,7 @@ from pathlib import Path
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec
+from synthgrid_assets.world.zone_names import zone_name
 
 
 def reference_mistakes(layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -29,7 +30,7 @@ def zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str
     fitting = spec.inputs_for("within")
     share = None if layer.contract is None else layer.contract.share_in_zones
     for key, table in ((".join", layer.join), (".contract.share_in_zones", share)):
-        if table is None:
+        if table is None or zone_name(table.zones) is not None:
             continue
         if table.zones not in fitting:
             what = "is not a vector input" if table.zones in spec.inputs else "is no input"

@@ -14,10 +14,14 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.processes.shapes.footprint_table import (
+    CircleTable,
+    PolygonTable,
+    RectangleTable,
+)
+from synthgrid_assets.processes.shapes.footprints import rings_about
 from synthgrid_assets.products.footprints.footprints import APART_TEST, FOOTPRINTS
-from synthgrid_assets.products.footprints.shapes import rings_about
 from synthgrid_assets.products.open_layer import open_layer
-from synthgrid_assets.world.tables.footprints import CircleTable, PolygonTable, RectangleTable
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.small_world import SMALL
 from synthgrid_assets_tests.without_numba import printed_without_numba

@@ -16,6 +16,8 @@ from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.materialize.tile import make_tile
+from synthgrid_assets.processes.shapes.parcels_table import ParcelsTable
+from synthgrid_assets.processes.shapes.subdivision import Cuts, Parcels
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.parcels.number_law import (
     TEST,
@@ -23,10 +25,8 @@ from synthgrid_assets.products.parcels.number_law import (
     parcels_of_a_block,
 )
 from synthgrid_assets.products.parcels.parcels import COVER_TEST, CUT_TEST, PARCELS
-from synthgrid_assets.products.parcels.subdivision import Cuts, Parcels
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.world.tables.parcels import ParcelsTable
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.small_world import SMALL
 from synthgrid_assets_tests.without_numba import printed_without_numba

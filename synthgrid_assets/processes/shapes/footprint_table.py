@@ -1,7 +1,7 @@
 """``[layers.NAME.footprint]``: which polygon stands about each point of a layer.
 
 Belongs here: the tables of the world file, and which layers can keep their rule of overlaps.
-Not here: vertices (`products.footprints.shapes`).
+Not here: vertices (`footprints`).
 """
 
 from __future__ import annotations
@@ -172,6 +172,19 @@ def footprint_mistake(
             'matern_ii or hard_core with such a radius, or overlap = "kept"'
         )
     return None
+
+
+def span(table: AnyFootprint) -> float:
+    """Metres from a point to the farthest place of its footprint, moved or not, at most.
+
+    Examples
+    --------
+    >>> span(CircleTable(shape="circle", radius=(2.0, 6.0)))
+    6.0
+    """
+    if table.along is None or table.along.setback is None:
+        return table.reach
+    return table.reach + max(table.along.within, table.along.setback + table.reach)
 
 
 def ends_of(size: Size) -> tuple[float, float]:

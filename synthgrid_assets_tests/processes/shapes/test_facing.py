@@ -12,7 +12,7 @@ import shapely
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.cells import CELL
-from synthgrid_assets.products.footprints.facing import facing
+from synthgrid_assets.processes.shapes.facing import facing
 from synthgrid_assets.products.footprints.footprints import FACE_TEST, FOOTPRINTS
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.storage.digest import add_digests

@@ -1,7 +1,7 @@
 """Polygons about points, vertex by vertex on the lattice.
 
 Belongs here: rings from points and a table of the world file. Not here: the product
-(`footprints`), what may stand in the table (`world.tables.footprints`).
+(`products.footprints`), what may stand in the table (`footprint_table`).
 
 Sizes and angles come from words at each point's birth, cosines from `lattice.exact_math`, and the
 rest is one IEEE operation after the other: the same vertices on every machine and any tiling.
@@ -23,8 +23,8 @@ from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.point_words import blocks_at
 from synthgrid_assets.lattice.seeding import Key
 from synthgrid_assets.processes.family import exact
-from synthgrid_assets.products.footprints.facing import Facing, facing
-from synthgrid_assets.world.tables.footprints import (
+from synthgrid_assets.processes.shapes.facing import Facing, facing
+from synthgrid_assets.processes.shapes.footprint_table import (
     CircleTable,
     PolygonTable,
     RectangleTable,
@@ -32,6 +32,8 @@ from synthgrid_assets.world.tables.footprints import (
     ends_of,
 )
 
+ALGORITHM_VERSION = 1  # raised when vertices change for the same points
+STREAM = "footprint"  # names the stream that sizes and angles come from
 _WORD = 1 << 64
 # of a rectangle, counterclockwise, in halves of its width and depth
 _CORNERS = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])

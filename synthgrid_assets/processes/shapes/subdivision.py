@@ -1,7 +1,7 @@
 """Blocks cut into rectangles, and the corners that neighbours have on each rectangle's sides.
 
 Belongs here: cuts and corners, on the lattice. Not here: the product (`parcels`), what may stand
-in the table (`world.tables.parcels`), how many there are by chance (`number_law`).
+in the table (`processes.shapes.parcels_table`), how many there are by chance (`number_law`).
 
 A block is cut across its longer side, at a share that a word decides whose address is the block
 and the way of cuts that leads there; then its parts are, until they are small enough. Cuts are
@@ -21,8 +21,10 @@ from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells, point_ids
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.seeding import SPLIT, Key, words
 from synthgrid_assets.processes.family import exact
-from synthgrid_assets.world.tables.parcels import ParcelsTable
+from synthgrid_assets.processes.shapes.parcels_table import ParcelsTable
 
+ALGORITHM_VERSION = 1  # raised when parcels change for the same points
+STREAM = "parcels"  # names the stream that cuts come from
 Ints = NDArray[np.int64]
 NARROWEST = 64  # quanta below which nothing is cut
 _DEEPEST = 62  # cuts that lead to a parcel, whose way is one word

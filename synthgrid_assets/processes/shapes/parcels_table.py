@@ -1,7 +1,7 @@
 """``[layers.NAME.parcels]``: how blocks of cells are cut into parcels.
 
 Belongs here: the table of the world file, and what cannot be. Not here: cuts
-(`products.parcels.subdivision`).
+(`subdivision`).
 """
 
 from __future__ import annotations
