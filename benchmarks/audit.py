@@ -26,7 +26,8 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.commit_records import Course, decision_record, digest_of

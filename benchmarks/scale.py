@@ -31,7 +31,7 @@ from report import machine, write_section
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets_tests.large_world import (
     POINTS,

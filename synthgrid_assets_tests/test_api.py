@@ -26,7 +26,8 @@ from synthgrid_assets import World
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import GeometryError, SpecError, StorageError
-from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.products.density import array_key
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named

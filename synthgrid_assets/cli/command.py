@@ -26,6 +26,7 @@ from synthgrid_assets.cli import (
     worlds,
 )
 from synthgrid_assets.cli.printing import out, tell_warnings
+from synthgrid_assets.cli.start import loading
 
 app = typer.Typer(
     name="synthgrid",
@@ -71,5 +72,6 @@ def synthgrid(
 
 def main() -> None:
     """Run the command line."""
+    loading()
     tell_warnings()
     app()

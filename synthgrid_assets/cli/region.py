@@ -36,7 +36,8 @@ from synthgrid_assets.cli.printing import (
     tell,
     warn,
 )
-from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root
+from synthgrid_assets.cli.start import loaded
+from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root, executor_url
 
 LINES_EVERY, NEVER = 15.0, 1e7  # seconds between two lines of progress
 
@@ -79,13 +80,17 @@ def materialize(
     as_json: JsonOption = False,
 ) -> None:
     """Materialise a region in one Dagster run, on the instance that the UI shows."""
+    changes = given(overrides)
+    _own_folders_for(changes)
+    path = existing(world).resolve()
+    if not dry_run and (executor or executor_url()) == "local":
+        _fork_early()
+
     from synthgrid_assets.dagster.runs.follow import estimate, run_region
     from synthgrid_assets.dagster.runs.request import RegionChoice
     from synthgrid_assets.materialize.tile_state import check_choice
 
-    changes = given(overrides)
-    _own_folders_for(changes)
-    path = existing(world).resolve()
+    loaded()
     choice = RegionChoice(
         tiles=tiles,
         bbox=numbers(bbox),
@@ -108,6 +113,14 @@ def materialize(
         _print_summary(summary)
     if not summary.passed:
         raise typer.Exit(FAILED)
+
+
+def _fork_early() -> None:
+    """Load what makes tiles, and leave a copy of this process to fork workers from."""
+    from synthgrid_assets.engine.local.early_fork import fork_early
+    from synthgrid_assets.materialize.preload import PRELOAD
+
+    fork_early(PRELOAD)
 
 
 def _print_estimate(rows: list[dict[str, Any]]) -> None:

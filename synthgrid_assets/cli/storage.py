@@ -64,7 +64,7 @@ def repair(
     """Make exactly what is damaged again, and a lost journal anew; no run may be going on."""
     from synthgrid_assets.engine.session import EngineSession
     from synthgrid_assets.engine.settings import Settings
-    from synthgrid_assets.materialize.run import PRELOAD
+    from synthgrid_assets.materialize.preload import PRELOAD
     from synthgrid_assets.reports.upkeep.repair import repair_world
 
     spec = _spec(world, overrides)

@@ -20,7 +20,8 @@ from synthgrid_assets.engine.settings import Settings, usable_cores
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.hosts.cluster import Cluster, is_cluster, open_cluster
 from synthgrid_assets.materialize.hosts.course import LEASE, HostWork, make_on_hosts
-from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.settings import data_root

@@ -27,9 +27,6 @@ from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import claimed, discard, sweep_leftovers
 
-# what workers share; modules name `scipy.stats` only where they use it, as orchestrating needs none
-PRELOAD = ("synthgrid_assets.materialize.work_units", "scipy.stats", "scipy.signal")
-
 
 @dataclass(frozen=True)
 class TileMade:

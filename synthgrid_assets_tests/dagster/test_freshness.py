@@ -10,7 +10,8 @@ from synthgrid_assets.dagster.freshness import CHECK, SENSOR, freshness_sensor
 from synthgrid_assets.dagster.keys import layer_key, world_key
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products import open_layer as open_layer_module
 from synthgrid_assets.products.open_layer import open_layer, open_layers
 from synthgrid_assets.products.registry import products_of

@@ -39,7 +39,8 @@ from synthgrid_assets.lineage import in_toto, openlineage, stac
 from synthgrid_assets.lineage import prov as prov_form
 from synthgrid_assets.lineage.facts import world_facts
 from synthgrid_assets.lineage.release import write_release
-from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal

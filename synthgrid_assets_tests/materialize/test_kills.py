@@ -19,7 +19,7 @@ import pytest
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.materialize.test_run import committed, digests, make

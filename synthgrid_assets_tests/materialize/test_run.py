@@ -15,7 +15,8 @@ import pytest
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.reports.digests import region_digest

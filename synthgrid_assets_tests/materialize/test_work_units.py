@@ -21,7 +21,8 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.materialize import plan as plan
 from synthgrid_assets.materialize.plan import Plan
-from synthgrid_assets.materialize.run import PRELOAD, TileFailed, TileMade, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.materialize.work_units import Split, make_unit, part_path, units_version
 from synthgrid_assets.products.open_layer import open_layer

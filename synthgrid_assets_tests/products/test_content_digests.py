@@ -20,7 +20,8 @@ from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.lattice.seeding import stream_key
-from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.products.open_layer import open_layer

@@ -8,7 +8,8 @@ import pytest
 from synthgrid_assets.api import World
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.reports.indexes import index_rows

@@ -12,7 +12,8 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import DamageError, StorageError, SynthGridWarning
 from synthgrid_assets.materialize.foreign_files import writing_tiles
-from synthgrid_assets.materialize.run import PRELOAD, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.digests import region_digest

@@ -7,7 +7,7 @@ import pytest
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex

@@ -17,7 +17,7 @@ from synthgrid_assets.cli import app
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import SpecError, StorageError
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
 from synthgrid_assets.reports.digests import region_digest

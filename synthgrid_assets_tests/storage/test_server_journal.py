@@ -18,7 +18,7 @@ from synthgrid_assets.dagster.assets.left_behind import made_assets
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import SpecError, StorageError, SynthGridError
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.records.database import database_url
 from synthgrid_assets.reports.digests import region_digest

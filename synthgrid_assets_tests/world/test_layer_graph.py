@@ -10,7 +10,8 @@ import pytest
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.materialize.run import PRELOAD, TileMade, make_tiles
+from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.products.density import DENSITY
 from synthgrid_assets.products.drawn_points import draw
 from synthgrid_assets.products.open_layer import open_layer

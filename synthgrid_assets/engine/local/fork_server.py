@@ -11,6 +11,7 @@ caller is killed.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -19,7 +20,8 @@ import signal
 import socket
 import sys
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from synthgrid_assets.engine import log
 from synthgrid_assets.engine.local import worker
@@ -38,25 +40,32 @@ START = (
 
 @dataclass(frozen=True)
 class Preparation:
-    """What the fork server loads before its first fork, and the cap its workers live under."""
+    """What the fork server loads before its first fork, and the cap its workers live under.
+
+    The environment is what the other side's has become; a new process has it already.
+    """
 
     preload: tuple[str, ...]
     memory_cap: int | None
     run_id: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def main(channel_fd: int) -> None:
+    """Serve in a process of its own."""
+    os.set_inheritable(channel_fd, False)
+    serve(socket.socket(fileno=channel_fd), os.getppid())
+
+
+def serve(control: socket.socket, parent: int) -> None:
     """Load, say ready, then obey until the channel closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
-    parent = os.getppid()
-    os.set_inheritable(channel_fd, False)
-    control = socket.socket(fileno=channel_fd)
     told: tuple[str, str | int]
     try:
         preparation: Preparation = pickle.loads(receive(control))
+        os.environ.update(preparation.environment)
         log.start(preparation.run_id)
-        for name in preparation.preload:
-            importlib.import_module(name)
+        _load(preparation.preload)
     except EOFError:
         return
     except BaseException:
@@ -70,6 +79,17 @@ def main(channel_fd: int) -> None:
     if told[0] == "failed":
         return
     ForkServer(control, preparation.memory_cap, parent).serve()
+
+
+def _load(names: Sequence[str]) -> None:
+    """Import modules, without looking for garbage meanwhile, nor later in what they are made of."""
+    gc.disable()
+    try:
+        for name in names:
+            importlib.import_module(name)
+    finally:
+        gc.enable()
+    gc.freeze()  # a collection in a worker would write to every object, and so copy its page
 
 
 class ForkServer:

@@ -16,26 +16,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from synthgrid_assets.engine.local.early_fork import ForkedServer, take_forked
 from synthgrid_assets.engine.local.fork_server import START, Preparation
 from synthgrid_assets.engine.local.framing import FrameReader, send
+from synthgrid_assets.engine.local.surroundings import WORKER_ENVIRONMENT
 from synthgrid_assets.errors import EngineError, WorkersLostError
 
-WORKER_ENVIRONMENT = {
-    # one thread per worker: the engine has the cores
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    # flat memory: few arenas, and freed Arrow buffers go back to the system
-    "MALLOC_ARENA_MAX": "2",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
-    # arrays of one tile are given back to the heap, not page by page to the system, which
-    # would have to clear them again for the next tile; what is larger still goes back
-    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
-}
 NEWS_ROOM = 1 << 16
 LOOK_FOR_END = 0.005  # seconds between looks at a process that is ending
 PATIENCE = 10.0  # seconds for a worker's end, and then for a sign of life
@@ -68,14 +57,7 @@ class ForkServerClient:
         self._heard = 0  # messages so far: any of them is a sign of life
         self._news = FrameReader()
         self._open = True
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", START, str(theirs.fileno()), json.dumps(sys.path)],
-                env={**os.environ, **WORKER_ENVIRONMENT},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
+        self._process, self._control, preparation = _started(preparation)
         with contextlib.suppress(BrokenPipeError):  # its end is reported where it is read
             send(self._control, preparation)
         self._control.setblocking(False)
@@ -188,6 +170,28 @@ class ForkServerClient:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+
+def _started(
+    preparation: Preparation,
+) -> tuple[subprocess.Popen[bytes] | ForkedServer, socket.socket, Preparation]:
+    """A fork server, our end of its channel and what to tell it: the copy that waits, or a new one.
+
+    The copy does not know what has been set since; a new process begins with it.
+    """
+    forked = take_forked()
+    if forked is not None:
+        now = {name: text for name, text in os.environ.items() if name not in WORKER_ENVIRONMENT}
+        return forked, forked.control, replace(preparation, environment=now)
+    control, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", START, str(theirs.fileno()), json.dumps(sys.path)],
+            env={**os.environ, **WORKER_ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+        )
+    return process, control, preparation
 
 
 def ending(exitcode: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import TASKS_HELD_PER_WORKER, Settings, usable_cores
-from synthgrid_assets.materialize.run import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD
 
 LINGER = 20.0  # seconds that a pool waits for the next block
 

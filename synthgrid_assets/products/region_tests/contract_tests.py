@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.lattice.cells import Cells
@@ -88,7 +88,7 @@ def _of_join(evidence: RegionEvidence, context: LayerContext) -> Verdict:
         return Verdict.not_judged(JOIN_TEST, f"{expected * law.intensity:.3g} expected; {told}")
     mean, variance = _moments(law, weights, squares, spread)
     error = math.sqrt(variance)
-    p_value = float(2 * scipy.stats.norm.sf(abs(inside - s * total - mean) / error))
+    p_value = float(2 * ndtr(-abs(inside - s * total - mean) / error))
     return Verdict.significance(
         JOIN_TEST,
         p_value,

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.statistics.curves.rank_tests import midranks
 from synthgrid_assets.verdict import Verdict
 
 ENVELOPE_ALPHA = 0.01  # replicates can call a tile suspicious; 1e-6 would take a million of them
@@ -141,7 +141,7 @@ class RankedReplicates:
     @classmethod
     def of(cls, curves: NDArray[np.float64]) -> RankedReplicates:
         """The replicates' curves, ranked."""
-        return cls(curves, np.asarray(scipy.stats.rankdata(curves, axis=0)))
+        return cls(curves, midranks(curves))
 
     def verdict(
         self, test: str, observed: NDArray[np.float64], alpha: float = ENVELOPE_ALPHA
@@ -197,7 +197,7 @@ def _check(observed: NDArray[np.float64], replicates: NDArray[np.float64], alpha
 
 def _extremeness(curves: NDArray[np.float64]) -> NDArray[np.int64]:
     """Place of each curve from the most extreme on, equal curves alike; shape (n + 1,)."""
-    keys, _ = _keys(curves, np.asarray(scipy.stats.rankdata(curves, axis=0)))
+    keys, _ = _keys(curves, midranks(curves))
     order = np.lexsort(keys.T[::-1])
     changes = np.r_[0, (np.diff(keys[order], axis=0) != 0).any(axis=1).cumsum()]
     place = np.empty(len(curves), np.int64)

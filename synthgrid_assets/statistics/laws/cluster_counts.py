@@ -10,12 +10,12 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len
 from scipy.special import ndtr
 
 from synthgrid_assets.processes.count_models import ClusterModel, GaussianClusters
+from synthgrid_assets.statistics.laws.convolution import convolve
 from synthgrid_assets.statistics.laws.retention import Retention
 
 TAIL = 1e-17  # probability mass that may lie beyond each end of a tabulated distribution
@@ -91,7 +91,7 @@ def _parents(model: ClusterModel, retention: Retention) -> Parents:
     m = mass.shape[0] // 2
     # a window wider than the kernel has a plateau in the middle: one column stands for it
     nx, ny = (min(round(side / step), 2 * m + 1) for side in (retention.width, retention.height))
-    share = p * scipy.signal.fftconvolve(np.ones((ny, nx)), mass)
+    share = p * convolve(np.ones((ny, nx)), mass)
     weights = []
     for side, n in ((retention.height, ny), (retention.width, nx)):
         weight = np.full(n + 2 * m, step)
@@ -104,7 +104,7 @@ def _parents_of_pixels(model: ClusterModel, retention: Retention) -> Parents:
     finest = 1 << max((FINEST // max(retention.width, retention.height)).bit_length() - 1, 0)
     step = max(_step(model), 1.0 / finest)
     pixels = retention.resampled(round(1 / step))
-    share = scipy.signal.fftconvolve(pixels, _displacement_mass(model, step))
+    share = convolve(pixels, _displacement_mass(model, step))
     return _classes(share, np.full(share.shape, step * step))
 
 

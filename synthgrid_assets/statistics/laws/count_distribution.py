@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import pdtr, pdtrc
+from scipy.special import gammaln, ndtr, pdtr, pdtrc, xlogy
 
 from synthgrid_assets.processes.count_models import (
     DiscClusters,
@@ -25,6 +24,7 @@ from synthgrid_assets.processes.count_models import (
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
 from synthgrid_assets.statistics.laws.cluster_counts import cluster_count_pmf
+from synthgrid_assets.statistics.laws.convolution import convolve
 from synthgrid_assets.statistics.laws.line_retention import LineRetention
 from synthgrid_assets.statistics.laws.moments import (
     CountMoments,
@@ -76,7 +76,7 @@ class PoissonCounts:
         mean = float(self.mean)
         first = max(math.floor(mean - math.sqrt(78.4 * mean)), 0)
         n = np.arange(first, math.ceil(mean + 13.1 + math.sqrt(171 + 78.4 * mean)) + 1)
-        return int(n[0]), scipy.stats.poisson.pmf(n, self.mean)
+        return int(n[0]), _exactly(n, self.mean)
 
     def tails(self, observed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """P(N <= observed) and P(N >= observed)."""
@@ -86,13 +86,18 @@ class PoissonCounts:
     def randomised(self, observed: ArrayLike, uniform: ArrayLike) -> NDArray[np.float64]:
         """P(N < observed) + uniform * P(N = observed)."""
         n = np.asarray(observed)
-        mass = scipy.stats.poisson.pmf(n, self.mean)
+        mass = _exactly(n, self.mean)
         return np.asarray(_at_most(n - 1, self.mean) + np.asarray(uniform) * mass)
 
 
 def _at_most(n: NDArray[Any], mean: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """P(N <= n) of a Poisson count, as `scipy.stats` has it at a tenth of its time."""
     return np.asarray(np.where(n < 0, 0.0, pdtr(np.maximum(n, 0), mean)))
+
+
+def _exactly(n: NDArray[Any], mean: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """P(N = n) of a Poisson count, n >= 0."""
+    return np.asarray(np.exp(xlogy(n, mean) - gammaln(n + 1.0) - mean))
 
 
 def _more_than(n: NDArray[Any], mean: float | NDArray[np.float64]) -> NDArray[np.float64]:
@@ -202,13 +207,12 @@ class ApproximateCounts:
         if self._is_certain:
             return _floored(n > mean - 0.5), _floored(n < mean + 0.5)
         lower, upper = (
-            scipy.stats.norm.cdf(n + 0.5, mean, sd),
-            scipy.stats.norm.sf(n - 0.5, mean, sd),
+            ndtr((n + 0.5 - mean) / sd),
+            ndtr((mean - n + 0.5) / sd),
         )
         if self._is_clustered:
-            skewed = self._lognormal()
-            lower = self.allowance * np.maximum(lower, skewed.cdf(n + 0.5))
-            upper = self.allowance * np.maximum(upper, skewed.sf(n - 0.5))
+            lower = self.allowance * np.maximum(lower, ndtr(self._logarithmic_score(n + 0.5)))
+            upper = self.allowance * np.maximum(upper, ndtr(-self._logarithmic_score(n - 0.5)))
         return _floored(lower), _floored(upper)
 
     def randomised(self, observed: ArrayLike, uniform: ArrayLike) -> NDArray[np.float64]:
@@ -222,9 +226,7 @@ class ApproximateCounts:
             return np.asarray(np.clip(at - (self.moments.mean - 0.5), 0.0, 1.0))
         if self._is_clustered:
             return np.full(at.shape, math.nan)
-        return np.asarray(
-            scipy.stats.norm.cdf(at, self.moments.mean, self.moments.standard_deviation)
-        )
+        return np.asarray(ndtr((at - self.moments.mean) / self.moments.standard_deviation))
 
     @property
     def _is_certain(self) -> bool:
@@ -234,9 +236,12 @@ class ApproximateCounts:
     def _is_clustered(self) -> bool:
         return self.moments.dispersion > 1 + 1e-9
 
-    def _lognormal(self) -> Any:
+    def _logarithmic_score(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where a count stands in the lognormal of the same moments, as a normal score."""
         shape = math.sqrt(math.log1p(self.moments.variance / self.moments.mean**2))
-        return scipy.stats.lognorm(shape, scale=self.moments.mean * math.exp(-shape * shape / 2))
+        with np.errstate(divide="ignore"):
+            away = np.log(np.maximum(at, 0.0)) - math.log(self.moments.mean) + shape * shape / 2
+        return np.asarray(away / shape)
 
 
 def count_distribution(law: Law, retention: Retention) -> CountDistribution:
@@ -289,7 +294,7 @@ def _convolved(
 ) -> TabulatedCounts:
     """The distribution of the sum of two independent counts."""
     (first_a, pmf_a), (first_b, pmf_b) = a.table(), b.table()
-    pmf = np.maximum(scipy.signal.fftconvolve(pmf_a, pmf_b), 0.0)
+    pmf = np.maximum(convolve(pmf_a, pmf_b), 0.0)
     return TabulatedCounts.of(first_a + first_b, pmf)
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from synthgrid_assets.processes.count_models import BoundedModel, LineClusters, RegularModel
 from synthgrid_assets.processes.protocol import Law
 from synthgrid_assets.processes.superposition import SuperpositionLaw
+from synthgrid_assets.statistics.laws.convolution import convolve
 from synthgrid_assets.statistics.laws.line_retention import LineRetention
 from synthgrid_assets.statistics.laws.retention import Retention, block_mean
 from synthgrid_assets.statistics.laws.superposed import parts_of
@@ -211,9 +211,7 @@ def region_moments(law: Law, strips: Iterable[NDArray[np.float64]]) -> CountMome
         if below is None:
             below = np.zeros((lags, strip.shape[1]))
         known = np.vstack([below, strip])
-        felt = scipy.signal.fftconvolve(np.pad(known, lags), kernel, mode="valid")[
-            lags : lags + len(strip)
-        ]
+        felt = convolve(np.pad(known, lags), kernel, valid=True)[lags : lags + len(strip)]
         pairs += float((strip * felt).sum())
         below = known[len(known) - lags :]
     if isinstance(law.count_model, RegularModel) and len(levels) > 1:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 
 def zero_mean_p_value(terms: NDArray[np.float64], variance: float) -> float:
@@ -46,4 +46,4 @@ def zero_mean_p_value(terms: NDArray[np.float64], variance: float) -> float:
     score, a = total / math.sqrt(variance), skewness / (3 * math.sqrt(n))
     corrected = score + a * score**2 + a * a * score**3 / 3 + a / 2
     freedom = min(2 * n / max(kurtosis - 1, 1e-9), n - 2.0)
-    return 2 * float(scipy.stats.t.sf(min(abs(score), abs(corrected)), freedom))
+    return 2 * float(stdtr(freedom, -min(abs(score), abs(corrected))))

@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
-from scipy.special import betainc
+from scipy.special import betainc, stdtr
 
 FEWEST_LINES = 4  # inner lines needed to know how much lines differ by chance
 
@@ -97,7 +96,7 @@ def compare(
     if error > 0:
         freedom *= float(variances.sum() ** 2 / (variances**2).sum())
     distance = abs(float(observed.sum() - expected.sum()))
-    p_spread = 2 * float(scipy.stats.t.sf(distance / error, freedom)) if error > 0 else 0.0
+    p_spread = 2 * float(stdtr(freedom, -distance / error)) if error > 0 else 0.0
     share = float(border.sum() / (border.sum() + weights.sum()))
     independent = float(expected.sum()) / (1 - share)
     clumping = max(float(variances.sum()) / independent, 1.0) if independent > 0 else 1.0

@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import chdtr, chdtrc, ndtri
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.statistics.laws.count_distribution import ApproximateCounts, two_sided
@@ -177,9 +176,7 @@ def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float] | None:
     scores = np.clip(ndtri(tiles.randomised), -LARGEST_SCORE, LARGEST_SCORE)
     total = float((scores * scores).sum())
     freedom, scaled = n / widening, total / widening
-    p = 2 * min(
-        float(scipy.stats.chi2.cdf(scaled, freedom)), float(scipy.stats.chi2.sf(scaled, freedom))
-    )
+    p = 2 * min(float(chdtr(freedom, scaled)), float(chdtrc(freedom, scaled)))
     return min(p, 1.0), total / n
 
 

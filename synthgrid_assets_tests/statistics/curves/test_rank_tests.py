@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, rankdata
 
-from synthgrid_assets.statistics.curves.rank_tests import predicted_p_value, two_sample_p_value
+from synthgrid_assets.statistics.curves.rank_tests import (
+    midranks,
+    predicted_p_value,
+    two_sample_p_value,
+)
 
 
 @pytest.mark.parametrize("draw", ["normal", "poisson"])
@@ -50,3 +54,16 @@ def test_certain_counts_are_certain():
     replicates = np.full(199, 64)
     assert predicted_p_value(64, replicates) == 1.0
     assert predicted_p_value(65, replicates) == 0.0
+
+
+def test_ranks_and_their_test_are_those_of_scipy():
+    rng = np.random.default_rng(4)
+    for tiles, replicates in (
+        (rng.normal(size=30), rng.normal(size=199)),
+        (rng.poisson(2.0, 17).astype(float), rng.poisson(3.0, 50).astype(float)),
+    ):
+        expected = mannwhitneyu(tiles, replicates, method="asymptotic").pvalue
+        assert two_sample_p_value(tiles, replicates) == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_array_equal(midranks(replicates), rankdata(replicates))
+    table = rng.integers(0, 9, (40, 6)).astype(float)
+    np.testing.assert_array_equal(midranks(table), rankdata(table, axis=0))

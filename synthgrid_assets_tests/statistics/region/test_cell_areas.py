@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy.stats import binom, kstest
+from scipy.stats import binom, kstest, pearson3
 
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.seeding import stream_key
@@ -133,3 +133,10 @@ def test_few_cells_are_not_judged():
     verdict = areas.verdict()
     assert verdict.outcome == "not tested"
     assert "too few" in verdict.detail
+
+
+@pytest.mark.parametrize("skewness", [-0.4, -1e-3, 0.0, 1e-6, 0.02, 0.7])
+def test_tails_of_sums_are_those_of_scipy(skewness):
+    for score in (-5.0, -1.2, 0.0, 0.3, 4.0):
+        tails = pearson3.cdf(score, skewness), pearson3.sf(score, skewness)
+        assert cell_areas._gamma_tail(score, skewness) == pytest.approx(min(tails), rel=1e-6)
