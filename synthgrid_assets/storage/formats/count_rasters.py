@@ -28,6 +28,54 @@ from synthgrid_assets.storage.store import Durability, FileFacts, Store
 ARRAY = "density"
 NOT_MADE = -1  # fill value: no count is known
 _METADATA = "zarr.json"
+_SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")  # by their number in blosc
+
+
+class _Chunks:
+    """How an array's chunks are encoded, as zarr does it but without opening an array for each.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The array's ``zarr.json``: any options of the compressor that `_metadata_files` names.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        order, compressor = metadata["codecs"]
+        said = (
+            metadata["data_type"],
+            order["name"],
+            order["configuration"]["endian"],
+            compressor["name"],
+        )
+        if said != ("int32", "bytes", "little", "blosc"):
+            raise ValueError(f"its chunks are {' '.join(said)}, expected int32 bytes little blosc")
+        self.side: int = metadata["attributes"]["tile"]
+        options = compressor["configuration"]
+        self._options = (
+            options["cname"].encode(),
+            options["clevel"],
+            _SHUFFLES.index(options["shuffle"]),
+            options["blocksize"],
+        )
+
+    def encode(self, chunk: NDArray[np.int32]) -> bytes:
+        """The file of a chunk of shape (side, side)."""
+        encoded: bytes = _blosc().compress(np.ascontiguousarray(chunk, "<i4"), *self._options)
+        return encoded
+
+    def decode(self, data: bytes) -> NDArray[np.int32]:
+        """The chunk in a file, shape (side, side); a damaged one is a RuntimeError or ValueError."""
+        numbers: NDArray[np.int32] = np.frombuffer(_blosc().decompress(data), "<i4")
+        return numbers.reshape(self.side, self.side)
+
+
+def _blosc() -> Any:
+    """The compressor that zarr uses, which must not start threads in workers that are forked."""
+    from numcodecs import blosc
+
+    blosc.use_threads = False
+    return blosc
 
 
 def create_density(
@@ -124,7 +172,7 @@ def write_density(
     StorageError
         If the array is missing or cannot be written.
     """
-    metadata, tiling = _open(store, key)
+    chunks, tiling = _open(store, key)
     place = _chunk(tiling, tile)
     cells, side = tile.cells, tile.side
     if counts.shape != (cells.height, cells.width) or counts.dtype != np.int32:
@@ -137,8 +185,7 @@ def write_density(
     chunk = np.full((side, side), NOT_MADE, np.int32)
     top, left = (tile.row + 1) * side - cells.iy1, cells.ix0 - tile.column * side
     chunk[top : top + cells.height, left : left + cells.width] = counts[::-1]
-    data = _encode(metadata, place, chunk)
-    return store.put(_chunk_key(key, place), data, durability=durability)
+    return store.put(_chunk_key(key, place), chunks.encode(chunk), durability=durability)
 
 
 def read_density(store: Store, key: str, cells: Cells | None = None) -> NDArray[np.int32]:
@@ -154,27 +201,44 @@ def read_density(store: Store, key: str, cells: Cells | None = None) -> NDArray[
     StorageError
         If the array is missing or a chunk is damaged.
     """
-    metadata, tiling = _open(store, key)
+    chunks, tiling = _open(store, key)
     wanted = tiling.extent if cells is None else cells
     inside = wanted.intersection(tiling.extent)
     counts = np.full((wanted.height, wanted.width), NOT_MADE, np.int32)
     if inside.area:
         west, north = _corner(tiling)
-        rows = slice(north - inside.iy1, north - inside.iy0)
-        columns = slice(inside.ix0 - west, inside.ix1 - west)
-        chunks = {
-            (row, column): store.get(_chunk_key(key, (row, column)))
-            for row in range(rows.start // tiling.side, -(-rows.stop // tiling.side))
-            for column in range(columns.start // tiling.side, -(-columns.stop // tiling.side))
-            if store.stat(_chunk_key(key, (row, column))) is not None
-        }
-        try:
-            found = np.asarray(_array(metadata, chunks)[rows, columns])
-        except (RuntimeError, ValueError) as error:
-            raise StorageError(f"cannot read {store.address(key)}: {error}") from error
+        found = _rows_and_columns(
+            store,
+            key,
+            chunks,
+            range(north - inside.iy1, north - inside.iy0),
+            range(inside.ix0 - west, inside.ix1 - west),
+        )
         j, i = inside.iy0 - wanted.iy0, inside.ix0 - wanted.ix0
         counts[j : j + inside.height, i : i + inside.width] = found[::-1]
     return counts
+
+
+def _rows_and_columns(
+    store: Store, key: str, chunks: _Chunks, rows: range, columns: range
+) -> NDArray[np.int32]:
+    """A part of the array, from the files of its chunks."""
+    side = chunks.side
+    top, left = rows.start // side, columns.start // side
+    down, right = -(-rows.stop // side) - top, -(-columns.stop // side) - left
+    whole = np.full((down * side, right * side), NOT_MADE, np.int32)
+    for j, i in np.ndindex(down, right):
+        file = _chunk_key(key, (top + j, left + i))
+        if store.stat(file) is not None:
+            try:
+                chunk = chunks.decode(store.get(file))
+            except (RuntimeError, ValueError) as error:
+                raise StorageError(f"cannot read {store.address(file)}: {error}") from error
+            whole[j * side : (j + 1) * side, i * side : (i + 1) * side] = chunk
+    return whole[
+        rows.start - top * side : rows.stop - top * side,
+        columns.start - left * side : columns.stop - left * side,
+    ]
 
 
 def chunk_key(key: str, tiling: Tiling, tile: Tile) -> str:
@@ -192,11 +256,11 @@ def _chunk_key(key: str, place: tuple[int, int]) -> str:
     return f"{key}/{ARRAY}/c/{place[0]}/{place[1]}"
 
 
-def _open(store: Store, key: str) -> tuple[bytes, Tiling]:
+def _open(store: Store, key: str) -> tuple[_Chunks, Tiling]:
     try:
-        metadata = store.get(f"{key}/{ARRAY}/{_METADATA}")
-        attributes = json.loads(metadata)["attributes"]
-        return metadata, Tiling(Cells(*attributes["extent"]), attributes["tile"])
+        told = json.loads(store.get(f"{key}/{ARRAY}/{_METADATA}"))
+        attributes = told["attributes"]
+        return _Chunks(told), Tiling(Cells(*attributes["extent"]), attributes["tile"])
     except (StorageError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{store.address(key)} is not a density array: {error}; materialise it again"
@@ -236,33 +300,6 @@ def _chunk(tiling: Tiling, tile: Tile) -> tuple[int, int]:
             f"{tile} is no tile of a store of extent {tuple(tiling.extent)} and side {tiling.side}"
         )
     return tiling.rows[-1] - tile.row, tile.column - tiling.columns[0]
-
-
-def _encode(metadata: bytes, place: tuple[int, int], chunk: NDArray[np.int32]) -> bytes:
-    """The chunk as zarr itself writes it, in memory."""
-    memory: dict[str, Any] = {}
-    array = _array(metadata, {}, memory)
-    height, width = (
-        min(side, size - at * side)
-        for side, size, at in zip(array.chunks, array.shape, place, strict=True)
-    )
-    array.set_block_selection(place, chunk[:height, :width])
-    return bytes(memory[f"c/{place[0]}/{place[1]}"].to_bytes())
-
-
-def _array(
-    metadata: bytes, chunks: Mapping[tuple[int, int], bytes], memory: dict[str, Any] | None = None
-) -> Any:
-    """An array in memory of some chunks' files."""
-    import zarr
-    from zarr.core.buffer import default_buffer_prototype
-
-    memory = {} if memory is None else memory
-    buffer = default_buffer_prototype().buffer
-    memory[_METADATA] = buffer.from_bytes(metadata)
-    for (row, column), data in chunks.items():
-        memory[f"c/{row}/{column}"] = buffer.from_bytes(data)
-    return zarr.open_array(zarr.storage.MemoryStore(memory), mode="r+")
 
 
 def _metadata_files(

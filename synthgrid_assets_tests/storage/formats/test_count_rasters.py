@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rioxarray  # noqa: F401  (registers the accessor)
 import xarray
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,3 +173,27 @@ def test_a_killed_writer_never_leaves_a_mixture_of_two_tiles(tmp_path):
         assert (found == first).all() or (found == second).all()
         sweep_partials(path)
         assert not list(path.rglob("*.partial"))
+
+
+def test_chunks_are_the_bytes_that_zarr_writes(store):
+    tiling = Tiling(EXTENT, 8)
+    ours = zarr.open_array(store / "density", mode="r")
+    theirs = zarr.create_array(
+        store.parent / "theirs",
+        shape=ours.shape,
+        chunks=ours.chunks,
+        dtype=ours.dtype,
+        fill_value=ours.fill_value,
+        compressors=ours.compressors,
+    )
+    counts = np.random.default_rng(3).poisson(9.0, (EXTENT.height, EXTENT.width))
+    for tile in tiling:
+        rows = slice(tile.cells.iy0 - EXTENT.iy0, tile.cells.iy1 - EXTENT.iy0)
+        columns = slice(tile.cells.ix0 - EXTENT.ix0, tile.cells.ix1 - EXTENT.ix0)
+        write_density(*place(store), tile, counts[rows, columns].astype(np.int32))
+    theirs[:] = ours[:]
+    files = [file for file in (store / "density" / "c").rglob("*") if file.is_file()]
+    assert len(files) == len(list(tiling))
+    for file in files:
+        other = store.parent / "theirs" / file.relative_to(store / "density")
+        assert file.read_bytes() == other.read_bytes()
