@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.tiling import Tile
@@ -28,7 +27,7 @@ from synthgrid_assets.storage.formats.geoparquet import plain_table
 from synthgrid_assets.tessellation.contiguity import CellNeighbours as Pairs
 from synthgrid_assets.tessellation.contiguity import neighbours
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
-from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin
+from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin, StoredPairs
 from synthgrid_assets.tessellation.proofs.mutual_pairs import unmutual_pairs
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.verdict import Verdict
@@ -127,8 +126,13 @@ def _digest(tessellation: Tessellation, pairs: Pairs) -> int:
 def _begin_join(coverage: Coverage) -> tuple[NeighbourJoin, Add]:
     join = NeighbourJoin(coverage)
 
-    def add(tile: NDArray[np.int64], rows: pa.Table) -> None:
-        join.add(tile, *(rows[name].to_numpy() for name in _NAMES))
+    def add(row: Sequence[tuple[int, pa.Table]]) -> None:
+        join.add(
+            [
+                StoredPairs(tile, *(column_values(table[name]) for name in _NAMES))
+                for tile, table in row
+            ]
+        )
 
     return join, add
 

@@ -32,7 +32,7 @@ from synthgrid_assets.tessellation.polygons import triangle_metres
 from synthgrid_assets.tessellation.proofs.constraint_verification import constraint_faults
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.tessellation.proofs.faults import ConstraintFaults
-from synthgrid_assets.tessellation.proofs.joins import TriangleJoin
+from synthgrid_assets.tessellation.proofs.joins import StoredTriangles, TriangleJoin
 from synthgrid_assets.tessellation.proofs.verification import triangle_faults
 from synthgrid_assets.tessellation.tile import Tessellation
 from synthgrid_assets.verdict import Verdict
@@ -205,12 +205,17 @@ def _constraint_faults(context: LayerContext, found: ConstrainedTriangles) -> Co
 def _begin_join(coverage: Coverage) -> tuple[TriangleJoin, Add]:
     join = TriangleJoin(coverage)
 
-    def add(tile: NDArray[np.int64], rows: pa.Table) -> None:
-        corners = np.column_stack([rows[name].to_numpy() for name in "abc"])
-        xy, _ = ring_coordinates(rows)
-        join.add(tile, corners, np.ascontiguousarray(xy.reshape(-1, 4, 2)[:, :3]))
+    def add(row: Sequence[tuple[int, pa.Table]]) -> None:
+        join.add([StoredTriangles(tile, *_stored(table)) for tile, table in row])
 
     return join, add
+
+
+def _stored(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Corners of triangles and their coordinates."""
+    xy, _ = ring_coordinates(table)
+    corners = np.column_stack([column_values(table[name]) for name in "abc"])
+    return corners, np.ascontiguousarray(xy.reshape(-1, 4, 2)[:, :3])
 
 
 _JOIN = Join(JOIN_TEST, ("a", "b", "c", "geometry"), _begin_join)

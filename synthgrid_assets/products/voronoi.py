@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import CELL_BITS, Lattice
 from synthgrid_assets.lattice.tiling import Tile
@@ -164,12 +163,15 @@ def _digest(t: Tessellation) -> int:
 def _begin_join(lattice: Lattice, coverage: Coverage) -> tuple[CellJoin, Add]:
     join = CellJoin(coverage, lattice)
 
-    def add(tile: NDArray[np.int64], rows: pa.Table) -> None:
-        xy, offsets = ring_coordinates(rows)
-        site, area = rows["site_id"].to_numpy(), rows["area_m2"].to_numpy()
-        join.add(StoredCells(tile, site, area, xy, offsets))
+    def add(row: Sequence[tuple[int, pa.Table]]) -> None:
+        join.add([_stored(tile, table) for tile, table in row])
 
     return join, add
+
+
+def _stored(tile: int, table: pa.Table) -> StoredCells:
+    site, area = (column_values(table[name]) for name in ("site_id", "area_m2"))
+    return StoredCells(tile, site, area, *ring_coordinates(table))
 
 
 def _are_poisson(layer: LayerTable) -> bool:

@@ -23,7 +23,7 @@ from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.verdict import Verdict
 
 Watch = Callable[[CommittedTile, pa.Table], None]
-Add = Callable[[NDArray[np.int64], pa.Table], None]
+Add = Callable[[Sequence[tuple[int, pa.Table]]], None]
 
 
 class Joining(Protocol):
@@ -49,7 +49,7 @@ class Join:
         What is read of each file.
     begin : callable
         Begins a join over the tiles that there are: what collects faults, and the function
-        that gives it rows with the number of each one's tile.
+        that gives it a row of tiles, each with its number.
     """
 
     test: str
@@ -81,24 +81,22 @@ def join_tiles(
     tiling = context.spec.world.tiling
     coverage = Coverage(tiling, [tiling.from_key(tile.file.tile) for tile in committed])
     join, add = how.begin(coverage)
-    for numbers, tables in _rows_of_tiles(context, committed, list(how.columns)):
-        for number, table in zip(numbers, tables, strict=True):
+    for row in _rows_of_tiles(context, committed, list(how.columns)):
+        for number, table in row:
             watch(committed[number], table)
-        tile = np.repeat(numbers, [table.num_rows for table in tables])
-        add(tile, pa.concat_tables(tables))
+        add(row)
     join.close()
     return _joined(how.test, committed, join.faults)
 
 
 def _rows_of_tiles(
     context: LayerContext, committed: Sequence[CommittedTile], columns: list[str]
-) -> Iterator[tuple[list[int], list[pa.Table]]]:
+) -> Iterator[list[tuple[int, pa.Table]]]:
     """Numbers and tables of the tiles of each row of tiles, south to north."""
     reader, side = TileReader(context.layout.store), context.spec.world.tile
     numbered = enumerate(committed)
     for _, row in groupby(numbered, lambda item: item[1].cells.iy0 // side):
-        numbers, in_row = zip(*row, strict=True)
-        yield list(numbers), [reader.read(tile.file, columns) for tile in in_row]
+        yield [(number, reader.read(tile.file, columns)) for number, tile in row]
 
 
 def _joined(

@@ -65,7 +65,7 @@ class _Chunks:
         return encoded
 
     def decode(self, data: bytes) -> NDArray[np.int32]:
-        """The chunk in a file, shape (side, side); a damaged one is a RuntimeError or ValueError."""
+        """The chunk in a file, shape (side, side); RuntimeError or ValueError if it is damaged."""
         numbers: NDArray[np.int32] = np.frombuffer(_blosc().decompress(data), "<i4")
         return numbers.reshape(self.side, self.side)
 

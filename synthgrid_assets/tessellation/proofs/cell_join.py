@@ -6,6 +6,7 @@ neighbours (`joins`), one tile's exact cells (`cell_verification`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.cells import Lattice, id_cells
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
+from synthgrid_assets.tessellation.proofs.borders import cell_border, ring_edges
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.tessellation.proofs.joins import Join
 from synthgrid_assets.tessellation.proofs.numbering import first_of, numbered_pairs
@@ -24,12 +26,12 @@ _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 @dataclass(frozen=True, eq=False)
 class StoredCells:
-    """Rows of Voronoi cells as files hold them.
+    """A tile's Voronoi cells as its file holds them.
 
     Parameters
     ----------
-    tile : ndarray of int64, shape (n,)
-        Number of the tile that each row is stored in.
+    tile : int
+        Its number.
     site_id : ndarray of int64, shape (n,)
     area : ndarray of float64, shape (n,)
         In square metres.
@@ -38,7 +40,7 @@ class StoredCells:
     offsets : ndarray of int64, shape (n + 1,)
     """
 
-    tile: NDArray[np.int64]
+    tile: int
     site_id: NDArray[np.int64]
     area: NDArray[np.float64]
     xy: NDArray[np.float64]
@@ -74,25 +76,53 @@ class CellJoin(Join):
         self._edge = np.empty((0, 4))  # x and y of tail and head
         self._owner = np.empty((0, 2), np.int64)  # site id and number of tile
 
-    def add(self, cells: StoredCells) -> None:
+    def add(self, tiles: Sequence[StoredCells]) -> None:
         """Join the cells of one more row of tiles."""
-        home = self._coverage.number_of_ids(cells.site_id)
-        self._count("misplaced", cells.tile[home != cells.tile])
-        number, _ = numbered_pairs(cells.site_id, cells.site_id)
-        self._count("repeated", cells.tile[~first_of(number)])
+        if tiles and not self._join_borders(tiles):
+            self._join_all(tiles)
+
+    def _join_borders(self, tiles: Sequence[StoredCells]) -> bool:
+        """Whether the tiles join without a fault that is not one of an edge left open."""
+        edges, owners, homes = [self._edge], [self._owner], self._coverage.homes
+        for one in tiles:
+            if self._wrong_areas(one).any():
+                return False
+            place, _ = numbered_pairs(*_bits(one.xy))
+            sound, row, start = cell_border(one.tile, one.site_id, one.offsets, place, homes)
+            if not sound:
+                return False
+            edges.append(np.hstack((one.xy[start], one.xy[start + 1])))
+            owners.append(np.column_stack((one.site_id[row], np.full(row.size, one.tile))))
+        edge = np.concatenate(edges)
+        place, _ = numbered_pairs(*_bits(edge.reshape(-1, 2)))
+        left = left_over(place[0::2], place[1::2])
+        self._edge, self._owner = edge[left], np.concatenate(owners)[left]
+        return True
+
+    def _wrong_areas(self, cells: StoredCells) -> NDArray[np.bool_]:
+        """Which cells have another area than their rings."""
         area, slack = _areas(cells.xy, cells.offsets, self._rounding(cells.xy))
-        wrong = np.abs(area - cells.area / self._lattice.unit**2) > slack
-        self._count("wrong_area", cells.tile[wrong])
-        known = len(self._edge)
-        xy = np.concatenate((self._edge.reshape(-1, 2), cells.xy)) + 0.0  # no -0.0, which equals 0
-        place, _ = numbered_pairs(*xy.view(np.int64).T)
-        row, start = _edges(cells.offsets, place[2 * known :])
+        return np.asarray(np.abs(area - cells.area / self._lattice.unit**2) > slack)
+
+    def _join_all(self, tiles: Sequence[StoredCells]) -> None:
+        """Join all cells of a row of tiles."""
+        tile = np.repeat([one.tile for one in tiles], [one.site_id.size for one in tiles])
+        site = np.concatenate([one.site_id for one in tiles])
+        home = self._coverage.number_of_ids(site)
+        self._count("misplaced", tile[home != tile])
+        number, _ = numbered_pairs(site, site)
+        self._count("repeated", tile[~first_of(number)])
+        self._count("wrong_area", tile[np.concatenate([self._wrong_areas(one) for one in tiles])])
+        known, added = len(self._edge), np.concatenate([one.xy for one in tiles])
+        sizes = np.concatenate([np.diff(one.offsets) for one in tiles])
+        place, _ = numbered_pairs(*_bits(np.concatenate((self._edge.reshape(-1, 2), added))))
+        row, start = ring_edges(np.concatenate(([0], np.cumsum(sizes))), place[2 * known :])
         tail = np.concatenate((place[: 2 * known : 2], place[2 * known + start]))
         head = np.concatenate((place[1 : 2 * known : 2], place[2 * known + start + 1]))
         left = left_over(tail, head)
         row, start = row[left[known:]], start[left[known:]]
-        edge = np.hstack((cells.xy[start], cells.xy[start + 1]))
-        owner = np.column_stack((cells.site_id[row], cells.tile[row]))
+        edge = np.hstack((added[start], added[start + 1]))
+        owner = np.column_stack((site[row], tile[row]))
         self._edge = np.concatenate((self._edge[left[:known]], edge))
         self._owner = np.concatenate((self._owner[left[:known]], owner))
 
@@ -136,19 +166,11 @@ def _areas(xy, offsets, rounding):
             qx, qy = xy[e + 1, 0] - xy[offsets[i], 0], xy[e + 1, 1] - xy[offsets[i], 1]
             area[i] += (px * qy - py * qx) / 2
             across += abs(px * qy)
-            length += np.hypot(qx - px, qy - py)
+            length += np.sqrt((qx - px) * (qx - px) + (qy - py) * (qy - py))
         slack[i] = 4 * rounding * (length + rounding) + 1e-12 * across
     return area, slack
 
 
-@njit(cache=True)
-def _edges(offsets, place):
-    """The ring of each edge between two places, and where it starts."""
-    row, start = np.empty(place.size, np.int64), np.empty(place.size, np.int64)
-    count = 0
-    for i in range(offsets.size - 1):
-        for at in range(offsets[i], offsets[i + 1] - 1):
-            if place[at] != place[at + 1]:
-                row[count], start[count] = i, at
-                count += 1
-    return row[:count], start[:count]
+def _bits(xy: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Coordinates as integers, shape (2, n): equal where they are equal, -0.0 as 0.0."""
+    return (xy + 0.0).view(np.int64).T

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import CELL_LIMIT, SPECIAL_ID
 from synthgrid_assets.lattice.tiling import Tile, Tiling
 
+Homes = tuple[NDArray[np.int64], tuple[int, ...], int, tuple[int, int]]
+
 
 class Coverage:
     """The cells of some tiles of a tiling.
@@ -55,12 +57,19 @@ class Coverage:
         found: NDArray[np.int64] = self._number[row, column]
         return found
 
+    @property
+    def homes(self) -> Homes:
+        """The same for kernels: what `home_of` looks a site up in."""
+        return (
+            self._number,
+            tuple(self._tiling.extent),
+            self._tiling.side,
+            (self._tiling.columns[0], self._tiling.rows[0]),
+        )
+
     def number_of_ids(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of the tile that holds each site, -1 where none does."""
-        first, side = (self._tiling.columns[0], self._tiling.rows[0]), self._tiling.side
-        found: NDArray[np.int64] = _numbers_of_ids(
-            ids, self._number, tuple(self._tiling.extent), side, first
-        )
+        found: NDArray[np.int64] = _numbers_of_ids(ids, self.homes)
         return found
 
     def holds(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -83,12 +92,20 @@ class Coverage:
 
 
 @njit(cache=True)
-def _numbers_of_ids(ids, number, extent, side, first):
+def _numbers_of_ids(ids, homes):
     """As `Coverage.number` of `id_cells`, in one pass."""
-    found = np.full(ids.size, -1)
+    found = np.empty(ids.size, np.int64)
     for i in range(ids.size):
-        plain = ids[i] & ~SPECIAL_ID
-        ix, iy = (plain >> 39) - CELL_LIMIT, (plain >> 16 & (2 * CELL_LIMIT - 1)) - CELL_LIMIT
-        if extent[0] <= ix < extent[2] and extent[1] <= iy < extent[3]:
-            found[i] = number[iy // side - first[1], ix // side - first[0]]
+        found[i] = home_of(ids[i], homes)
     return found
+
+
+@njit(inline="always")
+def home_of(site, homes):
+    """The number of the tile that holds a site, by its id; -1 where none does."""
+    number, extent, side, first = homes
+    plain = site & ~SPECIAL_ID
+    ix, iy = (plain >> 39) - CELL_LIMIT, (plain >> 16 & (2 * CELL_LIMIT - 1)) - CELL_LIMIT
+    if extent[0] <= ix < extent[2] and extent[1] <= iy < extent[3]:
+        return number[iy // side - first[1], ix // side - first[0]]
+    return -1

@@ -4,6 +4,9 @@ Belongs here: streaming over tiles' stored rows, one row of tiles at a time, wit
 that row and for what is still open. Not here: what holds inside one tile (`verification`,
 `cell_verification`), reading files.
 
+Each tile is joined in itself first (`borders`), so that only borders are joined with each other.
+Where that shows a fault, all rows of the row of tiles are joined at once, which counts faults.
+
 Every claim is exact: tiles that were cut from one tessellation never break one, whatever
 tiles are missing around them.
 """
@@ -11,14 +14,59 @@ tiles are missing around them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.tessellation.proofs.borders import (
+    middle_corner,
+    pair_border,
+    triangle_border,
+)
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
 from synthgrid_assets.tessellation.proofs.numbering import first_of, numbered_pairs
 from synthgrid_assets.tessellation.proofs.opposites import left_over, repeated
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTriangles:
+    """A tile's triangles as its file holds them.
+
+    Parameters
+    ----------
+    tile : int
+        Its number.
+    corners : ndarray of int64, shape (t, 3)
+        Site ids, counter-clockwise.
+    xy : ndarray of float64, shape (t, 3, 2)
+        Their coordinates.
+    """
+
+    tile: int
+    corners: NDArray[np.int64]
+    xy: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPairs:
+    """A tile's pairs of neighbours as its file holds them.
+
+    Parameters
+    ----------
+    tile : int
+        Its number.
+    focal, neighbor : ndarray of int64, shape (d,)
+        Site ids.
+    weight : ndarray of float64, shape (d,)
+    """
+
+    tile: int
+    focal: NDArray[np.int64]
+    neighbor: NDArray[np.int64]
+    weight: NDArray[np.float64]
 
 
 class Join:
@@ -70,7 +118,7 @@ class TriangleJoin(Join):
     >>> xy = np.array([[[1.0, 1.0], [6.0, 1.0], [2.0, 3.0]]])
     >>> cells = xy.astype(int).reshape(-1, 2).T
     >>> ids = point_ids(*cells, np.zeros(3, int)).reshape(1, 3)
-    >>> join.add(np.array([0]), ids, xy)
+    >>> join.add([StoredTriangles(0, ids, xy)])
     >>> join.close()
     >>> {kind: count.tolist() for kind, count in join.faults.items()}
     {'misplaced': [0, 0], 'moved': [0, 0], 'torn_sites': [0, 0]}
@@ -85,20 +133,58 @@ class TriangleJoin(Join):
         self._middle = np.empty(0, np.int64)
         self._edge = np.empty((0, 2), np.int64)  # tail and head, by their places in `_site`
 
-    def add(
+    def add(self, tiles: Sequence[StoredTriangles]) -> None:
+        """Join the triangles of one more row of tiles."""
+        if not tiles or self._join_borders(tiles):
+            return
+        tile = np.repeat([one.tile for one in tiles], [len(one.corners) for one in tiles])
+        corners = np.concatenate([one.corners for one in tiles])
+        self._join_all(tile, corners, np.concatenate([one.xy for one in tiles]))
+
+    def _join_borders(self, tiles: Sequence[StoredTriangles]) -> bool:
+        """Whether the tiles join without a fault that is not one of an edge left open."""
+        homes = self._coverage.homes
+        borders = []
+        for one in tiles:
+            sound, *border = triangle_border(one.tile, one.corners, one.xy, homes)
+            if not sound:
+                return False
+            borders.append(border)
+        sites, places, middles, edges = zip(
+            (self._site, self._xy, self._middle, self._edge), *borders, strict=True
+        )
+        site, at = np.concatenate(sites), np.concatenate(places)
+        place, count = numbered_pairs(site, site)
+        first = first_of(place)
+        if (at != at[first][place]).any() or not self._are_open(tiles, sites, place):
+            return False
+        middle = np.bincount(place, np.concatenate(middles), count).astype(np.int64)
+        begin = [0, *accumulate(part.size for part in sites)]
+        tail, head = place[np.concatenate([e + b for e, b in zip(edges, begin, strict=False)])].T
+        self._keep(site[first], at[first], middle, tail, head)
+        return True
+
+    def _are_open(
+        self,
+        tiles: Sequence[StoredTriangles],
+        sites: Sequence[NDArray[np.int64]],
+        place: NDArray[np.int64],
+    ) -> bool:
+        """Whether no site that others name is closed in the tile of this row that it lies in."""
+        holder = np.repeat([-2, *(one.tile for one in tiles)], [part.size for part in sites])
+        site = np.concatenate(sites)
+        home = self._coverage.number_of_ids(site)
+        is_open = np.zeros(place.size, np.bool_)
+        is_open[place[home == holder]] = True
+        named = ~is_open[place]
+        return not any(
+            np.isin(one.corners, site[named & (home == one.tile)]).any() for one in tiles
+        )
+
+    def _join_all(
         self, tile: NDArray[np.int64], corners: NDArray[np.int64], xy: NDArray[np.float64]
     ) -> None:
-        """Join the triangles of one more row of tiles.
-
-        Parameters
-        ----------
-        tile : ndarray of int64, shape (t,)
-            Number of the tile that each triangle is stored in.
-        corners : ndarray of int64, shape (t, 3)
-            Site ids, counter-clockwise.
-        xy : ndarray of float64, shape (t, 3, 2)
-            Their coordinates.
-        """
+        """Join the triangles of a row of tiles, each with the number of its tile."""
         known = self._site.size
         ids = np.concatenate((self._site, corners.ravel()))
         place, count = numbered_pairs(ids, ids)  # those of open sites are 0, 1, 2 and so on
@@ -112,6 +198,17 @@ class TriangleJoin(Join):
         self._count("misplaced", tile[turned | (home != tile)])
         tail = np.concatenate((self._edge[:, 0], corner.ravel()))
         head = np.concatenate((self._edge[:, 1], np.roll(corner, -1, axis=1).ravel()))
+        self._keep(site, at, middle, tail, head)
+
+    def _keep(
+        self,
+        site: NDArray[np.int64],
+        at: NDArray[np.float64],
+        middle: NDArray[np.int64],
+        tail: NDArray[np.int64],
+        head: NDArray[np.int64],
+    ) -> None:
+        """Keep what is open of some sites, and of edges between them."""
         left = left_over(tail, head)
         edge = np.column_stack((tail[left], head[left]))
         kept = (middle != 2) & (middle > 0) & (self._coverage.number_of_ids(site) >= 0)
@@ -144,17 +241,33 @@ class NeighbourJoin(Join):
         super().__init__(coverage)
         self._pair = np.empty((0, 3), np.int64)  # two site ids and the bits of their weight
 
-    def add(
-        self,
-        tile: NDArray[np.int64],
-        focal: NDArray[np.int64],
-        neighbor: NDArray[np.int64],
-        weight: NDArray[np.float64],
-    ) -> None:
-        """Join the pairs of one more row of tiles, each array of shape (d,)."""
+    def add(self, tiles: Sequence[StoredPairs]) -> None:
+        """Join the pairs of one more row of tiles."""
+        if not tiles or self._join_borders(tiles):
+            return
+        tile = np.repeat([one.tile for one in tiles], [one.focal.size for one in tiles])
+        self._join_all(tile, np.concatenate([_pairs(one) for one in tiles]))
+
+    def _join_borders(self, tiles: Sequence[StoredPairs]) -> bool:
+        """Whether the tiles join without a fault that is not one of a pair left open."""
+        borders, homes = [self._pair], self._coverage.homes
+        for one in tiles:
+            bits = one.weight.view(np.int64)
+            sound, left = pair_border(one.tile, one.focal, one.neighbor, bits, homes)
+            if not sound:
+                return False
+            borders.append(np.column_stack((one.focal[left], one.neighbor[left], bits[left])))
+        pair = np.concatenate(borders)
+        ids = pair[:, :2].T.ravel()
+        tail, head = np.split(numbered_pairs(ids, ids)[0], 2)
+        self._pair = pair[left_over(tail, head, pair[:, 2].copy())]
+        return True
+
+    def _join_all(self, tile: NDArray[np.int64], added: NDArray[np.int64]) -> None:
+        """Join the pairs of a row of tiles, each with the number of its tile."""
+        focal, neighbor = added[:, 0], added[:, 1]
         self._count("misplaced", tile[self._coverage.number_of_ids(focal) != tile])
-        pair = np.column_stack((focal, neighbor, weight.view(np.int64)))
-        pair, known = np.concatenate((self._pair, pair)), len(self._pair)
+        pair, known = np.concatenate((self._pair, added)), len(self._pair)
         ids = pair[:, :2].T.ravel()
         tail, head = np.split(numbered_pairs(ids, ids)[0], 2)
         self._count("repeated", tile[repeated(tail[known:], head[known:])])
@@ -179,16 +292,11 @@ def _join_corners(corner, xy, at, middle):
         for k in range(3):
             site = corner[i, k]
             moved[i] |= xy[i, k, 0] != at[site, 0] or xy[i, k, 1] != at[site, 1]
-        a, b, c = xy[i, 0], xy[i, 1], xy[i, 2]
-        ab, bc, ac = _follows(a, b), _follows(b, c), _follows(a, c)
-        turned[i] = ab or ac
-        # each follows as many of the others as stand before it; the middle one follows one
-        second = 0 if ab != ac else 1 if ab == bc else 2
+        turned[i], second = middle_corner(xy[i])
         middle[corner[i, second]] += 1
     return moved, turned
 
 
-@njit(inline="always")
-def _follows(one, other):
-    """Whether a place comes after another: by x, then y; an equal one does not."""
-    return one[0] > other[0] or (one[0] == other[0] and one[1] > other[1])
+def _pairs(tile: StoredPairs) -> NDArray[np.int64]:
+    """Pairs with the bits of their weights, shape (d, 3)."""
+    return np.column_stack((tile.focal, tile.neighbor, tile.weight.view(np.int64)))

@@ -37,7 +37,7 @@ def left_over(
     """
     if label is None:
         label = np.zeros(tail.size, np.int64)
-    found: NDArray[np.bool_] = _left_over(tail, head, label)
+    found: NDArray[np.bool_] = edges_left(tail, head, label)
     return found
 
 
@@ -66,7 +66,8 @@ def repeated(tail, head):
 
 
 @njit(cache=True)
-def _left_over(tail, head, label):
+def edges_left(tail, head, label):
+    """`left_over` for kernels."""
     # edges wait in chains, each at its sparser end
     degree = degrees_of(np.concatenate((tail, head)))
     latest, before = np.full(degree.size, -1, np.int32), np.empty(tail.size, np.int32)

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synthgrid_assets.lattice.cells import CELL, SPECIAL_ID, Cells, Lattice, point_ids
@@ -14,7 +14,12 @@ from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.tessellation.polygons import ring_metres
 from synthgrid_assets.tessellation.proofs.cell_join import CellJoin, StoredCells
 from synthgrid_assets.tessellation.proofs.coverage import Coverage
-from synthgrid_assets.tessellation.proofs.joins import NeighbourJoin, TriangleJoin
+from synthgrid_assets.tessellation.proofs.joins import (
+    NeighbourJoin,
+    StoredPairs,
+    StoredTriangles,
+    TriangleJoin,
+)
 from synthgrid_assets.tessellation.proofs.opposites import left_over, repeated
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation
@@ -44,16 +49,19 @@ def faults(tiles, rows, tiling, product, lattice=LATTICE):
     joins = {"delaunay": TriangleJoin, "voronoi": CellJoin, "cell_neighbours": NeighbourJoin}
     join = joins[product](coverage, *([lattice] if product == "voronoi" else []))
     for _, row in groupby(range(len(tiles)), lambda number: tiles[number].row):
-        numbers = list(row)
-        tile = np.repeat(numbers, [len(rows[number][0]) for number in numbers])
-        columns = [np.concatenate(parts) for parts in zip(*(rows[n] for n in numbers), strict=True)]
-        if product == "voronoi":
-            site, area, xy, sizes = columns
-            join.add(StoredCells(tile, site, area, xy, np.r_[0, np.cumsum(sizes)]))
-        else:
-            join.add(tile, *columns)
+        join.add([held(number, rows[number], product) for number in row])
     join.close()
     return {kind: int(found.sum()) for kind, found in join.faults.items()}
+
+
+def held(number, rows, product):
+    """A tile's stored rows as joins take them."""
+    if product == "delaunay":
+        return StoredTriangles(number, *rows)
+    if product == "voronoi":
+        *columns, sizes = rows
+        return StoredCells(number, *columns, np.r_[0, np.cumsum(sizes)])
+    return StoredPairs(number, *rows)
 
 
 def region(name, tiling, product, tiles=None, lattice=LATTICE):
@@ -185,6 +193,37 @@ def test_an_area_that_is_not_its_rings_is_found():
         "wrong_area": 1,
         "open_edges": 0,
     }
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_borders_join_as_all_rows_do_at_once(monkeypatch, product, data):
+    """Tiles joined in themselves first show the same faults, and as many of each kind."""
+    tiling = Tiling(EXTENT, data.draw(st.sampled_from([3, 4, 16])))
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    tiles, rows = region(data.draw(st.sampled_from(["random", "clustered"])), tiling, product)
+    for _ in range(data.draw(st.integers(0, 3))):
+        number, other = rng.integers(len(rows), size=2)
+        damage = data.draw(st.sampled_from([without_a_row, with_a_row_twice, "added", "changed"]))
+        if len(rows[number][0]) < 2:
+            continue
+        if damage == "added" and len(rows[other][0]):  # a row of any other tile as well
+            row = take(rows[other], rng.integers(len(rows[other][0]), size=1), product)
+            rows[number] = [np.concatenate(both) for both in zip(rows[number], row, strict=True)]
+        elif damage == "changed":
+            column = rng.integers(min(len(rows[number]), 3))
+            changed = rows[number][column].copy()
+            changed[rng.integers(len(changed))] = changed[rng.integers(len(changed))]
+            rows[number] = [*rows[number][:column], changed, *rows[number][column + 1 :]]
+        elif damage != "added":
+            rows[number] = damage(rows[number], product, rng)
+    found = faults(tiles, rows, tiling, product)
+    with monkeypatch.context() as patched:
+        for join in (TriangleJoin, CellJoin, NeighbourJoin):
+            patched.setattr(join, "_join_borders", lambda *_: False)
+        at_once = faults(tiles, rows, tiling, product)
+    assert found == at_once
 
 
 def test_each_site_is_the_middle_corner_of_two_triangles():
