@@ -1,5 +1,8 @@
 """What Dagster loads: every world of the worlds folder."""
 
-from synthgrid_assets.dagster.build import build_definitions
+from synthgrid_assets.loading import loading
 
-defs = build_definitions()
+with loading():
+    from synthgrid_assets.dagster.build import build_definitions
+
+    defs = build_definitions()

@@ -26,7 +26,7 @@ from synthgrid_assets.cli import (
     worlds,
 )
 from synthgrid_assets.cli.printing import out, tell_warnings
-from synthgrid_assets.cli.start import loading
+from synthgrid_assets.loading import look_seldom
 
 app = typer.Typer(
     name="synthgrid",
@@ -72,6 +72,6 @@ def synthgrid(
 
 def main() -> None:
     """Run the command line."""
-    loading()
+    look_seldom()
     tell_warnings()
     app()

@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,7 +36,7 @@ from synthgrid_assets.cli.printing import (
     tell,
     warn,
 )
-from synthgrid_assets.cli.start import loaded
+from synthgrid_assets.loading import loaded
 from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root, executor_url
 
 LINES_EVERY, NEVER = 15.0, 1e7  # seconds between two lines of progress
@@ -84,7 +84,7 @@ def materialize(
     _own_folders_for(changes)
     path = existing(world).resolve()
     if not dry_run and (executor or executor_url()) == "local":
-        _fork_early()
+        _fork_early(names(assets))
 
     from synthgrid_assets.dagster.runs.follow import estimate, run_region
     from synthgrid_assets.dagster.runs.request import RegionChoice
@@ -115,12 +115,12 @@ def materialize(
         raise typer.Exit(FAILED)
 
 
-def _fork_early() -> None:
+def _fork_early(products: Collection[str] | None) -> None:
     """Load what makes tiles, and leave a copy of this process to fork workers from."""
     from synthgrid_assets.engine.local.early_fork import fork_early
-    from synthgrid_assets.materialize.preload import PRELOAD
+    from synthgrid_assets.materialize.preload import preload_of
 
-    fork_early(PRELOAD)
+    fork_early(preload_of(products))
 
 
 def _print_estimate(rows: list[dict[str, Any]]) -> None:

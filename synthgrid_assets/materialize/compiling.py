@@ -16,6 +16,7 @@ from pathlib import Path
 
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
 
 FIRST_START = "compiling kernels, once for this installation: a minute or two"
 _PACKAGE = __name__.partition(".")[0]
@@ -58,6 +59,15 @@ def compiled_seconds() -> float:
     True
     """
     return float(_WATCH.duration) if _WATCH.done else 0.0
+
+
+def load_registries() -> None:
+    """Load numba's own types and functions, as the first kernel of a process would.
+
+    0.2 s, which workers share where it is done before they are forked.
+    """
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
 
 
 def kernels_are_compiled(room: str) -> bool:

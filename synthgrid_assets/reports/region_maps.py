@@ -60,7 +60,8 @@ def _l_function(found: ReplicateCurves, context: LayerContext) -> bytes:
     curve, cell = found.curves["L"], context.lattice.cell
     _draw(axes, curve, cell, scale=cell, less=curve.r)
     axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
-    axes.set_title(f"{context.layer}: {found.verdicts[0].detail}", fontsize=8)
+    told = found.verdicts[0].detail.replace("; ", ";\n")  # one line of it is wider than the picture
+    axes.set_title(f"{context.layer}: {told}", fontsize=8)
     axes.legend(fontsize=8)
     return png(figure)
 
@@ -75,7 +76,8 @@ def neighbours_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
 def _neighbours(found: ReplicateCurves, names: Sequence[str], context: LayerContext) -> bytes:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure = Figure(figsize=(8.4, 3.2))
+    figure.subplots_adjust(left=0.075, right=0.99, bottom=0.145, top=0.91, wspace=0.26)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         _draw(axes, found.curves[name], context.lattice.cell)
         axes.set(xlabel="r (m)", ylabel=f"{name}(r)")
@@ -150,7 +152,8 @@ def _drawn_map(
 def _figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
+    figure = Figure(figsize=(4.6, 3.8))  # margins by hand: layouts draw everything once more
+    figure.subplots_adjust(left=0.15, right=0.97, bottom=0.13, top=0.92)
     return figure, figure.subplots()
 
 
@@ -159,8 +162,12 @@ def png(figure: Any, dpi: float = 90, colours: int = 64) -> bytes:
 
     Dagster keeps what an asset shows three times for each run.
     """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    few = Image.open(buffer).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.dpi = dpi
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+    few = drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     few.save(buffer := io.BytesIO(), format="png", optimize=True)
     return buffer.getvalue()

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.storage.formats.columns import nullable_array
 from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX
 from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets.storage.formats.seal import sealed
@@ -52,7 +53,11 @@ def moments_table(context: LayerContext) -> pa.Table:
             for receipt in committed_tiles(journal, context, name)
             for row in _rows(receipt)
         ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
+    arrays = [
+        nullable_array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
 def write_moments(context: LayerContext) -> tuple[str, pa.Table]:
@@ -65,22 +70,19 @@ def write_moments(context: LayerContext) -> tuple[str, pa.Table]:
     return context.layout.store.address(key), table
 
 
-def _rows(receipt: Receipt) -> Iterator[dict[str, object]]:
-    ix0, iy0, ix1, iy1 = receipt.cells
+def _rows(receipt: Receipt) -> Iterator[tuple[object, ...]]:
+    """The values of each row, in the order of `COLUMNS`."""
     for verdict in receipt.verdicts:
-        yield {
-            "asset": receipt.asset,
-            "tile": receipt.tile,
-            "ix0": ix0,
-            "iy0": iy0,
-            "ix1": ix1,
-            "iy1": iy1,
-            "test": verdict.test,
-            "passed": verdict.passed if verdict.judged else None,
-            "suspicious": verdict.suspicious,
-            "statistic": verdict.observed,
-            "expectation": verdict.expected,
-            "standard_error": verdict.standard_error,
-            "p_value": verdict.p_value,
-            "false_alarm_rate": verdict.false_alarm_rate,
-        }
+        yield (
+            receipt.asset,
+            receipt.tile,
+            *receipt.cells,
+            verdict.test,
+            verdict.passed if verdict.judged else None,
+            verdict.suspicious,
+            verdict.observed,
+            verdict.expected,
+            verdict.standard_error,
+            verdict.p_value,
+            verdict.false_alarm_rate,
+        )

@@ -146,7 +146,8 @@ def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:
     rows = {name: _read(context, name, four) for name, four in corner.tiles.items()}
     view = _view(corner, [rows[name] for name in shapes])
     seen = {name: [tile.meeting(view) for tile in four] for name, four in rows.items()}
-    figure = Figure(figsize=(4.4 * len(shapes), 4.7), layout="constrained")
+    figure = Figure(figsize=(4.4 * len(shapes), 4.7))
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06, top=0.94, wspace=0.03)
     for name, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
         draw_tiles(axes, seen[name], seen.get(ORIGIN, ()))
         axes.axvline(corner.x, **BORDER)

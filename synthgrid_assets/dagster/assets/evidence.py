@@ -17,29 +17,22 @@ from synthgrid_assets.dagster.metadata import (
     rows_table,
     verdict_metadata,
 )
-from synthgrid_assets.dagster.resources import DataRoot
+from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.errors import StorageError
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
-from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import (
     REPLICATES,
     SUSPICIOUS_RATE,
+    baseline_key,
     read_baseline,
-    write_baseline,
+    write_baseline_of,
 )
 from synthgrid_assets.reports.reference_quality import reference_quality
-from synthgrid_assets.reports.region_maps import (
-    counts_map,
-    l_function_picture,
-    neighbours_picture,
-    p_value_histogram,
-    residuals_map,
-)
-from synthgrid_assets.reports.replicate_curves import TESTS, compare_with_replicates
+from synthgrid_assets.reports.region_pictures import region_pictures
+from synthgrid_assets.reports.replicate_curves import TESTS
 from synthgrid_assets.reports.test_results import COLUMNS, write_moments
-from synthgrid_assets.reports.tile_corners import find_corner, kept_four_tiles
-from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import input_names, layer_version, pattern_version
 
@@ -98,8 +91,13 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         code_version=pattern_version(spec, layer).code_version,
         **common(world, layer),
     )
-    def baseline(data: DataRoot) -> dg.MaterializeResult[None]:
-        path, replicates = write_baseline(open_layer(spec, layer, data.path))
+    def baseline(engine: Engine, data: DataRoot) -> dg.MaterializeResult[None]:
+        context = open_layer(spec, layer, data.path)
+        try:
+            replicates = read_baseline(context)
+        except StorageError:  # none yet, or a damaged one; tiles that need them come next
+            replicates = engine.session.call(write_baseline_of, context.job, start=True)
+        path = context.layout.store.address(baseline_key(context))
         return dg.MaterializeResult(
             metadata={
                 "replicates": str(replicates.replicates.points.size),
@@ -146,33 +144,19 @@ def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
             for names, test in TESTS.items()
         ],
     )
-    def quality(data: DataRoot) -> Iterator[Any]:
-        layer_context = open_layer(spec, layer, data.path)
-        curves = compare_with_replicates(layer_context, read_baseline(layer_context))
-        of_replicates = {
-            "L among replicates": l_function_picture(curves, layer_context),
-            "G, F and J among replicates": neighbours_picture(curves, layer_context),
-        }
-        with Journal(layer_context.layout) as journal:
-            evidence = RegionEvidence.read(journal, layer_context)
-            corner = find_corner(journal, layer_context)
-        observed = evidence.by_place(evidence.counts.observed)
-        pictures = {
-            "Points per tile": counts_map(observed, layer_context),
-            "Residuals per tile": residuals_map(evidence, layer_context),
-            "p-values of tiles": p_value_histogram(evidence, layer_context),
-        }
-        if corner is not None:
-            pictures["Where four tiles meet"] = kept_four_tiles(layer_context, corner)
+    def quality(engine: Engine, data: DataRoot) -> Iterator[Any]:
+        job = open_layer(spec, layer, data.path).job
+        found = engine.aside(region_pictures, job, tiles=len(spec.world.tiling))
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={
-                "pictures": gallery_metadata({**pictures, **of_replicates}),
+                "pictures": gallery_metadata({**found.of_tiles, **found.of_replicates}),
                 **_beside_reference(spec, layer, data.path),
                 **beside_private(spec, layer, data.path),
             },
         )
-        for verdict, (title, png) in zip(curves.verdicts, of_replicates.items(), strict=True):
+        shown = found.of_replicates.items()
+        for verdict, (title, png) in zip(found.verdicts, shown, strict=True):
             yield dg.AssetCheckResult(
                 asset_key=key,
                 check_name=verdict.test,

@@ -75,6 +75,7 @@ def fork_early(preload: Sequence[str]) -> bool:
     Parameters
     ----------
     preload : sequence of str
+        Modules. A function of one, as ``module:function``, is the fork server's to call.
 
     Returns
     -------
@@ -85,10 +86,10 @@ def fork_early(preload: Sequence[str]) -> bool:
         return False
     os.environ.update(THREADS)
     for name in preload:
-        importlib.import_module(name)
+        importlib.import_module(name.partition(":")[0])
     if threading.active_count() > 1:
         return False
-    gc.freeze()  # a collection would write to every object, and so copy its page
+    gc.freeze()
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     sys.stdout.flush()

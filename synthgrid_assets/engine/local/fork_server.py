@@ -11,21 +11,21 @@ caller is killed.
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import os
 import pickle
+import pkgutil
 import select
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from synthgrid_assets.engine import log
 from synthgrid_assets.engine.local import worker
 from synthgrid_assets.engine.local.framing import receive, send
+from synthgrid_assets.loading import loading
 
 LOOK_FOR_PARENT = 1.0  # seconds between looks, where no closed channel tells of its death
 LOOK_FOR_DEAD = 0.002
@@ -42,6 +42,8 @@ START = (
 class Preparation:
     """What the fork server loads before its first fork, and the cap its workers live under.
 
+    Loaded are modules, and functions as ``module:function``, which are called.
+
     The environment is what the other side's has become; a new process has it already.
     """
 
@@ -57,6 +59,19 @@ def main(channel_fd: int) -> None:
     serve(socket.socket(fileno=channel_fd), os.getppid())
 
 
+def load(name: str) -> None:
+    """Import a module; of ``module:function``, call the function as well.
+
+    Examples
+    --------
+    >>> load("json")
+    >>> load("gc:collect")
+    """
+    found = pkgutil.resolve_name(name)
+    if ":" in name:
+        found()
+
+
 def serve(control: socket.socket, parent: int) -> None:
     """Load, say ready, then obey until the channel closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
@@ -65,7 +80,9 @@ def serve(control: socket.socket, parent: int) -> None:
         preparation: Preparation = pickle.loads(receive(control))
         os.environ.update(preparation.environment)
         log.start(preparation.run_id)
-        _load(preparation.preload)
+        with loading():
+            for name in preparation.preload:
+                load(name)
     except EOFError:
         return
     except BaseException:
@@ -79,17 +96,6 @@ def serve(control: socket.socket, parent: int) -> None:
     if told[0] == "failed":
         return
     ForkServer(control, preparation.memory_cap, parent).serve()
-
-
-def _load(names: Sequence[str]) -> None:
-    """Import modules, without looking for garbage meanwhile, nor later in what they are made of."""
-    gc.disable()
-    try:
-        for name in names:
-            importlib.import_module(name)
-    finally:
-        gc.enable()
-    gc.freeze()  # a collection in a worker would write to every object, and so copy its page
 
 
 class ForkServer:

@@ -45,7 +45,8 @@ class WorkerPool:
     settings : Settings
         Number of workers, deadline, recycling, memory cap.
     preload : sequence of str
-        Modules to import once, before the first worker is forked. A thread that an import
+        Modules to import once, before the first worker is forked, and functions to call then, as
+        ``module:function``. A thread that an import
         starts does not exist in the workers: Arrow, which starts some, is made for that.
     address : str
         Not used: this pool is on this machine.

@@ -140,6 +140,11 @@ def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple
     return store.address(key), baseline
 
 
+def write_baseline_of(job: LayerJob) -> Baseline:
+    """The same in a worker, which is given the job alone."""
+    return write_baseline(job.open())[1]
+
+
 def baseline_key(context: LayerContext) -> str:
     """Where a layer's replicates are kept: one file per realisation of its points."""
     version = context.job.pattern[:REALISATION_DIGITS]

@@ -7,6 +7,7 @@ what they are given: 40 MB in every worker, which numbers need not take.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,36 @@ def plain_array(values: NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(
         kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(stored))]
     )
+
+
+def nullable_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Python's texts, numbers or truth values as an Arrow array; None is null.
+
+    Parameters
+    ----------
+    values : sequence of str, int, float, bool or None
+    kind : DataType
+        Texts, or numbers of a fixed width.
+
+    Examples
+    --------
+    >>> nullable_array([1.5, None], pa.float64()).to_pylist()
+    [1.5, None]
+    >>> nullable_array(["a", None, "bc"], pa.string()).to_pylist()
+    ['a', None, 'bc']
+    """
+    there = np.array([value is not None for value in values], bool)
+    bitmap = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    if pa.types.is_string(kind):
+        encoded = [b"" if value is None else value.encode() for value in values]
+        ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+        buffers = [bitmap, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    else:
+        plain = np.array([0 if value is None else value for value in values])
+        plain = plain.astype(kind.to_pandas_dtype())  # a NumPy type, in spite of its name
+        stored = np.packbits(plain, bitorder="little") if kind == pa.bool_() else plain
+        buffers = [bitmap, pa.py_buffer(stored)]
+    return pa.Array.from_buffers(kind, len(values), buffers)
 
 
 def column_values(column: pa.ChunkedArray) -> NDArray[Any]:

@@ -142,9 +142,9 @@ from pathlib import Path
 from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.request import RegionChoice
 
-choice = RegionChoice(tiles="0:2,0:2", layers=("trees",), assets=("points",), workers=1)
+choice = RegionChoice(tiles="0:2,0:2", layers=("trees",), workers=1)
 assert run_region(Path(sys.argv[1]), {}, choice, lambda *_: None).passed
-heavy = ("scipy.stats", "scipy.signal", "pandas", "geopandas", "matplotlib", "rasterio", "zarr")
+heavy = ("scipy.stats", "scipy.signal", "pandas", "geopandas", "matplotlib", "rasterio")
 print("loaded:", *(name for name in heavy if name in sys.modules))
 """
 

@@ -7,7 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthgrid_assets.storage.formats.columns import column_array, column_values
+from synthgrid_assets.storage.formats.columns import (
+    column_array,
+    column_values,
+    nullable_array,
+)
 
 VALUES = [
     np.array([1.5, -0.0, np.nan, np.inf, -np.inf]),
@@ -59,3 +63,22 @@ def test_neither_way_loads_pandas():
         "sys.exit('pandas' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["a", None, "", "grün"], pa.string()),
+        ([1.5, None, -0.0], pa.float64()),
+        ([3, None, -(2**40)], pa.int64()),
+        ([True, None, False] * 7, pa.bool_()),
+        ([], pa.string()),
+        ([], pa.float64()),
+        ([None, None], pa.float64()),
+    ],
+    ids=str,
+)
+def test_values_with_nulls_are_what_pyarrow_makes_of_them(values, kind):
+    column = nullable_array(values, kind)
+    column.validate(full=True)
+    assert column.equals(pa.array(values, kind))
