@@ -7,8 +7,9 @@ exact sampler of worlds (`processes.gibbs.strauss`).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from synthgrid_assets.kernels import njit
 
 _SWEEPS = 200  # proposed births and deaths for each expected point
 

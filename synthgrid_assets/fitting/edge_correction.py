@@ -9,8 +9,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from synthgrid_assets.kernels import njit
 
 MOST = 100.0  # a weight beyond this is cut off, as spatstat does
 

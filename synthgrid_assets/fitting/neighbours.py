@@ -10,10 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.fitting.edge_correction import pair_weight
+from synthgrid_assets.kernels import njit
 
 _BINS_A_POINT = 4.0  # at most: memory follows the number of points
 

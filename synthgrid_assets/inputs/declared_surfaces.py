@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.surfaces import ComputedSurface, thresholds_of
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import Lattice
 from synthgrid_assets.lattice.exact_math import dexp
 

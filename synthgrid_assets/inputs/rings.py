@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 
 _ENTRIES_PER_EDGE = 8  # bound of the index's size; longer edges make the strips higher

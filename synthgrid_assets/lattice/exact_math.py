@@ -12,10 +12,10 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.kernels import njit
 
 MAX_RAYLEIGH = 9.4194  # sqrt(-2 ln 2**-64): the farthest draw that a 64-bit word can make
 MAX_POISSON_MEAN = 1 << 16

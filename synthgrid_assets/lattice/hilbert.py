@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from synthgrid_assets.kernels import njit
 
 
 def hilbert_keys(x: NDArray[Any], y: NDArray[Any], bits: int) -> NDArray[np.uint64]:

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import config
 from numba.extending import intrinsic
 from numpy.typing import ArrayLike, NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.kernels import njit
 
 Key = tuple[np.uint64, np.uint64]
 

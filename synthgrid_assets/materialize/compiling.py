@@ -4,8 +4,8 @@ Belongs here: how long this process compiled for, whether kernels have been comp
 that no interrupt gets lost there.
 Not here: the kernels.
 
-numba keeps what it has compiled beside the source, or in the user's cache. So the first run of an
-installation waits, and its tiles would look dear in every later estimate.
+What has been compiled is kept (`synthgrid_assets.kernels`). So the first run of an installation
+waits, and its tiles would look dear in every later estimate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from numba.core import event
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 
-FIRST_START = "compiling kernels, once for this installation: a minute or two"
+from synthgrid_assets.kernels import shared_folder
+
+FIRST_START = "compiling kernels, once for this version: a minute or two"
 _PACKAGE = __name__.partition(".")[0]
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
@@ -74,10 +76,12 @@ def kernels_are_compiled(room: str) -> bool:
     """Whether kernels of a room of this package, as ``lattice``, have been compiled before.
 
     Of those that this process has imported: most are needed by few layers, so one is enough.
-    What is older than its source is left of an earlier version, and compiled again.
+    What is older than its source is left of an earlier version, and compiled again; a folder that
+    installations share is this version's alone.
     """
+    shared = shared_folder() is not None
     return any(
-        _is_newer(kept, Path(str(module.__file__)))
+        shared or _is_newer(kept, Path(str(module.__file__)))
         for name, module in list(sys.modules.items())
         if name.startswith(f"{_PACKAGE}.{room}.")
         for folder in _caches(vars(module))

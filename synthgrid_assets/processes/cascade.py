@@ -15,10 +15,10 @@ from itertools import pairwise, permutations
 from typing import Annotated, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
 from synthgrid_assets.lattice.pattern import PointPattern, canonical

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.exact_math import cos_sin, rayleigh
 from synthgrid_assets.lattice.seeding import NOISE, Key, words
 

@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.exact_math import dexp, dlog
 from synthgrid_assets.lattice.pattern import PointPattern, canonical

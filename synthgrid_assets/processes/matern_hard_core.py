@@ -12,10 +12,10 @@ from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cell_list import bin_grid, bin_of, binned
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table

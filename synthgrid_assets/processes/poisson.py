@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 import scipy
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
 from synthgrid_assets.lattice.pattern import PointPattern, canonical

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
@@ -20,6 +19,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.inputs.masks import MaskLike
 from synthgrid_assets.inputs.released_surface import ReleasedSurface
 from synthgrid_assets.inputs.table_base import Decimal
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL_BITS, MAX_POINTS_PER_CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside
 from synthgrid_assets.lattice.seeding import POINT, Key, words

@@ -11,10 +11,10 @@ follow from the nodes above it alone. Draws are exact: integers and random bits,
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.seeding import SPLIT, Key, words
 
 MAX_WEIGHT = 1 << 61  # of all cells together: weights are doubled in 64 bits

@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import config, njit
+from numba import config
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.storage.blake2b import BYTES, sum_of_hashes
 
 Column = NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]

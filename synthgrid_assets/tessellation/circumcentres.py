@@ -7,9 +7,9 @@ inside what (`halo`) and the rings that centres form (`voronoi`).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.predicates import VERTEX_BITS, rounding_step
 from synthgrid_assets.tessellation.triangulation import Mesh
 

@@ -11,10 +11,10 @@ coordinates, so the result is a function of the sites and the edges alone.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.predicates import encroaches, orient
 from synthgrid_assets.tessellation.triangulation import Mesh
 

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS
 from synthgrid_assets.tessellation.predicates import cross_sign
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.halo import MAX_SPAN, Neighbourhood
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import config, njit, types
+from numba import config, types
 from numba.extending import intrinsic
+
+from synthgrid_assets.kernels import njit
 
 EXTENT_BITS = 30  # local coordinates lie in [0, 2**EXTENT_BITS)
 VERTEX_BITS = 10  # a Voronoi vertex is a multiple of 2**-VERTEX_BITS quantum

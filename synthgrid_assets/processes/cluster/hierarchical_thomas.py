@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.lattice.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside

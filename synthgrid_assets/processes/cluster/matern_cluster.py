@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import poisson_table
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside

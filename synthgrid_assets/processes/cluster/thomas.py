@@ -12,11 +12,11 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import chndtr, erf, erfc
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import MAX_RAYLEIGH, cos_sin, poisson_table, rayleigh
 from synthgrid_assets.lattice.pattern import PointPattern, canonical, inside

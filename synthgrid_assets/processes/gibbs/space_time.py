@@ -18,9 +18,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.exact_math import exponential, poisson_table
 from synthgrid_assets.lattice.seeding import ALIVE, DEAD, lookup, words

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import AfterValidator, model_validator
 from scipy.special import ndtr
 
 from synthgrid_assets.inputs.table_base import Model
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.exact_math import MAX_RAYLEIGH, cos_sin, dexp, rayleigh
 from synthgrid_assets.processes.marks.law import Blocks, Ends, Given, Law, both_ends, unit_interval
 from synthgrid_assets.processes.marks.numbers import (

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 
 Ints = NDArray[np.int64]

@@ -14,9 +14,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.exact_math import MAX_RAYLEIGH, cos_sin, rayleigh
 from synthgrid_assets.lattice.seeding import OFFSPRING, PIXEL, Key, lookup, stream_key, words

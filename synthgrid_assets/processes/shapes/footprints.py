@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.exact_math import cos_sin
 from synthgrid_assets.lattice.pattern import PointPattern

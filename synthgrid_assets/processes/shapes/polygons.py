@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.rings import left_of
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.processes.thinning.proximity import PIXELS, filled
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.masks import Mask, MaskLike
 from synthgrid_assets.inputs.paths import Paths
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
 from synthgrid_assets.lattice.point_words import words_at

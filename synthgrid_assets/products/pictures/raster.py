@@ -12,9 +12,10 @@ import zlib
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from synthgrid_assets.kernels import njit
 
 _MOST_CROSSINGS = 64  # of a row of pixels and a ring; a ring with more is drawn as a line
 

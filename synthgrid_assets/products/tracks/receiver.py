@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.lattice.exact_math import cos_sin, dexp, rayleigh
 from synthgrid_assets.lattice.pattern import PointPattern

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import llvmlite.ir as ir
 import numpy as np
-from numba import config, njit, types
+from numba import config, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.storage.formats.covering import Covering, no_covering, put_box
 
 POLYGON = 3

@@ -10,8 +10,8 @@ are joined at once instead, which counts the faults.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.proofs.coverage import home_of
 from synthgrid_assets.tessellation.proofs.numbering import numbered_pairs
 from synthgrid_assets.tessellation.proofs.opposites import edges_left

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.constraints import ConstraintNetwork
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS, orient, precedes
 from synthgrid_assets.tessellation.proofs.faults import ConstraintFaults

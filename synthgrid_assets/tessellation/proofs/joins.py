@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.proofs.borders import (
     middle_corner,
     pair_border,

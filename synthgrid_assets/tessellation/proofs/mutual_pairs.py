@@ -6,9 +6,9 @@ Belongs here: pairs of one rectangle. Not here: pairs of two (`joins`).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
 
 

@@ -11,8 +11,9 @@ in them leaves 63 bits, so they are the same where numba is switched off.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from synthgrid_assets.kernels import njit
 
 _31_BITS = (1 << 31) - 1
 _FIRST, _SECOND = 0x5BD1E995, 0x1B873593  # odd, below 2**31

@@ -7,9 +7,9 @@ Belongs here: what is left of edges between numbered ends. Not here: who numbers
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.proofs.numbering import degrees_of, sparser
 
 

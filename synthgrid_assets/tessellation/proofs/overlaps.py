@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.predicates import fits, orient
 
 _PAIRS_A_TRIANGLE = 400  # of outline edges, beyond which a sweep over triangles is cheaper

@@ -8,9 +8,9 @@ verdicts and where they are shown.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient, precedes
 from synthgrid_assets.tessellation.proofs.faults import TriangleFaults

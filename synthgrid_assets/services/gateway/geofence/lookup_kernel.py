@@ -6,9 +6,9 @@ Belongs here: the kernel and its buffers. Not here: why it is exact (`lookup`).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geofence.cell_arrays import CellArrays
 from synthgrid_assets.services.gateway.geofence.grid import CellGrid
 from synthgrid_assets.services.gateway.geofence.lookup import TOLERANCE, Pairs

@@ -12,8 +12,8 @@ climbs at least `FLAT`, which keeps their error below 1e-11 / FLAT * 2**12 < `SL
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geofence.grid import FLAT, SLACK
 
 _ERROR = 1e-9

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geojson.kernels.coordinates import SLACK
 from synthgrid_assets.services.gateway.geojson.kernels.features import (
     COLUMNS,

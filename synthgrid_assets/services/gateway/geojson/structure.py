@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from synthgrid_assets.kernels import njit
 
 MORE, ENDED, BROKEN = range(3)
 _MOST_KINDS = 4096  # brackets whose kind is remembered; deeper ones are only counted

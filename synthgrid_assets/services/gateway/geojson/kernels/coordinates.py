@@ -10,8 +10,7 @@ ISO's (type + 1000 with a third ordinate), which GeoParquet asks for.
 
 from __future__ import annotations
 
-from numba import njit
-
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geojson.kernels.numbers import number
 from synthgrid_assets.services.gateway.geojson.kernels.values import skip_space
 from synthgrid_assets.services.gateway.geojson.kernels.words import (

@@ -8,8 +8,8 @@ a collection or of a sequence. Not here: what is done with a feature they do not
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geojson.kernels.coordinates import FULL, SLACK, geometry
 from synthgrid_assets.services.gateway.geojson.kernels.names import (
     COORDINATES,

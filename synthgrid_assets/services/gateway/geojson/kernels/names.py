@@ -7,8 +7,8 @@ behind the names (`features`, `coordinates`).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geojson.kernels.coordinates import (
     LINE,
     MULTILINE,

@@ -13,8 +13,9 @@ gigabyte per second").
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geojson.kernels.words import (
     byte_at,
     digits_in,

@@ -11,8 +11,8 @@ A kernel gets the position of a value's first character and returns the position
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.services.gateway.geojson.kernels.words import byte_at, plain_text_in, word_at
 
 MOST_DEPTH = 24  # of arrays and objects within a value that kernels accept

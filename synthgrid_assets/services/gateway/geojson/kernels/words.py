@@ -13,9 +13,11 @@ from __future__ import annotations
 import sys
 
 import llvmlite.ir as ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
+
+from synthgrid_assets.kernels import njit
 
 MARGIN = 64  # zero bytes that a buffer keeps behind its last byte
 COMPILED = sys.byteorder == "little" and not getattr(config, "DISABLE_JIT", False)
