@@ -67,9 +67,24 @@ def mistakes_of(
     model : type of BaseModel
         Of the table that was read.
     """
-    found = [_mistake(dict(item), allowed, model) for item in error.errors()]
+    every = [dict(item) for item in error.errors()]
+    found = [_mistake(item, allowed, model) for item in every if not _follows(item, every)]
     told = ((".".join(one.path), one.found + one.message) for one in _joined(found))
     return list(dict.fromkeys(told))
+
+
+def _follows(item: dict[str, Any], every: Sequence[dict[str, Any]]) -> bool:
+    """Whether a list is too short and items of it are wrong as well, which is told already."""
+    where, kind = item["loc"], item["type"]
+    if kind == "missing" and isinstance(where[-1], int):  # an item of a list of so many
+        where = where[:-1]
+    elif kind != "too_short":
+        return False
+    return any(
+        other["loc"][: len(where)] == where and len(other["loc"]) > len(where)
+        for other in every
+        if other["type"] != "missing"
+    )
 
 
 def number_mistakes(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,8 @@ from synthgrid_assets.world.zone_names import TABLES
 _WORLD = {"name": "unnamed", "seed": "none", "decomposition": "fixed"}
 _LAYER = {"process": "poisson", "points_per_km2": 1e-3}
 _INPUT = {"constant": 1.0}
+# what of a layer is wrong where another of its tables is missing
+_NEEDED_BY = {"near": "tracks.visits", "marks": "reference.marks"}
 _SMALL_EXTENT, _TILE = 3200, 32  # cells that a stand-in of `tile` cuts into few enough tiles
 
 
@@ -33,19 +35,22 @@ class SoundPart:
     layers : set of str
         Layers whose whole table was replaced.
     names : set of str
-        Inputs and marks that were replaced or cut out: mistakes that mention them follow
+        Inputs, marks and zones that were replaced or cut out: mistakes that mention them follow
         from those already told.
+    keys : set of str
+        Key paths at which nothing is told, as what they need was cut out.
     """
 
     spec: WorldSpec
     layers: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
 
     def follows(self, tables: Mapping[str, Any], path: str) -> bool:
         """Whether a mistake at a key path only follows from what was cut out."""
         value: Any = tables
         steps = path.split(".")
-        if steps[0] in ("inputs", "privacy") and steps[1] in self.names:
+        if path in self.keys or (steps[0] in ("inputs", "privacy") and steps[1] in self.names):
             return True
         for step in steps:
             value = value.get(step) if isinstance(value, Mapping) else None
@@ -57,6 +62,7 @@ def sound_part(tables: Mapping[str, Any], error: ValidationError) -> SoundPart |
     kept = copy.deepcopy(dict(tables))
     layers: set[str] = set()
     names: set[str] = set()
+    keys: set[str] = set()
     for details in error.errors():
         where = [str(step) for step in details["loc"]]
         if where[0] == "world" and not _stand_in(kept, where):
@@ -69,10 +75,12 @@ def sound_part(tables: Mapping[str, Any], error: ValidationError) -> SoundPart |
             names.add(where[1])
         elif where[0] == "layers" and len(where) > 1:
             _cut(kept["layers"], where[1:], layers, names)
+            if where[2:] == ["marks"] or where[2:3] == ["near"]:
+                keys.add(f"layers.{where[1]}.{_NEEDED_BY[where[2]]}")
         elif where[0] not in WorldSpec.model_fields:
             kept.pop(where[0], None)
     try:
-        return SoundPart(WorldSpec.model_validate(kept), layers, names)
+        return SoundPart(WorldSpec.model_validate(kept), layers, names, keys)
     except ValidationError:
         return None
 

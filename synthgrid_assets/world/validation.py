@@ -88,25 +88,43 @@ def check_world(
     except ValidationError as error:
         found = _with_wrong_structure(tables, path, error, contents)
         return None, [Problem(file, *own) for own in _in_order(tables, found)]
-    every = [*number_mistakes(tables), *_mistakes(spec, contents)]
+    every = _with_numbers(tables, _mistakes(spec, contents))
     return spec, [Problem(file, *own) for own in _in_order(tables, every)]
+
+
+def _with_numbers(
+    tables: Mapping[str, Any], others: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """What is no number, and other mistakes but those of the same table, that may follow from it.
+
+    The tables of a layer or an input are meant; its own keys do not depend on each other so.
+    """
+    numbers = list(number_mistakes(tables))
+    within = {".".join(path.split(".")[:3]) for path, _ in numbers if path.count(".") > 2}
+    yield from numbers
+    for key, message in others:
+        if not any(f"{key}.".startswith(f"{table}.") for table in within):
+            yield key, message
 
 
 def _with_wrong_structure(
     tables: Mapping[str, Any], path: Path, error: ValidationError, contents: bool
 ) -> Iterator[tuple[str, str]]:
     """The mistakes in the structure, and those in what is sound beside them."""
-    told = mistakes_of(error)
+    numbers = list(number_mistakes(tables))
+    every = mistakes_of(error)  # a table's own rules cannot hold of what is no number
+    told = [own for own in every if not any(key.startswith(f"{own[0]}.") for key, _ in numbers)]
     yield from told
-    keys = {key for key, _ in told}
-    yield from (own for own in number_mistakes(tables) if own[0] not in keys)
+    keys = tuple(f"{key}." for key, _ in told)  # also of items of lists, one by one
     part = sound_part(tables, error)
     if part is None:
-        yield from _raw_mistakes(tables)
-        return
-    yield from _raw_mistakes(tables, part.layers)
-    for key, message in _mistakes(_with_absolute_inputs(part.spec, path), contents):
-        if not part.follows(tables, key):
+        others: Iterable[tuple[str, str]] = (*numbers, *_raw_mistakes(tables))
+    else:
+        yield from _raw_mistakes(tables, part.layers)
+        found = _with_numbers(tables, _mistakes(_with_absolute_inputs(part.spec, path), contents))
+        others = (own for own in found if not part.follows(tables, own[0]))
+    for key, message in others:
+        if not any(one.startswith(f"{key}.") for one in keys):
             yield key, message
 
 

@@ -82,14 +82,15 @@ def test_each_pixel_has_the_value_at_its_own_centre(field, pixels_per_cell):
     assert 0 < found.min() < found.max() < 1
 
 
+@pytest.mark.parametrize("field", [SLOPE, TOWN, HILL, VALLEY])
 @settings(max_examples=25, deadline=None)
 @given(
     x=st.integers(-300, 300), y=st.integers(-300, 300), w=st.integers(1, 40), h=st.integers(1, 40)
 )
-def test_any_request_gives_the_same_pixels(x, y, w, h):
-    surface = DeclaredSurface(LATTICE, TOWN, 1.0, 2)
+def test_any_request_gives_the_same_pixels(field, x, y, w, h):
+    surface = DeclaredSurface(LATTICE, field, 1.0, 2)
     whole = surface.thresholds(Cells(x - 3, y - 5, x + w + 2, y + h + 1))
-    part = DeclaredSurface(LATTICE, TOWN, 1.0, 2).thresholds(Cells(x, y, x + w, y + h))
+    part = DeclaredSurface(LATTICE, field, 1.0, 2).thresholds(Cells(x, y, x + w, y + h))
     np.testing.assert_array_equal(part, whole[10 : 10 + 2 * h, 6 : 6 + 2 * w])
 
 

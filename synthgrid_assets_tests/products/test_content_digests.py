@@ -20,12 +20,14 @@ from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.inputs.kinds.registry import INPUT_TABLES
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.lattice.seeding import stream_key
+from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.materialize.run import TileMade, make_tiles
 from synthgrid_assets.processes.marks.table import LAWS
 from synthgrid_assets.processes.registry import REGISTRY, process
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS, draw, points_digest
+from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.storage.digest import add_digests, content_digest, digest_hex
 from synthgrid_assets.storage.journal import Journal
@@ -89,6 +91,17 @@ def test_a_composed_layer_has_one_digest_on_every_tiling(folder, name, corner):
     assert_one_digest(corner, lambda cells: points_digest(draw(context, cells)))
 
 
+@pytest.mark.parametrize("corner", [CORNERS[1], INSIDE])
+@pytest.mark.parametrize(
+    ("layer", "name"), [("houses", "footprints"), ("houses", "parcels"), ("walkers", "tracks")]
+)
+def test_a_product_has_one_digest_on_every_tiling(folder, layer, name, corner):
+    """Footprints are moved to streets, parcels cut where points are dense, devices go anywhere."""
+    context = open_layer(every_spec(folder, corner), layer, folder)
+    product = PRODUCTS[name]
+    assert_one_digest(corner, lambda cells: product.rows(context, Tile(0, 0, cells, SIDE)).digest)
+
+
 def test_every_kind_of_input_composition_and_mark_takes_part(folder):
     spec = every_spec(folder)
     # landed features are read as a vector file's are; private rows reach layers by a release alone
@@ -96,7 +109,7 @@ def test_every_kind_of_input_composition_and_mark_takes_part(folder):
     assert {type(table) for table in spec.inputs.values()} == {*INPUT_TABLES.values()} - elsewhere
     assert {*SURFACES} == {*spec.inputs_for("intensity")}
     layers = spec.layers.values()
-    for key in ("within", "intensity", "near", "implicate"):
+    for key in ("within", "intensity", "near", "implicate", "join", "footprint", "tracks"):
         assert any(getattr(layer, key) for layer in layers), key
     assert {"union", "on_lines", *REGISTRY} == {layer.process for layer in layers}
     for name in EVERYTHING:
@@ -164,6 +177,11 @@ STORED = {
     "near_houses": "1f3bf0046558839a6633fb6fb9f56c54",
     "near_plots": "49bf69eadbb60d9c62b39a58c633abf9",
     "joined": "c4bfd61ed39d5d9b2ac264f08c822e4c",
+    "by_hill": "c0ee31ba01da715636e9c3c535b27984",
+    "hill": "c8d6084fe1309f57503f6b7b93df405d",
+    "by_valley": "ca81c60e2763d8ac7dbf3eed1eff96b0",
+    "valley": "e12e6fec2980db16b9a18cfea8754d48",
+    "walkers": "8a8acb609d0f24e3ab786df621140bee",
     "union": "8d2d75a104e8da27fcc2f5142eac64cb",
     "union_near": "3ec8d2aca7edafba6f12bc8f54dd76f6",
     "all_cascade": "6cd6c236583a09c83132578a05d98975",

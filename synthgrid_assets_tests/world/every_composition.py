@@ -20,7 +20,7 @@ CORNER = (500_000.0, 5_400_000.0)  # of the region, wherever in the lattice it l
 SIDE = 64  # cells
 PLAIN = {"process": "poisson", "points_per_km2": 500.0}
 CLUSTERS = {"process": "thomas", "parents_per_km2": 60.0, "mean_offspring": 8.0, "sigma": 45.0}
-SURFACES = ("half", "slope", "town", "people", "degrees", "array")
+SURFACES = ("half", "slope", "town", "hill", "valley", "people", "degrees", "array")
 COMPOSED: dict[str, dict[str, Any]] = {
     "masked": {**CLUSTERS, "within": "land"},
     **{f"by_{surface}": {**PLAIN, "intensity": surface} for surface in SURFACES},
@@ -35,6 +35,19 @@ COMPOSED: dict[str, dict[str, Any]] = {
         "lines": "streets",
         "points_per_km": 60.0,
         "clusters": {"mean_offspring": 6.0, "sigma": 80.0},
+    },
+    "walkers": {
+        **PLAIN,
+        "near": {"layer": "houses/footprints", "within": 90.0},
+        "tracks": {
+            "start": "2026-01-05T08:00:00Z",
+            "duration": 600.0,
+            "every": 60.0,
+            "range": 400.0,
+            "visits": True,
+            "noise": {"white": 3.0, "drift": 4.0, "outliers": 0.05, "clock": 0.5},
+            "gaps": {"share": 0.1, "length": 90.0},
+        },
     },
     "copy": {**CLUSTERS, "implicate": 2},
     "houses": {
@@ -178,4 +191,10 @@ high = 1
 [inputs.town]
 gradient = {{ kind = "radial", centre = [501640, 5401640], radius = 1500, inner = 1, outer = 0.1 }}
 pixels_per_cell = 4
+
+[inputs.hill]
+gradient = {{ kind = "gaussian", centre = [501640, 5401640], sd = 900 }}
+
+[inputs.valley]
+gradient = {{ kind = "ridge", from = [500000, 5400000], to = [503000, 5402000], sd = 500 }}
 """

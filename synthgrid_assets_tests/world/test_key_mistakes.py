@@ -21,6 +21,8 @@ gradient = { kind = "gaussian", centre = [256, 256], sd = 100.0 }
 [layers.houses]
 process = "poisson"
 points_per_km2 = 30.0
+near = { layer = "bits", within = 90.0 }
+marks = { height = { uniform = [1.0, 2.0] } }
 footprint = { shape = "rectangle", width = [8.0, 14.0], depth = 9.0, orientation = 0.0 }
 parcels = { block = 2, area = 900.0 }
 
@@ -34,6 +36,11 @@ every = 30.0
 range = 300.0
 speed = [0.8, 1.6]
 gaps = { share = 0.05, length = 60.0 }
+visits = true
+
+[layers.houses.reference]
+file = "keys.toml"
+marks = ["height"]
 
 [layers.bits]
 process = "cascade"
@@ -52,6 +59,7 @@ WRONG = [
     ("[8.0, 14.0]", "[-8.0, 14.0]", f"{FOOTPRINT}.width.0", "-8.0: input should be greater than 0"),
     ('"rectangle"', '"oval"', f"{FOOTPRINT}.shape", "'oval': input should be 'rectangle', 'poly"),
     ('shape = "rectangle", ', "", f"{FOOTPRINT}.shape", "missing"),
+    ("depth = 9.0", 'depth = "1e5"', f"{FOOTPRINT}.depth", "'1e5': input should be a valid number"),
     ("depth =", "dept =", f"{FOOTPRINT}.dept", "did you mean depth? allowed: along, depth"),
     ("orientation = 0.0", 'orientation = "north"', f"{FOOTPRINT}.orientation", "or 'random'"),
     ("{ block = 2, area = 900.0 }", "4", "layers.houses.parcels", "4: input should be a table"),
@@ -84,7 +92,19 @@ WRONG = [
     ("range = 300.0", "range = 1e-300", f"{TRACKS}.range", "give 1e-06 to 1e+12"),
     ("length = 60.0", "length = 1e300", f"{TRACKS}.gaps.length", "give 1e-06 to 1e+12"),
     ("0.2, 0.1]", "0.2, 0.2]", "layers.bits.shares", "sum to 1, not to 1.1"),
+    (
+        "within = 90.0",
+        "within = true",
+        "layers.houses.near.within",
+        "True: input should",
+    ),
+    ("within = 90.0", "within = -9.0", "layers.houses.near.within", "greater than 0"),
+    ('{ layer = "bits", within = 90.0 }', "4", "layers.houses.near", "4: input should be a table"),
+    ("{ height = { uniform = [1.0, 2.0] } }", "4", "layers.houses.marks", "should be a table"),
+    ("[1.0, 2.0]", '["a"]', "layers.houses.marks.height.uniform.0", "'a': input should be a valid"),
+    ("[0, 0, 8, 8]", "[0, 0, 8, true]", "world.extent.3", "True: input should be a valid integer"),
     ("0.2, 0.1]", "0.3]", "layers.bits.shares", "at least 4 items, not 3"),
+    ("0.2, 0.1]", '0.2, "x"]', "layers.bits.shares.3", "'x': input should be a valid number"),
 ]
 
 
