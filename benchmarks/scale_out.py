@@ -6,7 +6,8 @@ A Dask cluster of processes of this machine makes the points of a world of `side
 with the journal in a file. CPU times hold on a busy machine too; the wall does not. With
 `--trivial N` sends N trivial tasks instead, in blocks of 50 to the hosts' own pools. With
 `--efficiency` a tile lasts 100 ms more without using a core, and what is told is the time that
-workers spent in tiles over the time that they had: once with the pools' start, once without.
+workers spent in tiles over the time that they had: with the pools' start, with hosts that stand
+by for the run, and warm.
 """
 
 from __future__ import annotations
@@ -53,9 +54,10 @@ points_per_km2 = {density}
 
 @contextlib.contextmanager
 def cluster_of(
-    workers: int, folder: Path, threads: int = 1
+    workers: int, folder: Path, threads: int = 1, stand_by: bool = False
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """A scheduler and workers; its address and its process."""
+    """A scheduler and workers, which may stand by for a run; its address and its process."""
+    preload = ("--preload", "synthgrid_assets.materialize.hosts.dask_preload")
     file = folder / "scheduler.json"
     run = [sys.executable, "-W", "ignore", "-m"]
     quiet = {
@@ -75,7 +77,7 @@ def cluster_of(
     started = [
         subprocess.Popen(
             [*run, "distributed.cli.dask_worker", address, "--nthreads", str(threads), "--no-nanny",
-             "--no-dashboard", "--local-directory", str(folder)],
+             "--no-dashboard", "--local-directory", str(folder), *preload[: 2 * stand_by]],
             **quiet,
         )
         for _ in range(workers)
@@ -172,21 +174,33 @@ def cpu_of_all() -> dict[int, float]:
     return found
 
 
-def efficiency(side: int, workers: int, threads: int) -> list[str]:
+def settled(workers: int) -> None:
+    """Wait until a cluster's processes have started."""
+    before = cpu_of_all()
+    while True:
+        time.sleep(1.0)
+        now = cpu_of_all()
+        if len(now) > workers and sum(now.values()) - sum(before.values()) < 0.1:
+            return
+        before = now
+
+
+def efficiency(side: int, workers: int, threads: int, stand_by: bool) -> list[str]:
     """Share of their time that workers spend in tiles of at least 100 ms."""
-    rows = []
+    rows, start = [], "by hosts that stood by" if stand_by else "with the pools' start"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "many.toml"
         path.write_text(WORLD.format(cells=4 * side, density=100.0))
         context = open_layer(load_spec(path), "trees", folder / "data")
         os.environ["SYNTHGRID_DATA"] = ""
-        with cluster_of(workers, folder, threads) as (address, _):
+        with cluster_of(workers, folder, threads, stand_by) as (address, _):
+            settled(workers)
             cluster = open_cluster(f"dask://{address}")
             work = HostWork("benchmark", Settings(workers=1), all_cores=False)
             tiles = list(context.spec.world.tiling)
             with Journal(context.layout) as journal:
-                for part, what in ((tiles[::2], "with the pools' start"), (tiles[1::2], "warm")):
+                for part, what in ((tiles[::2], start), (tiles[1::2], "warm")):
                     begun, spent = time.perf_counter(), 0.0
                     for made in make_on_hosts(
                         lambda: cluster, work, journal, context, (TimedPoints(),), part
@@ -218,7 +232,8 @@ def main() -> None:
         rows, section = trivial(chosen.trivial, chosen.workers), "scale_out_trivial"
     elif chosen.efficiency:
         section = "scale_out_efficiency"
-        rows = efficiency(chosen.side, chosen.workers, chosen.threads)
+        rows = efficiency(chosen.side, chosen.workers, chosen.threads, stand_by=False)
+        rows += efficiency(chosen.side, chosen.workers, chosen.threads, stand_by=True)
     else:
         rows = measured(chosen.side, chosen.workers)
     stated = f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after."

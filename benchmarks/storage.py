@@ -1,11 +1,12 @@
 """What storing costs: our writer against GeoPandas', and a box of many tiles by the manifest.
 
-    python benchmarks/storage.py [--rows 10000] [--side 100] [--s3] [--write]
+    python benchmarks/storage.py [--rows 10000] [--side 100] [--s3 [--s3-side 30]] [--write]
 
 A world of `side` squared tiles is made once. A box of one hundredth of its tiles is read by the
-manifest, and by what one would write first: a scan of all files. With `--s3` the tiles are put
-into a bucket of a moto server as well. Times are the least of several, CPU seconds are of this
-process and all its threads.
+manifest, and by what one would write first: a scan of all files. With `--s3` a world of
+`s3-side` squared tiles is made in a bucket of a moto server as well, which answers some 300
+requests a second. Times are the least of several, CPU seconds are of this process and all its
+threads.
 """
 
 from __future__ import annotations
@@ -236,7 +237,12 @@ def connected(where: str) -> duckdb.DuckDBPyConnection | None:
 def bucket() -> Iterator[None]:
     """A server of a process of its own that speaks S3, and the environment that names it."""
     port = 5999
-    serve = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
+    serve = (
+        "from moto import backends; from moto.server import main\n"
+        "names = tuple(backends.list_of_moto_modules())\n"
+        "backends.list_of_moto_modules = lambda: names  # or its folder is listed at each request\n"
+        f"main(['-H', '127.0.0.1', '-p', '{port}'])"
+    )
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = subprocess.Popen([sys.executable, "-c", serve], **quiet)
     address = f"http://127.0.0.1:{port}"
@@ -266,6 +272,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=100)
     parser.add_argument("--s3", action="store_true", help="also in a bucket")
+    parser.add_argument("--s3-side", type=int, default=30)
     parser.add_argument("--write", action="store_true", help="put the table in RESULTS.md")
     chosen = parser.parse_args()
     load = os.getloadavg()[0]
@@ -279,7 +286,7 @@ def main() -> None:
                 away = folder / "away"
                 away.mkdir()
                 os.environ["SYNTHGRID_DATA"] = str(away / "data")
-                rows += reads(made(away, chosen.side), chosen.side, "bucket")
+                rows += reads(made(away, chosen.s3_side), chosen.s3_side, "bucket")
     stated = f"Load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
     table = "\n".join([stated, "", "| what | time | |", "| --- | --- | --- |", *rows])
     print(machine(), table, sep="\n\n")

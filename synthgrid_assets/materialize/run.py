@@ -7,6 +7,7 @@ its tasks (`plan`), what a tile holds (`tile`), Dagster's events (`dagster`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from synthgrid_assets.materialize.work_units import are_split, units_version
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.receipt import Receipt, TileFile
 from synthgrid_assets.storage.scratch import claimed, discard, sweep_leftovers
 
 
@@ -191,10 +192,18 @@ def kept_tiles(
 ) -> Iterator[TileMade]:
     """The tiles all of whose products are committed, whole and pass their tests."""
     names = [product.name for product in products]
-    for tile, recorded in receipts_of(journal, context, names, tiles):
-        sound = tuple(r for r in recorded if r and r.passed and not journal.problem(r))
-        if len(sound) == len(products):
-            yield TileMade(tile.key, sound, kept=True)
+    passed = (
+        (tile, receipt)
+        for tile, recorded in receipts_of(journal, context, names, tiles)
+        if all(r is not None and r.passed for r in recorded)
+        for receipt in recorded
+        if receipt is not None
+    )
+    looked = journal.looked_at(passed, lambda one: TileFile.of(one[1]))
+    for tile, group in itertools.groupby(looked, lambda found: found[0][0]):
+        found = list(group)
+        if not any(problem for _, problem in found):
+            yield TileMade(tile.key, tuple(receipt for (_, receipt), _ in found), kept=True)
 
 
 def _record(custody: Custody, group: list[Outcome]) -> list[TileMade | TileFailed]:

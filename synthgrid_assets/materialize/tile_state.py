@@ -16,7 +16,7 @@ from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.receipt import Receipt, TileFile
 
 
 class TileState(StrEnum):
@@ -81,15 +81,19 @@ def tile_states(
         The product's.
     tiles : iterable of Tile
     """
-    earlier = journal.superseded_cells(context.dataset(name))
-    states = {}
-    for tile, (receipt,) in receipts_of(journal, context, (name,), tiles):
-        if receipt is not None:
-            damaged = bool(journal.problem(receipt))
-            states[tile.cells] = receipt_state(receipt.passed, is_suspicious(receipt), damaged)
-        else:
-            stale = tile.cells in earlier
-            states[tile.cells] = TileState.STALE if stale else TileState.MISSING
+    chosen, earlier = list(tiles), journal.superseded_cells(context.dataset(name))
+    states = {
+        tile.cells: TileState.STALE if tile.cells in earlier else TileState.MISSING
+        for tile in chosen
+    }
+    recorded = (
+        (tile.cells, receipt)
+        for tile, (receipt,) in receipts_of(journal, context, (name,), chosen)
+        if receipt is not None
+    )
+    looked = journal.looked_at(recorded, lambda one: TileFile.of(one[1]))
+    for (cells, receipt), problem in looked:
+        states[cells] = receipt_state(receipt.passed, is_suspicious(receipt), bool(problem))
     return states
 
 

@@ -127,7 +127,7 @@ def _written(path: Path, data: bytes) -> Iterator[Path]:
     except OSError as error:
         with contextlib.suppress(OSError):  # the folder itself may be at fault
             partial.unlink()
-        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
+        raise StorageError(f"cannot write {path}: {error}; {way_out(path)}") from error
 
 
 @contextlib.contextmanager
@@ -171,7 +171,7 @@ def committing(path: Path, *, sync: bool = True) -> Iterator[Path]:
         if sync:
             sync_folders([path.parent])
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}; check space and rights") from error
+        raise StorageError(f"cannot write {path}: {error}; {way_out(path)}") from error
 
 
 @contextlib.contextmanager
@@ -230,6 +230,19 @@ def sweep_partials(folder: Path, *, deep: bool = True) -> int:
             removed += remove_if_abandoned(Path(parent, name))
         folders[:] = [name for name in folders if deep and not name.endswith(PARTIAL)]
     return removed
+
+
+def way_out(path: Path) -> str:
+    """What to do where a file or folder cannot be made: about what lies in its way, if anything."""
+    for place in reversed((path, *path.parents)):
+        if place.is_symlink() and not place.exists():
+            return (
+                f"{place} is a link to {place.readlink()}, where nothing is: mount or make that, "
+                f"or remove the link (`rm '{place}'`)"
+            )
+        if place != path and place.exists() and not place.is_dir():
+            return f"{place} is no folder: move it elsewhere"
+    return "check space and rights"
 
 
 def _partial(path: Path) -> Path:

@@ -7,10 +7,8 @@ its receipt says. Not here: how files are written (`store`), the readers' manife
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,8 +20,9 @@ from synthgrid_assets.storage.commit_records import Course, removed_record, tile
 from synthgrid_assets.storage.known_files import KnownFiles
 from synthgrid_assets.storage.layout import Dataset, Layout
 from synthgrid_assets.storage.receipt import Damage, Receipt, TileFile
-from synthgrid_assets.storage.store import FileFacts
+from synthgrid_assets.storage.recorded_files import RecordedFiles
 
+T = TypeVar("T")
 REPAIR = "run `synthgrid storage repair WORLD`, which makes a new one and loses no tile"
 _SCHEMA = """
 CREATE TABLE receipts (
@@ -57,7 +56,6 @@ _IN_ORDER = f"{_OF_DATASET} ORDER BY iy0, ix0, path"
 _BETWEEN = f"{_OF_DATASET} AND iy0 BETWEEN :south AND :north AND ix0 BETWEEN :west AND :east"
 _FEW = 64  # tiles that are asked for one by one; of more all in their box are streamed
 _BATCH = 500
-_READERS = 4  # files that `verify` hashes at a time
 
 
 def _first(connection: sa.Connection) -> None:
@@ -118,6 +116,7 @@ class Journal:
             server_journal.check_store(self.database, layout.store)
         self.outbox = outbox.Outbox(self.database)
         self._known = KnownFiles(layout.store, layout.known_files)
+        self._files = RecordedFiles(layout.store, self._known)
 
     def __enter__(self) -> Self:
         return self
@@ -234,10 +233,20 @@ class Journal:
 
     def fault(self, file: TileFile) -> str:
         """The same of what is recorded of a file."""
-        found = self.layout.store.stat(file.file)
-        if found is not None and found.size != file.size:  # no need to read it
-            return self._difference(file, f"has {found.size} bytes, recorded are {file.size}")
-        return self._judged(file, self._known.facts(file.file, found))
+        return self._files.fault(file, self.layout.store.stat(file.file))
+
+    def looked_at(
+        self, items: Iterable[T], file_of: Callable[[T], TileFile]
+    ) -> Iterator[tuple[T, str]]:
+        """Things, in their order, each with the `fault` of its file; many are looked at in one go.
+
+        Parameters
+        ----------
+        items : iterable
+        file_of : callable
+            Gives the file that is recorded of one.
+        """
+        return self._files.looked_at(items, file_of)
 
     def receipts(self, dataset: Dataset | None = None) -> Iterator[Receipt]:
         """Stream the records of a dataset, south to north and west to east, or all records.
@@ -325,12 +334,13 @@ class Journal:
 
     def lookup(self, dataset: Dataset) -> Iterator[Receipt]:
         """Stream the committed tiles of a dataset, south to north and west to east."""
-        return (receipt for receipt in self.receipts(dataset) if not self.problem(receipt))
+        looked = self.looked_at(self.receipts(dataset), TileFile.of)
+        return (receipt for receipt, problem in looked if not problem)
 
     def damaged(self, receipts: Iterable[Receipt]) -> Iterator[Damage]:
         """Those of some records whose files are not what was recorded, and why."""
-        for receipt in receipts:
-            if problem := self.problem(receipt):
+        for receipt, problem in self.looked_at(receipts, TileFile.of):
+            if problem:
                 yield Damage(receipt, problem)
 
     def verify(self, receipts: Iterable[Receipt] | None = None) -> Iterator[Damage]:
@@ -341,30 +351,7 @@ class Journal:
         receipts : iterable of Receipt, optional
             The records to verify; by default all.
         """
-        rest = iter(self.receipts() if receipts is None else receipts)
-        with ThreadPoolExecutor(_READERS) as readers:  # hashing lets go of the interpreter
-            while group := list(islice(rest, _BATCH)):
-                measured = readers.map(self._known.measure, (r.path for r in group))
-                for receipt, found in zip(group, measured, strict=True):
-                    self._known.remember(receipt.path, found)
-                    file = TileFile.of(receipt)
-                    if problem := self._judged(file, found[1] if found else None):
-                        yield Damage(receipt, problem)
-
-    def _judged(self, file: TileFile, found: FileFacts | None) -> str:
-        if found is None:
-            return self._difference(file, "is missing")
-        if found == (file.sha256, file.size):
-            return ""
-        return self._difference(
-            file,
-            f"has {found.size} bytes with SHA-256 {found.sha256}, recorded are {file.size} "
-            f"with {file.sha256}",
-        )
-
-    def _difference(self, file: TileFile, what: str) -> str:
-        address = self.layout.store.address(file.file)
-        return f"tile {file.tile}: {address} {what}; materialise the tile again"
+        return self._files.verify(self.receipts() if receipts is None else receipts)
 
     def _stream(self, wanted: str, key: dict[str, Any]) -> Iterator[Receipt]:
         return map(Receipt.from_json, self._texts(wanted, key))

@@ -17,10 +17,10 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from synthgrid_assets.errors import DamageError, StorageError
+from synthgrid_assets.errors import StorageError
 from synthgrid_assets.records.database import Database
 from synthgrid_assets.records.schema import Schema
-from synthgrid_assets.storage.store import FileFacts, Stat, Store, file_facts
+from synthgrid_assets.storage.store import FileFacts, Stat, Store
 
 Known = tuple[str, FileFacts]  # a stamp, and the facts beside it
 _GROUP = 1000  # hashes that are remembered in one transaction
@@ -104,19 +104,8 @@ class KnownFiles:
         return measured[1] if measured else None
 
     def measure(self, key: str) -> Known | None:
-        """Stamp and facts of a file, read in any case; from any thread.
-
-        The stamp is empty if somebody wrote to the file meanwhile.
-        """
-        before = self._store.stat(key)
-        if before is None:
-            return None
-        try:
-            facts = file_facts(self._store, key)
-        except DamageError:  # gone meanwhile
-            return None
-        after = self._store.stat(key)
-        return (before.stamp if after == before else ""), facts
+        """Stamp and facts of a file, read in any case, as `Store.measure`; from any thread."""
+        return self._store.measure(key)
 
     def remember(self, key: str, measured: Known | None) -> None:
         """Keep what `measure` found."""

@@ -10,7 +10,7 @@ import contextlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,14 @@ from synthgrid_assets.storage.commit import (
     sweep_partials,
     sync_folders,
 )
-from synthgrid_assets.storage.store import Durability, FileFacts, Stat, checked_key, missing
+from synthgrid_assets.storage.store import (
+    Durability,
+    FileFacts,
+    Stat,
+    checked_key,
+    measured,
+    missing,
+)
 
 
 class LocalStore:
@@ -125,6 +132,14 @@ class LocalStore:
             return None
         stamp = f"{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}"
         return Stat(found.st_size, stamp, found.st_mtime)
+
+    def stats(self, keys: Iterable[str]) -> Sequence[Stat | None]:
+        """`stat` of each."""
+        return [self.stat(key) for key in keys]
+
+    def measure(self, key: str) -> tuple[str, FileFacts] | None:
+        """Hash the file between two looks at it: see `measured`."""
+        return measured(self, key)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Files below the folder, without those being written."""

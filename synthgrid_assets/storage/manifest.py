@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -149,10 +150,14 @@ def kept_tile_index(
     facts, sources = _facts(index), _Sources(dataset, lattice, extent, more)
     if _SOURCES not in facts:
         return None
-    for text in journal.texts(dataset):
-        cells, file = recorded_file(text)
-        if cells == _clipped(cells, dataset.side, extent):
-            sources.add(text, _state(journal, file))
+    recorded = ((text, *recorded_file(text)) for text in journal.texts(dataset))
+    own = (
+        (text, file)
+        for text, cells, file in recorded
+        if cells == _clipped(cells, dataset.side, extent)
+    )
+    for (text, file), problem in journal.looked_at(own, itemgetter(1)):
+        sources.add(text, _state(journal, file, problem))
     if facts[_SOURCES] != sources.digest:
         return None
     try:
@@ -309,8 +314,8 @@ def _whole(cells: Cells, side: int) -> Cells:
     return Cells(west, south, west + side, south + side)
 
 
-def _state(journal: Journal, file: TileFile) -> str:
-    if not journal.fault(file):
+def _state(journal: Journal, file: TileFile, problem: str) -> str:
+    if not problem:
         return "committed"
     return "missing" if journal.layout.store.stat(file.file) is None else "damaged"
 
@@ -318,7 +323,8 @@ def _state(journal: Journal, file: TileFile) -> str:
 def _index_table(
     journal: Journal, group: list[Receipt], lattice: Lattice
 ) -> tuple[pa.Table, list[str]]:
-    states = [_state(journal, TileFile.of(receipt)) for receipt in group]
+    looked = journal.looked_at(group, TileFile.of)
+    states = [_state(journal, TileFile.of(receipt), problem) for receipt, problem in looked]
     boxes = np.array([lattice.bounds(receipt.cells) for receipt in group])
     columns: list[Any] = [
         [receipt.tile for receipt in group],

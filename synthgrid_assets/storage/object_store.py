@@ -15,7 +15,8 @@ import hashlib
 import io
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,7 @@ from synthgrid_assets.storage.store import Durability, FileFacts, Stat, checked_
 
 _TOKEN = "synthgrid-writer"  # attribute that tells whose object stands at a key
 _BUFFER = 1 << 20
+AT_ONCE = 16  # requests, where several objects are asked for
 
 
 class ObjectStore:
@@ -125,8 +127,13 @@ class ObjectStore:
                 return bytes(self._ob.get(self._store, checked_key(key)).bytes())
             size = int(self._ob.head(self._store, checked_key(key))["size"])
             end = size if length is None else min(size, start + length)
-            if start >= end:
-                return b""
+            return self.part(key, start, end)
+
+    def part(self, key: str, start: int, end: int) -> bytes:
+        """Bytes of an object between two places that it has."""
+        if start >= end:
+            return b""
+        with self._explained(key):
             return bytes(self._ob.get_range(self._store, key, start=start, end=end))
 
     def open(self, key: str) -> io.BufferedIOBase:
@@ -143,8 +150,26 @@ class ObjectStore:
                 found = self._ob.head(self._store, checked_key(key))
             except FileNotFoundError:
                 return None
-        modified = found["last_modified"].timestamp()
-        return Stat(int(found["size"]), f"{found['e_tag']} {modified}", modified)
+        return _stat(found)
+
+    def stats(self, keys: Iterable[str]) -> Sequence[Stat | None]:
+        """`stat` of each; a bucket is far, so that many are asked for at once."""
+        with ThreadPoolExecutor(AT_ONCE) as askers:
+            return list(askers.map(self.stat, keys))
+
+    def measure(self, key: str) -> tuple[str, FileFacts] | None:
+        """Hash the object as it comes: one answer has its bytes and its ETag."""
+        digest, size = hashlib.sha256(), 0
+        with self._explained(key):
+            try:
+                answer = self._ob.get(self._store, checked_key(key))
+            except FileNotFoundError:
+                return None
+            for block in answer.stream(min_chunk_size=_BUFFER):
+                digest.update(block)
+                size += len(block)
+            stamp = _stat(answer.meta).stamp
+        return stamp, FileFacts(digest.hexdigest(), size)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys below the prefix; the client knows prefixes of whole names only."""
@@ -164,8 +189,9 @@ class ObjectStore:
 
     def sync(self, keys: Iterable[str]) -> None:
         """See that the objects are there: they have been durable since they were put."""
-        for key in keys:
-            if self.stat(key) is None:
+        wanted = list(keys)
+        for key, found in zip(wanted, self.stats(wanted), strict=True):
+            if found is None:
                 raise missing(self.address(key))
 
     def sweep(self, prefix: str = "") -> int:
@@ -208,10 +234,17 @@ class _Ranges(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        data = self._store.get(self._key, self._at, len(view)) if self._at < self._size else b""
+        end = min(self._at + len(view), self._size)
+        data = self._store.part(self._key, self._at, end)
         view[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def _stat(found: Mapping[str, Any]) -> Stat:
+    """What the client says of an object."""
+    modified = found["last_modified"].timestamp()
+    return Stat(int(found["size"]), f"{found['e_tag']} {modified}", modified)
 
 
 def open_objects(url: str) -> ObjectStore:

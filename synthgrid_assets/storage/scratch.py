@@ -22,7 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.storage.commit import committing, remove_if_abandoned, sweep_partials
+from synthgrid_assets.storage.commit import (
+    committing,
+    remove_if_abandoned,
+    sweep_partials,
+    way_out,
+)
 from synthgrid_assets.storage.layout import NETWORKS, SURFACES, Layout
 
 
@@ -46,7 +51,7 @@ def claimed(folder: Path, *, sweep: bool = True) -> Iterator[None]:
     try:
         descriptor = _locked(folder)
     except OSError as error:
-        raise StorageError(f"cannot make {folder}: {error}; check space and rights") from error
+        raise StorageError(f"cannot make {folder}: {error}; {way_out(folder)}") from error
     try:
         if sweep:
             sweep_partials(folder)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -108,6 +108,18 @@ class Store(Protocol):
 
     def stat(self, key: str) -> Stat | None:
         """What is known of a file without reading it; None if there is none."""
+
+    def stats(self, keys: Iterable[str]) -> Sequence[Stat | None]:
+        """`stat` of each of some files, in their order; asked for at once where that is quicker."""
+
+    def measure(self, key: str) -> tuple[str, FileFacts] | None:
+        """Hash a file as it lies in the store, in constant memory; None if there is none.
+
+        Returns
+        -------
+        tuple of str and FileFacts, or None
+            The stamp that the hashed bytes had; empty if somebody wrote to the file meanwhile.
+        """
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys of complete files that begin with a prefix, in the order of their text."""
@@ -210,6 +222,18 @@ def file_facts(store: Store, key: str) -> FileFacts:
         except OSError as error:
             raise StorageError(f"cannot read {store.address(key)}: {error}") from error
     return FileFacts(digest.hexdigest(), size)
+
+
+def measured(store: Store, key: str) -> tuple[str, FileFacts] | None:
+    """`Store.measure` of a store that does not give bytes and stamp in one answer."""
+    before = store.stat(key)
+    if before is None:
+        return None
+    try:
+        facts = file_facts(store, key)
+    except DamageError:  # gone meanwhile
+        return None
+    return (before.stamp if store.stat(key) == before else ""), facts
 
 
 def missing(address: str) -> DamageError:

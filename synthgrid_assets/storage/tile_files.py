@@ -71,10 +71,12 @@ class TileReader:
         return found is not None and self._seen.get(tile.file) == found.stamp
 
     def _bytes(self, tile: TileFile) -> bytes:
-        before = self.store.stat(tile.file)
-        if before is None:
-            raise damage(self.store, tile, "is missing")
-        data = self.store.get(tile.file)
+        large = tile.size > _WHOLE  # a small one is read whole each time, in one request
+        before = self.store.stat(tile.file) if large else None
+        try:
+            data = self.store.get(tile.file)
+        except DamageError as error:
+            raise damage(self.store, tile, "is missing") from error
         found = hashlib.sha256(data).hexdigest()
         if found != tile.sha256:
             raise damage(
@@ -83,7 +85,8 @@ class TileReader:
                 f"has {len(data)} bytes with SHA-256 {found}, recorded are {tile.size} with "
                 f"{tile.sha256}",
             )
-        self._seen[tile.file] = before.stamp
+        if before is not None:
+            self._seen[tile.file] = before.stamp
         return data
 
 

@@ -11,11 +11,18 @@ import io
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from synthgrid_assets.storage.store import Durability, FileFacts, Stat, checked_key, missing
+from synthgrid_assets.storage.store import (
+    Durability,
+    FileFacts,
+    Stat,
+    checked_key,
+    measured,
+    missing,
+)
 
 _stores: dict[str, MemoryStore] = {}
 
@@ -98,6 +105,14 @@ class MemoryStore:
         """Size and number of the write."""
         found = self._files.get(checked_key(key))
         return found[1] if found else None
+
+    def stats(self, keys: Iterable[str]) -> Sequence[Stat | None]:
+        """`stat` of each."""
+        return [self.stat(key) for key in keys]
+
+    def measure(self, key: str) -> tuple[str, FileFacts] | None:
+        """Hash the bytes between two looks at it: see `measured`."""
+        return measured(self, key)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys that begin with the prefix."""

@@ -108,6 +108,49 @@ class StoreTests(abc.ABC):
             stamps.append(found.stamp)
         assert stamps[2] not in (stamps[1], stamps[3])
 
+    def test_many_files_are_looked_at_in_their_order(self, store: Store) -> None:
+        """Those that are missing among them, and one asked for twice."""
+        for number in range(20):
+            store.put(f"a/{number}", b"x" * number)
+        keys = [f"a/{number}" for number in (3, 19, 40, 0, 3, *range(20))]
+        assert list(store.stats(keys)) == [store.stat(key) for key in keys]
+        assert list(store.stats(iter(()))) == []
+
+    @pytest.mark.parametrize("data", [b"", OLD * 3], ids=["empty", "large"])
+    def test_a_file_is_measured_with_the_stamp_of_its_bytes(
+        self, store: Store, data: bytes
+    ) -> None:
+        """So a hash that is remembered beside it is that of no other bytes."""
+        assert store.measure("a/b") is None
+        store.put("a/b", data)
+        wanted = hashlib.sha256(data).hexdigest(), len(data)
+        assert store.measure("a/b") == (_stamp(store, "a/b"), wanted)
+
+    def test_a_measure_beside_a_writer_has_no_stamp_of_other_bytes(self, store: Store) -> None:
+        """Whatever instant it is taken at."""
+        hashes: dict[str, set[str]] = {}
+        stop = threading.Event()
+
+        def write() -> None:
+            number = 0
+            while not stop.is_set():
+                store.put("a/b", NEW if number % 2 else OLD, durability="batch")
+                number += 1
+
+        store.put("a/b", OLD)
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(60):
+                found = store.measure("a/b")
+                assert found is not None
+                hashes.setdefault(found[0], set()).add(found[1].sha256)
+        finally:
+            stop.set()
+            writer.join(60)
+        hashes.pop("", None)
+        assert all(len(of) == 1 for of in hashes.values())
+
     def test_a_file_is_replaced_and_removed(self, store: Store) -> None:
         """The last write counts."""
         store.put("a/b", OLD)

@@ -8,70 +8,44 @@ sets the number.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
 import random
+import re
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 import uuid
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.errors import DamageError
 from synthgrid_assets.materialize.run import make_tiles
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.materialize.test_run import STEPS, digests
+from synthgrid_assets_tests.s3_server import BUCKET, server_process, use_server
 from synthgrid_assets_tests.small_world import small_spec
 
+MOST_BETWEEN = 12  # tiles of steps, of 60, that a run makes before it is killed
 FORK = multiprocessing.get_context("fork")
 KILLS = {"disk": 500, "bucket": 200}
 SETTINGS = Settings(workers=1, window=8)
-S3 = "from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
 
 
 @pytest.fixture
 def bucket(monkeypatch):
     """A server of its own process: a client's threads do not outlive a fork."""
     pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-    pytest.importorskip("moto.server", reason="moto's server is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-c", S3.format(port=port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(urllib.request.Request(f"{address}/tiles", method="PUT")).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        pytest.fail("the server did not start")
-    for name, value in {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield f"s3://tiles/{uuid.uuid4().hex}"
-    server.kill()
-    server.wait(60)
+    with server_process() as address:
+        use_server(monkeypatch, address)
+        yield f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 
 def run(spec, root, url, told):
@@ -89,28 +63,61 @@ def run(spec, root, url, told):
                 file.write(json.dumps([names[0], made.tile, made.kept]) + "\n")
 
 
+class OnDisk:
+    """The tiles' files below a folder, as the system shows them: no code of ours is asked."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def look(self):
+        """Each file, with something that changes when it is written."""
+        found = ((path, path.stat()) for path in self.root.rglob("w*/*.parquet"))
+        return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in found}
+
+    def content(self, path):
+        return path.read_bytes()
+
+
+class InBucket:
+    """The tiles' objects below a prefix, as the client lists them."""
+
+    def __init__(self, url):
+        import obstore
+
+        self.client = obstore
+        self.store = obstore.store.from_url(url, client_options={"allow_http": True})
+
+    def look(self):
+        listed = (entry for batch in self.client.list(self.store) for entry in batch)
+        tiles = (one for one in listed if re.search(r"/w\d+/.*\.parquet$", one["path"]))
+        return {one["path"]: (one["e_tag"], one["last_modified"]) for one in tiles}
+
+    def content(self, key):
+        return bytes(self.client.get(self.store, key).bytes())
+
+
 def read_all_the_time(root, url, pipe):
     """Reads each tile's file as soon as it is there; tells how many, and which were not whole.
 
     A file is read again when it was written again. Looking for them takes half of the time, as a
     server that answers one request at a time is the writer's as well.
     """
-    os.environ["SYNTHGRID_STORE"] = url
-    store, reads, broken, seen, took = Layout(root).store, 0, [], {}, 0.0
+    place = InBucket(url) if url else OnDisk(root)
+    reads, broken, seen, took = 0, [], {}, 0.0
     while not pipe.poll(took):
         begun = time.monotonic()
-        for key in [key for key in store.list() if key.endswith(".parquet") and "/w" in key]:
-            try:
-                found = store.stat(key)
-                if found is None or seen.get(key) == found.stamp:
+        with contextlib.suppress(FileNotFoundError):  # removed, or set aside, meanwhile
+            for key, stamp in place.look().items():
+                if seen.get(key) == stamp:
                     continue
-                with store.open(key) as file:
-                    pq.read_table(file, page_checksum_verification=True)
-                reads, seen[key] = reads + 1, found.stamp
-            except DamageError:
-                pass  # removed or set aside meanwhile
-            except Exception as error:
-                broken.append(f"{key}: {error}")
+                try:
+                    data = pa.BufferReader(place.content(key))
+                    pq.read_table(data, page_checksum_verification=True)
+                    reads, seen[key] = reads + 1, stamp
+                except FileNotFoundError:
+                    raise
+                except Exception as error:
+                    broken.append(f"{key}: {error}")
         took = time.monotonic() - begun
     pipe.send((reads, broken[:5]))
 
@@ -134,20 +141,44 @@ def in_a_process(target, *arguments):
     return process
 
 
-def committed(root, url):
-    """What a process of its own finds committed and whole."""
+def asked(question, *arguments, url):
+    """The answer of a process of its own, as a client's threads do not outlive a fork."""
     ours, theirs = FORK.Pipe()
 
-    def look():
+    def answer():
         os.environ["SYNTHGRID_STORE"] = url
-        with Journal(Layout(root)) as journal:
-            damaged = [found.problem for found in journal.verify()]
-            theirs.send(({(r.asset, r.tile) for r in journal.receipts()}, damaged))
+        theirs.send(question(*arguments))
 
-    process = in_a_process(look)
+    process = in_a_process(answer)
     found = ours.recv()
     process.join(60)
     return found
+
+
+def committed(root):
+    """What is committed, and what of it is not whole: every file is read."""
+    with Journal(Layout(root)) as journal:
+        damaged = [found.problem for found in journal.verify()]
+        return {(r.asset, r.tile) for r in journal.receipts()}, damaged
+
+
+def wait_for_an_instant(process, told, draw, lasts):
+    """Wait until a random instant of a run, most often soon after some tile's commit.
+
+    A time since its start alone would seldom meet a commit once most tiles are kept.
+    """
+    if draw.random() < 0.25:
+        process.join(draw.uniform(0.0, lasts))
+        return
+    wanted = made(told) + draw.randrange(MOST_BETWEEN)
+    while process.exitcode is None and made(told) <= wanted:
+        process.join(0.003)
+    process.join(draw.uniform(0.0, lasts / 20))
+
+
+def made(told):
+    """How many tiles of steps were acknowledged as made."""
+    return told.read_bytes().count(b"false]") if told.exists() else 0
 
 
 @pytest.mark.slow
@@ -163,11 +194,11 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
     # here, so that no forked process compiles a kernel: they would all be killed at that
     run(spec, tmp_path / "whole", "", tmp_path / "told-whole")
     wanted = digests(spec, tmp_path / "whole")
-    begun = time.monotonic()
+    began = time.monotonic()
     first = in_a_process(run, spec, tmp_path / "timed", base and f"{base}/0", tmp_path / "told-0")
     first.join(300)
     assert first.exitcode == 0
-    lasts = time.monotonic() - begun
+    lasts = time.monotonic() - began
     while done < kills:
         worlds += 1
         root, told = tmp_path / f"data-{worlds}", tmp_path / f"told-{worlds}"
@@ -175,20 +206,14 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
         ours, theirs = FORK.Pipe()
         reader = in_a_process(read_all_the_time, root, url, theirs)
         while True:
-            known, begun = len(acknowledged(told)), time.monotonic()
             process = in_a_process(run, spec, root, url, told)
-            process.join(draw.uniform(0.0, lasts))
+            wait_for_an_instant(process, told, draw, lasts)
             if process.exitcode is None:
                 os.kill(process.pid, signal.SIGKILL)
                 done += 1
             process.join(60)
             before = acknowledged(told)
-            # kills are to meet commits, however busy the machine is now
-            if process.exitcode == 0:
-                lasts = max(time.monotonic() - begun, lasts / 2)
-            elif len(before) == known:
-                lasts *= 1.1
-            there, damaged = committed(root, url)
+            there, damaged = asked(committed, root, url=url)
             assert damaged == []
             assert {(step, tile) for step, tile in before} <= there
             if process.exitcode == 0 or done >= kills:
@@ -201,11 +226,11 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
         reader.join(60)
         reads += read
         assert broken == []
+        assert read > 0
         assert max(acknowledged(told).values()) == 1  # nothing acknowledged was made again
         assert not list(root.rglob("*.partial"))
-        if not base:
-            assert digests(spec, root) == wanted
+        assert asked(digests, spec, root, url=url) == wanted
     print(  # noqa: T201
         f"{where}: {done} kills of runs of {lasts:.1f} s in {worlds} worlds, {reads} files read "
-        "meanwhile"
+        f"meanwhile, {time.monotonic() - began:.0f} s"
     )

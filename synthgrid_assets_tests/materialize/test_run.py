@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -93,6 +94,30 @@ def test_committed_tiles_are_kept_and_force_makes_them_again(session, tmp_path):
     assert sorted(o.receipts[0].digest for o in first) == sorted(
         o.receipts[0].digest for o in forced
     )
+
+
+def test_runs_side_by_side_one_of_them_forced_leave_records_of_the_files_there_are(tmp_path):
+    """Whoever writes a tile last, and whoever records it last: both have made the same bytes."""
+    spec, root = small_spec(tmp_path, tile=24), tmp_path / "data"
+    told: dict[int, list[object]] = {}
+
+    def one(number: int) -> None:
+        with EngineSession(Settings(workers=1), executor="inline") as own:
+            told[number] = make(own, spec, root, force=number == 0)
+
+    for _ in range(3):
+        runs = [threading.Thread(target=one, args=(number,)) for number in range(3)]
+        for thread in runs:
+            thread.start()
+        for thread in runs:
+            thread.join(120)
+        wanted = len(STEPS) * len(list(spec.world.tiling))
+        assert [len(told.pop(number)) for number in range(3)] == [wanted] * 3
+        with Journal(Layout(root)) as journal:
+            assert list(journal.verify()) == []
+    with EngineSession(Settings(workers=1), executor="inline") as own:
+        make(own, spec, tmp_path / "alone")
+    assert digests(spec, root) == digests(spec, tmp_path / "alone")
 
 
 def test_a_tile_whose_file_is_gone_is_made_again(session, tmp_path):

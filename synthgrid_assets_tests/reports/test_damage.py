@@ -21,7 +21,7 @@ from synthgrid_assets.reports.exports import export_asset
 from synthgrid_assets.reports.files import FILES_TEST, file_faults
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.reports.status import status_faults, world_status
-from synthgrid_assets.storage import known_files
+from synthgrid_assets.storage import store
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.scratch import claimed
 from synthgrid_assets.world.validation import load_spec
@@ -225,6 +225,34 @@ def test_a_file_at_a_tiles_place_that_no_record_names_is_told_at_once(copy, sess
     assert region_digest(context.spec, context.layout.root, "cafes", name) == digests[name]
 
 
+@pytest.mark.parametrize("above", [0, 1, 3], ids=["tiles", "dataset", "world"])
+def test_a_folder_that_is_a_link_to_nowhere_is_named_with_what_to_do(
+    copy, session, tmp_path, above
+):
+    """As where a disk is not mounted: nothing is removed, and with the disk all is as before."""
+    context, digests = copy
+    root, disk = context.layout.root, tmp_path / "disk"
+    folder = (root / records_of(context, "points")[0].path).parents[above]
+    folder.rename(tmp_path / "unmounted")
+    folder.symlink_to(disk)
+    wanted = f"{folder} is a link to {disk}, where nothing is: mount or make that, or .*`rm '"
+    with pytest.raises(StorageError, match=wanted):
+        run_again(session, context, "points")
+    (tmp_path / "unmounted").rename(disk)
+    assert run_again(session, context, "points") == []
+    assert region_digest(context.spec, root, "cafes", "points") == digests["points"]
+
+
+def test_a_file_in_a_folders_place_is_named(copy, session):
+    context, _ = copy
+    folder = (context.layout.root / records_of(context, "points")[0].path).parents[1]
+    shutil.rmtree(folder)
+    folder.write_bytes(b"somebody's")
+    with pytest.raises(StorageError, match=f"{folder} is no folder: move it elsewhere"):
+        run_again(session, context, "points")
+    assert folder.read_bytes() == b"somebody's"
+
+
 @pytest.mark.parametrize(
     ("lost", "kind"),
     [
@@ -265,12 +293,12 @@ def test_kept_tiles_are_hashed_once_and_again_when_somebody_wrote(copy, session,
     context, _ = copy
     read = []
 
-    def counted(store, key):
+    def counted(of, key):
         read.append(key)
-        return hashed(store, key)
+        return hashed(of, key)
 
-    hashed = known_files.file_facts
-    monkeypatch.setattr(known_files, "file_facts", counted)
+    hashed = store.file_facts
+    monkeypatch.setattr(store, "file_facts", counted)
     assert run_again(session, context, "points") == []
     assert len(read) == 12
     assert run_again(session, context, "points") == []

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-import urllib.request
 import uuid
 from types import SimpleNamespace
 
 import pytest
 
+from synthgrid_assets.api import World
 from synthgrid_assets.errors import DamageError, StorageError
 from synthgrid_assets.products.open_layer import open_layer
+from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
 from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.region_checks import region_checks
+from synthgrid_assets.reports.status import world_status
 from synthgrid_assets.storage.formats.count_rasters import read_density
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.store import open_store
 from synthgrid_assets.testing.store_tests import StoreTests
 from synthgrid_assets_tests.reports.committed_world import commit
+from synthgrid_assets_tests.s3_server import BUCKET, server_thread, use_server
 from synthgrid_assets_tests.small_world import small_spec
 
 pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-moto_server = pytest.importorskip("moto.server", reason="moto's server is not installed")
+BOX = (500_300.0, 5_400_200.0, 501_900.0, 5_401_800.0)
 
 
 @pytest.fixture(scope="module")
 def endpoint():
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    request = urllib.request.Request(f"{address}/tiles", method="PUT")
-    with urllib.request.urlopen(request) as answer:
-        assert answer.status == 200
-    yield address
-    server.stop()
+    with server_thread() as address:
+        yield address
 
 
 @pytest.fixture
 def bucket(endpoint, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    return f"s3://tiles/{uuid.uuid4().hex}"
+    use_server(monkeypatch, endpoint)
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 
 class TestObjectStore(StoreTests):
@@ -102,6 +96,8 @@ def test_a_world_in_a_bucket_is_the_world_on_a_disk(bucket, tmp_path, monkeypatc
         rows = {row["asset"]: (row["tiles"], row["digest"]) for row in index_rows(context)}
         target = root / "points.csv"
         exported = export_asset(spec, root, "cafes", "points", target)
+        checks = region_checks(context, PRODUCTS["points"])
+        rows_there = World(spec, data=root).layer("cafes").committed("points", BOX)
         array = context.layout.density(context.dataset("density"), spec.world.tiling.extent)
         found[where] = (
             [region_digest(spec, root, "cafes", name) for name in names],
@@ -109,7 +105,14 @@ def test_a_world_in_a_bucket_is_the_world_on_a_disk(bucket, tmp_path, monkeypatc
             exported.rows,
             target.read_bytes(),
             read_density(context.layout.store, array).tolist(),
+            {name: (check.verdict.passed, check.tiles) for name, check in checks.items()},
+            [
+                {key: row[key] for key in ("asset", "done", "stale", "damaged", "rows")}
+                for row in world_status(spec, root)
+            ],
+            rows_there.sort_values("id").to_wkb().to_dict("list"),
         )
+        assert len(rows_there) > 10
     assert found[""] == found[bucket]
     assert not list((tmp_path / "bucket").rglob("*.parquet"))
     with Journal(Layout(tmp_path / "bucket")) as journal:

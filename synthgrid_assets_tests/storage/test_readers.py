@@ -7,7 +7,6 @@ and counts as a raster. The oracle is what was drawn, not our own reader.
 from __future__ import annotations
 
 import os
-import urllib.request
 import uuid
 
 import duckdb
@@ -26,6 +25,7 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.storage.tile_index import TileIndex
 from synthgrid_assets_tests.reports.committed_world import commit
+from synthgrid_assets_tests.s3_server import server_thread
 from synthgrid_assets_tests.small_world import small_spec
 
 BOX = (500300.0, 5400200.0, 501700.0, 5401900.0)  # of several tiles, none whole
@@ -34,14 +34,8 @@ BOX = (500300.0, 5400200.0, 501700.0, 5401900.0)  # of several tiles, none whole
 @pytest.fixture(scope="module")
 def endpoint():
     pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-    moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    request = urllib.request.Request(f"http://{host}:{port}/tiles", method="PUT")
-    urllib.request.urlopen(request).close()
-    yield f"{host}:{port}"
-    server.stop()
+    with server_thread() as address:
+        yield address.removeprefix("http://")
 
 
 class Place:

@@ -13,12 +13,12 @@ import http.server
 import os
 import socket
 import threading
-import urllib.request
 
 import pytest
 
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.storage.store import open_store
+from synthgrid_assets_tests.s3_server import server_thread, use_server
 
 OLD, NEW = b"old" * 30_000, b"new, and longer" * 10_000
 CALLS = ("open", "write", "fsync", "replace", "rename", "link", "mkdir")
@@ -185,15 +185,10 @@ class Proxy:
 @pytest.fixture(scope="module")
 def proxy():
     pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-    moto_server = pytest.importorskip("moto.server", reason="moto's server is not installed")
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    address = "http://{}:{}".format(*server.get_host_and_port())
-    urllib.request.urlopen(urllib.request.Request(f"{address}/tiles", method="PUT")).close()
-    made = Proxy(address)
-    yield made
-    made.close()
-    server.stop()
+    with server_thread() as address:
+        made = Proxy(address)
+        yield made
+        made.close()
 
 
 @pytest.mark.parametrize("fault", some_slow(FAULTS, ("answer lost",)))
@@ -202,10 +197,7 @@ def test_a_network_that_loses_requests_or_answers_is_tried_again_and_nothing_is_
     proxy, monkeypatch, write, fault
 ):
     """A lost answer of a write that was made looks like a conflict: it is none."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    use_server(monkeypatch, proxy.address)
     store = open_store(f"s3://tiles/{write}-{fault.replace(' ', '-')}")
     store.put("a/b", OLD)
     key, before = "a/new" if write == "new" else "a/b", proxy.faults

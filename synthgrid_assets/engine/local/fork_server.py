@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from synthgrid_assets.engine import log
@@ -73,16 +73,21 @@ def load(name: str) -> None:
 
 
 def serve(control: socket.socket, parent: int) -> None:
-    """Load, say ready, then obey until the channel closes."""
+    """Load, say ready, then obey until the channel closes.
+
+    Names of what to load may come before the preparation: then this process stands by with it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
     told: tuple[str, str | int]
     try:
-        preparation: Preparation = pickle.loads(receive(control))
+        preparation: Preparation | tuple[str, ...] = pickle.loads(receive(control))
+        while not isinstance(preparation, Preparation):
+            _load_all(preparation)
+            _wait_for_word(control, parent)
+            preparation = pickle.loads(receive(control))
         os.environ.update(preparation.environment)
         log.start(preparation.run_id)
-        with loading():
-            for name in preparation.preload:
-                load(name)
+        _load_all(preparation.preload)
     except EOFError:
         return
     except BaseException:
@@ -96,6 +101,19 @@ def serve(control: socket.socket, parent: int) -> None:
     if told[0] == "failed":
         return
     ForkServer(control, preparation.memory_cap, parent).serve()
+
+
+def _load_all(names: Iterable[str]) -> None:
+    with loading():
+        for name in names:
+            load(name)
+
+
+def _wait_for_word(control: socket.socket, parent: int) -> None:
+    """Wait for a message, for as long as there is somebody to send one."""
+    while not select.select([control], [], [], LOOK_FOR_PARENT)[0]:
+        if os.getppid() != parent:
+            raise EOFError("the process that this one stands by for is gone")
 
 
 class ForkServer:

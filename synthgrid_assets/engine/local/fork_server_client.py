@@ -1,27 +1,27 @@
 """The orchestrating side of the fork server: start it, order workers and their ends from it.
 
-Belongs here: the fork server's process, environment and channel. Not here: what it does in
-its own process (`fork_server`), and which worker has which task (`pool`).
+Belongs here: which fork server it is, and orders over its channel. Not here: its start
+(`standby`, `early_fork`), what it does in its own process (`fork_server`), and which worker has
+which task (`pool`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import pickle
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from synthgrid_assets.engine.local.early_fork import ForkedServer, take_forked
-from synthgrid_assets.engine.local.fork_server import START, Preparation
+from synthgrid_assets.engine.local.fork_server import Preparation
 from synthgrid_assets.engine.local.framing import FrameReader, send
+from synthgrid_assets.engine.local.standby import start, take_standing_by
 from synthgrid_assets.engine.local.surroundings import WORKER_ENVIRONMENT
 from synthgrid_assets.errors import EngineError, WorkersLostError
 
@@ -175,23 +175,18 @@ class ForkServerClient:
 def _started(
     preparation: Preparation,
 ) -> tuple[subprocess.Popen[bytes] | ForkedServer, socket.socket, Preparation]:
-    """A fork server, our end of its channel and what to tell it: the copy that waits, or a new one.
+    """A fork server, our end of its channel and what to tell it: one that waits, or a new one.
 
-    The copy does not know what has been set since; a new process begins with it.
+    One that waits does not know what has been set since; a new process begins with it.
     """
-    forked = take_forked()
-    if forked is not None:
-        now = {name: text for name, text in os.environ.items() if name not in WORKER_ENVIRONMENT}
-        return forked, forked.control, replace(preparation, environment=now)
-    control, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-c", START, str(theirs.fileno()), json.dumps(sys.path)],
-            env={**os.environ, **WORKER_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-        )
-    return process, control, preparation
+    waiting = take_forked() or take_standing_by(preparation.preload)
+    if waiting is None:
+        return *start(), preparation
+    now = {name: text for name, text in os.environ.items() if name not in WORKER_ENVIRONMENT}
+    told = replace(preparation, environment=now)
+    if isinstance(waiting, ForkedServer):
+        return waiting, waiting.control, told
+    return *waiting, told
 
 
 def ending(exitcode: int) -> str:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+from synthgrid_assets.engine.local.standby import stand_by
 from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import TASKS_HELD_PER_WORKER, Settings, usable_cores
@@ -26,6 +27,11 @@ class _Host:
         self._lock = threading.Lock()
         self._sessions: dict[tuple[Settings, str], EngineSession] = {}
         self._users: dict[tuple[Settings, str], int] = {}
+        self._stands_by = False
+
+    def stand_by(self) -> None:
+        self._stands_by = True
+        stand_by(PRELOAD)
 
     @contextlib.contextmanager
     def session(self, settings: Settings, run: str) -> Iterator[EngineSession]:
@@ -44,6 +50,11 @@ class _Host:
             timer.daemon = True
             timer.start()
 
+    def end(self) -> None:
+        """End the pools with this process."""
+        self._stands_by = False
+        self.close_unused()
+
     def close_unused(self) -> None:
         """End the pools that no block uses now."""
         with self._lock:
@@ -53,10 +64,17 @@ class _Host:
                 del self._users[which]
         for session in sessions:
             session.__exit__(None, None, None)
+        if sessions and self._stands_by:
+            stand_by(PRELOAD)
 
 
 _HOST = _Host()
-atexit.register(_HOST.close_unused)
+atexit.register(_HOST.end)
+
+
+def stand_by_for_runs() -> None:
+    """Have what a pool needs loaded before the first block comes, and again between runs."""
+    _HOST.stand_by()
 
 
 @contextlib.contextmanager

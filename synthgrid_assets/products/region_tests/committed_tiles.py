@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -93,12 +94,13 @@ class CommittedRecords:
 
     def texts(self) -> Iterator[str]:
         """The committed tiles' receipts as JSON, south to north and west to east."""
-        for text in self._journal.texts(self._dataset):
-            cells, file = recorded_file(text)
-            if not _belongs(self._tiling, file.tile, cells):
-                continue
+        texts = ((text, *recorded_file(text)) for text in self._journal.texts(self._dataset))
+        own = (
+            (text, file) for text, cells, file in texts if _belongs(self._tiling, file.tile, cells)
+        )
+        for (text, file), problem in self._journal.looked_at(own, itemgetter(1)):
             self.recorded += 1
-            if problem := self._journal.fault(file):
+            if problem:
                 self.damaged.append((file, problem))
             else:
                 self._digest.update(text.encode())

@@ -1,8 +1,10 @@
 """The pool against real processes: blame, deadlines, memory, errors, start and end."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from synthgrid_assets.engine.local import fork_server_client, pool
 from synthgrid_assets.engine.local.pool import WorkerPool
+from synthgrid_assets.engine.local.standby import stand_by
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.engine.task import Task
 from synthgrid_assets.errors import (
@@ -253,6 +256,40 @@ def test_without_its_fork_server_the_pool_says_so_and_no_worker_is_left():
         assert not pool.usable
 
     with_pool(work)
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["ready", "killed meanwhile"])
+def test_a_pool_takes_the_fork_server_that_stands_by_if_it_is_still_there(ended):
+    before = set(psutil.Process().children())
+    stand_by(PRELOAD)
+    stand_by(PRELOAD)  # one is enough
+    (waiting,) = set(psutil.Process().children()) - before
+    if ended:
+        waiting.kill()
+        waiting.wait(LIMIT)
+
+    async def work(call, pool):
+        return psutil.Process(await call(chores.pid_of_worker)).ppid()
+
+    for _ in range(2):  # the second pool starts one of its own
+        own = with_pool(work, workers=1)
+        assert (own == waiting.pid) == (not ended)
+        ended = True
+
+
+ALONE = """
+import os, signal, psutil
+from synthgrid_assets.engine.local.standby import stand_by
+stand_by(("json",))
+print(psutil.Process().children()[0].pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_one_that_stands_by_ends_with_its_process():
+    told = subprocess.run([sys.executable, "-c", ALONE], stdout=subprocess.PIPE, timeout=LIMIT)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(told.stdout)).wait(10)
 
 
 @pytest.mark.parametrize("shot", ["outside", "late"])

@@ -16,7 +16,10 @@ START = 60  # seconds
 
 
 class DaskProcesses:
-    """One scheduler, and workers of one thread each; their logs lie in a folder."""
+    """One scheduler, and workers of one thread each; their logs lie in a folder.
+
+    Every other worker stands by for its first run, as the documentation has them do.
+    """
 
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder, self._all = folder, []
@@ -30,7 +33,9 @@ class DaskProcesses:
         number = len(self._all)
         one_thread = ("--nthreads", "1", "--no-nanny", "--name", f"w{number}")
         here = ("--local-directory", str(self.folder / "spill"), "--host", "127.0.0.1")
-        return self._start("worker", self.address, *one_thread, *here)
+        stands_by = number % 2 == 0
+        ready = ("--preload", "synthgrid_assets.materialize.hosts.dask_preload") * stands_by
+        return self._start("worker", self.address, *one_thread, *here, *ready)
 
     def _start(self, what: str, *arguments: str) -> subprocess.Popen:
         log = (self.folder / f"{what}-{len(self._all)}.log").open("wb")
