@@ -143,7 +143,7 @@ def peers(workers: int, rows: int, number: int, ray: str) -> list[str]:
         script = Path(__file__).with_name("engine_ray.py")
         told = subprocess.run(
             [ray, str(script), str(workers), str(rows), str(number), str(folder)],
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             check=True,
         ).stdout
