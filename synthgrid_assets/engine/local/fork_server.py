@@ -80,11 +80,7 @@ def serve(control: socket.socket, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
     told: tuple[str, str | int]
     try:
-        preparation: Preparation | tuple[str, ...] = pickle.loads(receive(control))
-        while not isinstance(preparation, Preparation):
-            _load_all(preparation)
-            _wait_for_word(control, parent)
-            preparation = pickle.loads(receive(control))
+        preparation = _preparation(control, parent)
         os.environ.update(preparation.environment)
         log.start(preparation.run_id)
         _load_all(preparation.preload)
@@ -109,11 +105,16 @@ def _load_all(names: Iterable[str]) -> None:
             load(name)
 
 
-def _wait_for_word(control: socket.socket, parent: int) -> None:
-    """Wait for a message, for as long as there is somebody to send one."""
-    while not select.select([control], [], [], LOOK_FOR_PARENT)[0]:
-        if os.getppid() != parent:
-            raise EOFError("the process that this one stands by for is gone")
+def _preparation(control: socket.socket, parent: int) -> Preparation:
+    """What the first pool says, after loading what is named before that."""
+    while True:
+        while not select.select([control], [], [], LOOK_FOR_PARENT)[0]:
+            if os.getppid() != parent:
+                raise EOFError("the process that this one stands by for is gone")
+        told: Preparation | tuple[str, ...] = pickle.loads(receive(control))
+        if isinstance(told, Preparation):
+            return told
+        _load_all(told)
 
 
 class ForkServer:
