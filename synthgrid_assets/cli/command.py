@@ -5,7 +5,6 @@ Belongs here: registration and the options of the command itself. Not here: comm
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -54,6 +53,8 @@ app.command()(replay.replay)
 
 def _tell_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         out.print(f"synthgrid {version('synthgrid_assets')}", highlight=False)
         raise typer.Exit
 

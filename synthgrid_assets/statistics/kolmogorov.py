@@ -68,7 +68,7 @@ def distance_tail(distance: float, n: int) -> float:
     Examples
     --------
     >>> round(distance_tail(0.5, 1), 12), round(distance_tail(0.274, 10), 6)
-    (1.0, 0.371513)
+    (1.0, 0.37152)
     """
     if distance >= 1 or distance <= 0.5 / n:
         return float(distance < 1)

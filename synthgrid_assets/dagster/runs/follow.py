@@ -26,6 +26,7 @@ from synthgrid_assets.dagster.runs.liveness import sign_of_life
 from synthgrid_assets.dagster.runs.opening import telling_faults
 from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.engine.events import Statistics
+from synthgrid_assets.engine.local.worker import without_traceback
 from synthgrid_assets.engine.session import open_session
 from synthgrid_assets.materialize.compiling import FIRST_START, kernels_are_compiled
 from synthgrid_assets.settings import data_root
@@ -172,8 +173,8 @@ def _told(error: SerializableErrorInfo) -> str:
         if link.cls_name == dg.DagsterExecutionInterruptedError.__name__:
             return "interrupted; committed tiles are kept, so run it again"
         if hasattr(errors, link.cls_name or ""):
-            return link.message.partition(": ")[2].strip()
-    return chain[-1].message.strip()
+            return without_traceback(link.message.partition(": ")[2]).strip()
+    return without_traceback(chain[-1].message).strip()
 
 
 def run_region(

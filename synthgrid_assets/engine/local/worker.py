@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
+import re
 import signal
 import socket
 import sys
@@ -90,6 +91,17 @@ def portable(error: BaseException) -> Exception:
             return copy
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     return EngineError(f"a task raised {kind}: {error}\nin worker {os.getpid()}:\n{text}")
+
+
+def without_traceback(message: str) -> str:
+    """What an error says, without the traceback of a worker that `portable` has noted on it.
+
+    Examples
+    --------
+    >>> without_traceback("no room\\nin worker 7:\\nTraceback ...")
+    'no room'
+    """
+    return re.split(r"\nin worker \d+:\n", message, maxsplit=1)[0]
 
 
 def _die_with(parent: int) -> None:
