@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 
+import geopandas
 import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
 from scipy.stats import kstest
 
+from synthgrid_assets.api import World
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.pattern import PointPattern
@@ -166,6 +168,25 @@ def test_parcels_of_all_tiles_are_one_coverage(tmp_path, layer):
     moved = whole.set_column(whole.column_names.index("geometry"), "geometry", pa.array(geometry))
     failed = {v.test for v in PARCELS.verify(context, tiles[3], moved) if not v.passed}
     assert failed == {CUT_TEST, COVER_TEST}
+
+
+def test_parcels_within_voronoi_cells_add_up_to_them(tmp_path):
+    """What the documentation says of plots that end at cells, by geopandas."""
+    path = tmp_path / "small.toml"
+    path.write_text(WORLD + "\n[layers.trees.tessellation]\n")
+    cells = World(load_spec(path)).layer("trees").voronoi((500000, 5400000, 500300, 5400300))
+    context = open_layer(
+        load_spec(path, {"world.extent": [-8, -8, 16, 16], "world.tile": 24}), "trees", tmp_path
+    )
+    rows = [PARCELS.rows(context, tile).table for tile in context.spec.world.tiling]
+    table = pa.concat_tables(rows)
+    shapes = shapely.from_wkb(table["geometry"].to_numpy())
+    parcels = geopandas.GeoDataFrame({"id": table["id"].to_numpy()}, geometry=shapes, crs=cells.crs)
+    plots = geopandas.overlay(parcels, cells[["site_id", "geometry"]])
+    assert len(plots) > 3 * len(cells) > 60
+    area = plots.geometry.area.groupby(plots["site_id"]).sum()
+    np.testing.assert_allclose(area[cells["site_id"]], cells["area_m2"], rtol=1e-9)
+    assert set(plots["id"]) <= set(parcels["id"])
 
 
 def test_a_region_is_judged_by_the_number_of_its_parcels(tmp_path):
