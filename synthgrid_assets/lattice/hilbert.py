@@ -43,19 +43,25 @@ def hilbert_keys(x: NDArray[Any], y: NDArray[Any], bits: int) -> NDArray[np.uint
 
 @njit(cache=True)
 def _keys(x: NDArray[np.uint64], y: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     keys = np.empty(x.size, np.uint64)
     for i in range(x.size):
-        column, row, key = x[i], y[i], np.uint64(0)
-        for place in range(bits - 1, -1, -1):
-            shift = np.uint64(place)
-            right, upper = (column >> shift) & one, (row >> shift) & one
-            key = (key << two) | ((three * right) ^ upper)
-            mask = (one << shift) - one
-            column, row = column & mask, row & mask
-            if upper == 0:
-                if right == 1:
-                    column, row = mask - column, mask - row
-                column, row = row, column
-        keys[i] = key
+        keys[i] = hilbert_key(x[i], y[i], bits)
     return keys
+
+
+@njit(inline="always")
+def hilbert_key(column: np.uint64, row: np.uint64, bits: int) -> np.uint64:
+    """`hilbert_keys` of one position, for kernels."""
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    key = np.uint64(0)
+    for place in range(bits - 1, -1, -1):
+        shift = np.uint64(place)
+        right, upper = (column >> shift) & one, (row >> shift) & one
+        key = (key << two) | ((three * right) ^ upper)
+        mask = (one << shift) - one
+        column, row = column & mask, row & mask
+        if upper == 0:
+            if right == 1:
+                column, row = mask - column, mask - row
+            column, row = row, column
+    return key

@@ -6,14 +6,15 @@ Belongs here: the receipt of any product. Not here: making the rows (one module 
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from synthgrid_assets.engine.stages import COMMIT, spent
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.compiling import compiled_seconds
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import Product, TileRows, Written
+from synthgrid_assets.products.product import Product, Written
 from synthgrid_assets.storage.digest import digest_hex
-from synthgrid_assets.storage.receipt import COMPILE, Receipt
+from synthgrid_assets.storage.receipt import COMPILE, Fact, Receipt
 from synthgrid_assets.verdict import Verdict
 
 
@@ -44,11 +45,28 @@ class Stopwatch:
         spent(COMMIT, self._laps[-1][1], size)
 
 
+class Made(NamedTuple):
+    """What a receipt says of rows, when they themselves are in memory no longer.
+
+    Attributes
+    ----------
+    rows : int
+        How many there are.
+    digest, expected, facts
+        As of `TileRows`.
+    """
+
+    rows: int
+    digest: int
+    expected: float | None
+    facts: tuple[Fact, ...]
+
+
 def receipt_of(
     context: LayerContext,
     product: Product,
     tile: Tile,
-    rows: TileRows,
+    made: Made,
     written: Written,
     *,
     verdicts: tuple[Verdict, ...],
@@ -62,8 +80,7 @@ def receipt_of(
     context : LayerContext
     product : Product
     tile : Tile
-    rows : TileRows
-        As they were made.
+    made : Made
     written : Written
         The tile's file.
     verdicts : tuple of Verdict
@@ -83,15 +100,15 @@ def receipt_of(
         tile=tile.key,
         cells=tile.cells,
         path=written.key,
-        rows=rows.table.num_rows,
+        rows=made.rows,
         bbox=written.bbox,
-        digest=digest_hex(rows.digest),
+        digest=digest_hex(made.digest),
         sha256=written.file.sha256,
         size=written.file.size,
         code_version=context.assets[product.name].code_version,
-        expected_rows=rows.expected,
+        expected_rows=made.expected,
         verdicts=verdicts,
         seconds=seconds,
-        facts=rows.facts,
+        facts=made.facts,
         picture=picture,
     )

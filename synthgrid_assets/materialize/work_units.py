@@ -7,7 +7,7 @@ units (`layer_context`), what becomes of the merged tessellation (`tile`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
-from synthgrid_assets.products.product import TRIANGLES, Product
+from synthgrid_assets.products.product import CELLS, NEIGHBOURS, TRIANGLES, Product
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
 from synthgrid_assets.storage.receipt import Receipt
 from synthgrid_assets.storage.scratch import read_part, save_part
-from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
-from synthgrid_assets.tessellation.tile import Tessellation
+from synthgrid_assets.tessellation.constrained import ConstrainedTriangles, merge_constrained
+from synthgrid_assets.tessellation.tile import (
+    NEIGHBOUR_ARRAYS,
+    RING_ARRAYS,
+    TRIANGLE_ARRAYS,
+    Tessellation,
+    merge_rows,
+)
 
 # peak memory a point above the worker's own, when rows, file and tests of a product are
 # there at once; units need less, so a tile that fits can be split and merged
 BYTES_A_POINT = 2_200
 _COLUMNS = tuple(field.name for field in fields(Tessellation))
+_TAKEN = {TRIANGLES: TRIANGLE_ARRAYS, CELLS: RING_ARRAYS, NEIGHBOURS: NEIGHBOUR_ARRAYS}
 _CONSTRAINED = "constrained."  # before the names of what is kept of constrained triangles
 
 
@@ -88,12 +96,17 @@ def merge_tile(
     """
     context = job.open()
     context.cache.forget()  # what an earlier tile left
-    parts = [_unit(context, unit, Path(folder)) for unit in units]
-    wanted = any(TRIANGLES in product.units for product in products)  # cells know no constraints
-    triangles = [part for _, part in parts if part is not None and wanted]
-    context.cache.keep([part for part, _ in parts], triangles)
-    parts.clear()
-    triangles.clear()
+    taken = {kind for product in products for kind in product.units}
+    triangles = None
+    if TRIANGLES in taken and context.network is not None:  # cells know no constraints
+        triangles = merge_constrained(
+            [_constrained_unit(context, unit, Path(folder)) for unit in units]
+        )
+    rows = [_UnitRows(context, unit, Path(folder)) for unit in units]
+    unread = [name for kind, names in _TAKEN.items() if kind not in taken for name in names]
+    loaded = [Cells(*row["loaded"].tolist()) for row in rows]
+    context.cache.keep(merge_rows(units, loaded, rows, unread), triangles)
+    rows.clear()
     try:
         return make_tile(job, products, key)
     finally:
@@ -120,20 +133,40 @@ def part_path(folder: Path, unit: Cells) -> Path:
     return folder / f"{unit.ix0}_{unit.iy0}_{unit.ix1}_{unit.iy1}.npz"
 
 
-def _unit(
-    context: LayerContext, unit: Cells, folder: Path
-) -> tuple[Tessellation, ConstrainedTriangles | None]:
-    """A unit as somebody left it in a folder, or tessellated here if it is not there."""
-    found = read_part(part_path(folder, unit))
+class _UnitRows(Mapping[str, NDArray[Any]]):
+    """The arrays of a unit, each read when it is asked for and not kept.
+
+    They are as somebody left them in a folder, or are tessellated here if they are not there.
+    """
+
+    def __init__(self, context: LayerContext, unit: Cells, folder: Path) -> None:
+        self._path = part_path(folder, unit)
+        self._made: dict[str, NDArray[Any]] = {}
+        if not self._path.exists():
+            made = context.cache.tessellate_unit(unit)
+            self._made = {name: np.asarray(getattr(made, name)) for name in _COLUMNS}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if self._made:
+            return self._made[name]
+        found = read_part(self._path, (name,))
+        if found is None:
+            raise StorageError(f"the part {self._path} is gone; trying again makes it again")
+        return found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COLUMNS)
+
+    def __len__(self) -> int:
+        return len(_COLUMNS)
+
+
+def _constrained_unit(context: LayerContext, unit: Cells, folder: Path) -> ConstrainedTriangles:
+    """The constrained triangles of a unit, as somebody left them or made here."""
+    names = {f"{_CONSTRAINED}{field.name}": field.name for field in fields(ConstrainedTriangles)}
+    found = read_part(part_path(folder, unit), names)
     if found is None:
-        constrained = None if context.network is None else context.cache.constrain_unit(unit)
-        return context.cache.tessellate_unit(unit), constrained
-    made = Tessellation(**_record({name: found.pop(name) for name in _COLUMNS}))
-    rest = {name.removeprefix(_CONSTRAINED): array for name, array in found.items()}
-    return made, ConstrainedTriangles(**_record(rest)) if rest else None
-
-
-def _record(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """The arrays of a record of a rectangle, its rectangles made what they were."""
+        return context.cache.constrain_unit(unit)
+    columns: dict[str, Any] = {names[name]: array for name, array in found.items()}
     rectangles = {name: Cells(*columns[name].tolist()) for name in ("cells", "loaded")}
-    return {**columns, **rectangles}
+    return ConstrainedTriangles(**{**columns, **rectangles})

@@ -16,7 +16,7 @@ from synthgrid_assets.lattice.cells import CELL_BITS
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.drawn_points import expected_points
 from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.product import CELLS, Column, Rates, TileRows
+from synthgrid_assets.products.product import NEIGHBOURS, Column, Rates, TileRows
 from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
@@ -50,7 +50,7 @@ class CellNeighbours(Tessellated):
             "bit. Exact.",
         }
     )
-    units = (CELLS,)
+    units = (NEIGHBOURS,)
 
     def description(self, layer: LayerTable) -> str:
         """What the asset is."""

@@ -142,7 +142,7 @@ class Delaunay(Tessellated):
         """Exact predicates on the triangles, and the ids that were written."""
         found = context.cache.triangles(tile.cells)
         ids, xy = found.triangles, found.triangle_xy
-        written = np.column_stack([column_values(rows[name]) for name in "abc"])
+        written = [column_values(rows[name]) for name in "abc"]
         if isinstance(found, Tessellation):
             return (exact_rows(TEST, triangle_faults(ids, xy, tile.cells), written, ids),)
         faults = triangle_faults(ids, xy, tile.cells, found.constraint)
@@ -150,7 +150,7 @@ class Delaunay(Tessellated):
         edge_faults = _constraint_faults(context, found)
         return (
             exact_rows(TEST, faults, written, ids),
-            exact_rows(CONSTRAINTS_TEST, edge_faults, np.column_stack(along), found.constraint),
+            exact_rows(CONSTRAINTS_TEST, edge_faults, along, found.constraint),
         )
 
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
@@ -186,9 +186,9 @@ def delaunay_table(context: LayerContext, found: Triangles) -> pa.Table:
 
 def _digest(found: Triangles) -> int:
     xy = found.triangle_xy
-    columns = [*xy.T]
+    columns = [xy]
     if isinstance(found, ConstrainedTriangles):
-        columns += [*found.constraint.T]
+        columns.append(found.constraint)
     return content_digest(DELAUNAY.name, xy[:, 0] >> CELL_BITS, xy[:, 1] >> CELL_BITS, columns)
 
 

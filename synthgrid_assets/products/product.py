@@ -30,6 +30,7 @@ from synthgrid_assets.world.spec import LayerTable, WorldSpec
 ORIGIN = "points"  # the product that all others are made from
 TRIANGLES = "triangles"  # what work units hold beside cells, and `Product.units` may name
 CELLS = "cells"
+NEIGHBOURS = "neighbours"
 GEOMETRY = "binary (WKB)"  # type of a geometry column
 
 
@@ -131,8 +132,8 @@ class Product(ABC):
     claims : mapping of str to str
         What each test claims, of a tile or of a region, in a sentence.
     units : tuple of str
-        What it takes from the work units of a full tile (`TRIANGLES`, `CELLS`); empty for
-        products whose tiles are never split.
+        What it takes from the work units of a full tile: `TRIANGLES`, `CELLS` (rings and areas),
+        `NEIGHBOURS`. Sites come with each. Empty for products whose tiles are never split.
     panel : str
         Title of its panel in the picture of a corner of four tiles; empty for rows that
         cover no ground.

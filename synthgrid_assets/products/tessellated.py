@@ -6,6 +6,8 @@ from. Not here: any product, the tessellation itself (`tessellation`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,11 +31,16 @@ class Tessellated(Product):
 def exact_rows(
     test: str,
     faults: TriangleFaults | ConstraintFaults | CellFaults,
-    written: NDArray[np.int64],
+    written: Sequence[NDArray[np.int64]],
     made: NDArray[np.int64],
 ) -> Verdict:
-    """The verdict on rows without faults that hold the ids that were made."""
-    unwritten = int(written.shape != made.shape or (written != made).any())
+    """The verdict on rows without faults that hold the ids that were made, column by column."""
+    unwritten = int(
+        any(
+            column.shape != own.shape or (column != own).any()
+            for column, own in zip(written, made.T, strict=True)
+        )
+    )
     detail = f"{len(made)} rows, faults: {faults.describe()}"
     return Verdict.exact(test, faults.total + unwritten, detail)
 

@@ -6,7 +6,7 @@ changes (`layer_context`), rows (one module per product).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from synthgrid_assets.lattice.cells import Cells
@@ -103,12 +103,10 @@ class TileCache:
             return self.tessellation(cells)
         return _recalled(self._triangles, cells, self._constrained)
 
-    def keep(
-        self, parts: Sequence[Tessellation], triangles: Sequence[ConstrainedTriangles]
-    ) -> None:
-        """Have a tile's parts, made elsewhere, answer for it."""
-        self._tessellations = [merge(parts)]
-        self._triangles = [merge_constrained(triangles)] if triangles else []
+    def keep(self, made: Tessellation, triangles: ConstrainedTriangles | None) -> None:
+        """Have what was made of a tile elsewhere answer for it."""
+        self._tessellations = [made]
+        self._triangles = [] if triangles is None else [triangles]
 
     def forget(self) -> None:
         """Let go of every tessellation."""

@@ -109,7 +109,7 @@ class Voronoi(Tessellated):
         """Exact areas and edges, and the ids that were written."""
         t = context.cache.tessellation(tile.cells)
         faults = cell_faults(t.x, t.y, t.ring, t.ring_offsets, t.doubled_area, tile.cells)
-        return (exact_rows(TEST, faults, column_values(rows["site_id"]), t.site_id),)
+        return (exact_rows(TEST, faults, [column_values(rows["site_id"])], t.site_id[:, None]),)
 
     def picture(self, context: LayerContext, tile: Tile, rows: TileRows) -> bytes:
         """The cells, and what lies around them."""

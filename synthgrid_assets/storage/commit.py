@@ -246,7 +246,7 @@ def way_out(path: Path) -> str:
 
 
 def _partial(path: Path) -> Path:
-    return path.parent / f".{path.name}.{uuid.uuid4().hex}{PARTIAL}"
+    return Path(f"{path.parent}/.{path.name}.{uuid.uuid4().hex}{PARTIAL}")
 
 
 def _make_folder(folder: Path) -> None:

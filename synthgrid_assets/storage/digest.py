@@ -37,8 +37,9 @@ def content_digest(
     ix, iy : ndarray of int64, shape (n,)
         Atom cell of each row; the rows stand in canonical order, by `iy`, then `ix`.
     columns : sequence
-        Integer columns: ``values`` of shape (n,), or the ragged pair ``(values, offsets)``
-        with offsets of shape (n + 1,), row i holding ``values[offsets[i]:offsets[i + 1]]``.
+        Integer columns: ``values`` of shape (n,), several side by side of shape (n, k), or the
+        ragged pair ``(values, offsets)`` with offsets of shape (n + 1,), row i holding
+        ``values[offsets[i]:offsets[i + 1]]``.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def content_digest(
     """
     n = ix.size
     fixed, ragged, layout = _checked(columns, n)
-    words = np.full(n, len(columns), np.int64)  # words of each row; a ragged one has its length
+    words = np.full(n, len(layout), np.int64)  # words of each row; a ragged one has its length
     for _, offsets in ragged:
         words += np.diff(offsets)
     stream, row_at, begins, disorder = _laid_out(_integers(ix), _integers(iy), words)
@@ -75,9 +76,11 @@ def content_digest(
             f"row {disorder} in cell ({ix[disorder]}, {iy[disorder]}) stands after a row in cell "
             f"({ix[disorder - 1]}, {iy[disorder - 1]}); sort rows by iy, then ix"
         )
-    for place, values in fixed:
-        _put(stream, row_at, place, values)
-    row_at += len(fixed)
+    width = 0
+    for values in fixed:
+        _put(stream, row_at, width, values)
+        width += values.shape[1]
+    row_at += width
     for values, offsets in ragged:
         _put_ragged(stream, row_at, values, offsets)
     person = blake2b(f"{kind}|{layout}".encode(), digest_size=16).digest()
@@ -134,9 +137,10 @@ def _laid_out(ix, iy, words):
 
 @njit(cache=True)
 def _put(stream, row_at, place, values):
-    """Write one value of each row."""
-    for i in range(values.size):
-        stream[row_at[i] + place] = values[i]
+    """Write some values of each row."""
+    for i in range(values.shape[0]):
+        for k in range(values.shape[1]):
+            stream[row_at[i] + place + k] = values[i, k]
 
 
 @njit(cache=True)
@@ -156,24 +160,25 @@ def _integers(column: NDArray[Any]) -> NDArray[np.int64]:
 
 def _checked(
     columns: Sequence[Column], n: int
-) -> tuple[
-    list[tuple[int, NDArray[np.int64]]], list[tuple[NDArray[np.int64], NDArray[np.int64]]], str
-]:
-    """Fixed columns with their place in a row, ragged columns, and the layout's tag."""
-    fixed: list[tuple[int, NDArray[np.int64]]] = []
+) -> tuple[list[NDArray[np.int64]], list[tuple[NDArray[np.int64], NDArray[np.int64]]], str]:
+    """Fixed columns, each of shape (n, k), ragged columns, and the layout's tag."""
+    fixed: list[NDArray[np.int64]] = []
     ragged: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    layout = ""
     for number, column in enumerate(columns):
         values, offsets = column if isinstance(column, tuple) else (column, None)
         if values.dtype.kind not in "iub":
             raise GeometryError(f"column {number} of a digest is {values.dtype}, not integer")
-        rows = values.size if offsets is None else offsets.size - 1
+        rows = len(values) if offsets is None else offsets.size - 1
         if rows != n:
             raise GeometryError(f"column {number} of a digest has {rows} rows, its cells {n}")
         if offsets is None:
-            fixed.append((len(fixed), _integers(values)))
+            block = values if values.ndim == 2 else values[:, None]
+            fixed.append(_integers(block))
+            layout += "i" * block.shape[1]
         else:
             ragged.append((_integers(values), _integers(offsets)))
-    layout = "".join("r" if isinstance(column, tuple) else "i" for column in columns)
+            layout += "r"
     return fixed, ragged, layout
 
 

@@ -71,7 +71,7 @@ class LocalStore:
 
     def path(self, key: str) -> Path:
         """The file of a key."""
-        return self.root / checked_key(key)
+        return Path(f"{self.root}/{checked_key(key)}")
 
     def address(self, key: str) -> str:
         """The file's path."""

@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,8 @@ def save_part(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_part(path: Path) -> dict[str, NDArray[Any]] | None:
-    """The arrays of a part, their checksums verified; None if there is no such part.
+def read_part(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a part, or some of them, their checksums verified; None if there is no part.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def read_part(path: Path) -> dict[str, NDArray[Any]] | None:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in names or archive.files}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

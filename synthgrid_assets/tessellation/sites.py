@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
 
 
@@ -84,6 +85,8 @@ def checked(sites: Sites, cells: Cells) -> Sites:
                 f"{values.shape} for {len(sites)} sites; give int64 (`Lattice.quanta` rounds CRS "
                 "coordinates and refuses those that are not finite)"
             )
+    if _is_sound(sites.x, sites.y, cells.quanta()):
+        return sites
     outside = np.flatnonzero(~sites.inside(cells))
     if outside.size:
         at = int(outside[0])
@@ -107,6 +110,33 @@ def checked(sites: Sites, cells: Cells) -> Sites:
     return sites
 
 
+@njit(cache=True)
+def _is_sound(x, y, window):
+    """Whether all sites lie in a window and stand in canonical order."""
+    for i in range(x.size):
+        if x[i] < window[0] or x[i] >= window[2] or y[i] < window[1] or y[i] >= window[3]:
+            return False
+        if i == 0:
+            continue
+        up, right = (y[i] >> CELL_BITS) - (y[i - 1] >> CELL_BITS), x[i] - x[i - 1]
+        if up < 0:
+            return False
+        if up == 0:
+            across = (x[i] >> CELL_BITS) - (x[i - 1] >> CELL_BITS)
+            if across < 0 or (across == 0 and (right < 0 or (right == 0 and y[i] < y[i - 1]))):
+                return False
+    return True
+
+
+@njit(cache=True)
+def _coincide(x, y):
+    """Whether two sites that stand side by side are in one place."""
+    found = False
+    for i in range(1, x.size):
+        found |= x[i] == x[i - 1] and y[i] == y[i - 1]
+    return found
+
+
 @dataclass(frozen=True)
 class DistinctSites:
     """Sites after coincident ones were merged into the first of them.
@@ -127,6 +157,8 @@ class DistinctSites:
 
     def merged_into(self, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """What some sites took in: `merged` and `merged_offsets` of them alone."""
+        if self.merged.size == 0:
+            return self.merged, np.zeros(index.size + 1, np.int64)
         taken = np.diff(self.merged_offsets)[index]
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(taken)))
         places = np.arange(offsets[-1]) + np.repeat(
@@ -145,11 +177,11 @@ def distinct(sites: Sites) -> DistinctSites:
     >>> kept.sites.id.tolist(), kept.merged.tolist(), kept.merged_offsets.tolist()
     ([10, 12], [11], [0, 1, 1])
     """
+    if not _coincide(sites.x, sites.y):
+        return DistinctSites(sites, np.empty(0, np.int64), np.zeros(len(sites) + 1, np.int64))
     first = np.ones(len(sites), np.bool_)
     first[1:] = (np.diff(sites.x) != 0) | (np.diff(sites.y) != 0)
     starts = np.flatnonzero(np.r_[first, True])
     extra = np.diff(starts) - 1
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(extra)))
-    if not extra.any():
-        return DistinctSites(sites, np.empty(0, np.int64), offsets)
     return DistinctSites(sites.take(first), sites.id[~first], offsets)

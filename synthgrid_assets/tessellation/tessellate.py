@@ -91,6 +91,8 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
         return tile.empty(cells, found.window)
     known, inside, ids = found.known, found.inside, found.known.sites.id
     voronoi = voronoi_cells(found)
+    ring = voronoi.ring
+    ring += np.array(found.origin) * VERTEX_SCALE
     owned = owned_triangles(found)
     merged, merged_offsets = known.merged_into(inside)
     return Tessellation(
@@ -103,7 +105,7 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
         merged=merged,
         merged_offsets=merged_offsets,
         n_neighbours=np.diff(voronoi.neighbour_offsets),
-        ring=voronoi.ring + np.array(found.origin) * VERTEX_SCALE,
+        ring=ring,
         ring_offsets=voronoi.ring_offsets,
         doubled_area=voronoi.doubled_area,
         valid=voronoi.valid,

@@ -6,7 +6,7 @@ is computed (`tessellate`), its geometry in metres (`polygons`), its proof (`ver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -100,16 +100,18 @@ class Tessellation:
 
     def rows(self) -> dict[str, NDArray[Any]]:
         """Every array by name: all that two computations of a rectangle must agree on."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("cells", "loaded")
-        }
+        return {name: getattr(self, name) for name in _ARRAYS}
 
 
 _RAGGED = {"merged": "merged_offsets", "ring": "ring_offsets"} | dict.fromkeys(
     ("neighbour", "shared"), "neighbour_offsets"
 )
+_ARRAYS = tuple(
+    field.name for field in fields(Tessellation) if field.name not in ("cells", "loaded")
+)
+TRIANGLE_ARRAYS = ("triangles", "triangle_xy")
+RING_ARRAYS = ("ring", "ring_offsets", "doubled_area", "merged", "merged_offsets")
+NEIGHBOUR_ARRAYS = ("neighbour", "neighbour_offsets", "shared")
 
 
 def empty(cells: Cells, loaded: Cells) -> Tessellation:
@@ -162,30 +164,52 @@ def merge(parts: Sequence[Tessellation]) -> Tessellation:
     >>> whole.cells
     Cells(ix0=0, iy0=0, ix1=2, iy1=1)
     """
-    cells, loaded = (
-        bounds([getattr(part, name) for part in parts]) for name in ("cells", "loaded")
+    return merge_rows(
+        [part.cells for part in parts],
+        [part.loaded for part in parts],
+        [part.rows() for part in parts],
     )
-    check_tiling([part.cells for part in parts], cells)
-    rows = [part.rows() for part in parts]
-    sites = _runs(parts, [part.y for part in parts])
-    triangles = _runs(parts, [part.triangle_xy[:, 1] for part in parts])
-    joined = {
-        name: _joined([row[name] for row in rows], triangles if "triangle" in name else sites)
-        for name in rows[0]
-        if name not in _RAGGED and name not in _RAGGED.values()
-    }
-    for name, offsets_name in _RAGGED.items():
-        offsets = [row[offsets_name] for row in rows]
-        entries = [(k, int(offsets[k][i]), int(offsets[k][j])) for k, i, j in sites]
-        joined[name] = _joined([row[name] for row in rows], entries)
-        sizes = _joined([np.diff(part) for part in offsets], sites)
-        joined[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-    return Tessellation(cells=cells, loaded=loaded, **joined)
 
 
-def _runs(
-    parts: Sequence[Tessellation], y: Sequence[NDArray[np.int64]]
-) -> list[tuple[int, int, int]]:
+def merge_rows(
+    cells: Sequence[Cells],
+    loaded: Sequence[Cells],
+    rows: Sequence[Mapping[str, NDArray[Any]]],
+    leave_out: Collection[str] = (),
+) -> Tessellation:
+    """Join tessellations as `merge` does, one array after the other.
+
+    Parameters
+    ----------
+    cells, loaded : sequence of Cells
+        The rectangle of each part, and that of the sites that certify it.
+    rows : sequence of mapping
+        `Tessellation.rows` of each part. An array is asked for when it is joined and let go of
+        then, so parts that lie in files need memory for one array at a time.
+    leave_out : collection of str
+        Arrays that nobody will look at: they stay empty.
+    """
+    check_tiling(cells, bounds(cells))
+    first, wanted = rows[0], [name for name in _ARRAYS if name not in leave_out]
+    sites = _runs(cells, [row["y"] for row in rows])
+    joined = {name: first[name][:0] for name in leave_out}
+    if "triangles" in wanted:
+        triangles = _runs(cells, [row["triangle_xy"][:, 1].copy() for row in rows])
+    for name in wanted:
+        if name in _RAGGED:
+            offsets_name = _RAGGED[name]
+            offsets = [row[offsets_name] for row in rows]
+            entries = [(k, int(offsets[k][i]), int(offsets[k][j])) for k, i, j in sites]
+            joined[name] = _joined([row[name] for row in rows], entries)
+            sizes = _joined([np.diff(part) for part in offsets], sites)
+            joined[offsets_name] = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+        elif name not in _RAGGED.values():
+            runs = triangles if name.startswith("triangle") else sites
+            joined[name] = _joined([row[name] for row in rows], runs)
+    return Tessellation(cells=bounds(cells), loaded=bounds(loaded), **joined)
+
+
+def _runs(parts: Sequence[Cells], y: Sequence[NDArray[np.int64]]) -> list[tuple[int, int, int]]:
     """Runs (part, start, end) of rows in canonical order.
 
     In canonical order a part's rows of one cell row stand together, and by the parts'
@@ -193,11 +217,11 @@ def _runs(
     """
     found = []
     for k, part in enumerate(parts):
-        row = np.arange(part.cells.iy0, part.cells.iy1 + 1)
+        row = np.arange(part.iy0, part.iy1 + 1)
         edges = np.searchsorted(y[k], row << CELL_BITS)
         for iy, start, end in zip(row.tolist(), edges.tolist(), edges[1:].tolist(), strict=False):
             if start < end:
-                found.append((iy, part.cells.ix0, k, start, end))
+                found.append((iy, part.ix0, k, start, end))
     runs: list[tuple[int, int, int]] = []
     for _, _, k, start, end in sorted(found):
         if runs and runs[-1][0] == k and runs[-1][2] == start:

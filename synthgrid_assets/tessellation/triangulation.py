@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.kernels import njit
-from synthgrid_assets.lattice.hilbert import hilbert_keys
+from synthgrid_assets.lattice.hilbert import hilbert_key
 from synthgrid_assets.tessellation.predicates import (
     EXTENT_BITS,
     encroaches,
@@ -32,6 +32,7 @@ from synthgrid_assets.tessellation.predicates import (
 
 _ROUND_SIZE = 1000  # points in the first round of the insertion order
 _HILBERT_BITS = 16
+_GOLDEN = 0x9E3779B1  # 2**32 divided by the golden ratio: multiples of it spread evenly
 _FINER = 4  # halvings of the squares of which there is one a point
 
 
@@ -129,20 +130,28 @@ def insertion_order(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.in
     # squares far smaller than points are apart order them no better
     side = min(_HILBERT_BITS, x.size.bit_length() // 2 + _FINER)
     shift = max(0, extent.bit_length() - side)
-    column, row = (x - x.min()) >> shift, (y - y.min()) >> shift
-    key = hilbert_keys(column, row, side).astype(np.int64)
-    if x.size > 2 * _ROUND_SIZE:
-        # halves, quarters, ... of the points by a hash of their place in the input
-        place = np.arange(x.size, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        uniform = (place >> np.uint64(48)).astype(np.float64)
-        last = int(np.log2(x.size / _ROUND_SIZE))
-        rounds = np.minimum(np.floor(16 - np.log2(uniform + 1)), last)
-        key += (last - rounds).astype(np.int64) << (2 * side)
-    # one number for key and place: sorting values is faster than sorting places by them
+    # halves, quarters, ... of the points by a hash of their place in the input
+    rounds = int(np.log2(x.size / _ROUND_SIZE)) if x.size > 2 * _ROUND_SIZE else 0
     bits = x.size.bit_length()
     spare = max(0, side * 2 + 5 + bits - 63)  # at most 2**5 rounds
-    order: NDArray[np.int64] = np.sort((key >> spare) << bits | np.arange(x.size))
-    return order & ((1 << bits) - 1)
+    # one number for key and place: sorting values is faster than sorting places by them
+    keys = _insertion_keys(x, y, int(x.min()), int(y.min()), shift, side, rounds, spare, bits)
+    keys.sort()
+    return np.asarray(keys & ((1 << bits) - 1), np.int64)
+
+
+@njit(cache=True)
+def _insertion_keys(x, y, left, bottom, shift, side, rounds, spare, bits):
+    """Round, place along the curve and place in the input of each point, as one number."""
+    keys = np.empty(x.size, np.int64)
+    for i in range(x.size):
+        column, row = np.uint64((x[i] - left) >> shift), np.uint64((y[i] - bottom) >> shift)
+        key = np.int64(hilbert_key(column, row, side))
+        uniform, skipped = 1 + (((i * _GOLDEN) & 0xFFFFFFFF) >> 16), 0
+        while skipped < rounds and uniform <= 1 << (15 - skipped):
+            skipped += 1
+        keys[i] = ((key + ((rounds - skipped) << (2 * side))) >> spare) << bits | i
+    return keys
 
 
 @njit(cache=True)

@@ -1,12 +1,22 @@
 """Joining tiles: only rectangles that tile a rectangle, and nothing lost on the way."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.tile import Tessellation, empty, merge
+from synthgrid_assets.tessellation.tile import (
+    NEIGHBOUR_ARRAYS,
+    RING_ARRAYS,
+    TRIANGLE_ARRAYS,
+    Tessellation,
+    empty,
+    merge,
+    merge_rows,
+)
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, doubled_area, pattern
 
 
@@ -37,6 +47,31 @@ def test_a_rectangle_without_sites_has_the_columns_of_a_full_one():
     for name, rows in nothing(0, 0, 1, 1).rows().items():
         assert rows.dtype == full[name].dtype, name
         assert rows.shape == (int(name.endswith("_offsets")), *full[name].shape[1:]), name
+
+
+class Read(dict):
+    """A part whose arrays are new ones each time, as those that are read from a file."""
+
+    def __getitem__(self, name):
+        return super().__getitem__(name).copy()
+
+
+@pytest.mark.parametrize("left_out", [(), TRIANGLE_ARRAYS, (*RING_ARRAYS, *NEIGHBOUR_ARRAYS)])
+def test_parts_are_joined_one_array_after_the_other(left_out):
+    """What is there at once is the whole, the parts of one of its arrays, and what is wanted."""
+    cells = [Cells(x, 0, x + 8, 24) for x in (0, 8, 16)]
+    parts = [tessellate(pattern("random"), part) for part in cells]
+    whole, rows = merge(parts).rows(), [Read(part.rows()) for part in parts]
+    tracemalloc.start()
+    found = merge_rows(cells, [part.loaded for part in parts], rows, left_out).rows()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(found[name], array[:0] if name in left_out else array)
+        assert found[name].dtype == array.dtype
+    wanted = [array.nbytes for name, array in whole.items() if name not in left_out]
+    assert peak < sum(wanted) + 2 * max(wanted)
+    assert sum(wanted) + 2 * max(wanted) < 2 * sum(array.nbytes for array in whole.values())
 
 
 @pytest.mark.parametrize("name", PATTERNS)

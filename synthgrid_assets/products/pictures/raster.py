@@ -21,14 +21,15 @@ _MOST_CROSSINGS = 64  # of a row of pixels and a ring; a ring with more is drawn
 
 
 @njit(cache=True)
-def rings_beside_box(xy, offsets, box):
-    """Which rings are not inside a box, and which have bounds that meet it; empty ones neither.
+def rings_beside_boxes(xy, offsets, border, view):
+    """Which rings are not inside one box, and which have bounds that meet another; empty ones
+    neither.
 
     Parameters
     ----------
     xy : ndarray, shape (m, 2)
     offsets : ndarray of int64, shape (n + 1,)
-    box : ndarray of float64, shape (4,)
+    border, view : ndarray of float64, shape (4,)
         ``xmin, ymin, xmax, ymax``.
     """
     leaves, meets = np.zeros(offsets.size - 1, np.bool_), np.zeros(offsets.size - 1, np.bool_)
@@ -41,8 +42,9 @@ def rings_beside_box(xy, offsets, box):
         for k in range(start + 1, end):
             left, right = min(left, xy[k, 0]), max(right, xy[k, 0])
             bottom, top = min(bottom, xy[k, 1]), max(top, xy[k, 1])
-        leaves[i] = left < box[0] or bottom < box[1] or right > box[2] or top > box[3]
-        meets[i] = left < box[2] and bottom < box[3] and right > box[0] and top > box[1]
+        within = left >= border[0] and bottom >= border[1]
+        leaves[i] = not within or right > border[2] or top > border[3]
+        meets[i] = left < view[2] and bottom < view[3] and right > view[0] and top > view[1]
     return leaves, meets
 
 
@@ -50,7 +52,10 @@ def rings_beside_box(xy, offsets, box):
 def closed_rings(xy, offsets, chosen):
     """Some of the rings, each with its first place again at its end, and their offsets."""
     ends = np.zeros(chosen.sum() + 1, np.int64)
-    out = np.empty((xy.shape[0] + chosen.size, 2), xy.dtype)
+    most = 0
+    for i in range(chosen.size):
+        most += offsets[i + 1] - offsets[i] + 1 if chosen[i] else 0
+    out = np.empty((most, 2), xy.dtype)
     end = 0
     for ring, i in enumerate(np.flatnonzero(chosen)):
         start, stop = offsets[i], offsets[i + 1]

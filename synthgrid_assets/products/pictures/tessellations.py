@@ -19,7 +19,7 @@ from synthgrid_assets.lattice.cells import CELL, Cells, id_cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import INDEX, Canvas
-from synthgrid_assets.products.pictures.raster import closed_rings, reach_of, rings_beside_box
+from synthgrid_assets.products.pictures.raster import closed_rings, reach_of, rings_beside_boxes
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
 from synthgrid_assets.tessellation.tile import Tessellation
@@ -95,17 +95,10 @@ class Rings:
     offsets: NDArray[np.int64]
     scale: int = 1
 
-    def leaves(self, box: Box) -> NDArray[np.bool_]:
-        """Which rings are not inside a box, in quanta."""
-        return np.asarray(self._beside(box)[0])
-
-    def meets(self, box: Box) -> NDArray[np.bool_]:
-        """Which rings have bounds that meet a box, in quanta."""
-        return np.asarray(self._beside(box)[1])
-
-    def _beside(self, box: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        scaled = np.array(box, np.float64) * self.scale
-        return rings_beside_box(self.xy, self.offsets, scaled)  # type: ignore[no-any-return]
+    def beside(self, border: Box, view: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which rings are not inside a box, and which have bounds that meet another, in quanta."""
+        boxes = (np.array(box, np.float64) * self.scale for box in (border, view))
+        return rings_beside_boxes(self.xy, self.offsets, *boxes)  # type: ignore[no-any-return]
 
     def take(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Some of the rings, closed, and their offsets, in quanta."""
@@ -155,11 +148,11 @@ def tessellation_picture(context: LayerContext, tile: Tile, shapes: Shapes[Kind]
     around = _around(context, view, own, shapes)
     if around is not None:
         rings = shapes.rings(around)
-        shown = shapes.touching(around, own) & rings.meets(view.box)
+        shown = shapes.touching(around, own) & rings.beside(border, view.box)[1]
         canvas.shapes(*rings.take(shown), "faint")
         canvas.dots(_sites(around, view.box), "faint", radius=1)
     rings = shapes.rings(made)
-    crossing, shown = rings.leaves(border), rings.meets(view.box)
+    crossing, shown = rings.beside(border, view.box)
     fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
     canvas.shapes(*rings.take(shown), "line", fills)
     if isinstance(made, ConstrainedTriangles):

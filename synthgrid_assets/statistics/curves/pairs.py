@@ -142,7 +142,14 @@ def nearest(buckets, x, y, reach, own):
         skip = own
         if first > last:
             continue
-        for other_row in range(max(row - 1, 0), min(row + 2, buckets.rows)):
+        south = buckets.y0 + row * buckets.side
+        # the place's own row first: what is found there mostly rules the others out
+        for other_row in (row, row - 1, row + 1):
+            gap = 0
+            if other_row != row:
+                gap = y[i] - south + 1 if other_row < row else south + buckets.side - y[i]
+            if other_row < 0 or other_row >= buckets.rows or gap * gap >= found[i]:
+                continue
             begin = buckets.starts[other_row * buckets.columns + first]
             end = buckets.starts[other_row * buckets.columns + last + 1]
             for j in range(begin, end):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, MAX_POINTS_PER_CELL, Cells
 from synthgrid_assets.verdict import Verdict
 
@@ -76,14 +77,14 @@ def points_are_canonical(
         return Verdict.exact("points_are_canonical", 1, f"columns of unequal length: {shapes}")
     if x.size == 0:
         return Verdict.exact("points_are_canonical", 0, "no rows")
+    detail = f"{x.size} rows in canonical order with their own ids"
+    if _are_canonical(x, y, ids):
+        return Verdict.exact("points_are_canonical", 0, detail)
     faults = _faults(x, y, ids)
     bad = np.logical_or.reduce(list(faults.values()))
-    broken = int(np.count_nonzero(bad))
-    detail = f"{x.size} rows in canonical order with their own ids"
-    if broken:
-        at = int(np.argmax(bad))
-        what = ", ".join(name for name, rows in faults.items() if rows[at])
-        detail = f"row {at}: {what} ({broken} broken rows of {x.size})"
+    broken, at = int(np.count_nonzero(bad)), int(np.argmax(bad))
+    what = ", ".join(name for name, rows in faults.items() if rows[at])
+    detail = f"row {at}: {what} ({broken} broken rows of {x.size})"
     return Verdict.exact("points_are_canonical", broken, detail)
 
 
@@ -122,6 +123,26 @@ def points_do_not_depend_on_the_tile(
     first = int(np.argmax(differs)) if differs.any() else both
     detail = f"rows {first} to {n - 1} of {n} are not those of a wider rectangle, which has {k}"
     return Verdict.exact(test, broken, detail)
+
+
+@njit(cache=True)
+def _are_canonical(x: NDArray[np.int64], y: NDArray[np.int64], ids: NDArray[np.int64]) -> bool:
+    """Whether `_faults` finds none."""
+    ix, iy, place = np.int64(0), np.int64(0), 0
+    for i in range(x.size):
+        column, row = x[i] >> CELL_BITS, y[i] >> CELL_BITS
+        place += 1
+        if i == 0 or column != ix or row != iy:
+            if i > 0 and (row < iy or (row == iy and column < ix)):
+                return False
+            ix, iy, place = column, row, 0
+        elif x[i] < x[i - 1] or (x[i] == x[i - 1] and y[i] < y[i - 1]):
+            return False
+        if ids[i] >> 39 != ix + CELL_LIMIT or ids[i] >> 16 & 0x7FFFFF != iy + CELL_LIMIT:
+            return False
+        if ids[i] & (MAX_POINTS_PER_CELL - 1) != place:
+            return False
+    return True
 
 
 def _faults(

@@ -19,7 +19,7 @@ class Covering(NamedTuple):
     Attributes
     ----------
     sides : ndarray of float32, shape (4, n)
-        ``xmin, ymin, xmax, ymax``, rounded outward.
+        ``xmin, ymin, xmax, ymax``, rounded outward; zero without a sign.
     missing : ndarray of bool, shape (n,)
         Rows without a box.
     whole : ndarray of float64, shape (4,)
@@ -50,8 +50,9 @@ def cover(low, high):
 @njit(inline="always")
 def put_box(sides, missing, whole, i, west, south, east, north):
     """Write the box of row i."""
-    sides[0, i], sides[1, i] = _below(west), _below(south)
-    sides[2, i], sides[3, i] = -_below(-east), -_below(-north)
+    zero = np.float32(0.0)  # turns -0.0 into 0.0
+    sides[0, i], sides[1, i] = _below(west) + zero, _below(south) + zero
+    sides[2, i], sides[3, i] = zero - _below(-east), zero - _below(-north)
     missing[i] = False
     if np.isnan(whole[0]):
         whole[0], whole[1], whole[2], whole[3] = west, south, east, north

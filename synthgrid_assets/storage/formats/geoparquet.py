@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.storage.formats.columns import column_array, plain_array
+from synthgrid_assets.storage.formats.columns import column_array
 from synthgrid_assets.storage.formats.coordinates import POINT_WKB
 from synthgrid_assets.storage.formats.covering import Covering, cover
 from synthgrid_assets.storage.formats.wkb import record_ends, ring_records
@@ -210,7 +210,11 @@ def bbox_column(low: NDArray[np.float64], high: NDArray[np.float64]) -> pa.Struc
 
 def _bbox_column(covering: Covering) -> pa.StructArray:
     mask = pa.array(covering.missing) if covering.missing.any() else None
-    sides = [plain_array(side) for side in covering.sides]
+    rows = len(covering.missing)
+    sides = [
+        pa.Array.from_buffers(pa.float32(), rows, [None, pa.py_buffer(side)])
+        for side in covering.sides
+    ]
     return pa.StructArray.from_arrays(sides, fields=list(_BBOX_TYPE), mask=mask)
 
 

@@ -25,18 +25,24 @@ def serialise(table: pa.Table) -> bytes:
     Bytes may differ between versions of pyarrow: compare content digests.
     """
     sink, bare = pa.BufferOutputStream(), table.schema.remove_metadata()
-    options = write_options(bare)
-    if table.num_rows < _FEW_ROWS:
-        codecs = dict.fromkeys(_stored_columns(bare), "snappy")
-        options |= {"compression": codecs | {"geometry": "zstd"}, "compression_level": None}
+    options, alone = _writing(bare, table.num_rows < _FEW_ROWS)
     # Arrow's schema beside Parquet's holds all metadata again, the most of a small file
-    alone = _is_kept_by_parquet(bare)
     schema = bare if alone else table.schema
     with pq.ParquetWriter(sink, schema, store_schema=not alone, **options) as writer:
         writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
         if alone:
             writer.add_key_value_metadata(table.schema.metadata or {})
     return bytes(sink.getvalue().to_pybytes())
+
+
+@lru_cache(maxsize=256)
+def _writing(bare: pa.Schema, few: bool) -> tuple[dict[str, Any], bool]:
+    """Options for tables of a schema, of few rows or more, and whether Parquet's schema will do."""
+    options = write_options(bare)
+    if few:
+        codecs = dict.fromkeys(_stored_columns(bare), "snappy")
+        options |= {"compression": codecs | {"geometry": "zstd"}, "compression_level": None}
+    return options, _is_kept_by_parquet(bare)
 
 
 def read_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:

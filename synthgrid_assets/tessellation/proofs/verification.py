@@ -67,11 +67,11 @@ def triangle_faults(
     """
     xy = np.ascontiguousarray(triangle_xy).reshape(-1, 3, 2)
     usable = _usable(xy)
-    along = np.full(xy.shape[:2], -1) if constraint is None else constraint
+    along = np.empty((0, 3), np.int64) if constraint is None else constraint
     place, places = numbered_pairs(xy[:, :, 0].ravel(), xy[:, :, 1].ravel())
     corner, sound = place.reshape(-1, 3), xy
     if not usable.all():
-        corner, sound, along = corner[usable], xy[usable], along[usable]
+        corner, sound, along = corner[usable], xy[usable], along[usable[: len(along)]]
     unlike, not_delaunay, outline, is_known = _edge_faults(sound, corner, along)
     return TriangleFaults(
         degenerate=int((~usable).sum()),
@@ -231,6 +231,7 @@ def _gaps(corner):
 def _edge_faults(xy, corner, along):
     """Edges with two constraints, free edges that are not Delaunay, and the outline.
 
+    Without constraints `along` has no rows.
     The outline is that of `overlapping`; the last value says whether it is known, which it is
     not where an edge runs twice in one direction.
     """
@@ -254,9 +255,11 @@ def _edge_faults(xy, corner, along):
         known = known and lone[twin]
         lone[e], lone[twin] = False, False
         i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
-        if along[i, k] != along[j, twin % 3]:
-            unlike += 1
-        if along[i, k] < 0 and along[j, twin % 3] < 0:
+        free = along.shape[0] == 0
+        if not free:
+            unlike += along[i, k] != along[j, twin % 3]
+            free = along[i, k] < 0 and along[j, twin % 3] < 0
+        if free:
             encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
     return unlike, encroached, np.flatnonzero(lone), known
 

@@ -13,7 +13,7 @@ from synthgrid_assets.products.pictures.raster import (
     draw_rings,
     indexed_png,
     reach_of,
-    rings_beside_box,
+    rings_beside_boxes,
     write_text,
 )
 
@@ -70,14 +70,15 @@ def test_rings_leave_and_meet_a_box_as_their_bounds_do():
     rings = [star(rng, 5) for _ in range(60)]
     low = np.array([ring.min(axis=0) for ring in rings])
     high = np.array([ring.max(axis=0) for ring in rings])
-    box = np.array([10.0, 5.0, 30.0, 40.0])
+    border, box = np.array([8.0, 4.0, 33.0, 38.0]), np.array([10.0, 5.0, 30.0, 40.0])
     xy, offsets = np.concatenate(rings), np.cumsum([0, *map(len, rings)])
-    leaves, meets = rings_beside_box(xy, offsets, box)
-    assert (leaves == ((low < box[:2]) | (high > box[2:])).any(axis=1)).all()
+    leaves, meets = rings_beside_boxes(xy, offsets, border, box)
+    assert (leaves == ((low < border[:2]) | (high > border[2:])).any(axis=1)).all()
     assert (meets == ((low < box[2:]) & (high > box[:2])).all(axis=1)).all()
     assert 0 < leaves.sum() < 60
     assert 0 < meets.sum() < 60
-    assert rings_beside_box(np.empty((0, 2)), np.zeros(2, np.int64), box)[1].tolist() == [False]
+    nothing = np.empty((0, 2)), np.zeros(2, np.int64)
+    assert [found.tolist() for found in rings_beside_boxes(*nothing, border, box)] == [[False]] * 2
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 999), (999, 0), (999, 999), (400, 450)])
