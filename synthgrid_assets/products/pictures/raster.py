@@ -52,9 +52,9 @@ def rings_beside_boxes(xy, offsets, border, view):
 def closed_rings(xy, offsets, chosen):
     """Some of the rings, each with its first place again at its end, and their offsets."""
     ends = np.zeros(chosen.sum() + 1, np.int64)
-    most = 0
-    for i in range(chosen.size):
-        most += offsets[i + 1] - offsets[i] + 1 if chosen[i] else 0
+    most = np.int64(0)
+    for number in range(chosen.size):
+        most += offsets[number + 1] - offsets[number] + 1 if chosen[number] else 0
     out = np.empty((most, 2), xy.dtype)
     end = 0
     for ring, i in enumerate(np.flatnonzero(chosen)):
