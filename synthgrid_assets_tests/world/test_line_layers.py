@@ -61,6 +61,13 @@ def test_the_lines_are_an_input_of_the_points(world):
         ("points_per_km = 8.0", "points_per_km = 0", "points_per_km", "greater than 0"),
         ("sigma = 80.0", "sigma = -1", "clusters.sigma", "greater than 0"),
         ("sigma = 80.0", "sigma = 1e7", "clusters.sigma", "at most 12800"),
+        ("mean_offspring = 6.0", "mean_offspring = 1e-9", "clusters.mean_offspring", "so small"),
+        (
+            'lines = "roads"',
+            'lines = "roads"\njoin = { zones = "park", selectivity = 0.2 }',
+            "join",
+            "are not thinned",
+        ),
         ("points_per_km = 8.0", "points_per_km = 1e9", "points_per_km", "use a smaller"),
         ('lines = "roads"', 'lines = "roads"\nwithin = "park"', "within", "are not thinned"),
         ('lines = "roads"', 'lines = "roads"\nintensity = "half"', "intensity", "not thinned"),

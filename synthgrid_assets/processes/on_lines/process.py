@@ -251,7 +251,7 @@ def build_on_lines(
     check_density(ON_LINES, "clusters.mean_offspring", brood)
     spread = float(fullest) * (1 + float(brood))
     check_density(ON_LINES, "clusters.mean_offspring", fullest, spread)
-    check_density(ON_LINES, "points_per_km", density / brood)
     check_density(ON_LINES, "points_per_km", density)
+    check_density(ON_LINES, "clusters.mean_offspring (clusters so small)", density / brood)
     sigma = quanta(ON_LINES, "clusters.sigma", parameters.clusters.sigma, cell_metres)
     return OnLinesProcess(key, network, density, (brood, sigma))
