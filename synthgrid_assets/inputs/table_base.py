@@ -34,6 +34,7 @@ def _meant(value: float) -> float:
 
 
 Positive = Annotated[float, Field(gt=0)]
+Flag = Annotated[bool, Field(strict=True)]  # 0, 1 and words are no answer to yes or no
 Measure = Annotated[Positive, AfterValidator(_meant)]
 PixelsPerCell = Literal[1, 2, 4, 8, 16, 32, 64]
 

@@ -32,6 +32,7 @@ _WORDS = {
     "model_type": "input should be a table, {{ key = value }}",
     "model_attributes_type": "input should be a table, {{ key = value }}",
     "union_tag_not_found": "missing; this key is required",
+    "bool_type": "input should be true or false",
     "float_parsing": "input should be a valid number",
     "int_parsing": "input should be a valid integer",
     "too_short": "input should have at least {min_length} items, not {actual_length}",

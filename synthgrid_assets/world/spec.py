@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from synthgrid_assets.inputs.kinds.input import Use
 from synthgrid_assets.inputs.kinds.registry import AnyInputTable
-from synthgrid_assets.inputs.table_base import Decimal, Model
+from synthgrid_assets.inputs.table_base import Decimal, Flag, Model
 from synthgrid_assets.lattice.axes import axes_of
 from synthgrid_assets.lattice.cells import CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.tiling import MAX_SIDE, Tiling
@@ -144,9 +144,9 @@ class TessellationTable(Model):
         The vector input whose lines no triangle crosses; cells know nothing of them.
     """
 
-    delaunay: bool = True
-    voronoi: bool = True
-    neighbours: bool = False
+    delaunay: Flag = True
+    voronoi: Flag = True
+    neighbours: Flag = False
     anchors: Annotated[int, Field(strict=True, ge=1, le=44)] | None = None
     constraints: str | None = None
 

@@ -103,6 +103,10 @@ WRONG = [
     ("{ height = { uniform = [1.0, 2.0] } }", "4", "layers.houses.marks", "should be a table"),
     ("[1.0, 2.0]", '["a"]', "layers.houses.marks.height.uniform.0", "'a': input should be a valid"),
     ("[0, 0, 8, 8]", "[0, 0, 8, true]", "world.extent.3", "True: input should be a valid integer"),
+    ("visits = true", "visits = 1", f"{TRACKS}.visits", "1: input should be true or false"),
+    ("visits = true", 'visits = "yes"', f"{TRACKS}.visits", "'yes': input should be true or false"),
+    ("[1.0, 2.0]", '[1.0, "2"]', "layers.houses.marks.height.uniform.1", "'2': input should be"),
+    ("[1.0, 2.0]", "[true, 2.0]", "layers.houses.marks.height.uniform.0", "True: input should be"),
     ("0.2, 0.1]", "0.3]", "layers.bits.shares", "at least 4 items, not 3"),
     ("0.2, 0.1]", '0.2, "x"]', "layers.bits.shares.3", "'x': input should be a valid number"),
 ]

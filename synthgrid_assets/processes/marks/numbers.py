@@ -12,11 +12,20 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 LARGEST = 1e100  # so that no draw overflows
 # members of the union in pydantic's key paths; no TOML key is likely to look like this
 NUMBER_TAGS = frozenset({"(number)", "(by)"})
+Plain = Annotated[float, Field(strict=True)]  # no truth value, and no number in quotes
 _SCALING = {"scale": 1.0, "offset": 0.0}
 
 
@@ -76,7 +85,7 @@ class By(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
-    __pydantic_extra__: dict[str, float]
+    __pydantic_extra__: dict[str, Plain]
 
     by: str
 
@@ -103,7 +112,7 @@ def _member(value: Any) -> str:
 
 
 Number = Annotated[
-    Annotated[float, Tag("(number)")] | Annotated[By, Tag("(by)")], Discriminator(_member)
+    Annotated[Plain, Tag("(number)")] | Annotated[By, Tag("(by)")], Discriminator(_member)
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from synthgrid_assets.inputs.table_base import Measure, Model
+from synthgrid_assets.inputs.table_base import Flag, Measure, Model
 from synthgrid_assets.processes.marks.times import Instant
 
 NotNegative = Annotated[float, Field(ge=0, le=1e6)]
@@ -99,7 +99,7 @@ class TracksTable(Model):
     stay: Measure = 900.0
     home: Annotated[float, Field(ge=0, le=1)] = 0.3
     bend: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    visits: bool = False
+    visits: Flag = False
     noise: NoiseTable | None = None
     gaps: GapsTable | None = None
 
