@@ -180,7 +180,7 @@ def settled(workers: int) -> None:
     while True:
         time.sleep(1.0)
         now = cpu_of_all()
-        if len(now) > workers and sum(now.values()) - sum(before.values()) < 0.1:
+        if len(now) > workers and sum(now.values()) - sum(before.values()) < 0.1 * workers:
             return
         before = now
 

@@ -190,7 +190,7 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
     kills = int(os.environ.get("SYNTHGRID_TEST_KILLS") or KILLS[where])
     draw, spec = random.Random(where), small_spec(tmp_path, tile=12)
     base = request.getfixturevalue("bucket") if where == "bucket" else ""
-    done = worlds = reads = 0
+    done, worlds, reads, tiles = 0, 0, 0, len(list(spec.world.tiling))
     # here, so that no forked process compiles a kernel: they would all be killed at that
     run(spec, tmp_path / "whole", "", tmp_path / "told-whole")
     wanted = digests(spec, tmp_path / "whole")
@@ -206,12 +206,16 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
         ours, theirs = FORK.Pipe()
         reader = in_a_process(read_all_the_time, root, url, theirs)
         while True:
+            known, started = made(told), time.monotonic()
             process = in_a_process(run, spec, root, url, told)
             wait_for_an_instant(process, told, draw, lasts)
             if process.exitcode is None:
                 os.kill(process.pid, signal.SIGKILL)
                 done += 1
             process.join(60)
+            if (new := made(told) - known) >= MOST_BETWEEN // 2:  # the machine is as busy as now
+                whole = (time.monotonic() - started) * len(STEPS) * tiles / new
+                lasts += (whole - lasts) / 4
             before = acknowledged(told)
             there, damaged = asked(committed, root, url=url)
             assert damaged == []
@@ -225,6 +229,7 @@ def test_whenever_a_run_is_killed_readers_see_whole_files_and_the_next_one_goes_
         read, broken = ours.recv()
         reader.join(60)
         reads += read
+        print(f"{done} kills in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
         assert broken == []
         assert read > 0
         assert max(acknowledged(told).values()) == 1  # nothing acknowledged was made again
