@@ -45,6 +45,7 @@ from synthgrid_assets.world.tables.mistakes import holds_paths, reference_mistak
 from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, read_toml, refuse
 from synthgrid_assets.world.zone_names import zone_name
+from synthgrid_assets.world.zone_work import work_mistakes
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
 MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
@@ -198,7 +199,11 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
     else:
         yield from _footprint_mistakes(spec, layer, hard_core=0.0)
         yield from _tracks_mistakes(spec, layer, math.nan)
-    yield from composition_mistakes(spec, name)
+    composed = list(composition_mistakes(spec, name))
+    yield from composed
+    sound = not (composed or _is_extreme(spec.world.cell) or has_cycle(spec))
+    if (layer.join is not None or layer.near is not None) and sound:
+        yield from work_mistakes(spec, layer)
     if layer.process == UNION and layer.implicate:
         yield ".implicate", "a union draws no points of its own; copy its members instead"
     yield from _reference_mistakes(spec, layer)

@@ -6,6 +6,7 @@ Belongs here: the table of the world file, and what cannot be. Not here: cuts
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -65,6 +66,22 @@ def guessed_parcels(table: ParcelsTable, cell: float, points_in_a_block: float) 
     if table.points is not None:
         guesses.append(1.6 * points_in_a_block / table.points)
     return max(guesses)
+
+
+def widest_parcel(table: ParcelsTable, cell: float) -> float:
+    """Metres that the shorter side of a parcel never exceeds.
+
+    Examples
+    --------
+    >>> widest_parcel(ParcelsTable(block=5, area=400.0), 64.0)
+    20.0
+    """
+    sides = [table.block * cell]
+    if table.side is not None:
+        sides.append(table.side)
+    if table.area is not None:
+        sides.append(math.sqrt(table.area))
+    return min(sides)
 
 
 def parcels_mistake(table: ParcelsTable, cell: float) -> tuple[str, str] | None:
