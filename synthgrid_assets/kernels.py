@@ -181,9 +181,10 @@ def shared_folder() -> Path | None:
         return None
     if getattr(config, "CACHE_DIR", "") or getattr(config, "CACHE_LOCATOR_CLASSES", ""):
         return None
-    root = Path(chosen) if chosen else user_cache() / "synthgrid" / "kernels"
-    folder = root / identity(PACKAGE)
-    with contextlib.suppress(OSError):
+    # no home: RuntimeError, as for a container's user who is in no list of users
+    with contextlib.suppress(OSError, RuntimeError):
+        root = Path(chosen) if chosen else user_cache() / "synthgrid" / "kernels"
+        folder = root / identity(PACKAGE)
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _remove_unused(root)

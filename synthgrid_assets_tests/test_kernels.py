@@ -95,6 +95,15 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path):
     assert not path.is_relative_to(cache)
 
 
+def test_a_user_without_a_home_shares_no_folder(tmp_path, monkeypatch):
+    """Containers run as users that are in no list of users."""
+    monkeypatch.setattr(kernels, "PACKAGE", _installed(tmp_path / "one") / "synthgrid_assets")
+    for variable in ("HOME", "XDG_CACHE_HOME", VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(kernels.os, "getuid", lambda: 54_321)
+    assert kernels.shared_folder.__wrapped__() is None
+
+
 def test_a_source_tree_keeps_its_kernels_beside_it_unless_told_otherwise(tmp_path):
     place = _installed(tmp_path / "one").rename(tmp_path / "tree")
     assert not _told(_begun(place, tmp_path / "cache"))[2].is_relative_to(tmp_path / "cache")
