@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from synthgrid_assets.errors import PrivacyError
+
 DATA_VARIABLE = "SYNTHGRID_DATA"
 WORLDS_VARIABLE = "SYNTHGRID_WORLDS"
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -69,12 +71,23 @@ def privacy_ledger() -> str:
 
     It belongs to no project and no data root, as private data have one budget wherever they are
     used: ``XDG_DATA_HOME/synthgrid/ledger.sqlite``.
+
+    Raises
+    ------
+    PrivacyError
+        If the user has no home and neither variable says where it is.
     """
     given = os.environ.get(LEDGER_VARIABLE)
     if given:
         return given if "://" in given else str(Path(given).resolve())
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return str(Path(home) / "synthgrid" / "ledger.sqlite")
+    try:
+        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError as error:
+        raise PrivacyError(
+            "the ledger of private data has no place: this user has no home directory; set "
+            f"{LEDGER_VARIABLE} to a file that is kept, or HOME"
+        ) from error
+    return str(home / "synthgrid" / "ledger.sqlite")
 
 
 def store_url() -> str:

@@ -8,6 +8,7 @@ if its range, its length and its ETag are those that were asked for.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import netrc
@@ -283,7 +284,10 @@ _NETRC = threading.Lock()
 
 
 def _netrc_path() -> str:
-    return os.environ.get("NETRC") or str(Path("~/.netrc").expanduser())
+    """Where names and passwords stand; nowhere for a user without a home."""
+    with contextlib.suppress(RuntimeError):
+        return os.environ.get("NETRC") or str(Path("~/.netrc").expanduser())
+    return ""
 
 
 @lru_cache(maxsize=4)
