@@ -21,6 +21,7 @@ import shutil
 import stat
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,6 +32,8 @@ import numpy as np
 from llvmlite import binding
 from numba.core import caching, config
 from numba.core.dispatcher import Dispatcher
+
+from synthgrid_assets.errors import SynthGridWarning
 
 VARIABLE = "SYNTHGRID_KERNELS"  # another folder; then source trees use it as well
 PACKAGE = Path(__file__).parent
@@ -191,6 +194,13 @@ def shared_folder() -> Path | None:
         os.utime(folder)
         if _is_own(folder) and _is_own(root):
             return folder
+    if chosen:
+        warnings.warn(
+            f"{VARIABLE}={chosen}: no folder that this user alone can write; compiled kernels are "
+            "kept where numba keeps them",
+            SynthGridWarning,
+            stacklevel=2,
+        )
     return None
 
 

@@ -441,6 +441,7 @@ def test_an_overridden_world_works_in_a_scratch_folder_that_it_names(made, tmp_p
     unset = {"SYNTHGRID_DATA", "SYNTHGRID_WORLDS", "DAGSTER_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment["TMPDIR"] = str(tmp_path / "scratch")
+    environment["SYNTHGRID_DATA"] = str(project / "data")  # alone it names data, not where to try
     before = sorted(project.rglob("*"))
 
     def run(*arguments, **named):

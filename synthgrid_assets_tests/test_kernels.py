@@ -15,7 +15,7 @@ from synthgrid_assets.kernels import PACKAGE, VARIABLE, identity
 def _installed(folder: Path, change: str = "") -> Path:
     """A copy of two modules of the package, as an installer would leave it."""
     place = folder / "site-packages"
-    for name in ("__init__.py", "kernels.py"):
+    for name in ("__init__.py", "errors.py", "kernels.py"):
         (place / "synthgrid_assets").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PACKAGE / name, place / "synthgrid_assets" / name)
     (place / "synthgrid_assets" / "halves.py").write_text(
@@ -93,6 +93,14 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path):
     value, _, path = _told(_begun(place, cache))
     assert value == 1.5
     assert not path.is_relative_to(cache)
+
+
+def test_a_chosen_folder_that_cannot_be_used_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    running = _begun(_installed(tmp_path / "one"), tmp_path, **{VARIABLE: str(tmp_path / "file")})
+    _, err = running.communicate(timeout=300)
+    assert running.returncode == 0
+    assert err.count("no folder that this user alone can write") == 1
 
 
 def test_a_user_without_a_home_shares_no_folder(tmp_path, monkeypatch):

@@ -37,7 +37,14 @@ from synthgrid_assets.cli.printing import (
     warn,
 )
 from synthgrid_assets.loading import loaded
-from synthgrid_assets.settings import DATA_VARIABLE, HOME_VARIABLE, data_root, executor_url
+from synthgrid_assets.settings import (
+    DATA_VARIABLE,
+    HOME_VARIABLE,
+    JOURNAL_VARIABLE,
+    STORE_VARIABLE,
+    data_root,
+    executor_url,
+)
 
 LINES_EVERY, NEVER = 15.0, 1e7  # seconds between two lines of progress
 
@@ -135,16 +142,18 @@ def _print_estimate(rows: list[dict[str, Any]]) -> None:
 
 
 def _own_folders_for(changes: dict[str, Any]) -> None:
-    """An overridden world never touches the served instance and its data."""
-    if not changes or (os.environ.get(DATA_VARIABLE) and os.environ.get(HOME_VARIABLE)):
+    """An overridden world touches the served instance and its data only where both are named."""
+    if not changes:
+        return
+    if os.environ.get(DATA_VARIABLE) and os.environ.get(HOME_VARIABLE):
+        warn(f"--set: working in {data_root()}, as {DATA_VARIABLE} and {HOME_VARIABLE} say")
         return
     scratch = Path(tempfile.mkdtemp(prefix="synthgrid-"))
-    os.environ.setdefault(DATA_VARIABLE, str(scratch / "data"))
-    os.environ[HOME_VARIABLE] = str(scratch)
-    warn(
-        f"--set: working in {scratch}; use it again with "
-        f"{DATA_VARIABLE}={os.environ[DATA_VARIABLE]} {HOME_VARIABLE}={scratch}"
-    )
+    own = {DATA_VARIABLE: str(scratch / "data"), HOME_VARIABLE: str(scratch)}
+    own |= {name: "" for name in (STORE_VARIABLE, JOURNAL_VARIABLE) if os.environ.get(name)}
+    os.environ.update(own)
+    named = " ".join(f"{name}={value}" for name, value in own.items())
+    warn(f"--set: working in {scratch}; use it again with {named}")
 
 
 def _progress(silent: bool) -> AbstractContextManager[Show]:

@@ -79,10 +79,7 @@ def _default_sections(home: Path) -> dict[str, Any]:
         ),
         "schedule_storage": ("synthgrid_assets.dagster.runs.opening", "LockedScheduleStorage"),
         "local_artifact_storage": ("dagster._core.storage.root", "LocalArtifactStorage"),
-        "compute_logs": (
-            "dagster._core.storage.local_compute_log_manager",
-            "LocalComputeLogManager",
-        ),
+        "compute_logs": ("synthgrid_assets.dagster.runs.compute_logs", "ComputeLogs"),
     }
     sections: dict[str, Any] = {
         name: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -10,13 +11,16 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION as OLD_REVISION
 
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
 from synthgrid_assets.dagster.runs import instance as instance_module
+from synthgrid_assets.dagster.runs.compute_logs import ComputeLogs
 from synthgrid_assets.dagster.runs.instance import DATABASES, fail_abandoned_runs, open_instance
 from synthgrid_assets.dagster.runs.liveness import LOCKED_WITHIN, PROCESS_TAG, sign_of_life
 from synthgrid_assets.dagster.runs.opening import mend_revisions
@@ -223,3 +227,17 @@ def test_a_full_home_is_told_in_a_sentence_and_no_dead_end(home, tmp_path_factor
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(told) == 2, done.stdout
     assert all(f"databases below {home} cannot be used" in line for line in told)
+
+
+def test_programs_that_capture_output_do_not_hear_ctrl_c(tmp_path):
+    """In a terminal it reaches the whole group, and Dagster's print tracebacks of their own."""
+    logs = ComputeLogs.from_config_value(None, {"base_dir": str(tmp_path)})
+    before = psutil.Process().children()
+    with logs.capture_logs(["run", "compute_logs", "step"]):
+        helpers = [each for each in psutil.Process().children() if each not in before]
+        status = [Path(f"/proc/{each.pid}/status").read_text() for each in helpers]
+    blocked = [int(re.search(r"^SigBlk:\s*(\w+)$", text, re.M)[1], 16) for text in status]
+    assert blocked
+    assert all(mask >> (signal.SIGINT - 1) & 1 for mask in blocked)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert logs.is_capture_complete(["run", "compute_logs", "step"])
