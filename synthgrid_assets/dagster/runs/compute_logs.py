@@ -27,7 +27,7 @@ class ComputeLogs(LocalComputeLogManager):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Any
-    ) -> LocalComputeLogManager:
+    ) -> ComputeLogs:
         """Build from the section of ``dagster.yaml`` (called by Dagster)."""
         folder = str(under_home(config_value["base_dir"]))
         return cls(inst_data=inst_data, **{**config_value, "base_dir": folder})
