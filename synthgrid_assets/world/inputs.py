@@ -21,6 +21,7 @@ from synthgrid_assets.inputs.released_surface import ReleasedSurface
 from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.inputs.surfaces import Surface
 from synthgrid_assets.lattice.cells import Cells
+from synthgrid_assets.processes.shapes.parcels_table import parcels_note
 from synthgrid_assets.storage.commit import sweep_partials
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.tessellation.constraints import NetworkSource
@@ -87,12 +88,19 @@ def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
 
 
 def world_notes(spec: WorldSpec) -> list[str]:
-    """What a person should know of inputs that can be used: by key path, losses and shares."""
-    return [
+    """What a person should know of a valid world: by key path, losses and shares of its inputs.
+
+    Also what of the extent has no parcels.
+    """
+    notes = [
         f"inputs.{name.rpartition('/')[2]}: {note}"
         for name in spec.made_inputs
         for note in input_of(spec, name).notes()
     ]
+    for name, layer in spec.layers.items():
+        found = layer.parcels and parcels_note(layer.parcels, Cells(*spec.world.extent))
+        notes += [f"layers.{name}.parcels: {found}"] if found else []
+    return notes
 
 
 def input_version(spec: WorldSpec, name: str) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 
 from synthgrid_assets.errors import SpecError
+from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.registry import REGISTRY
 from synthgrid_assets.processes.shapes.parcels_table import guessed_parcels, widest_parcel
 from synthgrid_assets.world.layer_graph import all_layers, leaves
@@ -73,8 +74,8 @@ def _join_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, st
         yield (
             ".join.window",
             f"{given} has {window.area:,} cells, at most {most:,.0f} are possible where {what} "
-            f"decide which points there are: each worker would look at them for about "
-            f"{_time(10 * window.area / most)}; give a window of {math.isqrt(int(most)):,} x "
+            f"decide which points there are: each worker would take {_time(_seconds(window, most))} "
+            f"or more; give a window of {math.isqrt(int(most)):,} x "
             f"{math.isqrt(int(most)):,} cells, as representative",
         )
         return
@@ -130,15 +131,17 @@ def _near_mistake(
     )
 
 
+def _seconds(window: Cells, most: float) -> float:
+    """Of a core, about: places are so many at most, and what is drawn for one are 256 cells."""
+    return 10 * min(window.area, 1 << 28) / most
+
+
 def _time(seconds: float) -> str:
     """A duration in words.
 
     Examples
     --------
-    >>> _time(90), _time(2e5), _time(3e8)
-    ('90 s', '56 hours', '10 years')
+    >>> _time(90), _time(640)
+    ('90 seconds', '11 minutes')
     """
-    for unit, size in (("years", 3.156e7), ("hours", 3600.0)):
-        if seconds > 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} minutes" if seconds > 120 else f"{seconds:,.0f} seconds"

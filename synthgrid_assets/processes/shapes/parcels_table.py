@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from synthgrid_assets.inputs.table_base import Measure, Model
+from synthgrid_assets.lattice.cells import Cells
 
 MOST = 10_000.0  # parcels of a block, about
 
@@ -44,6 +45,31 @@ class ParcelsTable(Model):
         if self.area is None and self.side is None and self.points is None:
             raise ValueError("needs a limit: area, side or points, up to which parcels are cut")
         return self
+
+
+def parcels_note(table: ParcelsTable, extent: Cells) -> str | None:
+    """What of an extent may have no parcel among those that are kept; None where all of it has.
+
+    A parcel belongs to the tile that holds its south-west corner, so that no tile changes where
+    the extent grows. Those that begin west or south of the extent are in no tile.
+
+    Examples
+    --------
+    >>> parcels_note(ParcelsTable(block=4, area=900.0), Cells(-8, -8, 23, 23)) is None
+    True
+    """
+    block = table.block
+    west, south = (first - first // block * block for first in extent[:2])
+    sides = (block - west, "columns in the west"), (block - south, "rows in the south")
+    strips = [f"{n} {side}" for n, side in sides if n < block]
+    if not strips:
+        return None
+    x0, y0, x1, y1 = extent[0] - west, extent[1] - south, *extent[2:]
+    return (
+        f"blocks of {block} cells begin outside of the extent: its first {' and '.join(strips)} "
+        "have parcels whose south-west corners lie outside, and these are in no tile; with "
+        f"world.extent = [{x0}, {y0}, {x1}, {y1}] all of it is covered"
+    )
 
 
 def guessed_parcels(table: ParcelsTable, cell: float, points_in_a_block: float) -> float:

@@ -54,7 +54,8 @@ class ParcelProduct(Product):
             CUT_TEST: "Each parcel whose corner lies in the tile is there once, corner by corner "
             "as its block is cut, with its exact area and the number of points inside. Exact.",
             COVER_TEST: "Parcels of the tile and those around share their sides, corner by corner, "
-            "and the areas of each block's add up to it. Exact.",
+            "and the areas of each block that lies in the tile add up to it. Those around are "
+            "drawn again: whether they are committed too is not judged. Exact.",
             number_law.TEST: "The region has as many parcels as cuts at uniform shares make. "
             "Judged where an area is the only limit.",
         }
@@ -64,8 +65,10 @@ class ParcelProduct(Product):
         """What the asset is."""
         return (
             "Rectangles that blocks of cells are cut into, those whose south-west corners lie in "
-            "the tile, whole also where they cross its border. They cover the plane without gap "
-            "or overlap, and any tiling gives the same ones."
+            "the tile, whole also where they cross its border. Those of the whole plane cover it "
+            "without gap or overlap, and any tiling gives the same ones; parcels that begin west "
+            "or south of the extent belong to no tile, so an extent that begins where blocks do "
+            "is covered."
         )
 
     def wanted(self, layer: LayerTable) -> bool:

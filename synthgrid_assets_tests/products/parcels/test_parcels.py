@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import geopandas
 import numpy as np
@@ -29,6 +30,7 @@ from synthgrid_assets.products.parcels.number_law import (
 from synthgrid_assets.products.parcels.parcels import COVER_TEST, CUT_TEST, PARCELS
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.world.inputs import world_notes
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.small_world import SMALL
 from synthgrid_assets_tests.without_numba import printed_without_numba
@@ -168,6 +170,36 @@ def test_parcels_of_all_tiles_are_one_coverage(tmp_path, layer):
     moved = whole.set_column(whole.column_names.index("geometry"), "geometry", pa.array(geometry))
     failed = {v.test for v in PARCELS.verify(context, tiles[3], moved) if not v.passed}
     assert failed == {CUT_TEST, COVER_TEST}
+
+
+@pytest.mark.parametrize(
+    ("extent", "covered"),
+    [([-8, -8, 13, 12], False), ([-10, -5, 13, 12], True), ([-9, -5, 13, 12], False)],
+)
+def test_an_extent_is_covered_unless_the_check_says_where_it_is_not(tmp_path, extent, covered):
+    """By GEOS: what is left lies in the rows and columns that the note names; none without."""
+    path = tmp_path / "small.toml"
+    path.write_text(WORLD)
+    spec = load_spec(path, {"world.extent": extent, "world.tile": 24})
+    context = open_layer(spec, "cafes", tmp_path / "data")
+    tables = [PARCELS.rows(context, tile).table for tile in spec.world.tiling]
+    found = shapely.from_wkb(pa.concat_tables(tables)["geometry"].to_numpy())
+    lattice = spec.world.lattice
+    whole = shapely.box(*lattice.bounds(Cells(*extent)))
+    left = whole.difference(shapely.coverage_union_all(found))
+    notes = [note for note in world_notes(spec) if note.startswith("layers.cafes.parcels: ")]
+    assert bool(notes) != covered
+    if not notes:
+        assert left.area < 1e-6
+        return
+    begins = [-(-first // 5) * 5 for first in extent[:2]]
+    inner = shapely.box(*lattice.bounds(Cells(*begins, *extent[2:])))
+    assert left.area > 1
+    assert left.intersection(inner).area < 1e-6
+    named = re.search(r"world.extent = (\[.*?\])", notes[0])[1]
+    larger = load_spec(path, {"world.extent": json.loads(named), "world.tile": 24})
+    assert not [note for note in world_notes(larger) if "layers.cafes" in note]
+    assert Cells(*json.loads(named)).area > Cells(*extent).area
 
 
 def test_parcels_within_voronoi_cells_add_up_to_them(tmp_path):
