@@ -70,13 +70,14 @@ def _join_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, st
     ]
     most = MOST_DRAWN if sources else MOST_READ if layer.intensity is not None else math.inf
     what = "layers" if sources else "surfaces"
+    side = f"{math.isqrt(int(most)):,}" if most < math.inf else ""
     if window.area > most:
         yield (
             ".join.window",
             f"{given} has {window.area:,} cells, at most {most:,.0f} are possible where {what} "
-            f"decide which points there are: each worker would take {_time(_seconds(window, most))} "
-            f"or more; give a window of {math.isqrt(int(most)):,} x "
-            f"{math.isqrt(int(most)):,} cells, as representative",
+            "decide which points there are: each worker would take "
+            f"{_time(_seconds(window, most))} or more; give a window of {side} x {side} "
+            "cells, as representative",
         )
         return
     drawn = {one for name in sources for one in all_layers(spec, name)}
