@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from synthgrid_assets.cli import app
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.errors import DamageError, SpecError, StorageError
 from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
@@ -203,6 +203,26 @@ def test_compacted_files_hold_every_row_along_the_curve(copy, name):
     assert rows == made.rows == len(found)
     again = compact_asset(context.spec, root, "cafes", name, rows=150)
     assert again == made
+
+
+def test_a_part_is_not_compacted(copy):
+    """As export and digest refuse it; what was compacted before stays."""
+    context, root = copy, copy.layout.root
+    made = compact_asset(context.spec, root, "cafes", "points", rows=150)
+    lost, changed = _records(context, "points")[2:4]
+    (root / lost.path).unlink()
+    (root / changed.path).write_bytes((root / lost.path).name.encode())
+    for attempt in (
+        lambda: compact_asset(context.spec, root, "cafes", "points", rows=150),
+        lambda: region_digest(context.spec, root, "cafes", "points"),
+    ):
+        with pytest.raises(DamageError, match="2 of 12 tiles of cafes/points are damaged"):
+            attempt()
+    assert sum(part["rows"] for part in pq.read_table(made.listed).to_pylist()) == made.rows
+    with Journal(context.layout) as journal:
+        journal.forget(_records(context, "points"))
+    with pytest.raises(StorageError, match="no tile of cafes/points is committed"):
+        compact_asset(context.spec, root, "cafes", "points", rows=150)
 
 
 def _records(context, name):

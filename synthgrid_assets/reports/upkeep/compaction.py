@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.reports.digests import whole_records
 from synthgrid_assets.reports.named_assets import open_asset
 from synthgrid_assets.storage.formats.export import regrouped
 from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, SIDES
@@ -63,14 +64,21 @@ def compact_asset(spec: WorldSpec, root: Path, layer: str, name: str, rows: int)
     ------
     SpecError
         If the asset has no geometry to be ordered by.
+    DamageError
+        If files are missing or not what was recorded: rows of a part are no compaction.
     StorageError
         If no tile is committed.
     """
     context, _ = open_asset(spec, root, layer, name)
     store, dataset, extent = context.layout.store, context.dataset(name), spec.world.tiling.extent
     with TemporaryDirectory() as folder, Journal(context.layout) as journal:
+        whole_records(journal, context, name)
         index = TileIndex(store, "index.parquet", place=open_store(folder))
         facts = write_tile_index(journal, dataset, context.lattice, extent, index)
+        if facts.tiles == 0:
+            raise StorageError(
+                f"no tile of {layer}/{name} is committed in {root}; materialise some first"
+            )
         schema = index.schema()
         if "geometry" not in schema.names:
             raise SpecError(f"{layer}/{name} has no geometry; its tiles have no order by place")
