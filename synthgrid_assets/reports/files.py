@@ -21,6 +21,7 @@ from synthgrid_assets.products.tile_tests.replicates import baseline_key
 from synthgrid_assets.storage.formats.seal import is_unbroken_file
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
+from synthgrid_assets.storage.written_reports import marked_reports
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.inputs import asset_path, damaged_input, find_input
 from synthgrid_assets.world.spec import WorldSpec
@@ -29,8 +30,9 @@ REPAIR = "`synthgrid storage repair"
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
 MANIFESTS = "tile_index"
-REPORTS = (MANIFESTS, "moments", "baseline")  # what a layer has beside its tiles
-REPORT_CLAIM = "The file holds the bytes that were written, by the seal inside it."
+MOMENTS = "moments"
+REPORTS = (MANIFESTS, MOMENTS, "baseline")  # what a layer has beside its tiles
+REPORT_CLAIM = "The file is there and holds the bytes that were written, by the seal inside it."
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,11 @@ def input_faults(
 
 
 def report_faults(context: LayerContext, report: str | None = None) -> Iterator[FileFault]:
-    """Manifests, tables of tests and replicates of a layer that are not what was written.
+    """Manifests, tables of tests and replicates of a layer that are missing or damaged.
+
+    One is missing if it is on record as written and tiles of it are committed: a run that was
+    interrupted before it wrote one has none yet. Where an earlier version of the software kept
+    no such record, a manifest is missed beside the others of its layer.
 
     Parameters
     ----------
@@ -139,34 +145,71 @@ def report_faults(context: LayerContext, report: str | None = None) -> Iterator[
         One of `REPORTS`; all by default.
     """
     store = context.layout.store
-    for name, key in _written_reports(context, report).items():
-        try:
-            whole = is_unbroken_file(store.get(key))
-        except (OSError, ValueError, pa.ArrowException, StorageError):
-            whole = False
-        if not whole:
-            problem = f"{store.address(key)} is damaged; materialise the layer again"
+    for name, key in expected_reports(context, report).items():
+        if store.stat(key) is None:
+            state = "is missing"
+        else:
+            try:
+                state = "" if is_unbroken_file(store.get(key)) else "is damaged"
+            except (OSError, ValueError, pa.ArrowException, StorageError):
+                state = "is damaged"
+        if state:
+            problem = (
+                f"{store.address(key)} {state}; materialise {context.layer} again, or run "
+                f"{REPAIR} {context.spec.world.name}`"
+            )
             yield FileFault(context.layer, name, "", key, problem)
 
 
-def _written_reports(context: LayerContext, report: str | None) -> dict[str, str]:
-    """Keys of the reports that are there; manifests by the name of their product."""
+def expected_reports(context: LayerContext, report: str | None = None) -> dict[str, str]:
+    """Keys of the reports that are there or should be; manifests by the name of their product.
+
+    Parameters as for `report_faults`.
+    """
+    store, keys = context.layout.store, _reports(context, report)
+    found = {name: key for name, key in keys.items() if store.stat(key) is not None}
+    if len(found) < len(keys):
+        found |= _missed(context, {name: keys[name] for name in keys if name not in found})
+    return {name: key for name, key in keys.items() if name in found}
+
+
+def _missed(context: LayerContext, absent: dict[str, str]) -> dict[str, str]:
+    """Those of some reports that are not there which should be."""
+    world, layer = context.spec.world.name, context.layer
+    written = marked_reports(context.layout, world, layer)
+    manifests = set(_reports(context, MANIFESTS).values())
+    if not written & manifests and _any_is_there(context, manifests):
+        written |= manifests  # an earlier version kept no record, and wrote all at once
+    missed = {name: key for name, key in absent.items() if key in written}
+    if not missed:
+        return {}
+    with Journal(context.layout) as journal:
+        made = {name for name in context.assets if journal.count(context.dataset(name))}
+    layers = missed.keys() - context.assets if made else set()  # these are of any product's tiles
+    return {name: key for name, key in missed.items() if name in made | layers}
+
+
+def _any_is_there(context: LayerContext, keys: Iterable[str]) -> bool:
+    return any(context.layout.store.stat(key) is not None for key in keys)
+
+
+def _reports(context: LayerContext, report: str | None) -> dict[str, str]:
+    """Keys of all reports that a layer may have; manifests by the name of their product."""
     layout, world, layer = context.layout, context.spec.world.name, context.layer
-    moments, baseline = REPORTS[1:]
+    baseline = REPORTS[-1]
     named = {
         MANIFESTS: {name: layout.tile_index(world, layer, name) for name in context.assets},
-        moments: {moments: layout.report(world, layer, moments)},
+        MOMENTS: {MOMENTS: layout.report(world, layer, MOMENTS)},
         baseline: {baseline: baseline_key(context)},
     }
-    keys = {
+    return {
         name: key for kind in REPORTS if report in (None, kind) for name, key in named[kind].items()
     }
-    return {name: key for name, key in keys.items() if layout.store.stat(key) is not None}
 
 
 def report_is_whole(context: LayerContext, report: str) -> Verdict:
     """The check of one of `REPORTS`."""
-    written = len(_written_reports(context, report))
+    written = len(expected_reports(context, report))
     if not written:
         return Verdict.not_judged(FILES_TEST, f"no {report} has been written")
     faults = list(report_faults(context, report))

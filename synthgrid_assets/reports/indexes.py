@@ -19,6 +19,7 @@ from synthgrid_assets.reports.region_maps import counts_map
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.manifest import IndexFacts, kept_tile_index, write_tile_index
 from synthgrid_assets.storage.tile_index import TileIndex
+from synthgrid_assets.storage.written_reports import mark_written
 
 
 def index_rows(context: LayerContext) -> list[dict[str, Any]]:
@@ -42,14 +43,23 @@ def kept_index_and_map(context: LayerContext) -> tuple[list[dict[str, Any]], byt
             if kept is None:
                 return None
             indexes[name] = kept
+    _mark(context, indexes)
     return _rows(indexes), _map(indexes[ORIGIN].manifest, context)
 
 
 def _written(context: LayerContext) -> dict[str, IndexFacts]:
     with Journal(context.layout) as journal:
-        return {
+        indexes = {
             name: write_tile_index(journal, **_indexed(context, name)) for name in context.assets
         }
+    _mark(context, indexes)
+    return indexes
+
+
+def _mark(context: LayerContext, indexes: Mapping[str, IndexFacts]) -> None:
+    """Put on record that they are there: from now on they are missed where they are not."""
+    for facts in indexes.values():
+        mark_written(context.layout, facts.manifest.key)
 
 
 def _indexed(context: LayerContext, name: str) -> dict[str, Any]:

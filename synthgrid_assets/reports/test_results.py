@@ -17,6 +17,7 @@ from synthgrid_assets.storage.formats.parquet_file import serialise
 from synthgrid_assets.storage.formats.seal import sealed
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
+from synthgrid_assets.storage.written_reports import mark_written
 
 COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "asset": (pa.string(), "Product whose tile was tested."),
@@ -67,6 +68,7 @@ def write_moments(context: LayerContext) -> tuple[str, pa.Table]:
     named = {f"{FACT_PREFIX}{name}": fact for name, fact in facts.items()}
     table = moments_table(context).replace_schema_metadata(named)
     context.layout.store.put(key, serialise(sealed(table)))
+    mark_written(context.layout, key)
     return context.layout.store.address(key), table
 
 

@@ -22,6 +22,7 @@ REALISATION_DIGITS = 12  # hex digits of a realisation id that stand in paths
 AUDIT = ".audit"  # folder of a world's audit log
 UNITS = ".units-"  # and a version: folder of a layer's work units
 CHECKS = "_checks"  # remembered, as pictures are
+MARKS = "_written"  # records of reports; readers skip it as well
 PICTURES = "_pictures"  # folder beside tiles; pyarrow and its users skip names with "_"
 NETWORKS = "constraints"  # folder of its networks of constraints
 RELEASE = "release"  # folder of a layer's private release
@@ -168,6 +169,15 @@ class Layout:
         """What is remembered of an asset's named checks; may be removed at any time."""
         check_name("asset", asset)
         return f"{self._layer(world, layer)}/{CHECKS}/{asset}.json"
+
+    def report_marks(self, world: str, layer: str) -> str:
+        """Prefix of the records that a layer's reports were written, without its last slash."""
+        return f"{self._layer(world, layer)}/{MARKS}"
+
+    def report_mark(self, key: str) -> str:
+        """That of the report at a key."""
+        folder, _, name = key.rpartition("/")
+        return f"{folder}/{MARKS}/{name}.txt"  # no glob of Parquet files finds it
 
     def tile_index(self, world: str, layer: str, asset: str) -> str:
         """The manifest of an asset's current realisation: one stable address for readers."""

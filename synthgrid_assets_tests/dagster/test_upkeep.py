@@ -137,7 +137,8 @@ def test_a_damaged_manifest_and_table_of_tests_are_red(context, tmp_path):
         path = layout.root / key
         path.write_bytes(path.read_bytes()[:-9])
     after = outcomes()
-    assert after["baseline"] == (False, "WARN", "not tested: no baseline has been written")
+    assert after["baseline"][:2] == (False, "ERROR")
+    assert f"{layout.store.address(baseline_key(context))} is missing" in after["baseline"][2]
     for name in ("tile_index", "moments"):
         passed, severity, told = after[name]
         assert (passed, severity) == (False, "ERROR")

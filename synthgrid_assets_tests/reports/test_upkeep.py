@@ -21,7 +21,7 @@ from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
 from synthgrid_assets.reports.digests import region_digest
-from synthgrid_assets.reports.files import input_is_whole, report_faults
+from synthgrid_assets.reports.files import REPORTS, input_is_whole, report_faults, report_is_whole
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.reports.test_results import write_moments
@@ -323,6 +323,57 @@ def test_status_counts_a_damaged_network_and_names_a_damaged_index(copy, tmp_pat
     index.write_bytes(b"")
     (fault,) = status_faults(copy.spec, copy.layout.root)
     assert str(index) in fault.problem
+
+
+def reports(context):
+    layout = context.layout
+    return {
+        **{name: layout.tile_index("small", "cafes", name) for name in context.assets},
+        "moments": layout.report("small", "cafes", "moments"),
+        "baseline": baseline_key(context),
+    }
+
+
+def test_what_a_finished_run_left_beside_tiles_is_missed_and_made_again(copy, session):
+    """Also by the check in Dagster; before it was written first, nothing is missed."""
+    context, root = copy, copy.layout.root
+    keys = reports(context)
+    assert not (root / keys["moments"]).exists()
+    assert list(find_faults(context.spec, root)) == []  # as after a run that was interrupted
+    assert not report_is_whole(context, "moments").judged
+    write_moments(context)
+    write_baseline(context)
+    made = [*NAMES, "moments", "baseline"]  # those of other products list no tile
+    before = {name: pq.read_table(root / keys[name]) for name in made}
+    for name in keys:
+        (root / keys[name]).unlink()
+    faults = list(find_faults(context.spec, root))
+    assert {fault.asset for fault in faults} == set(made)
+    for fault in faults:
+        assert f"{root / keys[fault.asset]} is missing; materialise cafes again" in fault.problem
+        assert "`synthgrid storage repair small`" in fault.problem
+    assert status_faults(context.spec, root) == faults
+    verdicts = {report: report_is_whole(context, report) for report in REPORTS}
+    assert {name: verdict.observed for name, verdict in verdicts.items()} == {
+        "tile_index": len(NAMES),
+        "moments": 1,
+        "baseline": 1,
+    }
+    assert repair_world(context.spec, root, session).faults == faults
+    assert list(find_faults(context.spec, root)) == []
+    for name in made:
+        assert pq.read_table(root / keys[name]).to_pandas().equals(before[name].to_pandas())
+
+
+def test_a_manifest_without_a_record_is_missed_beside_the_others(copy, session):
+    """Data roots of versions that kept no record of what they wrote."""
+    context, root = copy, copy.layout.root
+    shutil.rmtree(root / "small" / "cafes" / "_written")
+    (root / reports(context)["voronoi"]).unlink()
+    (fault,) = find_faults(context.spec, root)
+    assert fault.file == reports(context)["voronoi"]
+    repair_world(context.spec, root, session)
+    assert list(find_faults(context.spec, root)) == []
 
 
 def told(table):

@@ -38,6 +38,7 @@ from synthgrid_assets.storage.formats.geoparquet import (
 from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise
 from synthgrid_assets.storage.formats.seal import is_unbroken_file, sealed
 from synthgrid_assets.storage.layout import REALISATION_DIGITS
+from synthgrid_assets.storage.written_reports import mark_written
 from synthgrid_assets.world.samplers import build_sampler
 from synthgrid_assets.world.stream_keys import StreamKeys
 
@@ -123,7 +124,9 @@ def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple
     """The replicates' counts of a layer, made where they are not kept yet, and their file."""
     store, key = context.layout.store, baseline_key(context)
     with contextlib.suppress(StorageError):  # none yet, or a damaged one: made again
-        return store.address(key), read_baseline(context)
+        found = read_baseline(context)
+        mark_written(context.layout, key)  # those of earlier versions have no mark
+        return store.address(key), found
     baseline = make_baseline(context, replicates)
     r, counts = baseline.distances.r, baseline.replicates
     columns = {"points": counts.points, "places": counts.places}
@@ -137,6 +140,7 @@ def write_baseline(context: LayerContext, replicates: int = REPLICATES) -> tuple
         "step": str(baseline.distances.step),
     }
     store.put(key, serialise(sealed(plain_table(columns, facts))))
+    mark_written(context.layout, key)
     return store.address(key), baseline
 
 

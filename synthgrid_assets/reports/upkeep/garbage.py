@@ -22,6 +22,7 @@ from synthgrid_assets.reports.upkeep.old_inputs import old_inputs
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.scratch import discard
+from synthgrid_assets.storage.written_reports import forget_report
 from synthgrid_assets.world.spec import WorldSpec
 
 DAYS = 1.0  # younger files stay: another run may be writing them
@@ -77,6 +78,8 @@ def collect_garbage(
         if remove:
             for key in keys:
                 layout.store.delete(key)
+                if _BASELINE.fullmatch(key):
+                    forget_report(layout, key)
     for old in old_inputs(spec, layout, before):
         what = old.path.relative_to(root).as_posix()
         found.append(Garbage(what, old.why, old.files, old.size))

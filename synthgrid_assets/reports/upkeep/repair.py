@@ -20,8 +20,16 @@ from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.products.tile_tests.replicates import baseline_key
-from synthgrid_assets.reports.files import FileFault, file_faults, input_faults, report_faults
+from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
+from synthgrid_assets.reports.files import (
+    MANIFESTS,
+    MOMENTS,
+    FileFault,
+    expected_reports,
+    file_faults,
+    input_faults,
+    report_faults,
+)
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.journal import Journal
@@ -89,7 +97,7 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
         broken = list(report_faults(context))
         done.faults += broken
         if any(fault.file == baseline_key(context) for fault in broken):
-            context.layout.store.delete(baseline_key(context))  # made where it is asked for
+            write_baseline(context)
         if before != (len(done.faults), done.made) or done.journal:
             _write_reports(context)
     return done
@@ -161,9 +169,8 @@ def _is_there(context: LayerContext, product: Product) -> bool:
 
 
 def _write_reports(context: LayerContext) -> None:
-    """Write manifests and the table of tests again, where there are some."""
-    store, layout, world = context.layout.store, context.layout, context.spec.world.name
-    if store.stat(layout.tile_index(world, context.layer, "points")) is not None:
+    """Write manifests and the table of tests again, where there are some or should be."""
+    if expected_reports(context, MANIFESTS):
         index_rows(context)
-    if store.stat(layout.report(world, context.layer, "moments")) is not None:
+    if expected_reports(context, MOMENTS):
         write_moments(context)

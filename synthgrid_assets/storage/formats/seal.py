@@ -33,13 +33,16 @@ def seal_of(table: pa.Table, metadata: Mapping[str, str]) -> str:
     True
     >>> is_unbroken(table.replace_schema_metadata({"a": "c", SEAL: seal}))
     False
+    >>> twice = pa.table([[1], [1]], names=["x", "x"])  # as one flipped bit of a name leaves it
+    >>> is_unbroken(twice.replace_schema_metadata({"a": "b", SEAL: seal}))
+    False
     """
     said = sorted((key, text) for key, text in metadata.items() if key not in _NOT_SEALED)
     digest = hashlib.sha256(repr(said).encode())
-    for field in table.schema:
+    for field, column in zip(table.schema, table.columns, strict=True):  # a name may stand twice
         digest.update(f"({field.name!r}, {str(field.type)!r}, [".encode())
         for at in range(0, table.num_rows, _PART):  # together the `repr` of all values
-            part = repr(table.column(field.name).slice(at, _PART).to_pylist())[1:-1]
+            part = repr(column.slice(at, _PART).to_pylist())[1:-1]
             digest.update(f"{', ' if at else ''}{part}".encode())
         digest.update(b"])")
     return digest.hexdigest()
