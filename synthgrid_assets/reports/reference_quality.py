@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.vector_files import VectorFile
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.products.drawn_points import DrawnPoints, draw
@@ -32,7 +31,7 @@ from synthgrid_assets.statistics.reference.distances import (
     wasserstein,
 )
 from synthgrid_assets.world.spec import WorldSpec
-from synthgrid_assets.world.tables.reference import ReferenceTable
+from synthgrid_assets.world.tables.reference import ReferenceTable, reference_points
 
 REPLICATES = 39
 MOST = 200_000  # points expected in the window
@@ -188,7 +187,7 @@ def _observed(
     context: LayerContext, box: Box, table: ReferenceTable, own: _Marked
 ) -> tuple[_Marked, int]:
     """The reference points in the window, in metres from its corner, and how many lie outside."""
-    frame = _features(table).to_crs(context.lattice.crs)
+    frame = reference_points(table).to_crs(context.lattice.crs)
     x, y = frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy()
     inside = (x >= box.xmin) & (x < box.xmax) & (y >= box.ymin) & (y < box.ymax)
     if int(inside.sum()) < FEWEST or len(own.pattern.xy) < FEWEST:
@@ -202,27 +201,6 @@ def _observed(
         if not np.isfinite(column).all():
             raise SpecError(f"{table.file}: {name} is missing or not finite somewhere")
     return _Marked(Sided(xy, own.pattern.sides), marks), int((~inside).sum())
-
-
-def _features(table: ReferenceTable) -> Any:
-    """The file's points and marks; refused if it holds anything else."""
-    import geopandas
-
-    path = Path(table.file)
-    frame = VectorFile(path).read()
-    kinds = sorted(set(frame.geometry.geom_type.dropna()))
-    if kinds != ["Point"]:
-        raise SpecError(f"{path}: holds {', '.join(kinds) or 'no geometry'}; give points")
-    if not table.marks:
-        return frame
-    whole = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
-    missing = [name for name in table.marks if name not in whole]
-    if missing:
-        known = ", ".join(name for name in map(str, whole.columns) if name != "geometry")
-        raise SpecError(f"{path}: no attribute {missing[0]!r}; it has {known}")
-    if not all(whole[name].dtype.kind in "iuf" for name in table.marks):
-        raise SpecError(f"{path}: marks that are compared must be numbers")
-    return whole
 
 
 def _compared(

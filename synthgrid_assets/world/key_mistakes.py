@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, time
 from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -54,6 +55,7 @@ def mistakes_of(
     error: ValidationError,
     allowed: Sequence[str] | None = None,
     model: type[BaseModel] = WorldSpec,
+    no_numbers: Sequence[str] = (),
 ) -> list[tuple[str, str]]:
     """Key path and message of each mistake that pydantic found.
 
@@ -67,9 +69,15 @@ def mistakes_of(
         otherwise.
     model : type of BaseModel
         Of the table that was read.
+    no_numbers : sequence of str, optional
+        Key paths of what is no number: the rules of tables that hold one are not told.
     """
     every = [dict(item) for item in error.errors()]
-    found = [_mistake(item, allowed, model) for item in every if not _follows(item, every)]
+    found = [
+        _mistake(item, allowed, model)
+        for item in every
+        if not _follows(item, every) and not _is_rule_of(item, no_numbers)
+    ]
     told = ((".".join(one.path), one.found + one.message) for one in _joined(found))
     return list(dict.fromkeys(told))
 
@@ -86,6 +94,14 @@ def _follows(item: dict[str, Any], every: Sequence[dict[str, Any]]) -> bool:
         for other in every
         if other["type"] != "missing"
     )
+
+
+def _is_rule_of(item: dict[str, Any], keys: Sequence[str]) -> bool:
+    """Whether a mistake is in a table's own rules, and one of some keys stands in the table."""
+    if item["type"] != "value_error" or not keys:
+        return False
+    table = ".".join(_without_tags([str(part) for part in item["loc"]])[0])
+    return any(key.startswith(f"{table}.") for key in keys)
 
 
 def number_mistakes(tables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -150,6 +166,8 @@ def _mistake(
         path = (*path, str(context["discriminator"]).strip("'"))
     if kind == "missing" and isinstance(error["loc"][-1], int):
         path, message = path[:-1], "input should have more items"
+    elif kind == "missing" and (meant := _meant(path, found)):
+        path, value, message = (*path[:-1], meant), "", f"unknown key; did you mean {path[-1]}?"
     elif kind == "missing":
         value, message = "", "missing; this key is required"
     elif kind == "union_tag_not_found":
@@ -162,13 +180,31 @@ def _mistake(
         known = allowed if top else _allowed(location[:-1], model)
         value, message = "", f"unknown key{nearest(location[-1], known or ())}"
     elif kind == "value_error":
-        value, message = f"{shown(found)}: ", str(context["error"])
+        path, value, message = _broken_rule(path, found, str(context["error"]))
     elif kind == "string_pattern_mismatch":
         message = "lower-case letters, digits and underscores, a letter first"
     else:
         told = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
         message = _WORDS[kind].format_map(context) if kind in _WORDS else told
     return _Mistake(path, value, message, union)
+
+
+def _meant(path: tuple[str, ...], found: Any) -> str | None:
+    """The unknown key of a layer that stands for its missing process: others may be parameters."""
+    if path[0] != "layers" or path[2:] != ("process",) or not isinstance(found, dict):
+        return None
+    others = [key for key in found if key not in LayerTable.model_fields]
+    return next(iter(difflib.get_close_matches(path[-1], others, n=1)), None)
+
+
+def _broken_rule(
+    path: tuple[str, ...], found: Any, message: str
+) -> tuple[tuple[str, ...], str, str]:
+    """Key path, value and message; a rule that begins with a key of its table is told there."""
+    key, colon, rest = message.partition(": ")
+    if colon and isinstance(found, dict) and key in found:
+        return (*path, key), f"{shown(found[key])}: ", rest
+    return path, f"{shown(found)}: ", message
 
 
 def _without_tags(location: list[str]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
@@ -191,12 +227,30 @@ def _without_tags(location: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 def shown(found: Any) -> str:
-    """A value as it was found, cut where it would fill the screen."""
+    """A value as it was found, cut where it would fill the screen.
+
+    Examples
+    --------
+    >>> shown({"within": 3, "visits": True, "start": date(2026, 1, 1)})
+    '{ within = 3, visits = true, start = 2026-01-01 }'
+    """
     try:
-        text = without_secrets(repr(found))
+        text = without_secrets(_in_toml(found))
     except ValueError:  # an integer of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} ..."
+
+
+def _in_toml(value: Any) -> str:
+    """A value as a world file has it; texts in the quotes that suit them."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{key} = {_in_toml(own)}" for key, own in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_in_toml, value))}]"
+    return value.isoformat() if isinstance(value, date | time) else repr(value)
 
 
 def nearest(name: str, allowed: Sequence[str]) -> str:

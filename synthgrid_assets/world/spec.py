@@ -126,9 +126,9 @@ class NearTable(Model):
         if self.within is None and self.beyond is None:
             raise ValueError("needs a distance in metres: within, beyond or both")
         if self.falloff is not None and self.within is None:
-            raise ValueError("has a falloff without an end; give within, some falloffs away")
+            raise ValueError("falloff: has no end; give within, some falloffs away")
         if self.within is not None and self.beyond is not None and self.beyond >= self.within:
-            raise ValueError("keeps nothing; give beyond < within")
+            raise ValueError("beyond: keeps nothing; give beyond < within")
         return self
 
 
@@ -158,7 +158,7 @@ class TessellationTable(Model):
             )
         if self.constraints is not None and not self.delaunay:
             raise ValueError(
-                "has constraints and no triangles to keep them; set delaunay to true, or drop "
+                "constraints: there are no triangles to keep them; set delaunay to true, or drop "
                 "constraints"
             )
         return self

@@ -41,7 +41,12 @@ from synthgrid_assets.world.spec import (
     along_of,
     lines_of,
 )
-from synthgrid_assets.world.tables.mistakes import holds_paths, reference_mistakes, zone_mistakes
+from synthgrid_assets.world.tables.mistakes import (
+    holds_paths,
+    reference_content_mistakes,
+    reference_mistakes,
+    zone_mistakes,
+)
 from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, read_toml, refuse
 from synthgrid_assets.world.zone_names import zone_name
@@ -113,7 +118,7 @@ def _with_wrong_structure(
 ) -> Iterator[tuple[str, str]]:
     """The mistakes in the structure, and those in what is sound beside them."""
     numbers = list(number_mistakes(tables))
-    every = mistakes_of(error)  # a table's own rules cannot hold of what is no number
+    every = mistakes_of(error, no_numbers=[key for key, _ in numbers])
     told = [own for own in every if not any(key.startswith(f"{own[0]}.") for key, _ in numbers)]
     yield from told
     keys = tuple(f"{key}." for key, _ in told)  # also of items of lists, one by one
@@ -174,6 +179,8 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
                 yield f"inputs.{named}", message
     for name, layer in spec.layers.items():
         for key, message in _layer_mistakes(spec, name, layer):
+            yield f"layers.{name}{key}", message
+        for key, message in reference_content_mistakes(layer) if contents else ():
             yield f"layers.{name}{key}", message
 
 

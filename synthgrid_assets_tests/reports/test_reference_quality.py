@@ -122,3 +122,30 @@ def test_a_wrong_reference_in_a_world_file_is_one_line(folder, tmp_path):
         "layers.trees.reference.file",
         "layers.trees.reference.marks",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "found"),
+    [
+        (lambda frame: frame.set_geometry(frame.buffer(1.0)), "file", "holds Polygon; give points"),
+        (lambda frame: frame.drop(columns="height"), "marks", "no attribute 'height'; it has "),
+        (lambda frame: frame.assign(height="tall"), "marks", "must be numbers"),
+        (lambda frame: frame.iloc[:0], "file", "holds no feature"),
+        (None, "file", "cannot be read"),
+    ],
+    ids=["polygons", "no height", "words", "empty", "no file of features"],
+)
+def test_the_check_looks_into_the_reference(folder, tmp_path, change, key, found):
+    (tmp_path / "like.toml").write_text(WORLD)
+    frame = geopandas.read_file(folder / "trees.gpkg").to_crs("EPSG:2222")
+    frame.to_file(tmp_path / "trees.gpkg")
+    assert check_world(tmp_path / "like.toml", contents=True)[1] == []
+    (tmp_path / "trees.gpkg").unlink()
+    if change is None:
+        (tmp_path / "trees.gpkg").write_text("nothing of this is a feature")
+    else:
+        change(frame).to_file(tmp_path / "trees.gpkg")
+    assert check_world(tmp_path / "like.toml")[1] == []
+    (told,) = check_world(tmp_path / "like.toml", contents=True)[1]
+    assert told.path == f"layers.trees.reference.{key}"
+    assert found in told.message

@@ -113,7 +113,7 @@ PLANTED = {
     "falloff without an end": (
         'near = { layer = "things", beyond = 30.0 }',
         'near = { layer = "things", beyond = 30.0, falloff = 9.0 }',
-        "layers.cats.near",
+        "layers.cats.near.falloff",
         "give within",
     ),
     "falloff of nothing": (
@@ -160,7 +160,12 @@ PLANTED = {
         "layers.cafes.near.within",
         "200 atom cells",
     ),
-    "near in an empty ring": ("beyond = 20.0", "beyond = 300.0", "layers.trees.near", "nothing"),
+    "near in an empty ring": (
+        "beyond = 20.0",
+        "beyond = 300.0",
+        "layers.trees.near.beyond",
+        "nothing",
+    ),
     "near an unknown layer": ('"stations"', '"station"', "layers.cafes.near.layer", "stations?"),
     "near an unknown input": (
         'input = "roads"',

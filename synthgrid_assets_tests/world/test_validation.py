@@ -132,7 +132,7 @@ PLANTED = {
     "times that end before they start": (
         "lime = 2.0 } }",
         "lime = 2.0 } }\nborn = { timestamp = { start = 2026-01-01, end = 2025-01-01 } }",
-        "layers.trees.marks.born.timestamp",
+        "layers.trees.marks.born.timestamp.end",
         "before end",
     ),
     "negative copy": (
@@ -169,7 +169,7 @@ PLANTED = {
     "constraints without triangles": (
         "anchors = 16",
         'anchors = 16\nconstraints = "land"\ndelaunay = false',
-        "layers.cafes.tessellation",
+        "layers.cafes.tessellation.constraints",
         "no triangles to keep them",
     ),
     "layer with the name of networks": (

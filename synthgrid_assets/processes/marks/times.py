@@ -53,7 +53,7 @@ class TimestampTable(Model):
     @model_validator(mode="after")
     def _ordered(self) -> TimestampTable:
         if not self.start < self.end:
-            raise ValueError("empty range; give start before end")
+            raise ValueError("end: empty range; give start before end")
         return self
 
 

@@ -32,7 +32,7 @@ class Bounds(Model):
         if self.least is None and self.most is None:
             raise ValueError("bounds nothing; give least, most or both")
         if self.least is not None and self.most is not None and self.least > self.most:
-            raise ValueError("holds for no number; give least <= most")
+            raise ValueError("least: holds for no number; give least <= most")
         return self
 
     def hold(self, value: float) -> bool:

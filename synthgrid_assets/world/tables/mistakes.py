@@ -11,6 +11,7 @@ from pathlib import Path
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec
+from synthgrid_assets.world.tables.reference import reference_points
 from synthgrid_assets.world.zone_names import zone_name
 
 
@@ -23,6 +24,16 @@ def reference_mistakes(layer: LayerTable) -> Iterator[tuple[str, str]]:
     for name in layer.reference.marks:
         if name not in layer.marks:
             yield ".reference.marks", f"{name!r} is no mark of the layer; it has {[*layer.marks]}"
+
+
+def reference_content_mistakes(layer: LayerTable) -> Iterator[tuple[str, str]]:
+    """What is wrong with what the file of reference points holds."""
+    if layer.reference is None or not Path(layer.reference.file).exists():
+        return
+    try:
+        reference_points(layer.reference)
+    except SpecError as error:
+        yield f".reference.{error.key or 'file'}", str(error)
 
 
 def zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str]]:

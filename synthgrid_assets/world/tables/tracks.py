@@ -7,6 +7,7 @@ Belongs here: the tables of the world file, and what cannot be. Not here: itiner
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ NotNegative = Annotated[float, Field(ge=0, le=1e6)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 FARTHEST = 200.0  # cells that a way may lead from home
 MOST_FIXES = 100_000  # of one device
+CLOCKS = 10.0  # standard deviations that a clock is off at most
 MOST_ROWS = 20_000_000  # of one tile, expected
 
 
@@ -109,9 +111,19 @@ class TracksTable(Model):
             raise ValueError("speed: the first number must not be above the second")
         if self.fixes > MOST_FIXES:
             raise ValueError(
-                f"{self.fixes:,} fixes of a device, at most {MOST_FIXES:,} are possible; use a "
-                "shorter duration or a longer every"
+                f"duration: {self.fixes:,} fixes of a device, at most {MOST_FIXES:,} are possible; "
+                "use a shorter duration or a longer every"
             )
+        if self.every > self.duration:
+            raise ValueError("every: longer than the duration, so no device moves; give less")
+        room = timedelta(seconds=CLOCKS * self.receiver.clock)
+        try:
+            assert self.start - room < self.start + timedelta(seconds=self.duration) + room
+        except OverflowError as error:
+            raise ValueError(
+                "start: the first and the last fix by any device's clock must lie in the years 1 "
+                "to 9999, beyond which no reader has times; begin later, or earlier"
+            ) from error
         return self
 
     @property

@@ -225,14 +225,22 @@ def test_a_worlds_devices_visit_its_cafes_and_a_forged_fix_is_found(world, tmp_p
     [
         ("near = { layer", "# near = { layer", "tracks.visits", "the one that this layer is near"),
         ("range = 900", "range = 90000", "tracks.range", "at most|more than 200 cells"),
-        ("every = 60", "every = 0.001", "tracks", "at most 100,000 are possible"),
+        ("every = 60", "every = 0.001", "tracks.duration", "at most 100,000 are possible"),
+        ("every = 60", "every = 80000", "tracks.every", "longer than the duration"),
+        ("2026-01-05T08:00:00Z", "9999-12-31T23:59:59Z", "tracks.start", "years 1 to 9999"),
+        ("white = 3.0", "clock = 3600.0", "tracks.start", "years 1 to 9999"),
         ("2026-01-05T08:00:00Z", '"soon"', "tracks.start", "ISO date"),
-        ("visits = true", "speed = [3.0, 1.0]", "tracks", "must not be above"),
+        ("visits = true", "speed = [3.0, 1.0]", "tracks.speed", "must not be above"),
         ("outliers = 0.05", "outliers = 1.5", "tracks.noise.outliers", "less than 1"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_key(world, old, new, key, found):
-    world.write_text(PEOPLE.replace(old, new))
+    text = PEOPLE.replace(old, new)
+    if "clock" in new:  # sound by itself, but not so near to the first year
+        world.write_text(text)
+        assert load_spec(world)
+        text = text.replace("2026-01-05T", "0001-01-01T")
+    world.write_text(text)
     with pytest.raises(SpecError, match=key) as raised:
         load_spec(world)
     assert any(part in str(raised.value) for part in found.split("|"))
