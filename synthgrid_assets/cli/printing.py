@@ -113,6 +113,8 @@ def print_rows(title: str, rows: list[dict[str, Any]]) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_shown(part) for part in value) or "-"
+    if value is None:
+        return "-"
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else plain(str(value))

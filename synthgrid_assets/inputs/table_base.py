@@ -42,6 +42,8 @@ PixelsPerCell = Literal[1, 2, 4, 8, 16, 32, 64]
 def _place(value: Any) -> Path | Address:
     if not isinstance(value, str | Path | Address):
         raise ValueError("give a path or an address as text")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("no path; the folder of the world file is no input")
     try:
         return place_named(value)
     except SpecError as error:

@@ -246,7 +246,8 @@ def _in_toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key} = {_in_toml(own)}" for key, own in value.items())
+        keys = {key: key if re.fullmatch(r"[\w-]+", str(key)) else repr(key) for key in value}
+        pairs = ", ".join(f"{keys[key]} = {_in_toml(own)}" for key, own in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_in_toml, value))}]"

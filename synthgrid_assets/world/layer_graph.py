@@ -118,7 +118,8 @@ def composition_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]
         yield from _near_mistakes(spec, layer.near)
     if layer.process == UNION:
         yield from _union_mistakes(spec, name)
-    yield from _zone_mistakes(spec, layer)
+    named = list(_zone_mistakes(spec, layer))
+    yield from named
     refers = layer.process == UNION or bool(layer.places)
     if refers and _refers_soundly(spec):  # looked for in all layers, so not for each of thousands
         cycle = _cycle(spec, name)
@@ -127,7 +128,8 @@ def composition_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]
             following = (*cycle, name)[1]
             key = next(key for key, other in _references(layer).items() if other == following)
             told = f"depends on itself: {' -> '.join((*cycle, name))}; break the cycle"
-            yield ".layers" if layer.process == UNION else key, told
+            if key not in {own for own, _ in named}:  # its name has to be mended anyway
+                yield ".layers" if layer.process == UNION else key, told
 
 
 def has_cycle(spec: WorldSpec) -> bool:
@@ -142,7 +144,10 @@ def _near_mistakes(spec: WorldSpec, near: NearTable) -> Iterator[tuple[str, str]
     fitting = spec.inputs_for("near")
     if near.input is not None and near.input not in fitting:
         what = "is not a vector input" if near.input in spec.inputs else "is no input of this world"
-        yield ".near.input", f"{near.input!r} {what}; vector inputs: {fitting}"
+        named = zone_name(near.input)
+        layer = near.input if named is None else named.layer
+        meant = "; layers and their zones stand in near.layer" if layer in spec.layers else ""
+        yield ".near.input", f"{near.input!r} {what}{meant}; vector inputs: {fitting}"
     for key in ("within", "beyond", "falloff"):
         metres = getattr(near, key)
         try:

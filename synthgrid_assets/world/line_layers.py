@@ -16,7 +16,7 @@ from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.lattice.seeding import stream_key
 from synthgrid_assets.processes.on_lines.network import network_of
 from synthgrid_assets.processes.on_lines.process import OnLinesParameters, build_on_lines
-from synthgrid_assets.world.inputs import input_of
+from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.spec import LayerTable, WorldSpec, lines_of
 
 COLUMNS = ("line", "arc_m")
@@ -59,7 +59,8 @@ def lines_mistakes(spec: WorldSpec, name: str) -> Iterator[str]:
         return
     try:
         if input_of(spec, name).room != "paths":
-            yield f"input {name!r} holds polygons; give lines, for example their boundaries"
+            if not input_mistakes(spec, name, contents=False):  # else told as the input's
+                yield f"input {name!r} holds polygons; give lines, for example their boundaries"
             return
     except SpecError:  # told as a mistake of the input
         return

@@ -70,6 +70,13 @@ class WorldTable(Model):
     decomposition: Literal["fixed", "quadtree"] = "fixed"
     max_points_per_unit: Annotated[int, Field(strict=True, ge=1000)] = 200_000
 
+    @field_validator("seed")
+    @classmethod
+    def _text(cls, seed: str) -> str:
+        if "\0" in seed:
+            raise ValueError("holds the character NUL, at which other programs end a text")
+        return seed
+
     @field_validator("crs")
     @classmethod
     def _projected(cls, text: str) -> str:

@@ -49,7 +49,7 @@ from synthgrid_assets.world.tables.mistakes import (
 )
 from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, read_toml, refuse
-from synthgrid_assets.world.zone_names import zone_name
+from synthgrid_assets.world.zone_names import meant_zones, zone_name
 from synthgrid_assets.world.zone_work import work_mistakes
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
@@ -169,6 +169,12 @@ def _mistakes(spec: WorldSpec, contents: bool) -> Iterator[tuple[str, str]]:
     except SpecError as error:
         yield "world.tile", str(error)
     yield from _lattice_mistakes(spec)
+    if _is_extreme(spec.world.cell):  # no input can be placed, and no length be measured
+        for name, layer in spec.layers.items():
+            own = layer.parameters
+            told = () if layer.process == UNION else _parameter_mistakes(layer.process, own)
+            yield from ((f"layers.{name}{key}", message) for key, message in told)
+        return
     yield from privacy_mistakes(spec, contents=contents)
     for name in spec.made_inputs:
         group, _, named = name.rpartition("/")
@@ -353,7 +359,8 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
             continue
         fitting = spec.inputs_for(key)
         if name not in spec.inputs:
-            yield f".{key}", f"{name!r} is no input of this world; {what} inputs: {fitting}"
+            meant = meant_zones(name, spec.layers) if key == "within" else ""
+            yield f".{key}", f"{name!r} is no input of this world{meant}; {what} inputs: {fitting}"
         elif name not in fitting:
             yield f".{key}", f"input {name!r} is not a {what} input; {what} inputs: {fitting}"
         elif key == "within" and holds_paths(spec, name):

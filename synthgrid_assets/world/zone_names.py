@@ -7,7 +7,7 @@ whether a layer has them (`layer_graph`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FOOTPRINTS, PARCELS, OCCUPIED = "footprints", "parcels", "occupied_parcels"
 KINDS = (FOOTPRINTS, PARCELS, OCCUPIED)
@@ -43,3 +43,23 @@ def zone_name(text: str | None) -> ZoneName | None:
         return None
     layer, _, kind = text.partition("/")
     return ZoneName(layer, kind)
+
+
+def meant_zones(name: str, layers: Mapping[str, Any]) -> str:
+    """What a layer that stands where an input or zones do may have meant; empty for other names.
+
+    Parameters
+    ----------
+    name : str
+        What is no input.
+    layers : mapping of str to LayerTable
+    """
+    if name not in layers:
+        return ""
+    kinds = [kind for kind in KINDS if kind != PARCELS]  # which cover the plane
+    held = [f"'{name}/{kind}'" for kind in kinds if getattr(layers[name], TABLES[kind]) is not None]
+    return (
+        f"; did you mean {' or '.join(held)}?"
+        if held
+        else ("; it is a layer, whose zones would be those of a table footprint or parcels")
+    )

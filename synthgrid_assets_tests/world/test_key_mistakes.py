@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from synthgrid_assets.world.validation import check_world
@@ -119,6 +121,31 @@ WRONG = [
     ),
     ('process = "poisson"', 'proces = "poisson"', "layers.houses.proces", "did you mean process?"),
     ("within = 90.0", "within = true, beyond = 9", "layers.houses.near.within", "true: input"),
+    ('seed = "s"', r'seed = "a\u0000b"', "world.seed", "holds the character NUL"),
+    (
+        "{ uniform = [1.0, 2.0] }",
+        '{ choice = { "" = 1 } }',
+        "layers.houses.marks.height.choice",
+        "{ '' = 1 }: '' is no label",
+    ),
+    (
+        "{ uniform = [1.0, 2.0] }",
+        r'{ choice = { a = 1, "\n" = 1 } }',
+        "layers.houses.marks.height.choice",
+        r"'\n' is no label",
+    ),
+    (
+        'gradient = { kind = "gaussian", centre = [256, 256], sd = 100.0 }',
+        'vector = ""',
+        "inputs.hill.vector",
+        "'': no path",
+    ),
+    (
+        'gradient = { kind = "gaussian", centre = [256, 256], sd = 100.0 }',
+        'raster = " "',
+        "inputs.hill.raster",
+        "' ': no path",
+    ),
     ("0.2, 0.1]", '0.2, "x"]', "layers.bits.shares.3", "'x': input should be a valid number"),
 ]
 
@@ -139,3 +166,55 @@ def test_the_world_is_right_otherwise(tmp_path):
     path = tmp_path / "keys.toml"
     path.write_text(WORLD)
     assert check_world(path)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "key", "words"),
+    [
+        ('within = "houses"', "within", "did you mean 'houses/occupied_parcels'"),
+        ('within = "stations"', "within", "it is a layer, whose zones"),
+        ('join = { zones = "homes", selectivity = 0.5 }', "join.zones", "mean 'homes/footprints'?"),
+        ('near = { input = "houses/parcels", within = 3 }', "near.input", "stand in near.layer"),
+        ('near = { input = "stations", within = 3 }', "near.input", "stand in near.layer"),
+        ('within = "walks/footprints"', "within", "no table [layers.walks.footprint]"),
+    ],
+)
+def test_what_stands_in_another_key_is_said(tmp_path, planted, key, words):
+    head = WORLD.partition("[inputs.hill]")[0]
+    layers = {"houses": "parcels = { block = 2, area = 900.0 }", "stations": "", "walks": planted}
+    layers["homes"] = 'footprint = { shape = "circle", radius = 3.0 }'
+    path = tmp_path / "keys.toml"
+    path.write_text(
+        head
+        + "".join(
+            f'[layers.{name}]\nprocess = "poisson"\npoints_per_km2 = 30.0\n{own}\n'
+            for name, own in layers.items()
+        )
+    )
+    (told,) = check_world(path)[1]
+    assert told.path == f"layers.walks.{key}"
+    assert words in told.message
+
+
+def test_a_reader_says_why_without_the_name_of_its_class(tmp_path):
+    text = WORLD.replace('gradient = { kind = "gaussian", centre = [256, 256], sd = 100.0 }', "%s")
+    path = tmp_path / "keys.toml"
+    for kind in ("vector", "raster"):
+        path.write_text(text % f'{kind} = "keys.toml"')
+        (told,) = check_world(path)[1]
+        assert told.path == "inputs.hill"
+        assert "not recognized as being in a supported file format" in told.message
+        assert "Error" not in told.message
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_cell_of_no_size_hides_no_parameter_and_warns_of_nothing(tmp_path):
+    path = tmp_path / "keys.toml"
+    lines = {"type": "LineString", "coordinates": [[0.0, 0.0], [0.01, 0.01]]}
+    (tmp_path / "lines.geojson").write_text(json.dumps(lines))
+    text = WORLD.replace("cell = 64.0", "cell = 1e-320").replace("km2 = 30.0", "km2 = -3.0")
+    path.write_text(text + '[inputs.lines]\nvector = "lines.geojson"\n')
+    assert [one.path for one in check_world(path)[1]] == [
+        "world.cell",
+        "layers.houses.points_per_km2",
+    ]

@@ -13,6 +13,7 @@ from synthgrid_assets.errors import SpecError, SynthGridError
 from synthgrid_assets.inputs.remote.address import Address
 
 MAX_TOLD = 200  # characters of a library's message
+_READERS = frozenset({"pyogrio", "rasterio"})
 
 
 @contextmanager
@@ -47,9 +48,15 @@ def reading(path: Path | Address, failure: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error's class and the first line of its message, of bounded length."""
+    """An error's class and the first line of its message, of bounded length.
+
+    The classes of libraries that read files say no more than that a file cannot be read.
+    """
     said = str(error).strip().splitlines()
     first = said[0] if said else ""
     first = first.partition("; It might help to")[0]  # pyogrio's hint: no path here has a prefix
     shortened = first if len(first) <= MAX_TOLD else f"{first[:MAX_TOLD]} ..."
+    readers = type(error).__module__.partition(".")[0] in _READERS
+    if shortened and readers:
+        return shortened
     return f"{type(error).__name__}: {shortened}" if shortened else type(error).__name__

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import accumulate
 from typing import Annotated, Any, ClassVar
+from unicodedata import category
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,16 @@ from synthgrid_assets.processes.marks.numbers import (
 
 
 def _sorted(weights: dict[str, float | By]) -> dict[str, float | By]:
-    """By label: a TOML table has no order, and versions see none."""
+    """By label: a TOML table has no order, and versions see none.
+
+    Raises
+    ------
+    ValueError
+        If a label is blank or holds control characters.
+    """
+    for label in weights:
+        if not label.strip() or any(category(one) == "Cc" for one in label):
+            raise ValueError(f"{label!r} is no label; give letters, digits or signs")
     return dict(sorted(weights.items()))
 
 

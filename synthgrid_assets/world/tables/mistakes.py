@@ -12,7 +12,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.world.inputs import input_mistakes, input_of
 from synthgrid_assets.world.spec import RELEASED, LayerTable, WorldSpec
 from synthgrid_assets.world.tables.reference import reference_points
-from synthgrid_assets.world.zone_names import zone_name
+from synthgrid_assets.world.zone_names import meant_zones, zone_name
 
 
 def reference_mistakes(layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -45,7 +45,9 @@ def zone_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[str, str
             continue
         if table.zones not in fitting:
             what = "is not a vector input" if table.zones in spec.inputs else "is no input"
-            yield f"{key}.zones", f"{table.zones!r} {what} of this world; zones are {fitting}"
+            meant = meant_zones(table.zones, spec.layers) if table.zones not in spec.inputs else ""
+            told = f"{table.zones!r} {what} of this world{meant}; inputs of polygons: {fitting}"
+            yield f"{key}.zones", told
         elif holds_paths(spec, table.zones):
             yield f"{key}.zones", f"input {table.zones!r} holds points or lines; give polygons"
     if layer.join is not None and layer.process == RELEASED:

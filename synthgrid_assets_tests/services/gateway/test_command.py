@@ -65,3 +65,10 @@ def test_ids_and_names_of_a_table_are_never_broken(capsys, monkeypatch, columns)
         assert row["job"] in text
         assert row["asset"] in text
     assert all(word in text for word in rows[0]["detail"].split())
+
+
+def test_what_is_not_known_is_a_dash(capsys):
+    print_rows("layers", [{"layer": "trees", "expected_in_zones": None}])
+    text = capsys.readouterr().out
+    assert "None" not in text
+    assert "-" in text.splitlines()[-2]
