@@ -28,6 +28,7 @@ from synthgrid_assets.storage.scratch import claimed, is_claimed
 SET_ASIDE = ".set_aside"  # no world's folder, as names begin with a letter or digit
 _TILE = re.compile(r"(-?\d+)_(-?\d+)\.parquet")
 _PICTURE = re.compile(rf"({PICTURES}/)?-?\d+_-?\d+\.png")  # earlier versions: beside the tile
+_NAMES_FILE = re.compile(r"/(-?\d+_-?\d+\.(parquet|png)|zarr\.json)$")
 _RASTER = re.compile(
     r"(-?\d+_){3}-?\d+\.zarr/(zarr\.json|(density|x|y|spatial_ref)/(zarr\.json|c(/\d+)*))"
 )
@@ -43,10 +44,14 @@ class Strays:
         Keys of files that lie at no tile's place.
     unrecorded : dict of str to str
         Keys of files at the place of a tile of this world, and the tile's key.
+    folders : dict of str to str
+        Keys of folders where a tile's file or picture belongs, and the tile's key, empty for a
+        picture or a tile of another extent; what is in them is not listed.
     """
 
     foreign: list[str] = field(default_factory=list)
     unrecorded: dict[str, str] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -67,11 +72,18 @@ def stray_files(journal: Journal, context: LayerContext, product: Product) -> St
     present = list(journal.layout.store.list(f"{folder}/"))
     recorded = journal.files(dataset) if present else set()
     unknown = [key for key in present if key not in recorded]
+    folders = [key for key in journal.layout.store.folders(f"{folder}/") if not _is_room(key)]
     written = written or is_claimed(journal.layout.root / folder)
     found = Strays()
-    if unknown:
+    if unknown or folders:
         places = {product.file(context, tile): tile.key for tile in context.spec.world.tiling}
+        for key in folders:
+            if key in places or _NAMES_FILE.search(key):
+                found.folders[key] = places.get(key, "")
+        inside = tuple(f"{key}/" for key in found.folders)
         for key in unknown:
+            if key.startswith(inside):
+                continue
             if key in places and not written:
                 found.unrecorded[key] = places[key]
             elif not (key in places or _is_part(key[len(folder) + 1 :], dataset.side, written)):
@@ -80,18 +92,33 @@ def stray_files(journal: Journal, context: LayerContext, product: Product) -> St
 
 
 def set_aside_foreign(journal: Journal, context: LayerContext, product: Product) -> None:
-    """Move a product's foreign files out of the way of readers, and tell each."""
-    store = journal.layout.store
-    for key in stray_files(journal, context, product).foreign:
-        aside = f"{SET_ASIDE}/{key}"
-        store.put(aside, store.get(key))
-        store.delete(key)
-        warnings.warn(
-            f"{store.address(key)} is no file of {context.layer}/{product.name}; it lies in "
-            f"{store.address(aside)} now",
-            SynthGridWarning,
-            stacklevel=2,
-        )
+    """Move a product's foreign files and folders out of the way of readers, and tell each."""
+    strays = stray_files(journal, context, product)
+    for key in [*strays.folders, *strays.foreign]:
+        set_aside(context, product.name, key)
+
+
+def set_aside(context: LayerContext, name: str, key: str) -> None:
+    """Move what lies at a key and is no file of an asset to where nobody reads it; tell it."""
+    store = context.layout.store
+    aside = first = f"{SET_ASIDE}/{key}"
+    number = 0
+    while any(store.list(aside)) or any(store.folders(aside)):  # of an earlier time: it stays
+        number += 1
+        aside = f"{first}.{number}"
+    store.move(key, aside)
+    warnings.warn(
+        f"{store.address(key)} is no file of {context.layer}/{name}; it lies in "
+        f"{store.address(aside)} now",
+        SynthGridWarning,
+        stacklevel=3,
+    )
+
+
+def _is_room(key: str) -> bool:
+    """Whether a folder's name is one that folders of tiles have."""
+    name = key.rpartition("/")[2]
+    return name == PICTURES or name.endswith(".zarr")
 
 
 def _is_part(name: str, side: int, written: bool) -> bool:

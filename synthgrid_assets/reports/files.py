@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.materialize.foreign_files import stray_files
+from synthgrid_assets.materialize.foreign_files import Strays, stray_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import CommittedRecords, recorded_tiles
@@ -83,19 +83,30 @@ def faults_of(
 ) -> Iterator[FileFault]:
     """The same, of records that have been read."""
     name, store = product.name, context.layout.store
+    strays = stray_files(journal, context, product)
     for file, problem in records.damaged:
+        if file.file in strays.folders:
+            continue  # it is told as what it is
         yield FileFault(context.layer, name, file.tile, file.file, problem)
     if records.recorded:
         for key in product.faults(context):
             problem = f"{store.address(key)} is missing or damaged; materialise {name} again"
             yield FileFault(context.layer, name, "", key, problem)
-    yield from _stray_faults(journal, context, product)
+    yield from _stray_faults(journal, context, product, strays)
 
 
-def _stray_faults(journal: Journal, context: LayerContext, product: Product) -> Iterator[FileFault]:
+def _stray_faults(
+    journal: Journal, context: LayerContext, product: Product, strays: Strays
+) -> Iterator[FileFault]:
     """Files that no record names: one fault each, or one in all where nothing is recorded."""
     layer, name, store = context.layer, product.name, context.layout.store
-    strays, repair = stray_files(journal, context, product), f"{REPAIR} {context.spec.world.name}`"
+    repair = f"{REPAIR} {context.spec.world.name}`"
+    for key, tile in strays.folders.items():
+        problem = (
+            f"{store.address(key)} is a folder where a file of {layer}/{name} belongs; move it "
+            f"away, or run the asset again or {repair}, which set it aside"
+        )
+        yield FileFault(layer, name, tile, key, problem)
     if strays.unrecorded and not journal.count(context.dataset(name)):
         folder = context.layout.folder(context.dataset(name))
         problem = (
@@ -147,7 +158,8 @@ def report_faults(context: LayerContext, report: str | None = None) -> Iterator[
     store = context.layout.store
     for name, key in expected_reports(context, report).items():
         if store.stat(key) is None:
-            state = "is missing"
+            lies = key in store.folders(key)
+            state = "is a folder where a file belongs" if lies else "is missing"
         else:
             try:
                 state = "" if is_unbroken_file(store.get(key)) else "is damaged"

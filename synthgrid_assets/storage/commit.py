@@ -242,6 +242,8 @@ def way_out(path: Path) -> str:
             )
         if place != path and place.exists() and not place.is_dir():
             return f"{place} is no folder: move it elsewhere"
+    if path.is_dir():
+        return f"{path} is a folder, where a file belongs: move it elsewhere"
     return "check space and rights"
 
 

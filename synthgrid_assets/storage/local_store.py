@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from synthgrid_assets.errors import SpecError, StorageError
+from synthgrid_assets.errors import DamageError, SpecError, StorageError
 from synthgrid_assets.storage.commit import (
     PARTIAL,
     commit_bytes,
@@ -116,6 +117,8 @@ class LocalStore:
             return path.open("rb")
         except (FileNotFoundError, NotADirectoryError) as error:
             raise missing(str(path)) from error
+        except IsADirectoryError as error:
+            raise DamageError(f"{path} is a folder, where a file belongs") from error
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error}") from error
 
@@ -143,15 +146,33 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Files below the folder, without those being written."""
-        folder = self.root / prefix.rpartition("/")[0]
-        return iter(sorted(key for key in self._below(folder) if key.startswith(prefix)))
+        found = (f"{start}{name}" for start, _, names in self._below(prefix) for name in names)
+        return iter(sorted(key for key in found if key.startswith(prefix)))
 
-    def _below(self, folder: Path) -> Iterator[str]:
-        for parent, folders, files in os.walk(folder):
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Folders below the folder, at any depth, without those being written."""
+        found = (f"{start}{name}" for start, names, _ in self._below(prefix) for name in names)
+        return iter(sorted(key for key in found if key.startswith(prefix)))
+
+    def _below(self, prefix: str) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+        """Each folder from that of a prefix on: where its keys begin, its folders, its files."""
+        for parent, folders, files in os.walk(self.root / prefix.rpartition("/")[0]):
             folders[:] = [name for name in folders if not name.endswith(PARTIAL)]
             below = Path(parent).relative_to(self.root).as_posix()
             start = "" if below == "." else f"{below}/"
-            yield from (f"{start}{name}" for name in files if not name.endswith(PARTIAL))
+            yield start, folders, [name for name in files if not name.endswith(PARTIAL)]
+
+    def move(self, key: str, to: str) -> None:
+        """Rename it, or copy and remove it where that is another disk."""
+        path, target = self.path(key), self.path(to)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise missing(str(path)) from error
+        except OSError as error:
+            raise StorageError(f"cannot move {path} to {target}: {error}; check rights") from error
+        sync_folders([path.parent, target.parent])
 
     def delete(self, key: str) -> bool:
         """Unlink the file and sync its folder."""

@@ -179,6 +179,15 @@ class ObjectStore:
             keys = [str(entry["path"]) for batch in batches for entry in batch]
         return iter(sorted(key for key in keys if key.startswith(prefix)))
 
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """None: keys are names alone."""
+        return iter(())
+
+    def move(self, key: str, to: str) -> None:
+        """Copy the object in the bucket, and remove it."""
+        with self._explained(key):
+            self._ob.rename(self._store, checked_key(key), checked_key(to))
+
     def delete(self, key: str) -> bool:
         """Remove the object."""
         if self.stat(key) is None:

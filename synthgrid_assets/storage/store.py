@@ -124,6 +124,15 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys of complete files that begin with a prefix, in the order of their text."""
 
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Folders below a prefix, as `list` gives files: they may lie where a file belongs.
+
+        None where keys are names alone, as in a bucket.
+        """
+
+    def move(self, key: str, to: str) -> None:
+        """Give a file, or a folder with all that is in it, another key, which is free."""
+
     def delete(self, key: str) -> bool:
         """Remove a file; whether there was one."""
 

@@ -118,6 +118,15 @@ class MemoryStore:
         """Keys that begin with the prefix."""
         return iter(sorted(key for key in self._files if key.startswith(prefix)))
 
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """None: keys are names alone."""
+        return iter(())
+
+    def move(self, key: str, to: str) -> None:
+        """Put what the key holds under another, and remove it."""
+        self.put(to, self.get(key))
+        self.delete(key)
+
     def delete(self, key: str) -> bool:
         """Let go of a file."""
         return self._files.pop(checked_key(key), None) is not None

@@ -184,6 +184,17 @@ class StoreTests(abc.ABC):
             wanted = [key for key in keys if key.startswith(prefix)]
             assert list(store.list(prefix)) == wanted, prefix
 
+    def test_what_is_moved_has_another_key(self, store: Store) -> None:
+        """And all its bytes; what is not there is named."""
+        store.put("a/b/c.parquet", OLD)
+        store.put("a/b/d.parquet", NEW)
+        store.move("a/b/c.parquet", ".aside/a/b/c.parquet")
+        assert store.get(".aside/a/b/c.parquet") == OLD
+        assert list(store.list("a/")) == ["a/b/d.parquet"]
+        assert set(store.folders("a/")) <= {"a/b"}
+        with pytest.raises(DamageError, match=r"a/b/c\.parquet"):
+            store.move("a/b/c.parquet", ".aside/other")
+
     def test_of_racing_writers_one_makes_the_file(self, store: Store) -> None:
         """Its bytes stay, whole."""
         contents = [bytes([number]) * 100_000 for number in range(8)]

@@ -208,6 +208,32 @@ def test_a_foreign_file_is_named_and_set_aside_by_the_next_run(copy, session, na
     assert region_digest(context.spec, context.layout.root, "cafes", name) == digests[name]
 
 
+@pytest.mark.parametrize("content", [None, "somebody's"])
+@pytest.mark.parametrize("name", ["points", "density"])
+def test_a_folder_in_a_tiles_place_is_named_and_set_aside(copy, session, name, content):
+    """Whether something is in it or not; what was set aside before stays."""
+    context, digests = copy
+    root, receipt = context.layout.root, records_of(context, name)[3]
+    path = root / receipt.path
+    for number, aside in enumerate((f".set_aside/{receipt.path}", f".set_aside/{receipt.path}.1")):
+        path.unlink()
+        path.mkdir()
+        if content:
+            (path / "a").write_text(f"{content} {number}")
+        for read_all in (False, True):
+            (fault,) = faults_of(context, name, read_all)
+            assert (fault.tile, fault.file) == (receipt.tile, receipt.path)
+            assert f"{path} is a folder where a file of cafes/{name} belongs" in fault.problem
+        with pytest.raises(DamageError, match=re.escape(str(path))):
+            region_digest(context.spec, root, "cafes", name)
+        with pytest.warns(SynthGridWarning, match="set_aside"):
+            assert run_again(session, context, name) == [receipt.tile]
+        assert [file.name for file in (root / aside).iterdir()] == (["a"] if content else [])
+        assert not content or (root / aside / "a").read_text() == f"{content} {number}"
+        assert faults_of(context, name, read_all=True) == []
+        assert region_digest(context.spec, root, "cafes", name) == digests[name]
+
+
 @pytest.mark.parametrize("name", ["points", "density"])
 def test_a_file_at_a_tiles_place_that_no_record_names_is_told_at_once(copy, session, name):
     """Unless a run that is going on may be writing it; the next run makes the tile again."""

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from synthgrid_assets.cli import app
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
-from synthgrid_assets.errors import DamageError, SpecError, StorageError
+from synthgrid_assets.errors import DamageError, SpecError, StorageError, SynthGridWarning
 from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
@@ -373,6 +373,25 @@ def test_a_manifest_without_a_record_is_missed_beside_the_others(copy, session):
     (fault,) = find_faults(context.spec, root)
     assert fault.file == reports(context)["voronoi"]
     repair_world(context.spec, root, session)
+    assert list(find_faults(context.spec, root)) == []
+
+
+def test_a_folder_in_the_place_of_a_tile_and_of_a_manifest_is_set_aside_by_repair(copy, session):
+    context, root = copy, copy.layout.root
+    record, manifest = _records(context, "voronoi")[3], reports(context)["points"]
+    keys = [record.path, manifest]
+    for key in keys:
+        (root / key).unlink()
+        (root / key).mkdir()
+        (root / key / "a").write_text("somebody's")
+    faults = list(find_faults(context.spec, root))
+    assert [fault.file for fault in faults] == keys
+    assert all("is a folder where a file" in fault.problem for fault in faults)
+    assert status_faults(context.spec, root) == [faults[1], faults[0]]
+    with pytest.warns(SynthGridWarning, match="set_aside"):
+        assert repair_world(context.spec, root, session).made == 1
+    for key in keys:
+        assert (root / ".set_aside" / key / "a").read_text() == "somebody's"
     assert list(find_faults(context.spec, root)) == []
 
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from synthgrid_assets.engine.session import EngineSession
-from synthgrid_assets.materialize.foreign_files import set_aside_foreign
+from synthgrid_assets.materialize.foreign_files import set_aside, set_aside_foreign
 from synthgrid_assets.materialize.run import TileFailed, make_tiles
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layers
@@ -96,6 +96,9 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
             _repair_layer(journal, context, session, done)
         broken = list(report_faults(context))
         done.faults += broken
+        for fault in broken:
+            if fault.file in context.layout.store.folders(fault.file):
+                set_aside(context, fault.asset, fault.file)
         if any(fault.file == baseline_key(context) for fault in broken):
             write_baseline(context)
         if before != (len(done.faults), done.made) or done.journal:
