@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import hashlib
 import pickle
+import re
 import threading
 from pathlib import Path
 
@@ -192,7 +193,7 @@ class StoreTests(abc.ABC):
         assert store.get(".aside/a/b/c.parquet") == OLD
         assert list(store.list("a/")) == ["a/b/d.parquet"]
         assert set(store.folders("a/")) <= {"a/b"}
-        with pytest.raises(DamageError, match=r"a/b/c\.parquet"):
+        with pytest.raises(DamageError, match=re.escape(store.address("a/b/c.parquet"))):
             store.move("a/b/c.parquet", ".aside/other")
 
     def test_of_racing_writers_one_makes_the_file(self, store: Store) -> None:
