@@ -23,7 +23,9 @@ from synthgrid_assets.products.asked_box import AskedBox, box_of
 from synthgrid_assets.products.boxes import (
     counts_in,
     delaunay_in,
+    footprints_in,
     neighbours_in,
+    parcels_in,
     points_in,
     voronoi_in,
 )
@@ -234,6 +236,22 @@ class Layer:
         """
         return neighbours_in(self._context, self._box(bbox))
 
+    def footprints_table(self, bbox: AskedBox) -> pa.Table:
+        """The whole footprints of the points in the box.
+
+        Parameters and errors as for `points_table`, and a `SpecError` for a layer without
+        footprints; columns ``id, area_m2, geometry``.
+        """
+        return footprints_in(self._context, self._box(bbox))
+
+    def parcels_table(self, bbox: AskedBox) -> pa.Table:
+        """The whole parcels whose south-west corners lie in the box.
+
+        Parameters and errors as for `points_table`, and a `SpecError` for a layer without
+        parcels; columns ``id, block, area_m2, points, geometry``.
+        """
+        return parcels_in(self._context, self._box(bbox))
+
     def points(self, bbox: AskedBox) -> gpd.GeoDataFrame:
         """The points in a half-open box, with their marks, as a GeoDataFrame.
 
@@ -254,6 +272,23 @@ class Layer:
         Parameters and errors as for `points_table`; columns as for `voronoi_table`.
         """
         return _frame(self.voronoi_table(bbox), self.world.crs)
+
+    def footprints(self, bbox: AskedBox) -> gpd.GeoDataFrame:
+        """The whole footprints of the points in the box, as a GeoDataFrame.
+
+        Parameters and errors as for `points_table`; columns as for `footprints_table`.
+        """
+        return _frame(self.footprints_table(bbox), self.world.crs)
+
+    def parcels(self, bbox: AskedBox) -> gpd.GeoDataFrame:
+        """The whole parcels whose south-west corners lie in the box, as a GeoDataFrame.
+
+        Of boxes side by side each parcel is in one. To cover a box, ask for one that begins a
+        block further west and south.
+
+        Parameters and errors as for `points_table`; columns as for `parcels_table`.
+        """
+        return _frame(self.parcels_table(bbox), self.world.crs)
 
     def cell_neighbours(self, bbox: AskedBox) -> pd.DataFrame:
         """Which Voronoi cells share a border, as a DataFrame ``focal, neighbor, weight``.

@@ -19,6 +19,7 @@ import rasterio
 import rioxarray  # noqa: F401  (registers the accessor)
 import shapely
 import xarray
+from geopandas.testing import assert_geodataframe_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -491,3 +492,60 @@ def test_the_package_imports_no_dagster(statement):
     code = f"{statement}; import sys; print('dagster' in {{n.split('.')[0] for n in sys.modules}})"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
+
+
+@pytest.fixture(scope="module")
+def plots(tmp_path_factory):
+    path = write_small_world(tmp_path_factory.mktemp("plots"))
+    tables = (
+        'footprint = { shape = "rectangle", width = [8.0, 14.0], depth = 9.0 }\n'
+        "parcels = { block = 3, points = 2 }\n"
+    )
+    text = path.read_text()
+    assert text.count("points_per_km2 = 400.0\n") == 1
+    path.write_text(text.replace("points_per_km2 = 400.0\n", f"points_per_km2 = 400.0\n{tables}"))
+    return World.load(path)
+
+
+BOX = (X - 100.0, Y + 110.0, X + 900.0, Y + 850.0)
+
+
+def test_footprints_and_parcels_of_boxes_are_those_of_tiles(plots, tmp_path):
+    """The rows that tiles have, chosen by geopandas; of boxes side by side each once."""
+    layer = plots.layer("trees")
+    context = open_layer(plots.spec, "trees", tmp_path)
+    tiles = list(plots.spec.world.tiling)
+    for name in ("footprints", "parcels"):
+        (product,) = products_named(name)
+        made = pa.concat_tables([product.rows(context, tile).table for tile in tiles])
+        read = getattr(layer, name)
+        found = read(BOX)
+        known = geopandas.GeoDataFrame(
+            made.drop_columns(["geometry", "bbox"]).to_pandas(),
+            geometry=shapely.from_wkb(made["geometry"].to_numpy()),
+            crs=plots.crs,
+        )
+        place = known.geometry.bounds
+        at = place.minx, place.miny
+        if name == "footprints":
+            points = layer.points(plots.bounds).set_index("id").geometry[known["id"]]
+            at = points.x.to_numpy(), points.y.to_numpy()
+        inside = (at[0] >= BOX[0]) & (at[0] < BOX[2]) & (at[1] >= BOX[1]) & (at[1] < BOX[3])
+        chosen = known[np.asarray(inside)].sort_values("id").reset_index(drop=True)
+        assert len(found) == len(chosen) > 50
+        assert_geodataframe_equal(found.sort_values("id").reset_index(drop=True), chosen)
+        middle = X + 431.7
+        halves = [read((*BOX[:2], middle, BOX[3])), read((middle, *BOX[1:]))]
+        assert sorted(id for half in halves for id in half["id"]) == sorted(found["id"])
+
+
+def test_parcels_from_a_block_before_a_box_cover_it(plots):
+    west, south, east, north = BOX
+    found = plots.layer("trees").parcels((west - 3 * CELL, south - 3 * CELL, east, north))
+    assert shapely.box(*BOX).difference(found.union_all()).area < 1e-6
+
+
+def test_a_layer_without_footprints_or_parcels_says_which_table_is_missing(plots):
+    for name, key in (("footprints", "footprint"), ("parcels", "parcels")):
+        with pytest.raises(SpecError, match=rf"no table {key}; .*\[layers.cafes.{key}\]"):
+            getattr(plots.layer("cafes"), name)(BOX)

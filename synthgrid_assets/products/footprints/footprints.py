@@ -137,6 +137,11 @@ class Footprints(Product):
         return boxes_picture(context.lattice.bounds(tile.cells), self.name, rows.table)
 
 
+def footprints_table(context: LayerContext, points: PointPattern) -> pa.Table:
+    """The footprints of all of a layer's points in some cells, as rows."""
+    return _table(context, points.ids(), _rings(context, points))
+
+
 def _rings(context: LayerContext, points: PointPattern) -> Rings:
     table = context.table.footprint
     assert table is not None

@@ -192,6 +192,12 @@ def _owned(parcels: Parcels, cells: Cells) -> NDArray[np.bool_]:
     return owned
 
 
+def parcels_table(context: LayerContext, cells: Cells) -> tuple[pa.Table, Parcels]:
+    """The parcels whose south-west corners lie in some cells, as rows and in quanta."""
+    table, own, _ = _table(context, cells)
+    return table, own
+
+
 Rings = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
