@@ -6,7 +6,6 @@ Belongs here: what ``from synthgrid_assets import World`` gives. Not here: Dagst
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from synthgrid_assets.errors import SpecError
-from synthgrid_assets.inputs.kinds.input import UNMADE
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.privacy.releases.answers import Answers
 from synthgrid_assets.processes.metric_law import MetricLaw
@@ -32,14 +30,13 @@ from synthgrid_assets.products.boxes import (
 from synthgrid_assets.products.dataset_id import dataset_id, told_dataset_id
 from synthgrid_assets.products.delaunay import CONSTRAINT_COLUMNS
 from synthgrid_assets.products.open_layer import open_layer
-from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports.exports import committed_rows
+from synthgrid_assets.reports.layer_facts import layer_facts
 from synthgrid_assets.reports.releases import released_answers, released_counts
 from synthgrid_assets.settings import data_root, find_world
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import stored_versions
-from synthgrid_assets.world.samplers import count_bounds, expected_in_zones
-from synthgrid_assets.world.spec import WorldSpec, is_release
+from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
 
 if TYPE_CHECKING:
@@ -385,38 +382,7 @@ class Layer:
 
     def describe(self) -> dict[str, Any]:
         """What the layer is, for a person."""
-        table = self._context.table
-        near = table.near and (table.near.layer or table.near.input)
-        zones = table.join and table.join.zones
-        thinned = [name for name in (table.within, table.intensity, near, zones) if name]
-        return {
-            "layer": self.name,
-            "process": table.process,
-            "thinned_by": thinned,
-            "marks": list(table.marks),
-            "products": [product.name for product in products_of(table)],
-            "expected_points": self._expected_points(),
-            "expected_in_zones": self._expected_in_zones(),
-        }
-
-    def _expected_in_zones(self) -> int | None:
-        """How many points of the extent lie in the zones that the layer is joined with."""
-        extent = self.world.spec.world.tiling.extent
-        return expected_in_zones(self._context.sampler, extent)
-
-    def _expected_points(self) -> int | list[int] | None:
-        """Of the extent; None while the release that they are drawn from is not made."""
-        releases = [version for name, version in self._context.job.inputs if is_release(name)]
-        if any(version.startswith(UNMADE) for version in releases):
-            return None
-        extent = self.world.spec.world.tiling.extent
-        return _whole(*count_bounds(self._context.sampler, extent))
-
-
-def _whole(low: float, high: float) -> int | list[int]:
-    """A number of points; two bounds where only those are known."""
-    ends = [math.floor(low), math.ceil(high)]
-    return round(low) if round(low) == round(high) else ends
+        return layer_facts(self._context)
 
 
 def _frame(table: pa.Table, crs: str) -> gpd.GeoDataFrame:

@@ -23,10 +23,9 @@ from synthgrid_assets.processes.registry import OF_INPUTS, REGISTRY
 from synthgrid_assets.processes.shapes.footprint_table import footprint_mistake
 from synthgrid_assets.processes.shapes.parcels_table import parcels_mistake
 from synthgrid_assets.processes.superposition import UNION
-from synthgrid_assets.tessellation.anchors import halo_bound
 from synthgrid_assets.world.inputs import input_mistakes
 from synthgrid_assets.world.key_mistakes import mistakes_of, nearest, number_mistakes
-from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle, is_thinned
+from synthgrid_assets.world.layer_graph import composition_mistakes, has_cycle
 from synthgrid_assets.world.line_layers import line_mistakes, lines_mistakes
 from synthgrid_assets.world.partial_spec import sound_part
 from synthgrid_assets.world.private_inputs import privacy_mistakes, released_mistakes
@@ -47,13 +46,13 @@ from synthgrid_assets.world.tables.mistakes import (
     reference_mistakes,
     zone_mistakes,
 )
+from synthgrid_assets.world.tables.tessellations import tessellation_mistakes
 from synthgrid_assets.world.tables.tracks import tracks_mistake
 from synthgrid_assets.world.world_file import Problem, read_toml, refuse
 from synthgrid_assets.world.zone_names import meant_zones, zone_name
 from synthgrid_assets.world.zone_work import work_mistakes
 
 _NAMED = ("inputs", "privacy", "layers")  # tables of named tables
-MAX_LOADED_CELLS = 256  # tile + 2 halo, so that local coordinates stay below 2**30 quanta
 
 
 def load_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> WorldSpec:
@@ -239,7 +238,7 @@ def _layer_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[t
                 "is drawn from private data, and this layer is not: only a layer with "
                 "process = 'released' has released marks",
             )
-    yield from _tessellation_mistakes(spec, name)
+    yield from tessellation_mistakes(spec, name)
 
 
 def _release_mistakes(spec: WorldSpec, name: str, layer: LayerTable) -> Iterator[tuple[str, str]]:
@@ -367,45 +366,3 @@ def _reference_mistakes(spec: WorldSpec, layer: LayerTable) -> Iterator[tuple[st
             yield ".within", f"input {name!r} holds points or lines; stay within polygons"
     yield from zone_mistakes(spec, layer)
     yield from reference_mistakes(layer)
-
-
-def _tessellation_mistakes(spec: WorldSpec, name: str) -> Iterator[tuple[str, str]]:
-    layer = spec.layers[name]
-    table = layer.tessellation
-    if table is None:
-        return
-    yield from _constraint_mistakes(spec, table.constraints)
-    if table.anchors is None:
-        thinned_by = [key for key in ("within", "intensity", "near", "join") if getattr(layer, key)]
-        if layer.process == RELEASED:
-            thinned_by.append("a release")
-        if lines_of(layer) is not None:
-            thinned_by.append("where its lines are")
-        if layer.process == UNION and not has_cycle(spec) and is_thinned(spec, name):
-            thinned_by = ["the thinnings of all that it holds"]
-        if thinned_by:
-            yield (
-                ".tessellation.anchors",
-                f"missing; a layer thinned by {' and '.join(thinned_by)} can be empty over wide "
-                "areas, where no halo suffices: set anchors, for example 16",
-            )
-        return
-    loaded = spec.world.tile + 2 * halo_bound(table.anchors)
-    if loaded > MAX_LOADED_CELLS:
-        yield (
-            ".tessellation.anchors",
-            f"{table.anchors}: tile and halo would span {loaded} cells, at most "
-            f"{MAX_LOADED_CELLS} fit exact arithmetic; use smaller anchors or a smaller world.tile",
-        )
-
-
-def _constraint_mistakes(spec: WorldSpec, name: str | None) -> Iterator[tuple[str, str]]:
-    fitting = spec.inputs_for("constraints")
-    if name is None or name in fitting:
-        return
-    what = "is not a vector input" if name in spec.inputs else "is no input of this world"
-    yield (
-        ".tessellation.constraints",
-        f"{name!r} {what}; constraints are lines, or polygons whose rings become lines: vector "
-        f"inputs: {fitting}",
-    )
