@@ -77,6 +77,7 @@ def export(
 @explained
 def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Show tiles done, stale and failed, and the disk they take, per asset."""
+    from synthgrid_assets.reports.files import told_faults
     from synthgrid_assets.reports.status import status_faults, world_status
     from synthgrid_assets.world.validation import load_spec
 
@@ -87,8 +88,8 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
         print_json(rows)
     else:
         print_rows(spec.world.name, rows)
-        for fault in faults:
-            warn(fault.problem)
+        for line in told_faults(faults):
+            warn(line)
         tell(f"data in {data_root()}" + ("" if made else ": nothing there yet"))
     if faults or any(row["failed"] for row in rows):
         raise typer.Exit(FAILED)

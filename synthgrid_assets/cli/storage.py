@@ -40,6 +40,7 @@ app = typer.Typer(help="Verify, repair and tidy a world's files.", no_args_is_he
 @explained
 def verify(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Read and hash every file; name each that is damaged, missing or foreign (exit code 1)."""
+    from synthgrid_assets.reports.files import told_faults
     from synthgrid_assets.reports.upkeep.repair import find_faults
 
     spec = _spec(world, overrides)
@@ -47,8 +48,8 @@ def verify(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
     if as_json:
         print_json([asdict(fault) for fault in faults])
     else:
-        for fault in faults:
-            warn(f"{fault.layer}/{fault.asset}: {fault.problem}")
+        for line in told_faults(faults):
+            warn(line)
         tell(f"{spec.world.name}: {counted(len(faults), 'fault')} in {data_root()}")
     if faults:
         raise typer.Exit(FAILED)

@@ -18,9 +18,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from synthgrid_assets.errors import SynthGridWarning
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthgrid_assets.errors import StorageError, SynthGridWarning
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
+from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import PICTURES
 from synthgrid_assets.storage.scratch import claimed, is_claimed
@@ -89,6 +93,25 @@ def stray_files(journal: Journal, context: LayerContext, product: Product) -> St
             elif not (key in places or _is_part(key[len(folder) + 1 :], dataset.side, written)):
                 found.foreign.append(key)
     return found
+
+
+def is_of_product(context: LayerContext, product: Product, key: str) -> bool:
+    """Whether a file at a tile's place says that it is of this very product and version.
+
+    A raster's chunk says nothing: its place decides.
+    """
+    if not _TILE.fullmatch(key.rpartition("/")[2]):
+        return True
+    try:
+        with (
+            context.layout.store.open(key) as file,
+            pq.ParquetFile(file, page_checksum_verification=True) as table,
+        ):
+            said = table.metadata.metadata or {}
+    except (OSError, ValueError, pa.ArrowException, StorageError):
+        return False
+    facts = context.facts(product.name).items()
+    return all(said.get(f"{FACT_PREFIX}{name}".encode()) == fact.encode() for name, fact in facts)
 
 
 def set_aside_foreign(journal: Journal, context: LayerContext, product: Product) -> None:

@@ -6,6 +6,7 @@ file (`storage.journal`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from synthgrid_assets.errors import StorageError
-from synthgrid_assets.materialize.foreign_files import Strays, stray_files
+from synthgrid_assets.materialize.foreign_files import Strays, is_of_product, stray_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import CommittedRecords, recorded_tiles
@@ -27,6 +28,8 @@ from synthgrid_assets.world.inputs import asset_path, damaged_input, find_input
 from synthgrid_assets.world.spec import WorldSpec
 
 REPAIR = "`synthgrid storage repair"
+INTERRUPTED = "interrupted"
+MOST_LEFT = 5  # files of interrupted runs that are named of an asset
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
 MANIFESTS = "tile_index"
@@ -48,6 +51,8 @@ class FileFault:
         Its key in the store.
     problem : str
         What was found, where, and what to do.
+    kind : {"fault", "interrupted"}
+        Interrupted: what a run left that was ended before it recorded the file.
     """
 
     layer: str
@@ -55,6 +60,20 @@ class FileFault:
     tile: str
     file: str
     problem: str
+    kind: str = "fault"
+
+
+def told_faults(faults: Iterable[FileFault]) -> Iterator[str]:
+    """A line on each fault, and on what interrupted runs left of an asset on the first few."""
+    left: Counter[tuple[str, str]] = Counter()
+    for fault in faults:
+        asset = fault.layer, fault.asset
+        left[asset] += fault.kind == INTERRUPTED
+        if fault.kind != INTERRUPTED or left[asset] <= MOST_LEFT:
+            yield f"{fault.layer}/{fault.asset}: {fault.problem}"
+    for (layer, name), number in left.items():
+        if number > MOST_LEFT:
+            yield f"{layer}/{name}: and {number - MOST_LEFT:,} more files of interrupted runs"
 
 
 def file_faults(
@@ -117,6 +136,13 @@ def _stray_faults(
         yield FileFault(layer, name, "", folder, problem)
     else:
         for key, tile in strays.unrecorded.items():
+            if is_of_product(context, product, key):
+                problem = (
+                    f"{store.address(key)} was written by a run that was interrupted before it was "
+                    f"recorded; the next run of {layer}/{name} uses or replaces it, as {repair}"
+                )
+                yield FileFault(layer, name, tile, key, problem, INTERRUPTED)
+                continue
             problem = (
                 f"{store.address(key)} stands in no record, whoever wrote it; materialise tile "
                 f"{tile} of {layer}/{name}, or run {repair}"

@@ -18,7 +18,7 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
-from synthgrid_assets.reports.files import FILES_TEST, file_faults
+from synthgrid_assets.reports.files import FILES_TEST, MOST_LEFT, file_faults, told_faults
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.storage import store
@@ -245,10 +245,33 @@ def test_a_file_at_a_tiles_place_that_no_record_names_is_told_at_once(copy, sess
         assert faults_of(context, name) == []
     (fault,) = faults_of(context, name)
     assert (fault.tile, fault.file) == (receipt.tile, receipt.path)
-    assert "stands in no record" in fault.problem
+    assert "was written by a run that was interrupted before it was recorded" in fault.problem
+    assert f"the next run of cafes/{name} uses or replaces it" in fault.problem
     assert run_again(session, context, name) == [receipt.tile]
     assert faults_of(context, name) == []
     assert region_digest(context.spec, context.layout.root, "cafes", name) == digests[name]
+
+
+def test_what_interrupted_runs_left_is_told_of_the_first_few(copy, session):
+    """A file of another version, or of nobody, at a tile's place is not theirs."""
+    context, digests = copy
+    records = records_of(context, "points")
+    with Journal(context.layout) as journal:
+        journal.forget(records[:9])
+    other, text = (context.layout.root / record.path for record in records[:2])
+    other.write_bytes((context.layout.root / records_of(context, "voronoi")[0].path).read_bytes())
+    text.write_bytes(b"somebody's")
+    faults = faults_of(context, "points")
+    assert {fault.file for fault in faults} == {record.path for record in records[:9]}
+    others = [fault for fault in faults if fault.kind != "interrupted"]
+    assert {fault.file for fault in others} == {record.path for record in records[:2]}
+    assert all("whoever wrote it" in fault.problem for fault in others)
+    told = list(told_faults(faults))
+    assert len(told) == 2 + MOST_LEFT + 1
+    assert told[-1] == "cafes/points: and 2 more files of interrupted runs"
+    assert len(run_again(session, context, "points")) == 9
+    assert faults_of(context, "points") == []
+    assert region_digest(context.spec, context.layout.root, "cafes", "points") == digests["points"]
 
 
 @pytest.mark.parametrize("above", [0, 1, 3], ids=["tiles", "dataset", "world"])
