@@ -62,10 +62,14 @@ def repair(
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     overrides: SetOption = None,
 ) -> None:
-    """Make exactly what is damaged again, and a lost journal anew; no run may be going on."""
+    """Make exactly what is damaged again, and a lost journal anew; no run may be going on.
+
+    Says what was mended and what is left (exit code 1 only if something is).
+    """
     from synthgrid_assets.engine.session import EngineSession
     from synthgrid_assets.engine.settings import Settings
     from synthgrid_assets.materialize.preload import PRELOAD
+    from synthgrid_assets.reports.files import told_faults
     from synthgrid_assets.reports.upkeep.repair import repair_world
 
     spec = _spec(world, overrides)
@@ -73,15 +77,18 @@ def repair(
     with EngineSession(settings, preload=PRELOAD) as session:
         done = repair_world(spec, data_root(), session)
     _seal()
-    for fault in done.faults:
-        warn(f"{fault.layer}/{fault.asset}: {fault.problem}")
+    for line in told_faults(done.mended):
+        tell(f"mended: {line}")
+    for line in told_faults(done.left):
+        warn(f"left: {line}")
     if done.journal is not None:
         warn(f"the journal could not be used; it lies in {done.journal} now")
     for failed in done.failed:
-        warn(failed)
+        warn(f"left: {failed}")
     made = counted(done.made, "tile")
-    tell(f"{spec.world.name}: {counted(len(done.faults), 'fault')}, {made} made again")
-    if done.failed:
+    mended = f"{counted(len(done.mended), 'fault')} mended, {made} made again"
+    tell(f"{spec.world.name}: {mended}, {counted(len(done.left), 'fault')} left")
+    if done.failed or done.left:
         raise typer.Exit(FAILED)
 
 

@@ -139,7 +139,8 @@ def _stray_faults(
             if is_of_product(context, product, key):
                 problem = (
                     f"{store.address(key)} was written by a run that was interrupted before it was "
-                    f"recorded; the next run of {layer}/{name} uses or replaces it, as {repair}"
+                    f"recorded; the next run of {layer}/{name} uses or replaces it, "
+                    f"as does {repair}"
                 )
                 yield FileFault(layer, name, tile, key, problem, INTERRUPTED)
                 continue

@@ -18,6 +18,7 @@ from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import DamageError, SpecError, StorageError, SynthGridWarning
 from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.run import TileFailed
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
 from synthgrid_assets.reports.digests import region_digest
@@ -25,6 +26,7 @@ from synthgrid_assets.reports.files import REPORTS, input_is_whole, report_fault
 from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.reports.test_results import write_moments
+from synthgrid_assets.reports.upkeep import repair
 from synthgrid_assets.reports.upkeep.compaction import compact_asset
 from synthgrid_assets.reports.upkeep.garbage import collect_garbage
 from synthgrid_assets.reports.upkeep.old_inputs import old_inputs
@@ -277,7 +279,10 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
     shown = tell.invoke(app, ["status", str(world), *tiled])
     assert (shown.exit_code, str(damaged) in shown.output.replace("\n", "")) == (1, True)
     mended = tell.invoke(app, ["storage", "repair", str(world), "--workers", "1", *tiled])
-    assert (mended.exit_code, "1 fault, 1 tile made again" in mended.output) == (0, True)
+    assert (
+        mended.exit_code,
+        "1 fault mended, 1 tile made again, no faults left" in mended.output,
+    ) == (0, True)
     assert tell.invoke(app, ["storage", "verify", str(world), *tiled]).exit_code == 0
     listed = tell.invoke(app, ["storage", "gc", str(world), *tiled])
     assert listed.output == "small: nothing to remove that is older than 1 days\n"
@@ -285,6 +290,35 @@ def test_the_commands_tell_and_exit_with_1_when_something_is_damaged(copy, tmp_p
         app, ["storage", "compact", str(world), "--layer", "cafes", "--asset", "points", *tiled]
     )
     assert merged.exit_code == 0
+
+
+def test_repair_tells_what_it_mended_from_what_is_left(copy, session, tmp_path, monkeypatch):
+    context, root = copy, copy.layout.root
+    lost, stuck = _records(context, "points")[0], _records(context, "voronoi")[5]
+    for record in (lost, stuck):
+        (root / record.path).unlink()
+    made = repair.make_tiles
+
+    def half(session, journal, context, products, tiles, **more):
+        if products[0].name == "points":
+            yield from made(session, journal, context, products, tiles, **more)
+        else:
+            yield from (TileFailed(tile.key, StorageError("no space"), 1) for tile in tiles)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(repair, "make_tiles", half)
+        done = repair_world(context.spec, root, session)
+        assert [fault.file for fault in done.mended] == [lost.path]
+        assert [fault.file for fault in done.left] == [stuck.path]
+        monkeypatch.setenv("SYNTHGRID_DATA", str(root))
+        command = ["storage", "repair", str(write_small_world(tmp_path)), "--workers", "1"]
+        told = CliRunner().invoke(app, [*command, "--set", "world.tile=16"])
+    assert told.exit_code == 1
+    assert "no faults mended, no tiles made again, 1 fault left" in told.output
+    assert f"left: cafes {stuck.tile}: no space" in told.output
+    told = CliRunner().invoke(app, [*command, "--set", "world.tile=16"])
+    assert (told.exit_code, "mended: cafes/voronoi" in told.output) == (0, True)
+    assert "left: " not in told.output
 
 
 @pytest.mark.filterwarnings("ignore:.*damaged:synthgrid_assets.errors.SynthGridWarning")

@@ -31,6 +31,7 @@ from synthgrid_assets.reports.files import (
     report_faults,
 )
 from synthgrid_assets.reports.indexes import index_rows
+from synthgrid_assets.reports.status import status_faults
 from synthgrid_assets.reports.test_results import write_moments
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.journal_rescue import rescue_journal
@@ -53,12 +54,21 @@ class Repaired:
         Tiles of products that were made again.
     failed : list of str
         Tiles that could not be made, and why.
+    left : list of FileFault
+        What is not as it should be afterwards.
     """
 
     faults: list[FileFault] = field(default_factory=list)
     journal: Path | None = None
     made: int = 0
     failed: list[str] = field(default_factory=list)
+    left: list[FileFault] = field(default_factory=list)
+
+    @property
+    def mended(self) -> list[FileFault]:
+        """The faults that were found and are no more."""
+        left = {(fault.layer, fault.asset, fault.file) for fault in self.left}
+        return [f for f in self.faults if (f.layer, f.asset, f.file) not in left]
 
 
 def find_faults(spec: WorldSpec, root: Path) -> Iterator[FileFault]:
@@ -103,6 +113,8 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
             write_baseline(context)
         if before != (len(done.faults), done.made) or done.journal:
             _write_reports(context)
+    if done.faults:  # files that were not written since need no reading again
+        done.left = status_faults(spec, root)
     return done
 
 
