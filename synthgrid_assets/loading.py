@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import pkgutil
 from collections.abc import Iterator
 
 SELDOM = 50_000  # more objects than there were, between two looks
@@ -47,3 +48,16 @@ def loading() -> Iterator[None]:
         yield
     finally:
         loaded()
+
+
+def load(name: str) -> None:
+    """Import a module; of ``module:function``, call the function as well.
+
+    Examples
+    --------
+    >>> load("json")
+    >>> load("gc:collect")
+    """
+    found = pkgutil.resolve_name(name)
+    if ":" in name:
+        found()

@@ -69,7 +69,8 @@ class Executor(Protocol):
 
 
 ExecutorFactory = Callable[[Settings, Sequence[str], str], Executor]
-"""``factory(settings, preload, address)``; the address is what follows ``name://``, or empty."""
+"""``factory(settings, preload, address)``; the address is what follows ``name://``, or empty. What `preload`
+names is loaded by `loading.load` before the first task."""
 
 EXECUTORS: dict[str, str] = {
     "local": "synthgrid_assets.engine.local.pool:WorkerPool",

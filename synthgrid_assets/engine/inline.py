@@ -15,7 +15,6 @@ import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from typing import Any
 
 from synthgrid_assets.engine import log
@@ -24,6 +23,7 @@ from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.engine.stages import Timings, begin, end
 from synthgrid_assets.engine.task import Order, Reply, Task
 from synthgrid_assets.errors import EngineError
+from synthgrid_assets.loading import load
 
 
 class InlineExecutor:
@@ -34,7 +34,7 @@ class InlineExecutor:
     settings : Settings
         Nothing of it but the run's id matters here.
     preload : sequence of str
-        Modules to import at the start.
+        Modules to import at the start, as `loading.load` takes them.
     address : str
         Not used.
 
@@ -72,12 +72,12 @@ class InlineExecutor:
         Raises
         ------
         EngineError
-            When a module cannot be imported.
+            When one cannot be loaded.
         """
         log.start(self._run_id)
         for name in self._preload:
             try:
-                import_module(name)
+                load(name)
             except Exception as error:
                 raise EngineError(f"workers: could not load {name}: {error}") from error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="synthgrid-worker")

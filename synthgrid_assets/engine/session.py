@@ -48,7 +48,7 @@ class EngineSession:
     settings : Settings, optional
         How the engine runs.
     preload : sequence of str
-        Modules that workers import before their first task.
+        What workers load before their first task: modules, or functions as ``module:function``.
     executor : str or callable
         A name or an address of `executor.EXECUTORS`, or ``factory(settings, preload)``.
     observers : sequence of Observer

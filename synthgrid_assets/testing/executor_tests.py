@@ -15,6 +15,7 @@ Subclass in a test module, and pytest finds the rest::
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 import time
@@ -40,6 +41,7 @@ from synthgrid_assets.testing import executor_chores as chores
 
 PRELOAD = ("synthgrid_assets.testing.executor_chores",)
 LIMIT = 60  # seconds after which a test counts as hung
+READY = "SYNTHGRID_TEST_READY"
 Call = Callable[..., Awaitable[Any]]
 
 
@@ -95,6 +97,15 @@ class ExecutorTests:
 
         with pytest.raises(EngineError, match="no_such_module"):
             self.run(nothing, preload=("no_such_module",))
+
+    def test_what_is_to_be_called_before_the_first_task_has_been(self) -> None:
+        async def work(call: Call, executor: Executor) -> Any:
+            return await call(os.environ.get, READY)
+
+        try:
+            assert self.run(work, preload=(f"{__name__}:_get_ready",)) == "yes"
+        finally:
+            os.environ.pop(READY, None)  # of an executor in this process
 
     @pytest.mark.parametrize("workers", [1, 3])
     def test_each_task_has_its_own_result(self, workers: int) -> None:
@@ -267,3 +278,7 @@ class ExecutorTests:
         assert found["flaky"].attempts == 2
         assert isinstance(found["crooked"], Failed)
         assert session.statistics().retried == 1
+
+
+def _get_ready() -> None:
+    os.environ[READY] = "yes"

@@ -225,10 +225,12 @@ def pattern_inputs(spec: WorldSpec, layer: str) -> tuple[str, ...]:
     table = spec.layers[layer]
     near = table.near.input if table.near is not None else None
     release = release_of(layer) if table.process == RELEASED else None
-    zones = table.join.zones if table.join is not None else None
+    join = table.join.zones if table.join is not None else None
+    # only these two may name polygons of a layer, which are no input
+    zones = (name for name in (table.within, join) if zone_name(name) is None)
     along = (along_of(spec.layers[name.layer]) for name in zones_of(table))
-    named = (table.within, table.intensity, near, zones, release, lines_of(table), *along)
-    own = [name for name in named if name is not None and zone_name(name) is None]
+    named = (*zones, table.intensity, near, release, lines_of(table), *along)
+    own = [name for name in named if name is not None]
     others = (name for other in upstream_layers(table) for name in pattern_inputs(spec, other))
     return tuple(dict.fromkeys((*own, *others)))
 

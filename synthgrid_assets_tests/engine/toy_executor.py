@@ -8,6 +8,7 @@ from synthgrid_assets.engine.executor import ExecutorFigures
 from synthgrid_assets.engine.stages import begin, end
 from synthgrid_assets.engine.task import Order, Reply
 from synthgrid_assets.errors import EngineError
+from synthgrid_assets.loading import load
 
 
 class ToyExecutor:
@@ -25,7 +26,7 @@ class ToyExecutor:
     async def start(self):
         for name in self._preload:
             try:
-                __import__(name)
+                load(name)
             except ImportError as error:
                 raise EngineError(f"toy: {error}") from error
 

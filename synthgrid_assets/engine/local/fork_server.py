@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import pkgutil
 import select
 import signal
 import socket
@@ -25,7 +24,7 @@ from dataclasses import dataclass, field
 from synthgrid_assets.engine import log
 from synthgrid_assets.engine.local import worker
 from synthgrid_assets.engine.local.framing import receive, send
-from synthgrid_assets.loading import loading
+from synthgrid_assets.loading import load, loading
 
 LOOK_FOR_PARENT = 1.0  # seconds between looks, where no closed channel tells of its death
 LOOK_FOR_DEAD = 0.002
@@ -57,19 +56,6 @@ def main(channel_fd: int) -> None:
     """Serve in a process of its own."""
     os.set_inheritable(channel_fd, False)
     serve(socket.socket(fileno=channel_fd), os.getppid())
-
-
-def load(name: str) -> None:
-    """Import a module; of ``module:function``, call the function as well.
-
-    Examples
-    --------
-    >>> load("json")
-    >>> load("gc:collect")
-    """
-    found = pkgutil.resolve_name(name)
-    if ":" in name:
-        found()
 
 
 def serve(control: socket.socket, parent: int) -> None:
