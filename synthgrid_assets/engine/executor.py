@@ -69,8 +69,10 @@ class Executor(Protocol):
 
 
 ExecutorFactory = Callable[[Settings, Sequence[str], str], Executor]
-"""``factory(settings, preload, address)``; the address is what follows ``name://``, or empty. What `preload`
-names is loaded by `loading.load` before the first task."""
+"""``factory(settings, preload, address)``: what is loaded first, and what follows ``name://``.
+
+Each name of `preload` is loaded by `loading.load`; the address may be empty.
+"""
 
 EXECUTORS: dict[str, str] = {
     "local": "synthgrid_assets.engine.local.pool:WorkerPool",
