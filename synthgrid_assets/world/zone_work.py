@@ -22,7 +22,7 @@ MOST_DRAWN = 1 << 22  # cells of a join's window in which layers are drawn: some
 MOST_READ = 1 << 26  # cells of one in which surfaces are read
 MOST_POINTS = 5e7  # that a join's window holds, of the layers that are drawn in it
 MOST_NEAR_POINTS = 1e7  # within the largest distance that `near` asks for, as a square
-MOST_NEAR_POLYGONS = 1e5
+MOST_NEAR_POLYGONS = 2e4
 
 
 def points_per_cell(spec: WorldSpec, name: str) -> float:

@@ -61,7 +61,7 @@ REFUSED = [
         'near = { layer = "houses/occupied_parcels", within = 12800 }\n',
         {},
         "near.within",
-        "every tile draws them; at most 100,000",
+        "every tile draws them; at most 20,000",
     ),
     (
         'near = { layer = "houses", within = 12800 }\n',
