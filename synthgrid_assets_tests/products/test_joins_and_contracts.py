@@ -202,7 +202,7 @@ MISTAKES = {
     ),
     "points_per_km2 = { least = 10.0, most = 900.0 }": (
         "points_per_km2 = { least = 10.0, most = 9.0 }",
-        "layers.cafes.contract.points_per_km2",
+        "layers.cafes.contract.points_per_km2.least",
         "least <= most",
     ),
     "tile_points_per_km2 = { most = 3000.0 }": (
@@ -210,7 +210,11 @@ MISTAKES = {
         "layers.cafes.contract.tile_points_per_km2",
         "bounds nothing",
     ),
-    "envelope = [500000.0, ": ("envelope = [600000.0, ", "layers.cafes.contract", "xmin < xmax"),
+    "envelope = [500000.0, ": (
+        "envelope = [600000.0, ",
+        "layers.cafes.contract.envelope",
+        "xmin < xmax",
+    ),
 }
 
 
