@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.materialize.foreign_entries import foreign_entries
 from synthgrid_assets.materialize.foreign_files import Strays, is_of_product, stray_files
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
@@ -28,7 +29,7 @@ from synthgrid_assets.world.inputs import asset_path, damaged_input, find_input
 from synthgrid_assets.world.spec import WorldSpec
 
 REPAIR = "`synthgrid storage repair"
-INTERRUPTED = "interrupted"
+FOREIGN, INTERRUPTED = "foreign", "interrupted"
 MOST_LEFT = 5  # files of interrupted runs that are named of an asset
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
@@ -51,7 +52,8 @@ class FileFault:
         Its key in the store.
     problem : str
         What was found, where, and what to do.
-    kind : {"fault", "interrupted"}
+    kind : {"fault", "foreign", "interrupted"}
+        Foreign: what nobody's program wrote, beside a layer's assets or among their files.
         Interrupted: what a run left that was ended before it recorded the file.
     """
 
@@ -154,7 +156,7 @@ def _stray_faults(
             f"{store.address(key)} is no file of {layer}/{name}; move it away, or run "
             "the asset again, which sets it aside"
         )
-        yield FileFault(layer, name, "", key, problem)
+        yield FileFault(layer, name, "", key, problem, FOREIGN)
 
 
 def input_faults(
@@ -198,6 +200,18 @@ def report_faults(context: LayerContext, report: str | None = None) -> Iterator[
                 f"{REPAIR} {context.spec.world.name}`"
             )
             yield FileFault(context.layer, name, "", key, problem)
+    if report in (None, MANIFESTS):
+        yield from _foreign_faults(context)
+
+
+def _foreign_faults(context: LayerContext) -> Iterator[FileFault]:
+    """Files beside the layer's assets that nobody's program wrote; told with the manifests."""
+    for key in foreign_entries(context):
+        problem = (
+            f"{context.layout.store.address(key)} is no file of {context.layer}; move it away, or "
+            f"run {REPAIR} {context.spec.world.name}`, which sets it aside"
+        )
+        yield FileFault(context.layer, MANIFESTS, "", key, problem, FOREIGN)
 
 
 def expected_reports(context: LayerContext, report: str | None = None) -> dict[str, str]:
@@ -249,9 +263,9 @@ def _reports(context: LayerContext, report: str | None) -> dict[str, str]:
 def report_is_whole(context: LayerContext, report: str) -> Verdict:
     """The check of one of `REPORTS`."""
     written = len(expected_reports(context, report))
-    if not written:
-        return Verdict.not_judged(FILES_TEST, f"no {report} has been written")
     faults = list(report_faults(context, report))
+    if not written and not faults:
+        return Verdict.not_judged(FILES_TEST, f"no {report} has been written")
     return files_are_whole(written, faults, "files" if written > 1 else "file")
 
 

@@ -429,6 +429,37 @@ def test_a_folder_in_the_place_of_a_tile_and_of_a_manifest_is_set_aside_by_repai
     assert list(find_faults(context.spec, root)) == []
 
 
+def test_foreign_files_beside_assets_are_named_and_never_lost_unasked(copy, session):
+    """Named by verify, status, gc and the check; repair moves them, gc removes when asked."""
+    context, root = copy, copy.layout.root
+    write_moments(context)
+    write_baseline(context)
+    compact_asset(context.spec, root, "cafes", "points", rows=150)
+    assert list(find_faults(context.spec, root)) == []  # nothing that is ours is foreign
+    points = context.layout.folder(context.dataset("points")).rpartition("/")[0]
+    keys = ["small/cafes/mydir/a", "small/cafes/notes.txt", f"{points}/b.parquet"]
+    for key in keys:
+        (root / key).parent.mkdir(exist_ok=True)
+        (root / key).write_text("somebody's")
+    faults = list(find_faults(context.spec, root))
+    assert [(fault.file, fault.kind) for fault in faults] == [(key, "foreign") for key in keys]
+    assert status_faults(context.spec, root) == faults
+    assert report_is_whole(context, "tile_index").observed == 3
+    assert report_is_whole(context, "moments").passed
+    listed = {one.what for one in collect_garbage(context.spec, root, days=0.0)}
+    assert listed == set(keys)
+    assert collect_garbage(context.spec, root, remove=True) == []  # young
+    with pytest.warns(SynthGridWarning, match="set_aside"):
+        done = repair_world(context.spec, root, session)
+    assert (done.mended, done.left, done.made) == (faults, [], 0)
+    for key in keys:
+        assert (root / ".set_aside" / key).read_text() == "somebody's"
+        (root / key).write_text("again")
+    collect_garbage(context.spec, root, remove=True, days=0.0)
+    assert not any((root / key).exists() for key in keys)
+    assert list(find_faults(context.spec, root)) == []
+
+
 def told(table):
     """A table's metadata without its seal."""
     return {key: text for key, text in table.schema.metadata.items() if key != SEAL.encode()}

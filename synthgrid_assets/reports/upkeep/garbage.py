@@ -15,6 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthgrid_assets.materialize.foreign_entries import foreign_entries
 from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_key
@@ -80,6 +81,13 @@ def collect_garbage(
                 layout.store.delete(key)
                 if _BASELINE.fullmatch(key):
                     forget_report(layout, key)
+    for key in _foreign(spec, layout, before):
+        stat = layout.store.stat(key)
+        found.append(
+            Garbage(key, "no program of this package wrote it", 1, stat.size if stat else 0)
+        )
+        if remove:
+            layout.store.delete(key)
     for old in old_inputs(spec, layout, before):
         what = old.path.relative_to(root).as_posix()
         found.append(Garbage(what, old.why, old.files, old.size))
@@ -92,6 +100,13 @@ def collect_garbage(
         if units := discard(folders):
             found.append(Garbage(".units-*", "work units that no run uses", units, 0))
     return found
+
+
+def _foreign(spec: WorldSpec, layout: Layout, before: float) -> list[str]:
+    """Old files beside the assets of the layers that are nobody's."""
+    keys = [key for one in open_layers(spec, layout.root) for key in foreign_entries(one)]
+    stats = zip(keys, layout.store.stats(keys), strict=True)
+    return [key for key, stat in stats if stat is not None and stat.modified <= before]
 
 
 def _grouped(layout: Layout, spec: WorldSpec, before: float) -> dict[str, list[str]]:

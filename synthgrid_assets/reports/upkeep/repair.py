@@ -22,6 +22,7 @@ from synthgrid_assets.products.region_tests.committed_tiles import recorded_tile
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.products.tile_tests.replicates import baseline_key, write_baseline
 from synthgrid_assets.reports.files import (
+    FOREIGN,
     MANIFESTS,
     MOMENTS,
     FileFault,
@@ -107,7 +108,8 @@ def repair_world(spec: WorldSpec, root: Path, session: EngineSession) -> Repaire
         broken = list(report_faults(context))
         done.faults += broken
         for fault in broken:
-            if fault.file in context.layout.store.folders(fault.file):
+            is_foreign = fault.kind == FOREIGN
+            if is_foreign or fault.file in context.layout.store.folders(fault.file):
                 set_aside(context, fault.asset, fault.file)
         if any(fault.file == baseline_key(context) for fault in broken):
             write_baseline(context)
