@@ -168,9 +168,9 @@ class LocalStore:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise missing(str(path)) from error
         except OSError as error:
+            if not os.path.lexists(path):
+                raise missing(str(path)) from error
             raise StorageError(f"cannot move {path} to {target}: {error}; check rights") from error
         sync_folders([path.parent, target.parent])
 

@@ -100,7 +100,7 @@ class ExecutorTests:
 
     def test_what_is_to_be_called_before_the_first_task_has_been(self) -> None:
         async def work(call: Call, executor: Executor) -> Any:
-            return await call(os.environ.get, READY)
+            return await call(os.getenv, READY)
 
         try:
             assert self.run(work, preload=(f"{__name__}:_get_ready",)) == "yes"

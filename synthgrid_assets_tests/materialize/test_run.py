@@ -17,6 +17,8 @@ import pytest
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.materialize import run
+from synthgrid_assets.materialize.foreign_files import set_aside_foreign
 from synthgrid_assets.materialize.preload import PRELOAD
 from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.open_layer import open_layer
@@ -136,13 +138,18 @@ def test_a_tile_whose_file_is_gone_is_made_again(session, tmp_path):
     assert [o.tile for o in again if not o.kept] == [first[7].tile]
 
 
-def test_a_failing_tile_fails_alone(session, tmp_path):
-    """A folder in the way of one tile's file: that tile fails, the others are committed."""
+def test_a_failing_tile_fails_alone(session, tmp_path, monkeypatch):
+    """A folder comes in the way of one tile's file once the run has looked: the others are made."""
     spec, root = small_spec(tmp_path), tmp_path / "data"
     context = open_layer(spec, "cafes", root)
     blocked = list(spec.world.tiling)[3]
     path = root / context.layout.tile(context.dataset("points"), blocked)
-    (path / "in the way").mkdir(parents=True)
+
+    def look(*arguments):
+        set_aside_foreign(*arguments)
+        (path / "in the way").mkdir(parents=True)
+
+    monkeypatch.setattr(run, "set_aside_foreign", look)
     outcomes = make(session, spec, root, steps=(("points",),))
     failed = [o for o in outcomes if isinstance(o, TileFailed)]
     assert [o.tile for o in failed] == [blocked.key]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synthgrid_assets.errors import SpecError
+from synthgrid_assets.errors import SpecError, StorageError
 from synthgrid_assets.storage.local_store import LocalStore
 from synthgrid_assets.storage.store import open_store, register_store
 from synthgrid_assets.testing.memory_store import MemoryStore, open_memory
@@ -19,6 +19,14 @@ class TestLocalStore(StoreTests):
     def test_a_folder_is_its_address_with_and_without_a_scheme(self, tmp_path):
         spaced = tmp_path / "with space, ü and %41"
         assert open_store(spaced) == open_store(spaced.as_uri()) == LocalStore(spaced)
+
+    def test_what_has_no_place_to_be_moved_to_is_not_told_as_missing(self, tmp_path):
+        store = LocalStore(tmp_path)
+        store.put("a/b", b"content")
+        store.put(".aside", b"a file where a folder should be")
+        with pytest.raises(StorageError, match=r"cannot move .*a/b to .*aside/a/b"):
+            store.move("a/b", ".aside/a/b")
+        assert store.get("a/b") == b"content"
 
     def test_another_machine_is_refused(self):
         with pytest.raises(SpecError, match=r"machine .elsewhere"):
