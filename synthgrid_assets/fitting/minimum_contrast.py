@@ -74,7 +74,7 @@ def fit_by_contrast(observed: Observed, model: ContrastModel) -> Found:
     first = model.first_guess(observed)
     starts = [np.log([first, share * r[-1]]) for share in _STARTS]
     low, high = starts[0] - _FARTHEST, starts[0] + _FARTHEST
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # far from the data all exceed doubles
         tries = [least_squares(misfits, s, method="lm", **_FINELY) for s in starts]
     best = min(tries, key=lambda one: float(one.cost))
     value, scale = np.exp(best.x)
