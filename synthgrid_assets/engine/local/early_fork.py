@@ -22,13 +22,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from synthgrid_assets.engine.local import fork_server
 from synthgrid_assets.engine.local.surroundings import THREADS, tune_heap
 
 MARK = "numpy"  # loaded by whatever computes anything
-LOOK = 0.005  # seconds between looks at a process that is ending
-_waiting: list[ForkedServer] = []
+LOOK_FOR_END = 0.005  # seconds between looks at a process that is ending
+_waiting: list[Started] = []
 
 
 class ForkedServer:
@@ -37,12 +38,10 @@ class ForkedServer:
     Parameters
     ----------
     pid : int
-    control : socket
-        The client's end of its channel.
     """
 
-    def __init__(self, pid: int, control: socket.socket) -> None:
-        self.pid, self.control = pid, control
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._exitcode: int | None = None
 
     def poll(self) -> int | None:
@@ -58,13 +57,20 @@ class ForkedServer:
         while (code := self.poll()) is None:
             if until is not None and time.monotonic() >= until:
                 raise subprocess.TimeoutExpired("fork server", timeout or 0.0)
-            time.sleep(LOOK)
+            time.sleep(LOOK_FOR_END)
         return code
 
     def kill(self) -> None:
         """End it, where it has not ended."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
+
+
+class Started(NamedTuple):
+    """A fork server's process, and our end of its channel."""
+
+    process: subprocess.Popen[bytes] | ForkedServer
+    control: socket.socket
 
 
 def fork_early(preload: Sequence[str]) -> bool:
@@ -98,11 +104,11 @@ def fork_early(preload: Sequence[str]) -> bool:
     if pid == 0:
         _become_fork_server(ours, theirs, parent)
     theirs.close()
-    _waiting.append(ForkedServer(pid, ours))
+    _waiting.append(Started(ForkedServer(pid), ours))
     return True
 
 
-def take_forked() -> ForkedServer | None:
+def take_forked() -> Started | None:
     """The copy that waits, once; None without any."""
     return _waiting.pop() if _waiting else None
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from synthgrid_assets.engine.local.early_fork import ForkedServer, take_forked
+from synthgrid_assets.engine.local.early_fork import LOOK_FOR_END, Started, take_forked
 from synthgrid_assets.engine.local.fork_server import Preparation
 from synthgrid_assets.engine.local.framing import FrameReader, send
 from synthgrid_assets.engine.local.standby import start, take_standing_by
@@ -26,7 +26,6 @@ from synthgrid_assets.engine.local.surroundings import WORKER_ENVIRONMENT
 from synthgrid_assets.errors import EngineError, WorkersLostError
 
 NEWS_ROOM = 1 << 16
-LOOK_FOR_END = 0.005  # seconds between looks at a process that is ending
 PATIENCE = 10.0  # seconds for a worker's end, and then for a sign of life
 
 
@@ -57,7 +56,8 @@ class ForkServerClient:
         self._heard = 0  # messages so far: any of them is a sign of life
         self._news = FrameReader()
         self._open = True
-        self._process, self._control, preparation = _started(preparation)
+        started, preparation = _started(preparation)
+        self._process, self._control = started
         with contextlib.suppress(BrokenPipeError):  # its end is reported where it is read
             send(self._control, preparation)
         self._control.setblocking(False)
@@ -172,21 +172,16 @@ class ForkServerClient:
             return self._process.wait()
 
 
-def _started(
-    preparation: Preparation,
-) -> tuple[subprocess.Popen[bytes] | ForkedServer, socket.socket, Preparation]:
-    """A fork server, our end of its channel and what to tell it: one that waits, or a new one.
+def _started(preparation: Preparation) -> tuple[Started, Preparation]:
+    """A fork server and what to tell it: one that waits, or a new one.
 
     One that waits does not know what has been set since; a new process begins with it.
     """
     waiting = take_forked() or take_standing_by(preparation.preload)
     if waiting is None:
-        return *start(), preparation
+        return start(), preparation
     now = {name: text for name, text in os.environ.items() if name not in WORKER_ENVIRONMENT}
-    told = replace(preparation, environment=now)
-    if isinstance(waiting, ForkedServer):
-        return waiting, waiting.control, told
-    return *waiting, told
+    return waiting, replace(preparation, environment=now)
 
 
 def ending(exitcode: int) -> str:

@@ -14,20 +14,13 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import NamedTuple
 
+from synthgrid_assets.engine.local.early_fork import Started
 from synthgrid_assets.engine.local.fork_server import START
 from synthgrid_assets.engine.local.framing import send
 from synthgrid_assets.engine.local.surroundings import WORKER_ENVIRONMENT
 
 _LOCK = threading.Lock()
-
-
-class Started(NamedTuple):
-    """A fork server's process, and our end of its channel."""
-
-    process: subprocess.Popen[bytes]
-    control: socket.socket
 
 
 _WAITING: dict[tuple[str, ...], Started] = {}
