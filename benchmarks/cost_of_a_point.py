@@ -162,7 +162,7 @@ def cost_of_a_point(
         "|---|---|---|---|",
     ]
     names = {
-        "now": "points, density, triangles and cells, all tests, receipts and pictures",
+        "now": "points, density, triangles and cells, all tests and receipts",
         "earlier": f"the same at commit {EARLIER}",
         "naive": "points, triangles and cells by shapely and geopandas, no check",
     }

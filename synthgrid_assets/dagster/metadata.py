@@ -59,9 +59,8 @@ def receipt_metadata(receipt: Receipt, store: Store, *, brief: bool = False) -> 
     shown[MAP] = dg.MetadataValue.url(map_url(*place))
     if receipt.expected_rows is not None:
         shown["expected_rows"] = f"{receipt.expected_rows:.2f}"
-    if receipt.picture is not None:
-        with contextlib.suppress(DamageError):  # without its picture a tile is as good
-            shown["picture"] = picture_metadata(store.get(receipt.picture), receipt.tile)
+    if png := receipt.png or _kept_picture(receipt, store):
+        shown["picture"] = picture_metadata(png, receipt.tile)
     if receipt.bbox is not None:
         shown["bounds"] = ", ".join(f"{edge:.3f}" for edge in receipt.bbox)
     return {
@@ -73,6 +72,13 @@ def receipt_metadata(receipt: Receipt, store: Store, *, brief: bool = False) -> 
         "realisation": receipt.realisation,
         **{name: _fact(value) for name, value in receipt.facts},
     }
+
+
+def _kept_picture(receipt: Receipt, store: Store) -> bytes | None:
+    """The picture that an earlier version left in a file; a tile is as good without it."""
+    with contextlib.suppress(DamageError):
+        return None if receipt.picture is None else store.get(receipt.picture)
+    return None
 
 
 def picture_metadata(png: bytes, title: str) -> dg.MarkdownMetadataValue:

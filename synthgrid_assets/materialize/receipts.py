@@ -71,7 +71,7 @@ def receipt_of(
     *,
     verdicts: tuple[Verdict, ...],
     seconds: tuple[tuple[str, float], ...],
-    picture: str | None,
+    png: bytes | None,
 ) -> Receipt:
     """The receipt of a tile that has been written and tested.
 
@@ -87,8 +87,8 @@ def receipt_of(
         On what was written.
     seconds : tuple of (str, float)
         Duration of each stage.
-    picture : str or None
-        Key of the tile's small picture, if it has one.
+    png : bytes or None
+        The tile's small picture, if it was drawn.
     """
     dataset = context.dataset(product.name)
     return Receipt(
@@ -110,5 +110,5 @@ def receipt_of(
         verdicts=verdicts,
         seconds=seconds,
         facts=made.facts,
-        picture=picture,
+        png=png,
     )

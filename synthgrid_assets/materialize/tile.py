@@ -1,4 +1,4 @@
-"""One tile in a worker: make its rows, commit and draw them, test what was written, account for it.
+"""One tile in a worker: rows are made, committed, drawn, tested as written and accounted for.
 
 Belongs here: the function that the engine calls. Not here: what any product's rows are.
 """
@@ -27,7 +27,7 @@ def make_tile(job: LayerJob, products: tuple[Product, ...], key: str) -> tuple[R
     -------
     tuple of Receipt
         One per product. The files are complete and in place; they count as committed once
-        the receipts stand in the journal.
+        the receipts stand in the journal. Of a job with `pictures` each brings its own along.
     """
     context = job.open()
     tile = context.spec.world.tiling.from_key(key)
@@ -40,11 +40,10 @@ def _make(context: LayerContext, product: Product, tile: Tile) -> Receipt:
     watch.lap("make")
     written = product.write(context, tile, rows)
     watch.committed(written.file.size)
-    picture = context.layout.picture(context.dataset(product.name), tile)
-    png = product.picture(context, tile, rows) if written.bbox else None
-    if png is not None:
-        context.layout.store.put(picture, png, durability="batch")
-    watch.lap("draw")
+    png = None
+    if context.job.pictures and written.bbox:
+        png = product.picture(context, tile, rows)
+        watch.lap("draw")
     made = Made(rows.table.num_rows, rows.digest, rows.expected, rows.facts)
     del rows  # a large part of what a full tile takes; tests look at what was written
     verdicts = product.verify(context, tile, written.read())
@@ -57,5 +56,5 @@ def _make(context: LayerContext, product: Product, tile: Tile) -> Receipt:
         written,
         verdicts=verdicts,
         seconds=watch.stages,
-        picture=None if png is None else picture,
+        png=png,
     )

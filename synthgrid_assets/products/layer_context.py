@@ -7,7 +7,7 @@ its versions come from (`open_layer`), what a worker keeps of tiles (`tile_cache
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -75,6 +75,8 @@ class LayerJob:
         Families of processes that these layers have.
     dataset_id : str or None
         The world's; None while an input of any of its layers has not been made.
+    pictures : bool
+        Whether somebody will look at the tiles one by one, so that workers draw each.
     """
 
     spec: str
@@ -86,6 +88,7 @@ class LayerJob:
     keys: tuple[KeyedComponent, ...]
     families: tuple[Family, ...]
     dataset_id: str | None = None
+    pictures: bool = False
 
     def open(self) -> LayerContext:
         """The context of this job, kept for the tiles to come."""
@@ -114,6 +117,10 @@ class LayerContext:
         self.cache = TileCache(self)
         self._versions = {asset.name: asset for asset in job.assets}
         self._datasets = {asset.name: self._dataset(asset) for asset in job.assets}
+
+    def with_pictures(self) -> LayerContext:
+        """The same layer, whose tiles are drawn as they are made."""
+        return LayerContext(replace(self.job, pictures=True))
 
     @property
     def table(self) -> LayerTable:

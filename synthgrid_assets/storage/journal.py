@@ -161,9 +161,7 @@ class Journal:
         group = list(receipts)
         if not group:
             return
-        self.layout.store.sync(
-            file for receipt in group for file in (receipt.path, receipt.picture) if file
-        )
+        self.layout.store.sync(receipt.path for receipt in group)
         rows = [
             {
                 "path": receipt.path,

@@ -41,7 +41,9 @@ def rescue_journal(layout: Layout) -> Path | None:
         return None
     old = _put_aside(layout.journal)
     with Journal(layout) as journal:
-        journal.record(receipt for receipt in _readable(old) if _has_files(layout, receipt))
+        journal.record(
+            receipt for receipt in _readable(old) if layout.store.stat(receipt.path) is not None
+        )
     return old
 
 
@@ -68,8 +70,3 @@ def _readable(path: Path) -> Iterator[Receipt]:
     ):
         for (text,) in connection.execute("SELECT receipt FROM receipts"):
             yield Receipt.from_json(text)
-
-
-def _has_files(layout: Layout, receipt: Receipt) -> bool:
-    files = (receipt.path, receipt.picture)
-    return all(layout.store.stat(file) is not None for file in files if file)

@@ -23,7 +23,7 @@ AUDIT = ".audit"  # folder of a world's audit log
 UNITS = ".units-"  # and a version: folder of a layer's work units
 CHECKS = "_checks"  # remembered, as pictures are
 MARKS = "_written"  # records of reports; readers skip it as well
-PICTURES = "_pictures"  # folder beside tiles; pyarrow and its users skip names with "_"
+PICTURES = "_pictures"  # of a region, of tiles too in earlier versions; readers skip names with "_"
 NETWORKS = "constraints"  # folder of its networks of constraints
 RELEASE = "release"  # folder of a layer's private release
 SURFACES = "surface"  # folder of a world's surfaces, named as their asset keys are
@@ -155,10 +155,6 @@ class Layout:
     def tile(self, dataset: Dataset, tile: Tile) -> str:
         """A tile's GeoParquet file."""
         return f"{self.folder(dataset)}/{tile.stem}.parquet"
-
-    def picture(self, dataset: Dataset, tile: Tile) -> str:
-        """A tile's small picture, in a folder that readers of whole folders skip."""
-        return f"{self.folder(dataset)}/{PICTURES}/{tile.stem}.png"
 
     def region_picture(self, world: str, layer: str, name: str) -> str:
         """What the keys of pictures of a layer's region by one name begin with."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from synthgrid_assets.lattice.box import Box
@@ -91,7 +91,10 @@ class Receipt:
     facts : tuple of (str, float | int | str)
         Anything else worth showing with the tile.
     picture : str or None
-        The tile's small picture, relative to the data root.
+        File of the tile's small picture, relative to the data root, where an earlier version
+        wrote one.
+    png : bytes or None
+        The picture itself, on its way from the worker that drew it; no part of the record.
 
     Examples
     --------
@@ -122,6 +125,7 @@ class Receipt:
     seconds: tuple[tuple[str, float], ...] = ()
     facts: tuple[Fact, ...] = ()
     picture: str | None = None
+    png: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def dataset(self) -> Dataset:
@@ -141,7 +145,9 @@ class Receipt:
     def to_json(self) -> str:
         """One line of JSON; Python's ``NaN`` and ``Infinity`` stand for such floats."""
         # what `asdict` gives, whose deep copies are half of the cost of a record
-        return _JSON.encode({**vars(self), "verdicts": [vars(v) for v in self.verdicts]})
+        record = {**vars(self), "verdicts": [vars(v) for v in self.verdicts]}
+        del record["png"]
+        return _JSON.encode(record)
 
     @classmethod
     def from_json(cls, text: str) -> Receipt:

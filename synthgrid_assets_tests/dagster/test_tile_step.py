@@ -11,6 +11,7 @@ from synthgrid_assets.dagster.assets import made_inputs
 from synthgrid_assets.dagster.audit_roots import notes_of_runs
 from synthgrid_assets.dagster.audit_seal import ROOT_TAG
 from synthgrid_assets.dagster.build import build_definitions
+from synthgrid_assets.dagster.events import tile_events
 from synthgrid_assets.dagster.keys import TILE_CHECK, input_key, layer_key
 from synthgrid_assets.dagster.partitions import RANGE_END_TAG, RANGE_START_TAG
 from synthgrid_assets.errors import SpecError
@@ -146,6 +147,22 @@ def test_execute_all_reads_every_committed_file_and_makes_nothing(town):
     file.write_bytes(sound)
     assert town.run({}, checks=("voronoi",)) == (True, "")
     assert town.failing("voronoi") == set()
+
+
+@pytest.mark.parametrize("is_brief", [False, True])
+def test_tiles_are_drawn_where_their_events_show_it(town, monkeypatch, is_brief):
+    monkeypatch.setattr(tile_events, "MANY", len(TILES) - is_brief)
+    with Journal(Layout(town.data)) as journal:
+        journal.forget(list(journal.of_asset("town", "trees", "voronoi")))
+    assert town.run(RANGE, ("voronoi",)) == (True, "")
+    with Journal(Layout(town.data)) as journal:
+        made = {r.tile: dict(r.seconds) for r in journal.of_asset("town", "trees", "voronoi")}
+    assert {"draw" in seconds for seconds in made.values()} == {not is_brief}
+    records = town.instance.fetch_materializations(key("voronoi"), limit=len(TILES)).records
+    shown = {record.partition_key: record.asset_materialization.metadata for record in records}
+    assert shown.keys() == made.keys() == TILES
+    assert {"picture" in metadata for metadata in shown.values()} == {not is_brief}
+    assert not list((town.data / "town").rglob("w*/**/*.png"))
 
 
 def test_a_range_that_holds_no_tile_is_refused_with_its_corners(town):

@@ -47,12 +47,7 @@ def test_any_name_is_refused_or_is_one_path_component(layer, surface):
 
 def test_every_tile_of_every_side_has_its_own_file():
     layout, extent = Layout(ROOT), Cells(-9, -9, 17, 17)
-    files = [
-        path(dataset(side), tile)
-        for side in (4, 8)
-        for tile in Tiling(extent, side)
-        for path in (layout.tile, layout.picture)
-    ]
+    files = [layout.tile(dataset(side), tile) for side in (4, 8) for tile in Tiling(extent, side)]
     assert len(set(files)) == len(files)
     assert layout.density(dataset(8, "density"), extent) != layout.density(
         dataset(8, "density"), extent.grown(1)

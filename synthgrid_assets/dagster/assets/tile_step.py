@@ -127,6 +127,8 @@ class TileStep:
             journal = stack.enter_context(Journal(layer_context.layout))
             tiles = chosen_tiles(journal, layer_context, products, self._tiles, only)
             events = stack.enter_context(self._tile_events(tiles, products))
+            if not events.brief:
+                layer_context = layer_context.with_pictures()
             outcomes = (
                 self._engine.make_tiles(
                     journal,

@@ -4,7 +4,8 @@ Belongs here: the call that travels, its answer, and its course: leases, the jou
 pool. Not here: which blocks there are (`course`), who moves them (`dask_cluster`).
 
 A block asks the journal before it computes, and leases each of its tiles. Files and receipts
-go straight to the store and the journal; home goes only what could not be made.
+go straight to the store and the journal; home goes only what could not be made, and pictures
+where somebody will look at them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from synthgrid_assets.errors import HostError, SynthGridError
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.hosts.host_inputs import have_inputs
 from synthgrid_assets.materialize.hosts.host_session import host_session
-from synthgrid_assets.materialize.run import TileFailed, kept_tiles, make_missing
+from synthgrid_assets.materialize.run import TileFailed, TileMade, kept_tiles, make_missing
 from synthgrid_assets.materialize.tile_order import Selection
 from synthgrid_assets.products.layer_context import LayerContext, LayerJob
 from synthgrid_assets.products.product import Product
@@ -104,10 +105,13 @@ class BlockReport:
     failed : tuple of TileFailed
     left : tuple of str
         Keys of tiles that others hold a lease of.
+    pictures : mapping of str to bytes
+        Of the tiles that were made, where the job asks for them, by the path of their file.
     """
 
     failed: tuple[TileFailed, ...] = ()
     left: tuple[str, ...] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def own_versions() -> tuple[tuple[str, str], ...]:
@@ -174,10 +178,17 @@ class _Work:
         tiling = self._context.spec.world.tiling
         mine = [tiling.from_key(key) for key in open_keys if self._names[key] in held]
         left = tuple(key for key in open_keys if self._names[key] not in held)
-        return BlockReport(tuple(self._failures(mine)), left)
+        failed: list[TileFailed] = []
+        pictures: dict[str, bytes] = {}
+        for outcome in self._made(mine):
+            if isinstance(outcome, TileFailed):
+                failed.append(outcome)
+            else:
+                pictures |= {one.path: one.png for one in outcome.receipts if one.png}
+        return BlockReport(tuple(failed), left, pictures)
 
-    def _failures(self, tiles: list[Tile]) -> Iterator[TileFailed]:
-        """Make tiles; those that could not be made."""
+    def _made(self, tiles: list[Tile]) -> Iterator[TileMade | TileFailed]:
+        """Make those tiles that nobody else has made meanwhile."""
         block, kept = self._block, set()
         if tiles and not block.force:  # somebody may have made one meanwhile
             found = kept_tiles(self._journal, self._context, block.products, tiles)
@@ -199,8 +210,7 @@ class _Work:
                 renew=block.force,
                 record=self._record,
             ):
-                if isinstance(outcome, TileFailed):
-                    yield outcome
+                yield outcome
                 if self._lost.is_set():  # whoever has the tiles now makes them
                     return
 

@@ -3,9 +3,9 @@
 Belongs here: which blocks there are, when one is sent again, and what a tile's end is. Not
 here: what a host does (`block`), how blocks travel (`cluster`).
 
-Nothing of a tile comes home by the cluster but its failure. So a block may be lost, sent
-twice, or run again by a scheduler that lost its result: whoever holds the tile's lease makes
-it, and what was settled once is never made again.
+Nothing of a tile comes home by the cluster but its failure and its picture, without which it
+is as good. So a block may be lost, sent twice, or run again by a scheduler that lost its
+result: whoever holds the tile's lease makes it, and what was settled once is never made again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from synthgrid_assets.engine.settings import Settings
@@ -218,7 +218,7 @@ class _Course:
 
     def _settle(self, sent: _Sent, ended: Ended) -> Iterator[Outcome]:
         """What has become of the tiles of a block, as far as that is known now."""
-        yield from self._home(sent.block)
+        yield from self._home(sent.block, _pictures(sent.block, ended))
         if not self._rest(sent.block):
             return  # nothing is asked of the scheduler, which may have lost it
         try:
@@ -234,7 +234,7 @@ class _Course:
                 yield failed
         self._send_left(sent, report)
 
-    def _home(self, block: Block) -> Iterator[TileMade]:
+    def _home(self, block: Block, pictures: Mapping[str, bytes]) -> Iterator[TileMade]:
         """Tiles of a block that are settled, with their receipts from the journal."""
         rest = self._rest(block)
         names = {tile_name(self._context, block.products, key): key for key in rest}
@@ -244,7 +244,8 @@ class _Course:
             key: [p.file(self._context, tiling.from_key(key)) for p in block.products]
             for key in settled
         }
-        receipts = self._journal.at([path for of_tile in paths.values() for path in of_tile])
+        recorded = self._journal.at([path for of_tile in paths.values() for path in of_tile])
+        receipts = {path: replace(r, png=pictures.get(path)) for path, r in recorded.items()}
         for key, of_tile in paths.items():
             self._open.discard(key)
             yield TileMade(key, tuple(receipts[path] for path in of_tile), kept=False)
@@ -308,3 +309,11 @@ class _Course:
         due = [one.due - self._clock() for one in self._later]
         watch = self._watched + self._pattern.lease / WATCHES - self._clock()
         return max(min([PATIENCE, watch, *due]), 0.01)
+
+
+def _pictures(block: Block, ended: Ended) -> Mapping[str, bytes]:
+    """What a block drew, by path; of one whose report is lost none, which harms no tile."""
+    if block.job.pictures:
+        with contextlib.suppress(Exception):  # whatever it is, the journal has the tiles
+            return ended.report().pictures
+    return {}

@@ -18,6 +18,7 @@ from synthgrid_assets.materialize.hosts import course
 from synthgrid_assets.materialize.hosts.cluster import open_cluster
 from synthgrid_assets.materialize.hosts.course import HostWork, make_on_hosts
 from synthgrid_assets.materialize.run import TileFailed, make_tiles
+from synthgrid_assets.materialize.tile import make_tile
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.reports.digests import region_digest
@@ -67,8 +68,9 @@ def cluster():
     made.close()
 
 
-def make(cluster, spec, root, lease=60.0, names=NAMES, tiles=None, force=False):
+def make(cluster, spec, root, lease=60.0, names=NAMES, tiles=None, force=False, pictures=False):
     context = open_layer(spec, "cafes", root)
+    context = context.with_pictures() if pictures else context
     work = HostWork("run", SETTINGS, lease=lease)
     tiles = list(spec.world.tiling) if tiles is None else tiles
     with Journal(context.layout) as journal:
@@ -123,6 +125,31 @@ def test_a_block_that_runs_twice_computes_once(cluster, spec, tmp_path, computed
     for times, force in ((1, False), (2, True)):
         make(cluster, spec, tmp_path / "data", force=force)
         assert set(computed.values()) == {times}
+
+
+def test_pictures_come_home_with_the_blocks_that_drew_them(cluster, spec, tmp_path, computed):
+    plain = make(cluster, spec, tmp_path / "data")
+    assert not any(made.receipts[0].png for made in plain)
+    job = open_layer(spec, "cafes", tmp_path / "alone").with_pictures().job
+    alone = {
+        tile.key: make_tile(job, products_named(*NAMES), tile.key)[0].png
+        for tile in spec.world.tiling
+    }
+    assert any(alone.values())
+    drawn = make(cluster, spec, tmp_path / "data", force=True, pictures=True)
+    assert {made.tile: made.receipts[0].png for made in drawn} == alone
+
+
+def test_a_picture_that_is_lost_with_its_block_is_no_loss(
+    cluster, spec, tmp_path, computed, monkeypatch
+):
+    def lost(key):
+        raise OSError("the result is gone")
+
+    monkeypatch.setattr(cluster, "_report", lost)
+    made = make(cluster, spec, tmp_path / "data", pictures=True)
+    assert len(made) == 36
+    assert not any(isinstance(one, TileFailed) or one.receipts[0].png for one in made)
 
 
 def test_a_damaged_tile_is_made_again_and_its_old_record_is_no_outcome(
