@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from figure_png import png
 from matplotlib.figure import Figure
 
-from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets_tests.engine.slow_store import Course, Store, course
 
 SLOW = (40.0, 50.0)

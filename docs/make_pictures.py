@@ -10,18 +10,21 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pyarrow.parquet as pq
+from figure_png import png
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from synthgrid_assets import World
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.reports.region_maps import png
-from synthgrid_assets.reports.tile_corners import BORDER, SHADES, Shapes, draw_tiles
+from synthgrid_assets.reports.tile_corners import COLOURS, COVER, SHADES, Shapes
 
 DOCS = Path(__file__).parent
 WORLD = DOCS.parent / "worlds" / "riverton.toml"
@@ -29,6 +32,8 @@ COLUMNS, ROWS = (10, 12), (6, 8)  # tiles, half-open, counted from the world's f
 GREY = "#d3d8dc"
 MARGIN = 170.0  # metres beyond the tiles, where cells cross their borders
 PIXELS = 1100
+INK = "#22303c"
+BORDER: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4)), "zorder": 3}
 
 
 def materialise(folder: Path) -> Path:
@@ -52,6 +57,20 @@ def tiles(root: Path, product: str, view: Box) -> list[list[NDArray[np.float64]]
     """The coordinates of each tile's rows in a view, from its own file."""
     files = (pq.read_table(root / file) for file in tile_index(root, product)["file"])
     return [Shapes.of(table, product).meeting(view) for table in files]
+
+
+def draw_tiles(
+    axes: Any,
+    shapes: Iterable[Sequence[NDArray[np.float64]]],
+    points: Iterable[Sequence[NDArray[np.float64]]],
+) -> None:
+    """The polygons of each tile, and its points, in the tile's colour."""
+    style: dict[str, Any] = {"alpha": COVER, "edgecolor": "white", "linewidth": 1, "zorder": 2}
+    for colour, rings in zip(COLOURS, shapes, strict=False):
+        axes.add_collection(PolyCollection(rings, facecolor=colour, **style))
+    for colour, places in zip(COLOURS, points, strict=False):
+        x, y = np.concatenate([np.empty((0, 2)), *places]).T
+        axes.scatter(x, y, s=10, color=colour, edgecolor=INK, linewidth=0.5, zorder=4)
 
 
 def picture(root: Path) -> Figure:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
+from figure_png import png
 from matplotlib.figure import Figure
 
 from synthgrid_assets import World
-from synthgrid_assets.reports.region_maps import png
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS.parent / "worlds" / "united_states"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.products.layer_context import LayerContext
 
-VERSION = 2  # raised when pictures of the same data look different
+VERSION = 3  # raised when pictures of the same data look different
 _DIGITS = 16
 _OF_DATA = re.compile(rf"-[0-9a-f]{{{_DIGITS}}}\.png")
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

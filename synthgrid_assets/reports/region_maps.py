@@ -1,37 +1,47 @@
 """Pictures of a region for a person: maps of tiles, curves and p-values.
 
-Belongs here: pictures of many tiles. Not here: pictures of one (`pictures`), what they
-show (`products.region_tests`, `replicate_curves`).
+Belongs here: pictures of many tiles. Not here: pictures of one (`products.pictures`), axes and
+paper (`drawing`), what they show (`products.region_tests`, `replicate_curves`).
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.region_evidence import RegionEvidence
 from synthgrid_assets.products.tile_tests.replicates import SUSPICIOUS_RATE
+from synthgrid_assets.reports.drawing.axes import SMALL, Axes, Range
+from synthgrid_assets.reports.drawing.scales import DIVERGING, SEQUENTIAL, Scale
+from synthgrid_assets.reports.drawing.sheet import Sheet
 from synthgrid_assets.reports.kept_pictures import kept_picture
 from synthgrid_assets.reports.replicate_curves import CurveAmongReplicates, ReplicateCurves
 from synthgrid_assets.statistics.curves.envelopes import Envelope
 
+WIDTH, HEIGHT = 414, 342  # pixels
+BOX = (62, 28, 402, 298)  # of a chart: left, top, right, bottom
+MAP_BOX = (62, 28, 340, 298)  # beside it stands the scale
+TITLE = 13.0  # pixels
+BARS, OWN, MIDDLE, BAND = "#3f7fb5", "#17324d", "#3f7fb5", "#d6e4f0"
+LEVEL = "#b5651d"
+BINS = 20  # of p-values
+
 
 def counts_map(counts: NDArray[np.float64], context: LayerContext) -> bytes:
     """A PNG of the number of points by row and column of tiles; white where it is NaN."""
+    known = counts[np.isfinite(counts)]
+    low, high = (float(end(known)) if known.size else 0.0 for end in (np.min, np.max))
     title = f"{context.layer}: points per tile"
-    return _map(context, "counts", counts, title, cmap="YlGnBu")
+    return _map(context, "counts", counts, title, Scale(SEQUENTIAL, low, max(high, low + 1)))
 
 
 def residuals_map(evidence: RegionEvidence, context: LayerContext) -> bytes:
     """A PNG of each tile's standardised residual, (observed - expected) / spread."""
     title = f"{context.layer}: (observed - expected) / spread"
-    return _map(context, "residuals", evidence.scores(), title, cmap="RdBu_r", vmin=-4, vmax=4)
+    return _map(context, "residuals", evidence.scores(), title, Scale(DIVERGING, -4.0, 4.0))
 
 
 def p_value_histogram(evidence: RegionEvidence, context: LayerContext) -> bytes:
@@ -41,12 +51,17 @@ def p_value_histogram(evidence: RegionEvidence, context: LayerContext) -> bytes:
 
 
 def _histogram(values: NDArray[np.float64], layer: str) -> bytes:
-    figure, axes = _figure()
-    axes.hist(values[np.isfinite(values)], bins=20, range=(0, 1), color="#3f7fb5")
-    axes.axhline(np.isfinite(values).sum() / 20, color="#b5651d", linestyle="--", linewidth=1)
-    axes.set(xlabel="randomised p-value of the count", ylabel="tiles")
-    axes.set_title(f"{layer}: flat where the law holds", fontsize=10)
-    return png(figure)
+    counts, edges = np.histogram(values[np.isfinite(values)], BINS, (0.0, 1.0))
+    mean = counts.sum() / BINS
+    sheet = Sheet(WIDTH, HEIGHT)
+    highest = 1.05 * max(float(counts.max()), mean, 1.0)
+    axes = Axes(sheet, BOX, Range(-0.04, 1.04), Range(0.0, highest))
+    for west, east, count in zip(edges[:-1], edges[1:], counts.tolist(), strict=True):
+        axes.bar(west, east, count, BARS)
+    axes.curve(np.array([-0.04, 1.04]), np.full(2, mean), LEVEL, dashed=True, width=1)
+    axes.finish("randomised p-value of the count", "tiles")
+    sheet.text(WIDTH / 2, 18, f"{layer}: flat where the law holds", TITLE)
+    return sheet.png()
 
 
 def l_function_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
@@ -56,14 +71,13 @@ def l_function_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
 
 
 def _l_function(found: ReplicateCurves, context: LayerContext) -> bytes:
-    figure, axes = _figure()
+    sheet = Sheet(WIDTH, HEIGHT)
     curve, cell = found.curves["L"], context.lattice.cell
-    _draw(axes, curve, cell, scale=cell, less=curve.r)
-    axes.set(xlabel="r (m)", ylabel="L(r) - r (m)")
-    told = found.verdicts[0].detail.replace("; ", ";\n")  # one line of it is wider than the picture
-    axes.set_title(f"{context.layer}: {told}", fontsize=8)
-    axes.legend(fontsize=8)
-    return png(figure)
+    first, _, second = f"{context.layer}: {found.verdicts[0].detail}".partition("; ")
+    sheet.text(WIDTH / 2, 14, first, SMALL)  # one line of it is wider than the picture
+    sheet.text(WIDTH / 2, 28, second, SMALL)
+    _draw(sheet, (62, 36, 402, 298), curve, "L(r) - r (m)", cell, scale=cell, less=curve.r)
+    return sheet.png()
 
 
 def neighbours_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
@@ -74,16 +88,13 @@ def neighbours_picture(found: ReplicateCurves, context: LayerContext) -> bytes:
 
 
 def _neighbours(found: ReplicateCurves, names: Sequence[str], context: LayerContext) -> bytes:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.4, 3.2))
-    figure.subplots_adjust(left=0.075, right=0.99, bottom=0.145, top=0.91, wspace=0.26)
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        _draw(axes, found.curves[name], context.lattice.cell)
-        axes.set(xlabel="r (m)", ylabel=f"{name}(r)")
-        axes.legend(fontsize=7)
-    figure.suptitle(f"{context.layer}: {found.verdicts[1].detail}", fontsize=8)
-    return png(figure)
+    width = 756 // max(len(names), 1)
+    sheet = Sheet(756, 288)
+    for number, name in enumerate(names):
+        box = (number * width + 56, 28, (number + 1) * width - 8, 244)
+        _draw(sheet, box, found.curves[name], f"{name}(r)", context.lattice.cell)
+    sheet.text(378, 16, f"{context.layer}: {found.verdicts[1].detail}", SMALL)
+    return sheet.png()
 
 
 def _shown(
@@ -102,27 +113,50 @@ def _sides(envelope: Envelope) -> tuple[NDArray[np.float64], ...]:
 
 
 def _draw(
-    axes: Any,
+    sheet: Sheet,
+    box: tuple[int, int, int, int],
     curve: CurveAmongReplicates,
+    name: str,
     cell: float,
     scale: float = 1.0,
     less: NDArray[np.float64] | float = 0.0,
 ) -> None:
     """A curve and its envelope over r in metres, minus `less`, times `scale`."""
-    metres, envelope = curve.r * cell, curve.envelope
+    metres = curve.r * cell
     low, middle, high, own = (
-        (values - less) * scale
-        for values in (envelope.low, envelope.middle, envelope.high, curve.observed)
+        (values - less) * scale for values in (*_sides(curve.envelope), curve.observed)
     )
-    axes.fill_between(
-        metres, low, high, color="#d6e4f0", label=f"replicates, {1 - SUSPICIOUS_RATE:.1%}"
-    )
-    axes.plot(metres, middle, color="#3f7fb5", linestyle="--")
-    axes.plot(metres, own, color="#17324d", label="this world")
+    axes = Axes(sheet, box, Range.around(metres), Range.around(low, high, own))
+    axes.band(metres, low, high, BAND)
+    axes.curve(metres, middle, MIDDLE, dashed=True)
+    axes.curve(metres, own, OWN)
+    axes.finish("r (m)", name)
+    rows = [
+        (f"band {BAND}", f"replicates, {1 - SUSPICIOUS_RATE:.1%}"),
+        (f"dashes {MIDDLE}", "their mean"),
+        (f"line {OWN}", "this world"),
+    ]
+    axes.legend(rows, **_emptiest(axes, metres, (low, high, own)))
+
+
+def _emptiest(
+    axes: Axes, x: NDArray[np.float64], curves: Sequence[NDArray[np.float64]]
+) -> dict[str, bool]:
+    """The corner of the axes that curves are farthest from: where a legend hides least."""
+    left, top, right, bottom = axes.box
+    places = np.concatenate([axes.places(x, y) for y in curves])
+    places = places[np.isfinite(places).all(axis=1)] / (right - left, bottom - top)
+    room = {}
+    for at_top in (True, False):
+        for at_right in (True, False):
+            away = np.abs(places - (float(at_right), 1.0 - at_top)) / (0.65, 0.3)
+            room[at_top, at_right] = float(away.max(axis=1).min(initial=9.0))
+    at_top, at_right = max(room, key=lambda corner: room[corner])
+    return {"at_top": at_top, "at_right": at_right}
 
 
 def _map(
-    context: LayerContext, name: str, values: NDArray[np.float64], title: str, **style: Any
+    context: LayerContext, name: str, values: NDArray[np.float64], title: str, scale: Scale
 ) -> bytes:
     bounds = context.lattice.bounds(context.spec.world.tiling.extent)
     shown: list[str | NDArray[np.float64]] = [
@@ -131,43 +165,23 @@ def _map(
         repr(tuple(bounds)),
         context.lattice.crs,
     ]
-    return kept_picture(context, name, shown, lambda: _drawn_map(context, values, title, **style))
+    return kept_picture(context, name, shown, lambda: drawn_map(context, values, title, scale))
 
 
-def _drawn_map(
-    context: LayerContext, values: NDArray[np.float64], title: str, **style: Any
+def drawn_map(
+    context: LayerContext, values: NDArray[np.float64], title: str, scale: Scale
 ) -> bytes:
-    west, south, east, north = context.lattice.bounds(context.spec.world.tiling.extent)
-    figure, axes = _figure()
+    """A PNG of values by row and column of tiles on the world's extent, with their scale."""
     km = 1e3 / context.lattice.unit
-    bounds = (west / km, east / km, south / km, north / km)
-    image = axes.imshow(values, origin="lower", extent=bounds, **style)
-    axes.set_xlabel(f"x in km ({context.lattice.crs})")
-    axes.set_ylabel("y in km")
-    axes.set_title(title, fontsize=10)
-    figure.colorbar(image, shrink=0.85)
-    return png(figure)
-
-
-def _figure() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6, 3.8))  # margins by hand: layouts draw everything once more
-    figure.subplots_adjust(left=0.15, right=0.97, bottom=0.13, top=0.92)
-    return figure, figure.subplots()
-
-
-def png(figure: Any, dpi: float = 90, colours: int = 64) -> bytes:
-    """A figure as the bytes of a PNG, a third of what it takes in full colour.
-
-    Dagster keeps what an asset shows three times for each run.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure.dpi = dpi
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    few = drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-    few.save(buffer := io.BytesIO(), format="png", optimize=True)
-    return buffer.getvalue()
+    west, south, east, north = (
+        side / km for side in context.lattice.bounds(context.spec.world.tiling.extent)
+    )
+    left, top, right, bottom = MAP_BOX
+    pixels = min((right - left) / (east - west), (bottom - top) / (north - south))
+    width, height = (max(round(pixels * side), 1) for side in (east - west, north - south))
+    box = (left, bottom - height, left + width, bottom)
+    sheet = Sheet(WIDTH, HEIGHT)
+    axes = Axes(sheet, box, Range(west, east), Range(south, north))
+    axes.finish_map(values, scale, (f"x in km ({context.lattice.crs})", "y in km"))
+    sheet.text(WIDTH / 2, 18, title, TITLE)
+    return sheet.png()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,19 +18,19 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import ORIGIN
 from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
 from synthgrid_assets.products.registry import PRODUCTS, products_of
+from synthgrid_assets.reports.drawing.axes import SMALL, Axes, Range
+from synthgrid_assets.reports.drawing.sheet import INK, PAPER, Sheet
 from synthgrid_assets.reports.kept_pictures import kept_picture
-from synthgrid_assets.reports.region_maps import png
 from synthgrid_assets.storage.formats.coordinates import point_coordinates, ring_coordinates
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt, TileFile
 from synthgrid_assets.storage.tile_files import TileReader
 
 COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
-INK = "#22303c"
+COVER = 0.55  # of a colour, so that white and what lies below shine through
 SHADES = 96  # colours of the picture
+PANEL, GAP, TOP, BOTTOM, TITLE = 372, 16, 27, 27, 13.0  # pixels
 FROM_EACH, FROM_ALL = 6, 80  # rows of one tile, and of all, that a picture shows at least
-BORDER: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 4)), "zorder": 3}
-NO_AXES: dict[str, Any] = {"xticks": [], "yticks": [], "xlabel": "", "ylabel": ""}
 
 
 @dataclass(frozen=True)
@@ -140,51 +139,42 @@ def four_tiles_picture(context: LayerContext, corner: Corner) -> bytes:
     One panel for each of cells and triangles, read from the files of the four tiles; in
     view are at least `FROM_EACH` rows of each tile.
     """
-    from matplotlib.figure import Figure
-
     shapes = [name for name in corner.tiles if PRODUCTS[name].panel]
     rows = {name: _read(context, name, four) for name, four in corner.tiles.items()}
     view = _view(corner, [rows[name] for name in shapes])
     seen = {name: [tile.meeting(view) for tile in four] for name, four in rows.items()}
-    figure = Figure(figsize=(4.4 * len(shapes), 4.7))
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06, top=0.94, wspace=0.03)
-    for name, axes in zip(shapes, figure.subplots(1, len(shapes), squeeze=False)[0], strict=True):
-        draw_tiles(axes, seen[name], seen.get(ORIGIN, ()))
-        axes.axvline(corner.x, **BORDER)
-        axes.axhline(corner.y, **BORDER)
-        axes.set(xlim=view[::2], ylim=view[1::2], aspect="equal", **NO_AXES)
-        axes.set_title(f"{context.layer}: {PRODUCTS[name].panel} of four tiles", fontsize=10)
+    sheet = Sheet(PANEL * len(shapes) + GAP * (len(shapes) + 1), PANEL + TOP + BOTTOM)
+    for number, name in enumerate(shapes):
+        left = GAP + number * (PANEL + GAP)
+        box = (left, TOP, left + PANEL, TOP + PANEL)
+        axes = Axes(sheet, box, Range(*view[::2]), Range(*view[1::2]))
+        _draw_tiles(axes, seen[name], seen.get(ORIGIN, ()), corner)
+        sheet.paste(axes.shapes, left, TOP)
+        sheet.frame((left - 1, TOP - 1, left + PANEL, TOP + PANEL))
+        title = f"{context.layer}: {PRODUCTS[name].panel} of four tiles"
+        sheet.text(left + PANEL / 2, TOP - 9, title, TITLE)
     size = max(view[2] - view[0], view[3] - view[1])
-    figure.supxlabel(f"around ({corner.x:.0f}, {corner.y:.0f}), {size:.0f} m across", fontsize=8)
-    return png(figure, colours=SHADES)
+    told = f"around ({corner.x:.0f}, {corner.y:.0f}), {size:.0f} m across"
+    sheet.text(sheet.width / 2, sheet.height - 9, told, SMALL)
+    return sheet.png(SHADES)
 
 
-def draw_tiles(
-    axes: Any,
+def _draw_tiles(
+    axes: Axes,
     shapes: Iterable[Sequence[NDArray[np.float64]]],
     points: Iterable[Sequence[NDArray[np.float64]]],
+    corner: Corner,
 ) -> None:
-    """Draw the polygons of each tile, and its points, in the tile's colour.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    shapes, points : iterable of sequence of ndarray of float64, each of shape (k, 2)
-        Coordinates of the rows of each tile, at most four.
-    """
-    from matplotlib.collections import PolyCollection
-
+    """The polygons of each tile, its points, and the borders that meet in a corner."""
     for colour, rings in zip(COLOURS, shapes, strict=False):
-        style: dict[str, Any] = {
-            "facecolor": colour,
-            "alpha": 0.55,
-            "edgecolor": "white",
-            "linewidth": 1,
-        }
-        axes.add_collection(PolyCollection(rings, **style, zorder=2))
+        for ring in rings:
+            axes.shapes.polygon(axes.places(*ring.T), colour, alpha=COVER, edge=PAPER)
+    (x0, y0, x1, y1), at = axes.view, (corner.x, corner.y)
+    for ends in (np.array([(at[0], y0), (at[0], y1)]), np.array([(x0, at[1]), (x1, at[1])])):
+        axes.shapes.dashes(axes.places(*ends.T), INK, width=1.4)
     for colour, places in zip(COLOURS, points, strict=False):
-        x, y = np.concatenate([np.empty((0, 2)), *places]).T
-        axes.scatter(x, y, s=10, color=colour, edgecolor=INK, linewidth=0.5, zorder=4)
+        xy = np.concatenate([np.empty((0, 2)), *places])
+        axes.shapes.dots(axes.places(*xy.T), 2.3, colour, INK)
 
 
 def _read(context: LayerContext, name: str, tiles: Sequence[Receipt]) -> list[Shapes]:
