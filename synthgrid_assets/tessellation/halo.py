@@ -19,6 +19,7 @@ lies in the disc over that side, and that one is certified instead.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,9 @@ from synthgrid_assets.tessellation.triangulation import Mesh, delaunay
 
 MAX_SPAN = 1 << (EXTENT_BITS - CELL_BITS)  # cells along a side of a window
 _FIRST_HALO = 2  # cells; enough from about three sites a cell on
+# times the root of the area a site: a halo may grow so far at once, as circles of few sites are
+# large; above it the last halo would be wider than needed
+_STRIDE = 4.0
 
 
 @dataclass(frozen=True)
@@ -120,17 +124,19 @@ def certified_neighbourhood(
                 f"inside it {reach.worst} holds no site. Give the layer `anchors` (one site in "
                 "every empty super-cell bounds all empty circles), or use larger cells"
             )
+        apart = math.sqrt(window.area / found.known.sites.x.size)
         halos = [
-            _grown(halo, more, max_halo) for halo, more in zip(halos, reach.overshoot, strict=True)
+            _grown(halo, more, int(_STRIDE * apart), max_halo)
+            for halo, more in zip(halos, reach.overshoot, strict=True)
         ]
 
 
-def _grown(halo: int, overshoot: float, max_halo: int) -> int:
-    """The next halo of a side: as far as its circles reach, at most twice as far."""
+def _grown(halo: int, overshoot: float, stride: int, max_halo: int) -> int:
+    """The next halo of a side: as far as its circles reach, at most twice as far or `stride`."""
     if overshoot <= 0:
         return halo
     wanted = halo + np.ceil(min(overshoot / CELL, MAX_SPAN))
-    return int(min(max_halo, max(halo + 1, min(2 * halo, wanted))))
+    return int(min(max_halo, max(halo + 1, min(max(2 * halo, stride), wanted))))
 
 
 def _triangulated(

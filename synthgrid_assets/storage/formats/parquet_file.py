@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from synthgrid_assets.lattice.box import Box
 
 ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
+# ids of other rows: zstd finds what repeats among them in plain bytes only
+_OF_OTHERS = frozenset({"a", "b", "c", "focal", "neighbor"})
 _FEW_ROWS = 1024  # zstd takes longer to begin on the columns of fewer than to compress them
 
 
@@ -80,7 +82,8 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
     Nobody asks for the least and the largest geometry: the order of its bytes means nothing.
     """
     text = [field.name for field in schema if pa.types.is_string(field.type)]
-    encoding = {f.name: "DELTA_BINARY_PACKED" for f in schema if pa.types.is_int64(f.type)}
+    whole = [field.name for field in schema if pa.types.is_int64(field.type)]
+    encoding = {name: "DELTA_BINARY_PACKED" for name in whole if name not in _OF_OTHERS}
     if "bbox" in schema.names:
         encoding |= {f"bbox.{side}": "BYTE_STREAM_SPLIT" for side in Box._fields}
     return {
