@@ -41,6 +41,24 @@ with workers(1) as session, tempfile.TemporaryDirectory() as name:
     print(json.dumps({"seconds": spent, "points": made[0].rows, "peak": peak.bytes}))
 """
 
+# As MAKE, by two workers over very many tiles.
+MANY = """
+import json, sys, tempfile, time
+from pathlib import Path
+from scale import processor_seconds, workers
+from synthgrid_assets_tests.large_world import POINTS, TESSELLATION, PeakResident, large_spec, make
+columns, rows, points = map(int, sys.argv[1:])
+with workers(2) as session, tempfile.TemporaryDirectory() as name, PeakResident() as peak:
+    spec = large_spec(Path(name), [0, 0, columns * 32, rows * 32], 32, points)
+    own, below = processor_seconds()
+    made = [make(session, spec, Path(name), n) for n in (POINTS, ("density",), TESSELLATION)]
+    own_then, below_then = processor_seconds()
+    size = sum(file.stat().st_size for file in Path(name).rglob("*.parquet"))
+    print(json.dumps({"points": made[0].rows, "tiles": made[0].tiles, "size": size,
+                      "wall": sum(run.seconds for run in made), "drawn": made[0].seconds,
+                      "own": own_then - own, "below": below_then - below, "peak": peak.bytes}))
+"""
+
 # The same points as polygons and triangles of GEOS, written by geopandas; nothing is tested.
 NAIVE = """
 import json, sys, tempfile, time
@@ -110,7 +128,7 @@ print(json.dumps({"seconds": sum(u.ru_utime + u.ru_stime for u in used),
 """
 
 
-def _told(program: str, tree: Path, arguments: tuple[int, ...]) -> dict[str, float]:
+def told(program: str, tree: Path, arguments: tuple[int | str, ...]) -> dict[str, float]:
     """What a program says last, with the modules of a tree."""
     path = os.pathsep.join((str(tree), str(tree / "benchmarks")))
     done = subprocess.run(
@@ -124,6 +142,37 @@ def _told(program: str, tree: Path, arguments: tuple[int, ...]) -> dict[str, flo
         raise SystemExit(f"{tree}: {done.stderr[-2000:]}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def many_points(columns: int, rows: int, points: int) -> list[str]:
+    """The table of very many tiles, made once by this version and once by the earlier one."""
+    with tempfile.TemporaryDirectory() as name:
+        trees = {"now": PROJECT, "earlier": checkout(EARLIER, Path(name))}
+        found = [told(MANY, tree, (columns, rows, points)) for tree in trees.values()]
+    now, earlier = found
+    shown = {
+        "wall time": ("wall", 1, "{:.0f} s"),
+        "of it points": ("drawn", 1, "{:.0f} s"),
+        "CPU time of the workers": ("below", 1, "{:.0f} s"),
+        "CPU time of the orchestrating process": ("own", 1, "{:.1f} s"),
+        "peak memory of all processes together": ("peak", 2**20, "{:,.0f} MiB"),
+        "files": ("size", 2**20, "{:,.0f} MiB"),
+    }
+    lines = [
+        f"**{now['points']:,.0f} points over {now['tiles']:,.0f} tiles**, with density, triangles "
+        "and cells, all tests and receipts, on 2 workers, once each",
+        "",
+        f"| | this version | commit {EARLIER} | less by |",
+        "|---|---|---|---|",
+    ]
+    for what, (key, unit, form) in shown.items():
+        values = [form.format(run[key] / unit) for run in found]
+        lines.append(f"| {what} | {' | '.join(values)} | {earlier[key] / now[key]:.2f} |")
+    spent = [(run["own"] + run["below"]) / run["points"] * 1e6 for run in found]
+    lines.append(
+        f"| CPU time a point | {spent[0]:.2f} us | {spent[1]:.2f} us | {spent[1] / spent[0]:.2f} |"
+    )
+    return [*lines, ""]
 
 
 def checkout(commit: str, folder: Path) -> Path:
@@ -147,13 +196,13 @@ def cost_of_a_point(
     with tempfile.TemporaryDirectory() as name:
         earlier = checkout(EARLIER, Path(name))
         for _ in range(rounds):
-            found["now"].append(_told(MAKE, PROJECT, size))
-            found["earlier"].append(_told(MAKE, earlier, size))
-            found["naive"].append(_told(NAIVE, PROJECT, size))
+            found["now"].append(told(MAKE, PROJECT, size))
+            found["earlier"].append(told(MAKE, earlier, size))
+            found["naive"].append(told(NAIVE, PROJECT, size))
         whole = {}
         for tree, key in ((PROJECT, "now"), (earlier, "earlier")):
-            _told(WHOLE, tree, (1, 1, points))  # compiles what has not been compiled
-            whole[key] = _told(WHOLE, tree, (*command, points))
+            told(WHOLE, tree, (1, 1, points))  # compiles what has not been compiled
+            whole[key] = told(WHOLE, tree, (*command, points))
     lines = [
         f"**What a point costs**: {columns * rows} tiles of {points:,} points, one worker, medians "
         f"of {rounds} in turns",

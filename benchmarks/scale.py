@@ -5,10 +5,10 @@
 Points, Delaunay triangles and Voronoi cells of a Poisson layer, through the engine and the
 journal as a run makes them, without Dagster. Memory is the sum of the resident set sizes
 of all processes, the orchestrating one included, ten times a second; a page is counted as
-often as processes share it. ``--quick`` makes a tenth of the points. What a point costs is
-measured beside an earlier commit, which needs the repository, and beside shapely and geopandas
-without any check, and a whole command beside the earlier one's (`cost_of_a_point`); ``--cost``
-prints that alone, in some five minutes of an idle machine.
+often as processes share it. ``--quick`` makes a tenth of the points. Very many points, and what
+one costs, are measured beside an earlier commit, which needs the repository; what one costs also
+beside shapely and geopandas without any check, and a whole command beside the earlier one's
+(`cost_of_a_point`); ``--cost`` prints that alone, in some five minutes of an idle machine.
 
 On a busy machine two workers wait for cores that others have. The second ratio leaves out
 the time that the kernel says they waited so (Linux).
@@ -26,7 +26,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import psutil
-from cost_of_a_point import cost_of_a_point
+from cost_of_a_point import cost_of_a_point, many_points
 from report import machine, write_section
 
 from synthgrid_assets.engine.session import EngineSession
@@ -75,36 +75,6 @@ def queue_seconds() -> float:
         path = Path(f"/proc/{process.pid}/schedstat")
         waited += int(path.read_text().split()[1]) / 1e9 if path.exists() else 0.0
     return waited
-
-
-def many_points(columns: int, rows: int) -> list[str]:
-    """All three products of columns x rows tiles."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        PeakResident() as peak,
-        EngineSession(Settings(workers=2), preload=PRELOAD) as session,
-    ):
-        spec = large_spec(Path(name), [0, 0, columns * TILE, rows * TILE], TILE, 10_000)
-        drawn, tessellated = (
-            make(session, spec, Path(name), names) for names in (POINTS, TESSELLATION)
-        )
-        own, below = processor_seconds()
-        size = sum(file.stat().st_size for file in Path(name).rglob("*.parquet"))
-    seconds = drawn.seconds + tessellated.seconds
-    return [
-        f"**{drawn.rows:,} points over {drawn.tiles:,} tiles**, with triangles and cells, on 2 "
-        "workers",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| wall time | {seconds:.0f} s, of it points {drawn.seconds:.0f} s |",
-        f"| points a second | {drawn.rows / seconds / 1e3:,.1f} k |",
-        f"| CPU time of the workers | {below:.0f} s |",
-        f"| CPU time of the orchestrating process | {own:.1f} s |",
-        f"| peak memory of all processes together | {peak.bytes / 2**20:,.0f} MiB |",
-        f"| files | {size / 2**20:,.0f} MiB |",
-        "",
-    ]
 
 
 def two_workers(rounds: int, side: int) -> list[str]:
@@ -209,7 +179,7 @@ def main() -> None:
         return
     lines = [
         *cost,
-        *many_points(*((10, 10) if options.quick else (40, 25))),
+        *many_points(*((10, 10) if options.quick else (40, 25)), 10_000),
         *two_workers(*((1, 5) if options.quick else (3, 10))),
         *full_tile(100_000 if options.quick else 1_000_000),
         *rim_first(8 if options.quick else 16),
