@@ -7,7 +7,7 @@ changes (`layer_context`), rows (one module per product).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.lattice.pattern import PointPattern
@@ -21,10 +21,14 @@ from synthgrid_assets.tessellation.constrained import (
     tessellate_constrained,
 )
 from synthgrid_assets.tessellation.constraints import NetworkSource
+from synthgrid_assets.tessellation.halo import Neighbourhood
 from synthgrid_assets.tessellation.sites import Sites
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, merge
 from synthgrid_assets.world.samplers import on_lines
+
+MOST_SEEN = 1 << 15  # sites of neighbourhoods that are kept: about five megabytes
+_See = Callable[[Neighbourhood], object]
 
 
 class Given(Protocol):
@@ -50,6 +54,19 @@ class Given(Protocol):
         ...
 
 
+class _Seen:
+    """The neighbourhoods that a rectangle's rows were made from, unless it is very full."""
+
+    def __init__(self, cells: Cells) -> None:
+        self.cells = cells
+        self.found: list[Neighbourhood] = []
+        self._sites = 0
+
+    def add(self, one: Neighbourhood) -> None:
+        self._sites += one.x.size
+        self.found = [*self.found, one] if self._sites <= MOST_SEEN else []
+
+
 class TileCache:
     """Points, retention and tessellations of the rectangles asked for last.
 
@@ -63,8 +80,9 @@ class TileCache:
         self._context = context
         self._pattern: tuple[Cells, PointPattern] | None = None
         self._retention: tuple[Cells, Retention] | None = None
-        self._tessellations: list[Tessellation] = []
-        self._triangles: list[ConstrainedTriangles] = []
+        self._made: Tessellation | None = None
+        self._triangles: ConstrainedTriangles | None = None
+        self._seen = self._seen_constrained = _Seen(Cells(0, 0, 0, 0))
 
     def pattern(self, cells: Cells) -> PointPattern:
         """The layer's points in `cells`, without marks; the last answer is kept."""
@@ -91,61 +109,77 @@ class TileCache:
         return MemberRetention.of(cells, whole, members)
 
     def tessellation(self, cells: Cells) -> Tessellation:
-        """The exact tessellation of `cells`, which knows no constraints.
-
-        The last two are kept: products share their tile's, and what their pictures show.
-        """
-        return _recalled(self._tessellations, cells, self._tessellated)
+        """The exact tessellation of `cells`, which knows no constraints; the last one is kept."""
+        if self._made is None or self._made.cells != cells:
+            self._made = self._tessellated(cells)
+        return self._made
 
     def triangles(self, cells: Cells) -> Tessellation | ConstrainedTriangles:
         """The triangles that `cells` own: with the layer's constraints, where it has some."""
         if self._context.network is None:
             return self.tessellation(cells)
-        return _recalled(self._triangles, cells, self._constrained)
+        if self._triangles is None or self._triangles.cells != cells:
+            self._triangles = self._constrained(cells)
+        return self._triangles
+
+    def neighbourhoods(self, cells: Cells, *, triangles: bool) -> list[Neighbourhood]:
+        """What `tessellation`, or `triangles`, of `cells` was made from, as far as it is at hand.
+
+        That of the rectangle made last is, unless it is very full or was made in units.
+        """
+        constrained = triangles and self._context.network is not None
+        seen = self._seen_constrained if constrained else self._seen
+        return seen.found if seen.cells == cells else []
+
+    def look(self, cells: Cells, *, triangles: bool) -> list[Neighbourhood]:
+        """The same of any rectangle, made for this question; what is kept stays."""
+        seen = _Seen(cells)
+        if triangles and self._context.network is not None:
+            self._constrain(cells, seen.add)
+        else:
+            self._tessellate(cells, seen.add)
+        return seen.found
 
     def keep(self, made: Tessellation, triangles: ConstrainedTriangles | None) -> None:
         """Have what was made of a tile elsewhere answer for it."""
-        self._tessellations = [made]
-        self._triangles = [] if triangles is None else [triangles]
+        self.forget()
+        self._made, self._triangles = made, triangles
 
     def forget(self) -> None:
         """Let go of every tessellation."""
-        self._tessellations, self._triangles = [], []
+        self._made = self._triangles = None
+        self._seen = self._seen_constrained = _Seen(Cells(0, 0, 0, 0))
 
     def tessellate_unit(self, unit: Cells) -> Tessellation:
         """The exact tessellation of one unit of work; nothing of it is kept."""
-        return tessellate(self._sites, unit, anchors=self._context.anchors)
+        return self._tessellate(unit)
 
     def constrain_unit(self, unit: Cells) -> ConstrainedTriangles:
         """The constrained triangles of one unit of work; the layer has constraints."""
-        network, anchors = self._context.network, self._context.anchors
-        assert network is not None
-        return tessellate_constrained(self._sites, network, unit, anchors=anchors)
+        return self._constrain(unit)
 
     def _tessellated(self, cells: Cells) -> Tessellation:
-        parts = [self.tessellate_unit(unit) for unit in self._context.units(cells)]
-        return parts[0] if len(parts) == 1 else merge(parts)
+        units = self._context.units(cells)
+        if len(units) > 1:
+            return merge([self.tessellate_unit(unit) for unit in units])
+        self._seen = _Seen(cells)
+        return self._tessellate(cells, self._seen.add)
 
     def _constrained(self, cells: Cells) -> ConstrainedTriangles:
-        parts = [self.constrain_unit(unit) for unit in self._context.units(cells)]
-        return parts[0] if len(parts) == 1 else merge_constrained(parts)
+        units = self._context.units(cells)
+        if len(units) > 1:
+            return merge_constrained([self.constrain_unit(unit) for unit in units])
+        self._seen_constrained = _Seen(cells)
+        return self._constrain(cells, self._seen_constrained.add)
+
+    def _tessellate(self, cells: Cells, seen: _See | None = None) -> Tessellation:
+        return tessellate(self._sites, cells, anchors=self._context.anchors, seen=seen)
+
+    def _constrain(self, cells: Cells, seen: _See | None = None) -> ConstrainedTriangles:
+        network, anchors = self._context.network, self._context.anchors
+        assert network is not None
+        return tessellate_constrained(self._sites, network, cells, anchors=anchors, seen=seen)
 
     def _sites(self, cells: Cells) -> Sites:
         pattern = self._context.sampler.points(cells)
         return Sites(pattern.x, pattern.y, pattern.ids())
-
-
-class _OfCells(Protocol):
-    @property
-    def cells(self) -> Cells: ...
-
-
-Made = TypeVar("Made", bound=_OfCells)
-
-
-def _recalled(kept: list[Made], cells: Cells, make: Callable[[Cells], Made]) -> Made:
-    """What was made of `cells`, if it is among the last two kept; else made and kept."""
-    again = [one for one in kept if one.cells == cells]
-    found = again[0] if again else make(cells)
-    kept[:] = [*[one for one in kept if one is not found][-1:], found]
-    return found

@@ -7,7 +7,7 @@ results. Not here: the network of constraints (`constraints`), Voronoi cells
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.anchors import anchored, halo_bound
 from synthgrid_assets.tessellation.constraints import NetworkSource, with_nodes
-from synthgrid_assets.tessellation.halo import certified_neighbourhood
+from synthgrid_assets.tessellation.halo import Neighbourhood, certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, triangle_xy
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tessellate import MAX_HALO
@@ -59,6 +59,7 @@ def tessellate_constrained(
     *,
     anchors: int | None = None,
     max_halo: int = MAX_HALO,
+    seen: Callable[[Neighbourhood], object] | None = None,
 ) -> ConstrainedTriangles:
     """Triangulate a rectangle exactly as the whole plane's constrained triangulation does.
 
@@ -68,7 +69,7 @@ def tessellate_constrained(
         The sites proper.
     network : NetworkSource
         The nodes in any rectangle and the edges between them, as `ConstraintNetwork.within`.
-    cells, anchors, max_halo
+    cells, anchors, max_halo, seen
         As for `tessellate`; super-cells with a node get no anchor. Constraints hide sites,
         so anchors alone do not bound the halo: `max_halo` holds if it is larger.
 
@@ -107,9 +108,13 @@ def tessellate_constrained(
     if anchors is not None:
         source = anchored(source, anchors)
         max_halo = max(max_halo, halo_bound(anchors))
-    return merge_constrained(
-        [_one_piece(source, network, piece, max_halo) for piece in pieces(cells, max_halo)]
-    )
+    parts = []
+    for piece in pieces(cells, max_halo):
+        found = certified_neighbourhood(source, piece, max_halo, network)
+        if seen is not None:
+            seen(found)
+        parts.append(_rows(found))
+    return merge_constrained(parts)
 
 
 def _nothing(cells: Cells, loaded: Cells) -> ConstrainedTriangles:
@@ -117,17 +122,14 @@ def _nothing(cells: Cells, loaded: Cells) -> ConstrainedTriangles:
     return ConstrainedTriangles(cells, loaded, three, six, three.copy())
 
 
-def _one_piece(
-    source: SiteSource, network: NetworkSource, cells: Cells, max_halo: int
-) -> ConstrainedTriangles:
-    found = certified_neighbourhood(source, cells, max_halo, network)
+def _rows(found: Neighbourhood) -> ConstrainedTriangles:
     if found.inside.size == 0 or found.constraint is None:
-        return _nothing(cells, found.window)
+        return _nothing(found.cells, found.window)
     owned = owned_triangles(found)
     # the edge from a corner to the next is opposite the one after: c for a-b, a for b-c
     opposite = (owned.turn[:, None] + np.array([2, 0, 1])) % 3
     return ConstrainedTriangles(
-        cells,
+        found.cells,
         found.window,
         found.known.sites.id[owned.corners],
         triangle_xy(found, owned),

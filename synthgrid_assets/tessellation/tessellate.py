@@ -6,13 +6,15 @@ Belongs here: the one public entry, and the rows it hands on. Not here: constrai
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation import tile
 from synthgrid_assets.tessellation.anchors import anchored, check_side, halo_bound, is_anchor
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
-from synthgrid_assets.tessellation.halo import certified_neighbourhood
+from synthgrid_assets.tessellation.halo import Neighbourhood, certified_neighbourhood
 from synthgrid_assets.tessellation.ownership import owned_triangles, pieces, triangle_xy
 from synthgrid_assets.tessellation.sites import SiteSource
 from synthgrid_assets.tessellation.tile import Tessellation
@@ -27,6 +29,7 @@ def tessellate(
     *,
     anchors: int | None = None,
     max_halo: int = MAX_HALO,
+    seen: Callable[[Neighbourhood], object] | None = None,
 ) -> Tessellation:
     """Tessellate the sites of a rectangle exactly as the whole plane's tessellation does.
 
@@ -43,6 +46,8 @@ def tessellate(
     max_halo : int
         Cells to load at most beyond each side, from 1 to 127. Changes no result, only what
         is refused; with `anchors` their own bound holds instead.
+    seen : callable, optional
+        Given each certified neighbourhood that rows are made from: one a piece.
 
     Returns
     -------
@@ -81,14 +86,18 @@ def tessellate(
     if anchors is not None:
         max_halo = halo_bound(check_side(anchors))
         source = anchored(source, anchors)
-    parts = [_one_piece(source, piece, max_halo) for piece in pieces(cells, max_halo)]
+    parts = []
+    for piece in pieces(cells, max_halo):
+        found = certified_neighbourhood(source, piece, max_halo)
+        if seen is not None:
+            seen(found)
+        parts.append(_rows(found))
     return parts[0] if len(parts) == 1 else tile.merge(parts)
 
 
-def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
-    found = certified_neighbourhood(source, cells, max_halo)
+def _rows(found: Neighbourhood) -> Tessellation:
     if found.inside.size == 0:
-        return tile.empty(cells, found.window)
+        return tile.empty(found.cells, found.window)
     known, inside, ids = found.known, found.inside, found.known.sites.id
     voronoi = voronoi_cells(found)
     ring = voronoi.ring
@@ -96,7 +105,7 @@ def _one_piece(source: SiteSource, cells: Cells, max_halo: int) -> Tessellation:
     owned = owned_triangles(found)
     merged, merged_offsets = known.merged_into(inside)
     return Tessellation(
-        cells=cells,
+        cells=found.cells,
         loaded=found.window,
         site_id=ids[inside],
         x=known.sites.x[inside],

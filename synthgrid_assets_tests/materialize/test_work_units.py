@@ -28,6 +28,7 @@ from synthgrid_assets.materialize.work_units import Split, make_unit, part_path,
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import products_named
 from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets_tests.products.pictures.test_tile_pictures import colours
 from synthgrid_assets_tests.small_world import small_spec
 from synthgrid_assets_tests.street_world import street_spec
 
@@ -122,20 +123,26 @@ def test_units_with_constraints_change_no_byte(session, tmp_path):
     parents = ("parents_per_km2 = 12.0", "parents_per_km2 = 60.0")
     quadtree = {"decomposition": "quadtree", "max_points_per_unit": 1000}
     specs = [street_spec(tmp_path, parents, tile=32, **way) for way in ({}, quadtree)]
-    found = []
+    found, drawn = [], []
     for number, spec in enumerate(specs):
-        context = open_layer(spec, "cafes", tmp_path / str(number))
+        context = open_layer(spec, "cafes", tmp_path / str(number)).with_pictures()
         names = ("delaunay", "voronoi")
         before = session.statistics().done
         with Journal(context.layout) as journal:
-            made = make_tiles(
-                session, journal, context, products_named(*names), list(spec.world.tiling)
+            made = list(
+                make_tiles(
+                    session, journal, context, products_named(*names), list(spec.world.tiling)
+                )
             )
-            found.append(contents(list(made)))
+            found.append(contents(made))
+            drawn.append([colours(receipt.png) for receipt in made[0].receipts])
     units = len(context.units(Cells(0, 0, 32, 32)))
     assert session.statistics().done - before == 1 + units + len(names) > 4
     assert found[0] == found[1]
     assert leftovers(tmp_path) == []
+    for whole, merged in zip(*drawn, strict=True):  # a merged tile looks around its corner anew
+        assert (merged == "faint").any()
+        assert ((merged == whole) | np.isin(merged, ["halo", "faint"])).all()
 
 
 def test_a_layer_with_voids_is_the_same_in_units(session, tmp_path):

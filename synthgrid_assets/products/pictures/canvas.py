@@ -7,12 +7,9 @@ here: what a tessellation's picture shows (`tessellations`), maps of regions
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.pictures.raster import (
@@ -27,6 +24,9 @@ from synthgrid_assets.storage.formats.coordinates import point_coordinates, ring
 SIDE = 240  # pixels
 MARGIN = 8  # pixels around the tile, where rows reach beyond its border
 CAPTION = 14  # pixels below the picture
+SHADES = [
+    f"#{255 - 14 * shade:02x}{255 - 14 * shade:02x}{255 - 14 * shade:02x}" for shade in range(16)
+]
 FEW = 300  # points that are drawn with a radius of two pixels
 COLOURS = {
     "paper": "#ffffff",
@@ -63,15 +63,17 @@ class Canvas:
 
     def pixels(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixel coordinates of positions, shape (n, 2)."""
-        shifted = (xy - self._origin) * self._scale
-        return np.column_stack(
-            (self._margin + shifted[:, 0], self._side - self._margin - shifted[:, 1])
-        )
+        pixels: NDArray[np.float64] = xy - self._origin
+        pixels *= (self._scale, -self._scale)
+        pixels += (self._margin, self._side - self._margin)
+        return pixels
 
     def box(self, bounds: Box, fill: str | None = None, outline: str | None = None) -> None:
         """A rectangle, clipped to the picture."""
-        corners = self.pixels(np.array([bounds[:2], bounds[2:]]))
-        (left, bottom), (right, top) = np.clip(corners, -2, self._side + 1).astype(int).tolist()
+        x, y = self._origin.tolist()
+        low, high = self._margin, self._side - self._margin
+        left, right = (self._clipped(low + (at - x) * self._scale) for at in bounds[0::2])
+        bottom, top = (self._clipped(high - (at - y) * self._scale) for at in bounds[1::2])
         if fill:
             self._shown[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = INDEX[fill]
         if outline:
@@ -82,6 +84,9 @@ class Canvas:
                 (left, bottom, left, top),
             ):
                 draw_line(self._shown, x0 + 0.5, y0 + 0.5, x1 + 0.5, y1 + 0.5, INDEX[outline])
+
+    def _clipped(self, pixel: float) -> int:
+        return int(min(max(pixel, -2), self._side + 1))
 
     def shapes(
         self,
@@ -94,12 +99,11 @@ class Canvas:
         inner = np.full(offsets.size - 1, -1) if fills is None else fills
         draw_rings(self._shown, self.pixels(xy), offsets, inner, INDEX[outline])
 
-    def lines(self, ends: NDArray[np.float64], colour: str) -> None:
-        """Straight lines of two pixels from and to positions, shape (n, 2, 2)."""
-        rings = self.pixels(ends.reshape(-1, 2))
-        offsets, unfilled = 2 * np.arange(len(ends) + 1), np.full(len(ends), -1)
-        for aside in (0.0, 1.0):
-            draw_rings(self._shown, rings - aside, offsets, unfilled, INDEX[colour])
+    def lines(self, ways: NDArray[np.float64], colour: str, aside: int = 0) -> None:
+        """Lines of a pixel through positions, shape (n, k, 2), so many pixels up and aside."""
+        xy = self.pixels(ways.reshape(-1, 2)) - aside
+        offsets, unfilled = ways.shape[1] * np.arange(len(ways) + 1), np.full(len(ways), -1)
+        draw_rings(self._shown, xy, offsets, unfilled, INDEX[colour])
 
     def dots(self, xy: NDArray[np.float64], colour: str, radius: int) -> None:
         """Points as diamonds of pixels; with a radius of 0 as single ones."""
@@ -151,8 +155,6 @@ def density_picture(counts: NDArray[np.integer]) -> bytes:
         South to north.
     """
     share = counts[::-1] / max(int(counts.max(initial=0)), 1)
-    grey = (255 - 215 * np.sqrt(share)).astype(np.uint8)
-    image = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=4)
-    return buffer.getvalue()
+    shade = np.ceil(np.sqrt(share) * (len(SHADES) - 1)).astype(np.uint8)
+    row, column = (np.arange(SIDE) * cells // SIDE for cells in counts.shape)
+    return indexed_png(shade[:, column][row], SHADES)

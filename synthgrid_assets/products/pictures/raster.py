@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from synthgrid_assets.kernels import njit
+from synthgrid_assets.lattice.cells import CELL
 
 _MOST_CROSSINGS = 64  # of a row of pixels and a ring; a ring with more is drawn as a line
 
@@ -73,14 +74,18 @@ def closed_rings(xy, offsets, chosen):
 def reach_of(x, y, centre_x, centre_y, count):
     """Half the side of the smallest square around a place that holds so many points.
 
-    Points stand in rows, from south to north; there are so many at least.
+    Points stand in rows of cells, from south to north, on one side of the place; there are so
+    many at least.
     """
-    nearest = np.full(count, np.iinfo(np.int64).max)  # ascending
+    nearest = np.full(count, np.int64(1) << 62)  # ascending
     # from the place's side on, so that most points are farther than those before
     northward = abs(y[0] - centre_y) <= abs(y[-1] - centre_y)
     for step in range(x.size):
         i = step if northward else x.size - 1 - step
-        distance = max(abs(x[i] - centre_x), abs(y[i] - centre_y))
+        away = abs(y[i] - centre_y)
+        if away > nearest[count - 1] + CELL:  # so are all points to come, but for their own row's
+            break
+        distance = max(abs(x[i] - centre_x), away)
         place = count - 1
         if distance >= nearest[place]:
             continue
@@ -185,12 +190,13 @@ def draw_line(image, x0, y0, x1, y1, colour):
 
 
 @lru_cache(maxsize=256)
-def _glyph(character: str, height: int) -> tuple[NDArray[np.bool_], int]:
-    """The pixels of a character, shape (height, w), and where the next one begins."""
+def _glyph(character: str, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Rows and columns of a character's pixels, and where the next one begins."""
     font = _font()
     image = Image.new("1", (2 * height, height))
-    ImageDraw.Draw(image).text((0, 0), character, font=font, fill=1)
-    return np.asarray(image).copy(), round(font.getlength(character))
+    ImageDraw.Draw(image).text((1, 0), character, font=font, fill=1)  # some begin a pixel before
+    row, column = np.nonzero(np.asarray(image))
+    return row, column - 1, max(round(font.getlength(character, mode="1")), 3)
 
 
 @lru_cache(maxsize=1)
@@ -202,11 +208,32 @@ def write_text(
     image: NDArray[np.uint8], text: str, column: int, row: int, height: int, colour: int
 ) -> None:
     """A line of text from `column` on, as far as there is room."""
+    rows, columns = [], []
     for character in text:
-        glyph, advance = _glyph(character, height)
-        part = image[row : row + height, column : column + glyph.shape[1]]
-        part[glyph[: part.shape[0], : part.shape[1]]] = colour
+        down, aside, advance = _glyph(character, height)
+        rows.append(down)
+        columns.append(aside + column)
         column += advance
+    there = np.concatenate(columns)
+    shown = there < image.shape[1]
+    image[row + np.concatenate(rows)[shown], there[shown]] = colour
+
+
+@njit(cache=True)
+def _packed(image):
+    """Rows of a PNG, two pixels a byte; one that is like the last says so (filter 2) with zeros."""
+    height, width = image.shape
+    rows = np.zeros((height, 1 + width // 2), np.uint8)
+    for row in range(height):
+        new = row == 0
+        for column in range(width):
+            new |= image[row, column] != image[row - 1, column]
+        if new:
+            for k in range(width // 2):
+                rows[row, 1 + k] = image[row, 2 * k] << 4 | image[row, 2 * k + 1]
+        else:
+            rows[row, 0] = 2
+    return rows
 
 
 def indexed_png(image: NDArray[np.uint8], palette: list[str]) -> bytes:
@@ -225,8 +252,7 @@ def indexed_png(image: NDArray[np.uint8], palette: list[str]) -> bytes:
     b'PNG'
     """
     height, width = image.shape
-    rows = np.zeros((height, 1 + width // 2), np.uint8)  # each begins with 0: not filtered
-    rows[:, 1:] = image[:, 0::2] << 4 | image[:, 1::2]
+    rows = _packed(image)
     # runs of equal pixels are all there is to compress: twice as fast, and smaller
     compressor = zlib.compressobj(strategy=zlib.Z_RLE)
     data = compressor.compress(rows.tobytes()) + compressor.flush()

@@ -15,20 +15,27 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.box import Box
-from synthgrid_assets.lattice.cells import CELL, Cells, id_cells
+from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import INDEX, Canvas
 from synthgrid_assets.products.pictures.raster import closed_rings, reach_of, rings_beside_boxes
+from synthgrid_assets.products.pictures.surroundings import (
+    other_borders,
+    other_triangles,
+    sites_within,
+)
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
+from synthgrid_assets.tessellation.constraints import is_constraint_node
+from synthgrid_assets.tessellation.halo import Neighbourhood
 from synthgrid_assets.tessellation.tile import Tessellation
 
 SIDE = 320  # pixels
 LEGIBLE = 400  # sites of a tile that is shown whole; of a fuller one, a corner is
 ENLARGED = 120  # sites that such a corner holds
 AROUND = 0.3  # what is shown beyond the tile's border, as a part of what is shown of the tile
-MOST_AROUND = 4000  # sites expected in view beyond which what surrounds the tile is left out
+MOST_AROUND = 4000  # sites expected in view of a very full tile whose surroundings are looked for
 
 Rows = Tessellation | ConstrainedTriangles
 Kind = TypeVar("Kind", bound=Rows)
@@ -56,26 +63,37 @@ class View:
         return Cells(x0, y0, x1 + 1, y1 + 1)
 
 
-def view_of(tessellation: Tessellation) -> View:
-    """The whole tile and its halo; of a tile with many sites, its fullest corner."""
-    x0, y0, x1, y1 = tessellation.cells.quanta()
-    if len(tessellation) <= LEGIBLE:
+def view_of(cells: Cells, halo: int, x: NDArray[np.int64], y: NDArray[np.int64]) -> View:
+    """The whole tile and its halo; of a tile with many sites, its fullest corner.
+
+    Parameters
+    ----------
+    cells : Cells
+        The tile's.
+    halo : int
+        Cells around it whose sites are known.
+    x, y : ndarray of int64, shape (n,)
+        Its sites, in canonical order.
+    """
+    x0, y0, x1, y1 = cells.quanta()
+    if x.size <= LEGIBLE:
         side = max(x1 - x0, y1 - y0)
-        reach = side / 2 + min(tessellation.halo * CELL, AROUND * side)
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        return View(Box(x - reach, y - reach, x + reach, y + reach))
+        reach = side / 2 + min(halo * CELL, AROUND * side)
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        return View(Box(*(at - reach for at in middle), *(at + reach for at in middle)))
     reaches = {
-        (x, y): int(reach_of(tessellation.x, tessellation.y, x, y, ENLARGED + 1))
-        for y in (y0, y1)
-        for x in (x0, x1)
+        (west, south): int(reach_of(x, y, west, south, ENLARGED + 1))
+        for south in (y0, y1)
+        for west in (x0, x1)
     }
-    x, y = min(reaches, key=lambda corner: reaches[corner])
-    inner = min(reaches[x, y] + 1, x1 - x0, y1 - y0)
+    corner_x, corner_y = min(reaches, key=lambda corner: reaches[corner])
+    inner = min(reaches[corner_x, corner_y] + 1, x1 - x0, y1 - y0)
     outer = AROUND * inner
-    west, east = (outer, inner) if x == x0 else (inner, outer)
-    south, north = (outer, inner) if y == y0 else (inner, outer)
-    name = f"{'S' if y == y0 else 'N'}{'W' if x == x0 else 'E'} corner"
-    return View(Box(x - west, y - south, x + east, y + north), name)
+    west, east = (outer, inner) if corner_x == x0 else (inner, outer)
+    south, north = (outer, inner) if corner_y == y0 else (inner, outer)
+    name = f"{'S' if corner_y == y0 else 'N'}{'W' if corner_x == x0 else 'E'} corner"
+    box = Box(corner_x - west, corner_y - south, corner_x + east, corner_y + north)
+    return View(box, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,21 +134,25 @@ class Shapes(Generic[Kind]):
         What the shapes of some cells are made from.
     rings : callable
         Their rings.
-    touching : callable
-        Which shapes of other tiles share a border with those of a tile.
+    others : callable
+        What is known of other tiles' shapes next to those of a tile, in quanta, shape (n, k, 2):
+        corners of triangles, ends of borders.
+    are_triangles : bool
+        Whether constraints matter to them.
     """
 
     made: Callable[[LayerContext, Cells], Kind]
     rings: Callable[[Kind], Rings]
-    touching: Callable[[Kind, Tessellation], NDArray[np.bool_]]
+    others: Callable[[Neighbourhood, Cells, Box], NDArray[np.float64]]
+    are_triangles: bool
 
 
 def tessellation_picture(context: LayerContext, tile: Tile, shapes: Shapes[Kind]) -> bytes:
     """A PNG of a tile's triangles or cells, its border, and the shaded halo around it.
 
     Rows that cross the border have a colour of their own, and so have constraints. Faint,
-    around them: the rows of other tiles that they touch, and the sites that had to be known
-    to prove all this.
+    around them: what the tile knows of rows of other tiles that its own touch, and the sites
+    that had to be known to prove all this.
 
     Parameters
     ----------
@@ -139,40 +161,61 @@ def tessellation_picture(context: LayerContext, tile: Tile, shapes: Shapes[Kind]
     shapes : Shapes
         `TRIANGLE_SHAPES` or `CELL_SHAPES`.
     """
-    own = context.cache.tessellation(tile.cells)
-    made = shapes.made(context, tile.cells)
-    view, border = view_of(own), _box(own.cells)
+    made, border = shapes.made(context, tile.cells), _box(tile.cells)
+    known = context.cache.neighbourhoods(tile.cells, triangles=shapes.are_triangles)
+    x, y = _own_sites(context, made, known)
+    view = view_of(tile.cells, made.halo, x, y)
     canvas = Canvas(view.box, side=SIDE, margin=0)
     canvas.box(_box(made.loaded), fill="halo")
     canvas.box(border, fill="paper")
-    around = _around(context, view, own, shapes)
-    if around is not None:
-        rings = shapes.rings(around)
-        shown = shapes.touching(around, own) & rings.beside(border, view.box)[1]
-        canvas.shapes(*rings.take(shown), "faint")
-        canvas.dots(_sites(around, view.box), "faint", radius=1)
+    for found in known or _corner(context, view, tile.cells, x.size, shapes):
+        canvas.lines(_closed(shapes.others(found, tile.cells, view.box)), "faint")
+        sites = found.known.sites
+        canvas.dots(sites_within(sites.x, sites.y, view.box), "faint", radius=1)
     rings = shapes.rings(made)
     crossing, shown = rings.beside(border, view.box)
     fills = np.where(crossing, INDEX["crossing"], INDEX["inside"])[shown]
     canvas.shapes(*rings.take(shown), "line", fills)
     if isinstance(made, ConstrainedTriangles):
-        canvas.lines(_constraints(made), "constraint")
-    canvas.dots(_sites(own, view.box), "ink", radius=1)
+        ends = _constraints(made)
+        for aside in (0, 1):
+            canvas.lines(ends, "constraint", aside)
+    canvas.dots(sites_within(x, y, view.box), "ink", radius=1)
     canvas.box(border, outline="frame")
     part = f"; {view.part}" if view.part else f"; halo {made.halo} cells"
     return canvas.png(f"{crossing.size:,} rows, {int(crossing.sum()):,} cross the border{part}")
 
 
-def _around(
-    context: LayerContext, view: View, own: Tessellation, shapes: Shapes[Kind]
-) -> Kind | None:
-    """The rows of all that is in view; None where they would cost more than they show."""
-    if len(own) * view.cells.area > MOST_AROUND * own.cells.area:
-        return None
+def _own_sites(
+    context: LayerContext, made: Rows, known: list[Neighbourhood]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the tile's sites in canonical order, without nodes of constraints."""
+    if isinstance(made, Tessellation):
+        return made.x, made.y
+    if len(known) != 1:
+        plain = context.cache.tessellation(made.cells)
+        return plain.x, plain.y
+    found, sites = known[0], known[0].known.sites
+    own = found.inside[~is_constraint_node(sites.id[found.inside])]
+    return sites.x[own], sites.y[own]
+
+
+def _corner(
+    context: LayerContext, view: View, tile: Cells, sites: int, shapes: Shapes[Kind]
+) -> list[Neighbourhood]:
+    """What is known around the part of a full tile that is in view; nothing if it is too much."""
+    if sites * view.cells.area > MOST_AROUND * tile.area:
+        return []
     try:
-        return shapes.made(context, view.cells)
-    except GeometryError:  # a void beyond the tile, which itself needs no halo so wide
-        return None
+        part = view.cells.intersection(tile)
+        return context.cache.look(part, triangles=shapes.are_triangles)
+    except GeometryError:  # a void within the tile, whose own halo begins at its border
+        return []
+
+
+def _closed(shapes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners of triangles with the first one again at the end; lines as they are."""
+    return np.concatenate((shapes, shapes[:, :1]), axis=1) if shapes.shape[1] > 2 else shapes
 
 
 def _triangles(context: LayerContext, cells: Cells) -> Rows:
@@ -183,31 +226,12 @@ def _triangle_rings(rows: Rows) -> Rings:
     return Rings(rows.triangle_xy.reshape(-1, 2), 3 * np.arange(len(rows.triangle_xy) + 1))
 
 
-def _touching_triangles(around: Rows, own: Tessellation) -> NDArray[np.bool_]:
-    """Those with a corner of the tile that belong to another one."""
-    x0, y0, x1, y1 = own.cells.quanta()
-    x, y = around.triangle_xy[:, 0::2], around.triangle_xy[:, 1::2]
-    mine = (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
-    return np.asarray(mine.any(axis=1) & ~mine[:, 0])
-
-
 def _cells(context: LayerContext, cells: Cells) -> Tessellation:
     return context.cache.tessellation(cells)
 
 
 def _cell_rings(rows: Tessellation) -> Rings:
     return Rings(rows.ring, rows.ring_offsets, VERTEX_SCALE)
-
-
-def _touching_cells(around: Tessellation, own: Tessellation) -> NDArray[np.bool_]:
-    """Those of neighbours of the tile's sites, whose ids say in which cells these lie."""
-    x0, y0, x1, y1 = own.cells.quanta()
-    mine = (around.x >= x0) & (around.x < x1) & (around.y >= y0) & (around.y < y1)
-    ix, iy = id_cells(around.neighbour)
-    beside = (ix >= own.cells.ix0) & (ix < own.cells.ix1)
-    beside &= (iy >= own.cells.iy0) & (iy < own.cells.iy1)
-    before = np.concatenate(([0], np.cumsum(beside)))[around.neighbour_offsets]
-    return np.asarray((np.diff(before) > 0) & ~mine)
 
 
 def _constraints(rows: ConstrainedTriangles) -> NDArray[np.float64]:
@@ -221,15 +245,5 @@ def _box(cells: Cells) -> Box:
     return Box(*map(float, cells.quanta()))
 
 
-def _sites(rows: Rows, box: Box) -> NDArray[np.float64]:
-    """The sites of cells, or the corners of triangles, that a box holds."""
-    if isinstance(rows, ConstrainedTriangles):
-        x, y = rows.triangle_xy.reshape(-1, 2).T
-    else:
-        x, y = rows.x, rows.y
-    held = (x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3])
-    return np.column_stack((x[held], y[held])).astype(np.float64)
-
-
-TRIANGLE_SHAPES = Shapes(_triangles, _triangle_rings, _touching_triangles)
-CELL_SHAPES = Shapes(_cells, _cell_rings, _touching_cells)
+TRIANGLE_SHAPES = Shapes(_triangles, _triangle_rings, other_triangles, are_triangles=True)
+CELL_SHAPES = Shapes(_cells, _cell_rings, other_borders, are_triangles=False)

@@ -9,6 +9,7 @@ import pytest
 import shapely
 from PIL import Image
 
+from synthgrid_assets.lattice.cells import CELL
 from synthgrid_assets.products.pictures.raster import (
     draw_rings,
     indexed_png,
@@ -90,6 +91,18 @@ def test_the_reach_of_a_place_is_its_sorted_distances(corner):
         assert reach_of(x, y, *corner, count) == distance[count - 1]
 
 
+def test_the_reach_of_a_place_looks_at_whole_rows_of_cells():
+    """Points of a row of cells stand by columns, so a nearer one may follow a farther one."""
+    rng = np.random.default_rng(9)
+    x, y = rng.integers(0, 9 * CELL, 700), rng.integers(0, 9 * CELL, 700)
+    order = np.lexsort((x // CELL, y // CELL))
+    x, y = x[order], y[order]
+    for corner in [(0, 0), (9 * CELL, 9 * CELL)]:
+        distance = np.sort(np.maximum(np.abs(x - corner[0]), np.abs(y - corner[1])))
+        for count in (1, 7, 121, 700):
+            assert reach_of(x, y, *corner, count) == distance[count - 1]
+
+
 def test_pillow_reads_the_colours_that_were_drawn():
     rng = np.random.default_rng(7)
     palette = [f"#{number:06x}" for number in rng.integers(0, 1 << 24, 9).tolist()]
@@ -99,6 +112,16 @@ def test_pillow_reads_the_colours_that_were_drawn():
     assert (shown == colours[image]).all()
 
 
+def test_rows_that_repeat_the_last_one_cost_next_to_nothing():
+    rng = np.random.default_rng(7)
+    palette = ["#000000", "#ffffff"]
+    rows = rng.integers(0, 2, (8, 240), np.uint8)
+    once, often = indexed_png(rows, palette), indexed_png(np.repeat(rows, 30, axis=0), palette)
+    assert len(often) - len(once) < 3 * (30 - 1) * len(rows)  # bytes
+    shown = np.asarray(Image.open(io.BytesIO(often)).convert("L"))
+    assert (shown == 255 * np.repeat(rows, 30, axis=0)).all()
+
+
 def test_a_caption_is_written_in_its_line_and_cut_at_the_margin():
     image = np.zeros((30, 60), np.uint8)
     write_text(image, "1,234 rows, no end of rows", 4, 10, 14, 5)
@@ -106,3 +129,14 @@ def test_a_caption_is_written_in_its_line_and_cut_at_the_margin():
     assert (image[24:] == 0).all()
     assert (image[10:24] == 5).sum() > 50
     assert set(np.unique(image)) == {0, 5}
+
+
+def test_characters_of_a_caption_stand_apart():
+    def pixels(text):
+        image = np.zeros((14, 60), np.uint8)
+        write_text(image, text, 8, 0, 14, 1)
+        return int(image.sum())
+
+    assert all(pixels(one) > 1 for one in ",;:0189aw")
+    for pair in ("s,", "0,", ",0", "ss", "ow", "s:", "9 ", "th"):
+        assert pixels(pair) == pixels(pair[0]) + pixels(pair[1])

@@ -10,7 +10,8 @@ from PIL import Image
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL
-from synthgrid_assets.products.pictures.canvas import COLOURS, INDEX, Canvas
+from synthgrid_assets.products import tile_cache
+from synthgrid_assets.products.pictures.canvas import COLOURS, INDEX, Canvas, density_picture
 from synthgrid_assets.products.pictures.tessellations import (
     CELL_SHAPES,
     ENLARGED,
@@ -61,7 +62,7 @@ def test_rows_inside_and_across_the_border_and_the_halo_have_their_colours(conte
         assert (names == "inside").any() == (~crossing).any()
         assert (names == "crossing").any() == crossing.any()
         assert (names == "frame").any()
-        view = view_of(own).box
+        view = view_of(tile.cells, own.halo, own.x, own.y).box
         side = names.shape[0]
         row, column = np.indices(names.shape)
         x = view[0] + (column + 0.5) / side * (view[2] - view[0])
@@ -88,7 +89,7 @@ def test_of_a_full_tile_the_fullest_corner_is_shown(tmp_path):
     context = context_of(tmp_path, "trees", tile=48)
     for tile in context.spec.world.tiling:
         own = context.cache.tessellation(tile.cells)
-        view = view_of(own)
+        view = view_of(tile.cells, own.halo, own.x, own.y)
         x, y = own.x, own.y
         held = (x > view.box[0]) & (x < view.box[2]) & (y > view.box[1]) & (y < view.box[3])
         if len(own) <= LEGIBLE:
@@ -103,21 +104,58 @@ def test_of_a_full_tile_the_fullest_corner_is_shown(tmp_path):
             assert (view.box[1] < y0) != (view.box[3] > y1)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_surrounds_a_tile_is_at_hand_when_it_has_been_made(context, name, monkeypatch):
+    """Nothing is tessellated for a picture alone."""
+    tile = list(context.spec.world.tiling)[14]
+    PRODUCTS[name].rows(context, tile)
+    monkeypatch.setattr(tile_cache, "tessellate", None)
+    assert (colours(picture(context, tile, name)) == "faint").any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_around_a_very_full_tile_only_the_corner_in_view_is_looked_at(tmp_path, name, monkeypatch):
+    context = context_of(tmp_path, "trees", tile=48)
+    tile = max(context.spec.world.tiling, key=lambda tile: tile.cells.area)
+    whole = colours(picture(context, tile, name))
+    context.cache.forget()
+    monkeypatch.setattr(tile_cache, "MOST_SEEN", 2000)
+    own = context.cache.tessellation(tile.cells)
+    assert not context.cache.neighbourhoods(tile.cells, triangles=True)
+    corner = colours(picture(context, tile, name))
+    assert context.cache.tessellation(tile.cells) is own
+    assert ((corner == "faint") <= (whole == "faint")).all()
+    assert (corner == "faint").sum() > 0.8 * (whole == "faint").sum() > 0
+    assert (corner == whole)[whole != "faint"].all()
+
+
 def test_without_surroundings_there_is_still_a_picture(tmp_path, monkeypatch):
-    """A void beyond the tile may need a wider halo than any tile is given."""
+    """A void within a full tile may need a wider halo than its corner is given."""
     context = context_of(tmp_path)
     tile = list(context.spec.world.tiling)[14]
-    own, known = context.cache.tessellation(tile.cells), context.cache.tessellation
 
-    def refuses(cells):
-        if cells != own.cells:
-            raise GeometryError("an empty circle")
-        return known(cells)
+    def refuses(*_, **__):
+        raise GeometryError("an empty circle")
 
-    monkeypatch.setattr(context.cache, "tessellation", refuses)
+    monkeypatch.setattr(tile_cache, "MOST_SEEN", 0)
+    monkeypatch.setattr(context.cache, "look", refuses)
     names = colours(picture(context, tile, "voronoi"))
     assert (names == "inside").any()
     assert not (names == "faint").any()
+
+
+@pytest.mark.parametrize("shape", [(7, 7), (7, 3), (300, 300)])
+def test_cells_of_counts_are_darker_the_more_they_hold(shape):
+    counts = np.random.default_rng(3).poisson(1.0, shape)
+    shown = np.asarray(Image.open(io.BytesIO(density_picture(counts))).convert("L")).astype(int)
+    row, column = (
+        (np.arange(side) * n) // side for side, n in zip(shown.shape, shape, strict=True)
+    )
+    there = counts[::-1][row[:, None], column]
+    shades = [np.unique(shown[there == count]) for count in np.unique(there)]
+    assert all(shade.size == 1 for shade in shades)
+    assert (np.diff(np.concatenate(shades)) < 0).all()
+    assert shades[0] == 255
 
 
 def test_all_points_are_drawn_however_many(tmp_path):
