@@ -54,20 +54,22 @@ def counts_table(released: ReleasedCounts) -> pa.Table:
     """
     import pyarrow as pa
 
+    from synthgrid_assets.storage.formats.columns import masked_array, plain_array, text_array
+
     request = released.request
     n = len(request.blocks)
     published = released.noisy >= request.threshold
     corners = np.array([block.cells for block in request.blocks], np.int64).reshape(n, 4)
     columns = {
-        "block": pa.array([block.name for block in request.blocks], pa.string()),
-        **{name: pa.array(corners[:, i]) for i, name in enumerate(("ix0", "iy0", "ix1", "iy1"))},
-        "k": pa.array(np.full(n, request.k, np.int64)),
-        "threshold": pa.array(np.full(n, request.threshold, np.int64)),
-        "epsilon": pa.array(np.full(n, request.epsilon, np.float64)),
+        "block": text_array(block.name for block in request.blocks),
+        **{name: plain_array(corners[:, i]) for i, name in enumerate(("ix0", "iy0", "ix1", "iy1"))},
+        "k": plain_array(np.full(n, request.k, np.int64)),
+        "threshold": plain_array(np.full(n, request.threshold, np.int64)),
+        "epsilon": plain_array(np.full(n, request.epsilon, np.float64)),
         # zeros under the nulls: a null's memory would still hold the suppressed count
-        "noisy_count": pa.array(np.where(published, released.noisy, 0), mask=~published),
-        "published": pa.array(published),
-        "standard_deviation": pa.array(np.full(n, request.law.standard_deviation)),
-        "error_bar_95": pa.array(np.full(n, request.law.accuracy(ERROR_BAR_ALPHA), np.int64)),
+        "noisy_count": masked_array(np.where(published, released.noisy, 0), ~published),
+        "published": plain_array(published),
+        "standard_deviation": plain_array(np.full(n, request.law.standard_deviation)),
+        "error_bar_95": plain_array(np.full(n, request.law.accuracy(ERROR_BAR_ALPHA), np.int64)),
     }
     return pa.table(columns)

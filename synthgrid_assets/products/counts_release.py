@@ -27,6 +27,7 @@ from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.storage.commit_records import LEDGER
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -197,10 +198,10 @@ class CountsRelease(Product):
         recorded = counts_table(record_of(context).release(request, _refuse_to_draw))
         columns = recorded.column_names
         differing = sum(not rows[name].equals(recorded[name]) for name in columns)
-        shown = rows["published"].to_numpy()
-        counts = rows["noisy_count"].fill_null(0).to_numpy()
-        leaked = shown != (counts >= rows["threshold"].to_numpy())
-        hidden = ~shown & rows["noisy_count"].is_valid().to_numpy()
+        shown = column_values(rows["published"])
+        counts = column_values(rows["noisy_count"])
+        leaked = shown != (counts >= column_values(rows["threshold"]))
+        hidden = ~shown & column_values(rows["noisy_count"].is_valid())
         return (
             Verdict.exact(RECORDED, differing, f"{differing} of {len(columns)} columns differ"),
             Verdict.exact(
@@ -240,12 +241,12 @@ def _refuse_to_draw() -> NDArray[np.int64]:
 
 
 def _digest(rows: pa.Table) -> int:
-    columns = [rows[name].cast(pa.int64()).fill_null(0).to_numpy() for name in _DIGESTED]
+    columns = [column_values(rows[name].cast(pa.int64())) for name in _DIGESTED]
     return content_digest(COUNTS_RELEASE.name, columns[0], columns[1], columns)
 
 
 def _with_squares(context: LayerContext, rows: pa.Table) -> pa.Table:
-    west, south, east, north = (rows[name].to_numpy() for name in _DIGESTED[:4])
+    west, south, east, north = (column_values(rows[name]) for name in _DIGESTED[:4])
     ring_x = np.stack((west, east, east, west, west), axis=1).ravel() * CELL
     ring_y = np.stack((south, south, north, north, south), axis=1).ravel() * CELL
     return polygon_table(

@@ -24,7 +24,7 @@ from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.products.region_tests.tile_joins import Add, Join, join_tiles
 from synthgrid_assets.products.tessellated import Tessellated, exact_rows, tessellation_facts
 from synthgrid_assets.storage.digest import content_digest
-from synthgrid_assets.storage.formats.columns import column_values
+from synthgrid_assets.storage.formats.columns import column_values, masked_array
 from synthgrid_assets.storage.formats.coordinates import ring_coordinates
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.tessellation.constrained import ConstrainedTriangles
@@ -146,7 +146,7 @@ class Delaunay(Tessellated):
         if isinstance(found, Tessellation):
             return (exact_rows(TEST, triangle_faults(ids, xy, tile.cells), written, ids),)
         faults = triangle_faults(ids, xy, tile.cells, found.constraint)
-        along = [rows[column.name].fill_null(-1).to_numpy() for column in CONSTRAINT_COLUMNS]
+        along = [column_values(rows[column.name], -1) for column in CONSTRAINT_COLUMNS]
         edge_faults = _constraint_faults(context, found)
         return (
             exact_rows(TEST, faults, written, ids),
@@ -173,7 +173,7 @@ def delaunay_table(context: LayerContext, found: Triangles) -> pa.Table:
     columns = dict(zip("abc", found.triangles.T, strict=True))
     if isinstance(found, ConstrainedTriangles):
         columns |= {
-            column.name: pa.array(along, mask=along < 0)
+            column.name: masked_array(along, along < 0)
             for column, along in zip(CONSTRAINT_COLUMNS, found.constraint.T, strict=True)
         }
     return polygon_table(

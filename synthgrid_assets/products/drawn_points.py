@@ -19,6 +19,7 @@ from synthgrid_assets.processes.superposition import Superposition
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import ORIGIN
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_array, column_values, labelled_array
 from synthgrid_assets.storage.formats.geoparquet import point_table
 from synthgrid_assets.world.layer_graph import union_of
 from synthgrid_assets.world.samplers import count_bounds, on_lines
@@ -41,7 +42,7 @@ class DrawnPoints:
 
     def take(self, inside: NDArray[np.bool_]) -> DrawnPoints:
         """The points where a mask is true."""
-        marks = {name: column.filter(pa.array(inside)) for name, column in self.marks.items()}
+        marks = {name: column.filter(column_array(inside)) for name, column in self.marks.items()}
         return DrawnPoints(self.pattern.take(inside), self.ids[inside], marks)
 
 
@@ -63,13 +64,12 @@ def _drawn(context: LayerContext, cells: Cells) -> tuple[PointPattern, dict[str,
         pattern = context.sampler.points(cells)
         line, arc = process.places(pattern, cells)
         columns = {"line": line, "arc_m": arc * context.lattice.quantum}
-        return pattern, {name: pa.array(column) for name, column in columns.items()}
+        return pattern, {name: column_array(column) for name, column in columns.items()}
     union = union_of(context.table)
     if union is None or not union.source or not isinstance(context.sampler, Superposition):
         return context.sampler.points(cells), {}
     pattern, member = context.sampler.points_with_source(cells)
-    names = pa.array(union.layers, pa.string())
-    return pattern, {"source": pa.DictionaryArray.from_arrays(pa.array(member), names)}
+    return pattern, {"source": labelled_array(union.layers, member)}
 
 
 def expected_points(context: LayerContext, cells: Cells) -> float:
@@ -98,11 +98,11 @@ def points_digest(points: DrawnPoints) -> int:
 def _integers(column: pa.Array) -> NDArray[np.int64]:
     """A mark's values as integers: codes of labels, microseconds, counts, bits of numbers."""
     if pa.types.is_dictionary(column.type):
-        codes: NDArray[np.int64] = column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        codes: NDArray[np.int64] = column_values(column.indices).astype(np.int64)
         return codes
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
-    values: NDArray[np.int64] = column.to_numpy(zero_copy_only=False).view(np.int64)
+    values: NDArray[np.int64] = column_values(column).view(np.int64)
     return values
 
 

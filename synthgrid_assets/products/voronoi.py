@@ -124,8 +124,8 @@ class Voronoi(Tessellated):
 
         def measure(tile: CommittedTile, rows: pa.Table) -> None:
             if areas is not None:
-                area, neighbours = (rows[name].to_numpy() for name in ("area_m2", "n_neighbours"))
-                areas.add(tile.cells.area, area / square, neighbours)
+                area = column_values(rows["area_m2"]) / square
+                areas.add(tile.cells.area, area, column_values(rows["n_neighbours"]))
 
         how = Join(JOIN_TEST, _JOINED, partial(_begin_join, context.lattice))
         joined = join_tiles(tiles, context, how, measure)

@@ -26,6 +26,7 @@ from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
+from synthgrid_assets.storage.formats.columns import nullable_array
 from synthgrid_assets.storage.formats.geoparquet import (
     FACT_PREFIX,
     SIDES,
@@ -345,7 +346,10 @@ def _index_table(
         shapely.to_wkb(shapely.box(*boxes.T)),
         bbox_column(boxes[:, :2], boxes[:, 2:]),
     ]
-    arrays = [pa.array(v, field.type) for v, field in zip(columns, _SCHEMA, strict=True)]
+    arrays = [
+        column if isinstance(column, pa.Array) else nullable_array(column, field.type)
+        for column, field in zip(columns, _SCHEMA, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, schema=_SCHEMA), states
 
 

@@ -29,6 +29,7 @@ from synthgrid_assets.processes.marks.numbers import (
     at_points,
     interval_of,
 )
+from synthgrid_assets.storage.formats.columns import column_values, labelled_array, text_array
 
 
 def _sorted(weights: dict[str, float | By]) -> dict[str, float | By]:
@@ -123,13 +124,10 @@ class Choice(Law):
 
 def labels_column(labels: Iterable[str], codes: NDArray[Any]) -> pa.Array:
     """A dictionary of labels, from their places."""
-    known = pa.array(list(labels), pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), known)
+    return labelled_array(labels, codes.astype(np.int32))
 
 
 def codes_of(labels: Iterable[str], column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Places of the labels in a column; -1 for one that is not declared."""
-    known = pa.array(list(labels), pa.string())
-    codes = pc.index_in(column.cast(pa.string()), value_set=known)
-    read: NDArray[np.int64] = codes.fill_null(-1).to_numpy().astype(np.int64)
-    return read
+    codes = pc.index_in(column.cast(pa.string()), value_set=text_array(labels))
+    return column_values(codes, null=-1).astype(np.int64)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.inputs.table_base import Model
 from synthgrid_assets.processes.marks.numbers import AtPoints, By, Parameter, Span
+from synthgrid_assets.storage.formats.columns import column_array, column_values
 
 Blocks = Callable[[int], NDArray[np.uint64]]  # four words per point, by number of the block
 Given = Mapping[str, AtPoints]
@@ -66,11 +67,11 @@ class Law(Model, ABC):
 
     def column(self, values: NDArray[Any]) -> pa.Array:
         """The values as the column that is stored."""
-        return pa.array(values)
+        return column_array(values)
 
     def values(self, column: pa.ChunkedArray) -> NDArray[Any]:
         """The values of a stored column, as `draw` gives them."""
-        read: NDArray[Any] = column.to_numpy()
+        read: NDArray[Any] = column_values(column)
         return read
 
     def at_points(self, values: NDArray[Any]) -> AtPoints:

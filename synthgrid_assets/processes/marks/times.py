@@ -18,6 +18,7 @@ from synthgrid_assets.inputs.table_base import Model
 from synthgrid_assets.lattice.seeding import wide_product
 from synthgrid_assets.processes.marks.law import Blocks, Ends, Given, Law
 from synthgrid_assets.processes.marks.numbers import Parameter, Span
+from synthgrid_assets.storage.formats.columns import column_array, column_values
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,11 +92,11 @@ class Timestamp(Law):
 
     def column(self, values: NDArray[Any]) -> pa.Array:
         """Timestamps in UTC."""
-        return pa.array(values).cast(TIMESTAMP)
+        return column_array(values).cast(TIMESTAMP)
 
     def values(self, column: pa.ChunkedArray) -> NDArray[Any]:
         """Microseconds since 1970."""
-        read: NDArray[Any] = column.cast(pa.int64()).to_numpy()
+        read: NDArray[Any] = column_values(column.cast(pa.int64()))
         return read
 
     def _range(self) -> tuple[int, int]:

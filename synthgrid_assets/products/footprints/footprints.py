@@ -30,6 +30,7 @@ from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.pictures.canvas import boxes_picture
 from synthgrid_assets.products.product import GEOMETRY, Column, Product, Rates, TileRows
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.spec import LayerTable, WorldSpec, along_of
@@ -117,8 +118,8 @@ class Footprints(Product):
         points = context.cache.pattern(tile.cells)
         rings = _rings(context, points)
         found = shapely.from_wkb(rows["geometry"].to_numpy(zero_copy_only=False))
-        wrong = _other_rows(rows["id"].to_numpy(), found, points.ids(), _polygons(context, rings))
-        area = rows["area_m2"].to_numpy()
+        ids, area = (column_values(rows[name]) for name in ("id", "area_m2"))
+        wrong = _other_rows(ids, found, points.ids(), _polygons(context, rings))
         valid = shapely.is_valid(found) & shapely.is_ccw(shapely.get_exterior_ring(found))
         valid &= np.abs(shapely.area(found) - area) <= _ROUNDING * area
         verdicts = [

@@ -33,6 +33,7 @@ from synthgrid_assets.products.region_tests.committed_tiles import CommittedTile
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.storage.digest import Column as Digested
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import polygon_table
 from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.verdict import Verdict
@@ -144,7 +145,7 @@ class ParcelProduct(Product):
             if whole.area == 0:
                 continue
             rows = reader.read(tile.file, ["block"])
-            ix, iy = id_cells(rows["block"].to_numpy())
+            ix, iy = id_cells(column_values(rows["block"]))
             inside = (ix >= whole.ix0) & (ix < whole.ix1) & (iy >= whole.iy0) & (iy < whole.iy1)
             parcels += int(np.count_nonzero(inside))
             blocks += whole.area // table.block**2
@@ -250,7 +251,7 @@ def _uncovered(
     gaps = shapely.get_num_coordinates(shapely.coverage_invalid_edges(together)[: found.size])
     table = _table_of(context)
     whole = _whole_blocks(cells, table.block)
-    ix, iy = id_cells(rows["block"].to_numpy())
+    ix, iy = id_cells(column_values(rows["block"]))
     inside = (ix >= whole.ix0) & (ix < whole.ix1) & (iy >= whole.iy0) & (iy < whole.iy1)
     columns = max(whole.width // table.block, 1)
     number = (iy - whole.iy0) // table.block * columns + (ix - whole.ix0) // table.block

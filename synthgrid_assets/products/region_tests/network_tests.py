@@ -22,6 +22,7 @@ from synthgrid_assets.products.tile_tests.replicates import REPLICATES, replicat
 from synthgrid_assets.statistics.curves.envelopes import RankedReplicates
 from synthgrid_assets.statistics.curves.network_pairs import PointsOnNetwork, network_pairs
 from synthgrid_assets.statistics.region.neighbours import PAIRS, advisory
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.samplers import on_lines
@@ -93,7 +94,7 @@ def _of_rows(
     """Of a tile's rows as they were written, and of what is drawn around the tile."""
     reader = TileReader(context.layout.store)
     rows: pa.Table = reader.read(tile.file, ["x_q", "y_q", "line", "arc_m"])
-    x, y, line, arc = (rows[name].to_numpy() for name in ("x_q", "y_q", "line", "arc_m"))
+    x, y, line, arc = (column_values(rows[name]) for name in ("x_q", "y_q", "line", "arc_m"))
     at = np.rint(arc / context.lattice.quantum).astype(np.int64)
     drawn = process.on_network(window.grown(math.ceil(distances[-1]) + 1))
     outside = ~_inside(drawn.x, drawn.y, tile.cells)

@@ -31,6 +31,7 @@ from synthgrid_assets.statistics.laws.moments import (
 from synthgrid_assets.statistics.laws.superposed import MemberRetention
 from synthgrid_assets.statistics.region.neighbours import TileWindows
 from synthgrid_assets.statistics.region.totals import TileCounts
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.tile_files import TileReader
 from synthgrid_assets.world.samplers import is_near, leaves_of
@@ -172,7 +173,7 @@ class RegionEvidence:
         if not tables:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         together = pa.concat_tables(tables)
-        return together["x_q"].to_numpy(), together["y_q"].to_numpy()
+        return column_values(together["x_q"]), column_values(together["y_q"])
 
     def _retention(
         self, cells: Cells, tiles: tuple[CommittedTile, ...], member: int | None = None

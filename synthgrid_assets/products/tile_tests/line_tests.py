@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthgrid_assets.processes.on_lines.network import LineNetwork
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.verdict import Verdict
 
 TEST = "points_lie_on_their_lines"
@@ -26,7 +27,7 @@ def verify_lines(network: LineNetwork, quantum: float, rows: pa.Table) -> Verdic
     rows : pyarrow.Table
         With the columns ``x_q``, ``y_q``, ``line`` and ``arc_m``.
     """
-    x, y, line, arc = (rows[name].to_numpy() for name in ("x_q", "y_q", "line", "arc_m"))
+    x, y, line, arc = (column_values(rows[name]) for name in ("x_q", "y_q", "line", "arc_m"))
     at = np.rint(arc / quantum).astype(np.int64)
     known = (line >= 0) & (line < network.lengths.size)
     known[known] &= (at[known] >= 0) & (at[known] <= network.lengths[line[known]])

@@ -24,6 +24,7 @@ from synthgrid_assets.statistics.tile.marks import (
     marks_follow_their_law,
     values_follow_their_distribution,
 )
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.stream_keys import P_VALUE
 
@@ -36,7 +37,7 @@ def verify_marks(context: LayerContext, cells: Cells, rows: pa.Table) -> Verdict
     the test's own. Marks that depend on nothing and are labels are counted instead.
     """
     marks = context.marks
-    x, y, ids = (rows[name].to_numpy() for name in ("x_q", "y_q", "id"))
+    x, y, ids = (column_values(rows[name]) for name in ("x_q", "y_q", "id"))
     given: dict[str, AtPoints] = dict(context.mark_rasters(x, y, cells))
     verdicts = []
     for name in drawing_order(marks):

@@ -28,6 +28,7 @@ from synthgrid_assets.products.tracks.itinerary import Destinations, whereabouts
 from synthgrid_assets.products.tracks.receiver import receive
 from synthgrid_assets.statistics.multiple_testing import bonferroni, told_together
 from synthgrid_assets.storage.digest import content_digest
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import point_table
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets.world.samplers import leaves_of
@@ -223,8 +224,8 @@ def _fix_table(context: LayerContext, fixes: Fixes) -> pa.Table:
 def _too_fast(context: LayerContext, rows: pa.Table) -> int:
     """Pairs of consecutive fixes that are farther apart than a device gets."""
     table = _table_of(context.table)
-    ids, fix = rows["id"].to_numpy(), rows["fix"].to_numpy()
-    x, y = rows["true_x"].to_numpy(), rows["true_y"].to_numpy()
+    ids, fix = column_values(rows["id"]), column_values(rows["fix"])
+    x, y = column_values(rows["true_x"]), column_values(rows["true_y"])
     follow = ids[1:] == ids[:-1]
     seconds = (fix[1:] - fix[:-1]) * table.every
     way = np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]) * context.lattice.unit
@@ -234,7 +235,7 @@ def _too_fast(context: LayerContext, rows: pa.Table) -> int:
 def _errors_follow(context: LayerContext, rows: pa.Table) -> Verdict:
     """Each device's first error, which are independent, and the number of outliers."""
     noise = _table_of(context.table).receiver
-    outlier = rows["outlier"].to_numpy()
+    outlier = column_values(rows["outlier"])
     if not rows.num_rows:
         return Verdict.not_judged(RECEIVER_TEST, "the tile has no fix")
     p_values, told = [], []
@@ -243,13 +244,13 @@ def _errors_follow(context: LayerContext, rows: pa.Table) -> Verdict:
         p_values.append(float(scipy.stats.binomtest(odd, outlier.size, noise.outliers).pvalue))
         told.append(f"{odd:,} outliers of {outlier.size:,}, {noise.outliers:.3g} expected")
     variance = noise.white**2 + noise.drift**2
-    ids = rows["id"].to_numpy()
+    ids = column_values(rows["id"])
     first = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
     first = first[~outlier[first]]
     if variance and first.size:
         x, y = _reported(rows.take(first))
-        square = (x - rows["true_x"].to_numpy()[first]) ** 2
-        square += (y - rows["true_y"].to_numpy()[first]) ** 2
+        square = (x - column_values(rows["true_x"])[first]) ** 2
+        square += (y - column_values(rows["true_y"])[first]) ** 2
         square *= context.lattice.unit**2
         total = float(square.sum() / variance)
         law = scipy.stats.chi2(2 * first.size)

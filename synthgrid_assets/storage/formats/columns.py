@@ -7,7 +7,7 @@ what they are given: 40 MB in every worker, which numbers need not take.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,13 @@ def column_array(values: Any) -> pa.Array:
     if isinstance(values, np.ndarray) and values.dtype.kind == "O":
         raise GeometryError("a column of Python objects has no fixed type; give an Arrow array")
     if isinstance(values, np.ndarray) and values.dtype.kind == "U":
-        return pa.array(values.tolist(), pa.string())
+        return nullable_array(values.tolist(), pa.string())
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.dtype.isnative:
         return plain_array(values)
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values)
     if pa.types.is_floating(array.type):
-        zero, nan = (pa.scalar(value, array.type) for value in (0.0, float("nan")))
+        ends = plain_array(np.array([0.0, np.nan])).cast(array.type)
+        zero, nan = ends[0], ends[1]
         array = pc.if_else(pc.is_nan(array), nan, pc.add(array, zero))
     return array
 
@@ -57,9 +58,9 @@ def nullable_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
     Parameters
     ----------
-    values : sequence of str, int, float, bool or None
+    values : sequence of str, bytes, int, float, bool or None
     kind : DataType
-        Texts, or numbers of a fixed width.
+        Texts, bytes, or numbers of a fixed width.
 
     Examples
     --------
@@ -70,8 +71,9 @@ def nullable_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """
     there = np.array([value is not None for value in values], bool)
     bitmap = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
-    if pa.types.is_string(kind):
-        encoded = [b"" if value is None else value.encode() for value in values]
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        held = (b"" if value is None else value for value in values)
+        encoded = [value.encode() if isinstance(value, str) else value for value in held]
         ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
         buffers = [bitmap, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
     else:
@@ -82,15 +84,62 @@ def nullable_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), buffers)
 
 
-def column_values(column: pa.ChunkedArray) -> NDArray[Any]:
-    """The numbers of a table's column without nulls, shape (n,).
+def masked_array(values: NDArray[Any], missing: NDArray[np.bool_]) -> pa.Array:
+    """Numbers as an Arrow array that is null where a mask is true.
 
     Examples
     --------
-    >>> column_values(pa.chunked_array([[1, 2], [3]])).tolist()
-    [1, 2, 3]
+    >>> masked_array(np.array([4, -1]), np.array([False, True])).to_pylist()
+    [4, None]
     """
-    chunks: list[NDArray[Any]] = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
+    plain = plain_array(values)
+    bitmap = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return pa.Array.from_buffers(plain.type, len(values), [bitmap, plain.buffers()[1]])
+
+
+def labelled_array(labels: Iterable[str], codes: NDArray[np.integer]) -> pa.DictionaryArray:
+    """A dictionary of labels, from the places of each row's.
+
+    Examples
+    --------
+    >>> labelled_array(["a", "b"], np.array([1, 0], np.int32)).to_pylist()
+    ['b', 'a']
+    """
+    return pa.DictionaryArray.from_arrays(plain_array(codes), text_array(labels))
+
+
+def text_array(texts: Iterable[str]) -> pa.Array:
+    """Texts as an Arrow array."""
+    return nullable_array(list(texts), pa.string())
+
+
+def column_values(column: pa.ChunkedArray | pa.Array, null: int = 0) -> NDArray[Any]:
+    """The numbers or truth values of a table's column, shape (n,).
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray or pyarrow.Array
+    null : int
+        What stands for a null.
+
+    Examples
+    --------
+    >>> column_values(pa.chunked_array([[1, 2], [3, None]]), null=-1).tolist()
+    [1, 2, 3, -1]
+    """
+    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    chunks: list[NDArray[Any]] = [_values(chunk, null) for chunk in parts if len(chunk)]
     if len(chunks) == 1:
         return chunks[0]
     return np.concatenate([np.empty(0, column.type.to_pandas_dtype()), *chunks])
+
+
+def _values(chunk: pa.Array, null: int) -> NDArray[Any]:
+    if pa.types.is_boolean(chunk.type):  # bits, which no other array has
+        return _values(chunk.cast(pa.uint8()), null).view(np.bool_)
+    if chunk.null_count == 0:
+        return np.from_dlpack(chunk)
+    valid = _values(pc.is_valid(chunk), 0)
+    kept = np.frombuffer(chunk.buffers()[1], chunk.type.to_pandas_dtype())
+    kept = kept[chunk.offset : chunk.offset + len(chunk)]
+    return np.where(valid, kept, kept.dtype.type(null))

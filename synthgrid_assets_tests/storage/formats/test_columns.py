@@ -10,6 +10,8 @@ import pytest
 from synthgrid_assets.storage.formats.columns import (
     column_array,
     column_values,
+    labelled_array,
+    masked_array,
     nullable_array,
 )
 
@@ -53,10 +55,37 @@ def test_values_come_back_however_a_column_is_cut(cuts, dtype):
     np.testing.assert_array_equal(column_values(sliced), values[3:7])
 
 
+@pytest.mark.parametrize("cuts", [[], [4], [0, 3, 3, 8]])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.int32(), pa.float64(), pa.bool_()])
+def test_values_beside_nulls_come_back_and_nulls_are_what_is_asked_for(cuts, kind):
+    values = [None if i % 3 == 1 else kind.to_pandas_dtype()(i % 2) for i in range(11)]
+    parts = [pa.array(list(part), kind) for part in np.split(np.array(values, object), cuts)]
+    column = pa.chunked_array(parts, kind)
+    for null in (0, 1):
+        expected = [null if value is None else value for value in values]
+        assert column_values(column, null).tolist() == expected
+        assert column_values(column.slice(2, 6), null).tolist() == expected[2:8]
+    assert column_values(column.combine_chunks(), 0).dtype == kind.to_pandas_dtype()
+
+
+def test_masked_and_labelled_columns_are_what_pyarrow_makes_of_them():
+    values, missing = np.arange(20)[::2], np.arange(10) % 4 == 1
+    for mask in (missing, np.zeros(10, np.bool_), np.ones(10, np.bool_)):
+        column = masked_array(values, mask)
+        column.validate(full=True)
+        assert column.equals(pa.array(values, mask=mask))
+    labels, codes = ["a", "", "grün"], np.array([2, 0, 0, 1], np.int32)
+    labelled = labelled_array(labels, codes)
+    labelled.validate(full=True)
+    assert labelled.equals(pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(labels)))
+
+
 def test_neither_way_loads_pandas():
     code = (
         "import sys, numpy as np, pyarrow as pa\n"
-        "from synthgrid_assets.storage.formats.columns import column_array, column_values\n"
+        "from synthgrid_assets.storage.formats.columns import *\n"
+        "column_values(masked_array(np.arange(3), np.arange(3) > 1))\n"
+        "column_values(column_array(np.arange(3) > 1)), labelled_array('ab', np.arange(2))\n"
         "from synthgrid_assets.storage.formats.parquet_file import read_bytes, serialise\n"
         "table = pa.table({'x': column_array(np.arange(3.0)), 'y': column_array(np.arange(3))})\n"
         "column_values(read_bytes(serialise(table))['x'])\n"
@@ -72,6 +101,7 @@ def test_neither_way_loads_pandas():
         ([1.5, None, -0.0], pa.float64()),
         ([3, None, -(2**40)], pa.int64()),
         ([True, None, False] * 7, pa.bool_()),
+        ([b"a", None, b"", b"\x00\xff"], pa.binary()),
         ([], pa.string()),
         ([], pa.float64()),
         ([None, None], pa.float64()),
