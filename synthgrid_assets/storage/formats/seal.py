@@ -52,10 +52,23 @@ def is_unbroken(table: pa.Table) -> bool:
     """Whether a table is what its seal says; tables of earlier versions have none.
 
     A table without any metadata was not written here: one flipped bit can hide all of them.
+    Another one can hide the seal, whose name is then nearly right.
+
+    Examples
+    --------
+    >>> is_unbroken(pa.table({"x": [1]}, metadata={"a": "b"}))
+    True
+    >>> is_unbroken(pa.table({"x": [1]}, metadata={"a": "b", SEAL[:-1] + "m": "0123"}))
+    False
     """
     metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    sealed_as = metadata.get(SEAL)
-    return bool(metadata) and sealed_as in (None, seal_of(table, metadata))
+    if SEAL not in metadata:
+        return bool(metadata) and not any(map(_is_nearly_seal, metadata))
+    return bool(metadata[SEAL] == seal_of(table, metadata))
+
+
+def _is_nearly_seal(name: str) -> bool:
+    return len(name) == len(SEAL) and sum(map(str.__ne__, name, SEAL)) == 1
 
 
 def is_unbroken_file(data: bytes) -> bool:
