@@ -189,14 +189,28 @@ def draw_line(image, x0, y0, x1, y1, colour):
             image[row, column] = colour
 
 
+_Pixels = tuple[NDArray[np.int64], NDArray[np.int64], int]  # rows, columns, where the next begin
+
+
 @lru_cache(maxsize=256)
-def _glyph(character: str, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Rows and columns of a character's pixels, and where the next one begins."""
+def _glyph(character: str, height: int) -> _Pixels:
     font = _font()
     image = Image.new("1", (2 * height, height))
     ImageDraw.Draw(image).text((1, 0), character, font=font, fill=1)  # some begin a pixel before
     row, column = np.nonzero(np.asarray(image))
     return row, column - 1, max(round(font.getlength(character, mode="1")), 3)
+
+
+@lru_cache(maxsize=256)
+def _word(word: str, height: int) -> _Pixels:
+    """The pixels of a word and the space after it: captions have few words."""
+    glyphs, pen = [], 0
+    for character in f"{word} ":
+        row, column, advance = _glyph(character, height)
+        glyphs.append((row, column + pen))
+        pen += advance
+    rows, columns = map(np.concatenate, zip(*glyphs, strict=True))
+    return rows, columns, pen
 
 
 @lru_cache(maxsize=1)
@@ -208,15 +222,13 @@ def write_text(
     image: NDArray[np.uint8], text: str, column: int, row: int, height: int, colour: int
 ) -> None:
     """A line of text from `column` on, as far as there is room."""
-    rows, columns = [], []
-    for character in text:
-        down, aside, advance = _glyph(character, height)
-        rows.append(down)
-        columns.append(aside + column)
+    for word in text.split(" "):
+        down, aside, advance = _word(word, height)
+        if column + advance > image.shape[1]:
+            shown = column + aside < image.shape[1]
+            down, aside = down[shown], aside[shown]
+        image[row + down, column + aside] = colour
         column += advance
-    there = np.concatenate(columns)
-    shown = there < image.shape[1]
-    image[row + np.concatenate(rows)[shown], there[shown]] = colour
 
 
 @njit(cache=True)

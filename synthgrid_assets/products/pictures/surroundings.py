@@ -94,9 +94,20 @@ def _local(found: Neighbourhood, cells: Cells) -> tuple[int, int, int, int]:
 
 def _seen_sites(found: Neighbourhood, view: Box) -> NDArray[np.int64]:
     """Which sites of the neighbourhood's rectangle are in view."""
-    x, y = (v[found.inside] + at for v, at in zip((found.x, found.y), found.origin, strict=True))
-    seen = (x >= view[0]) & (x <= view[2]) & (y >= view[1]) & (y <= view[3])
-    return found.inside[seen]
+    x, y = found.origin
+    local = (view[0] - x, view[1] - y, view[2] - x, view[3] - y)
+    return np.asarray(_within(found.x, found.y, found.inside, local))
+
+
+@njit(cache=True)
+def _within(x, y, sites, box):
+    found = np.empty(sites.size, np.int64)
+    n = 0
+    for site in sites:
+        if box[0] <= x[site] <= box[2] and box[1] <= y[site] <= box[3]:
+            found[n] = site
+            n += 1
+    return found[:n].copy()
 
 
 def _triangles_at(found: Neighbourhood, sites: NDArray[np.int64]) -> NDArray[np.int64]:
