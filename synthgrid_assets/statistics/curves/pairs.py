@@ -53,10 +53,26 @@ def bucket(x: NDArray[np.int64], y: NDArray[np.int64], reach: int) -> Buckets:
     side = max(int(reach), int((width * height / x.size) ** 0.5), 1)
     while (columns := width // side + 1) * (rows := height // side + 1) > 4 * x.size + 16:
         side *= 2
-    at = (y - y0) // side * columns + (x - x0) // side
-    order = np.argsort(at, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=rows * columns))])
-    return Buckets(x[order], y[order], order, starts, rows, columns, x0, y0, side)
+    sorted_ = _sorted(x, y, np.array([x0, y0]), side, rows, columns)
+    return Buckets(*sorted_, rows, columns, x0, y0, side)
+
+
+@njit(cache=True)
+def _sorted(x, y, corner, side, rows, columns):
+    """Points by bucket, in the order in which they came, their order, and where buckets begin."""
+    at, starts = np.empty(x.size, np.int64), np.zeros(rows * columns + 1, np.int64)
+    for i in range(x.size):
+        at[i] = (y[i] - corner[1]) // side * columns + (x[i] - corner[0]) // side
+        starts[at[i] + 1] += 1
+    for k in range(rows * columns):
+        starts[k + 1] += starts[k]
+    sorted_x, sorted_y = np.empty(x.size, np.int64), np.empty(x.size, np.int64)
+    order, ends = np.empty(x.size, np.int64), starts[:-1].copy()
+    for i in range(x.size):
+        place = ends[at[i]]
+        ends[at[i]] += 1
+        sorted_x[place], sorted_y[place], order[place] = x[i], y[i], i
+    return sorted_x, sorted_y, order, starts
 
 
 @njit(cache=True)
@@ -81,6 +97,8 @@ def crossings(buckets, reach, side, cell, usable, first_line, first_group, count
                 last = there + 2 if column + 1 < columns else there + 1
                 for i in range(starts[here], starts[here + 1]):
                     line = x[i] // cell + 1
+                    if line * cell - x[i] > reach:  # all partners lie before the line
+                        continue
                     group = y[i] // group_size
                     for j in range(starts[there], starts[last]):
                         dx = x[j] - x[i]
@@ -109,21 +127,27 @@ def pair_counts(buckets, group, groups, squares):
         for column in range(buckets.columns):
             here = row * buckets.columns + column
             first, last = max(column - 1, 0), min(column + 1, buckets.columns - 1)
-            for other_row in range(max(row - 1, 0), min(row + 2, buckets.rows)):
-                begin = starts[other_row * buckets.columns + first]
-                end = starts[other_row * buckets.columns + last + 1]
-                for i in range(starts[here], starts[here + 1]):
-                    if group[i] < 0:
-                        continue
+            # each pair is found from the first of its points: partners are later in the same
+            # bucket, in the next one, or in one of three to the north
+            after = starts[row * buckets.columns + last + 1]
+            north, far = 0, 0
+            if row + 1 < buckets.rows:
+                north = starts[here + buckets.columns - column + first]
+                far = starts[here + buckets.columns - column + last + 1]
+            for i in range(starts[here], starts[here + 1]):
+                for begin, end in ((i + 1, after), (north, far)):
                     for j in range(begin, end):
                         dx, dy = x[j] - x[i], y[j] - y[i]
                         square = dx * dx + dy * dy
-                        if square > limit or i == j:
+                        if square > limit:
                             continue
                         at = squares.size - 1
                         while at > 0 and square <= squares[at - 1]:
                             at -= 1
-                        counts[group[i], at] += 1
+                        if group[i] >= 0:
+                            counts[group[i], at] += 1
+                        if group[j] >= 0:
+                            counts[group[j], at] += 1
     return counts
 
 
