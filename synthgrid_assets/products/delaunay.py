@@ -215,7 +215,7 @@ def _stored(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Corners of triangles and their coordinates."""
     xy, _ = ring_coordinates(table)
     corners = np.column_stack([column_values(table[name]) for name in "abc"])
-    return corners, np.ascontiguousarray(xy.reshape(-1, 4, 2)[:, :3])
+    return corners, xy.reshape(-1, 4, 2)
 
 
 _JOIN = Join(JOIN_TEST, ("a", "b", "c", "geometry"), _begin_join)

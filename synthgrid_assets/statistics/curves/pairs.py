@@ -53,8 +53,8 @@ def bucket(x: NDArray[np.int64], y: NDArray[np.int64], reach: int) -> Buckets:
     side = max(int(reach), int((width * height / x.size) ** 0.5), 1)
     while (columns := width // side + 1) * (rows := height // side + 1) > 4 * x.size + 16:
         side *= 2
-    sorted_ = _sorted(x, y, np.array([x0, y0]), side, rows, columns)
-    return Buckets(*sorted_, rows, columns, x0, y0, side)
+    near_x, near_y, order, starts = _sorted(x, y, np.array([x0, y0]), side, rows, columns)
+    return Buckets(near_x, near_y, order, starts, rows, columns, x0, y0, side)
 
 
 @njit(cache=True)

@@ -56,8 +56,11 @@ def ring_coordinates(table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.i
     ([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], [0, 4, 4])
     """
     parts = [_rings(chunk) for chunk in table["geometry"].chunks]
-    xy = np.concatenate([np.empty((0, 2)), *(xy for xy, _ in parts)])
-    sizes = np.concatenate([np.empty(0, np.int64), *(sizes for _, sizes in parts)])
+    if len(parts) == 1:  # nothing to join
+        xy, sizes = parts[0]
+    else:
+        xy = np.concatenate([np.empty((0, 2)), *(xy for xy, _ in parts)])
+        sizes = np.concatenate([np.empty(0, np.int64), *(sizes for _, sizes in parts)])
     return xy, np.concatenate(([0], np.cumsum(sizes)))
 
 

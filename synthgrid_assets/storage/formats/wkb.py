@@ -132,11 +132,12 @@ def _half(data, at):
 
 @njit(cache=True)
 def _coordinates(data, ends, vertices):
-    found, count = np.empty(_VERTEX * vertices.sum(), np.uint8), 0
+    found, count = np.empty(_VERTEX * vertices.sum() // 8, np.int64), 0
     for i in range(vertices.size):
-        size = _VERTEX * vertices[i]
-        found[count : count + size] = data[ends[i + 1] - size : ends[i + 1]]
-        count += size
+        first = ends[i + 1] - _VERTEX * vertices[i]
+        for at in range(first, ends[i + 1], 8):
+            found[count] = _word(data, at)
+            count += 1
     return found
 
 
@@ -217,6 +218,23 @@ def _put_half_native(typing_context, data, at, value):
     return types.void(data, types.int64, types.int64), generate
 
 
+@intrinsic
+def _word_native(typing_context, data, at):
+    def generate(context, builder, signature, args):
+        start = context.make_array(signature.args[0])(context, builder, args[0]).data
+        kind = ir.IntType(64)
+        place = builder.bitcast(builder.gep(start, [args[1]]), kind.as_pointer())
+        loaded = builder.load(place)
+        loaded.align = 1
+        return loaded
+
+    return types.int64(data, types.int64), generate
+
+
+def _word_python(data, at):
+    return data[at : at + 8].view(np.int64)[0]
+
+
 def _put_word_python(data, at, value):
     data[at : at + 8] = np.array([value], np.int64).view(np.uint8)
 
@@ -226,6 +244,6 @@ def _put_half_python(data, at, value):
 
 
 if TYPE_CHECKING or config.DISABLE_JIT:
-    _put_word, _put_half = _put_word_python, _put_half_python
+    _put_word, _put_half, _word = _put_word_python, _put_half_python, _word_python
 else:
-    _put_word, _put_half = _put_word_native, _put_half_native
+    _put_word, _put_half, _word = _put_word_native, _put_half_native, _word_native

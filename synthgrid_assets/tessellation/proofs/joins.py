@@ -41,8 +41,8 @@ class StoredTriangles:
         Its number.
     corners : ndarray of int64, shape (t, 3)
         Site ids, counter-clockwise.
-    xy : ndarray of float64, shape (t, 3, 2)
-        Their coordinates.
+    xy : ndarray of float64, shape (t, 3, 2) or (t, 4, 2)
+        Their coordinates; the first one's may stand there again.
     """
 
     tile: int
@@ -139,7 +139,7 @@ class TriangleJoin(Join):
             return
         tile = np.repeat([one.tile for one in tiles], [len(one.corners) for one in tiles])
         corners = np.concatenate([one.corners for one in tiles])
-        self._join_all(tile, corners, np.concatenate([one.xy for one in tiles]))
+        self._join_all(tile, corners, np.concatenate([one.xy[:, :3] for one in tiles]))
 
     def _join_borders(self, tiles: Sequence[StoredTriangles]) -> bool:
         """Whether the tiles join without a fault that is not one of an edge left open."""
@@ -292,7 +292,7 @@ def _join_corners(corner, xy, at, middle):
         for k in range(3):
             site = corner[i, k]
             moved[i] |= xy[i, k, 0] != at[site, 0] or xy[i, k, 1] != at[site, 1]
-        turned[i], second = middle_corner(xy[i])
+        turned[i], second = middle_corner(xy, i)
         middle[corner[i, second]] += 1
     return moved, turned
 
