@@ -468,6 +468,35 @@ def test_an_overridden_world_works_in_a_scratch_folder_that_it_names(made, tmp_p
     assert sorted(project.rglob("*")) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_run_ends_with_its_terminal(fresh, tmp_path, monkeypatch, number):
+    """Ctrl-C and a closed terminal reach the whole group: told, Canceled, and 130 for the shell."""
+    root = tmp_path / "data"
+    monkeypatch.setenv("SYNTHGRID_DATA", str(root))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    chosen = ("--set", "world.tile=4", "--layers", "trees", "--assets", "points")
+    process = subprocess.Popen(
+        (*SYNTHGRID, "materialize", str(fresh), *chosen),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and len(list(root.rglob("w4/*.parquet"))) < 16:
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "canceled in" in told
+    assert "interrupted; committed tiles are kept, so run it again" in errors
+    assert "Traceback" not in errors
+    with open_instance() as instance:
+        assert instance.get_runs()[0].status is dg.DagsterRunStatus.CANCELED
+    kept = {root / receipt.path for receipt in receipts(root)}
+    assert 0 < len(kept) < 144
+    assert all(path.exists() for path in kept)
+
+
 def test_a_killed_run_costs_only_the_tiles_in_flight(world, fresh, tmp_path, monkeypatch):
     whole = digest(world, "trees", "points")
     root, home = tmp_path / "data", tmp_path / "home"

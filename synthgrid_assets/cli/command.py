@@ -5,6 +5,7 @@ Belongs here: registration and the options of the command itself. Not here: comm
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated
 
 import typer
@@ -75,4 +76,11 @@ def main() -> None:
     """Run the command line."""
     look_seldom()
     tell_warnings()
+    _end_with_the_terminal()
     app()
+
+
+def _end_with_the_terminal() -> None:
+    """A terminal that closes interrupts a command as Ctrl-C does, unless `nohup` began it."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))

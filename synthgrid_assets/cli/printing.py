@@ -19,7 +19,7 @@ from rich.table import Table
 from synthgrid_assets.errors import SpecError, SynthGridError, SynthGridWarning
 from synthgrid_assets.world.world_text import printable
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _READABLE = 24  # characters of a line in a column of sentences
 P = ParamSpec("P")
 

@@ -28,6 +28,7 @@ from synthgrid_assets.cli.arguments import (
 )
 from synthgrid_assets.cli.printing import (
     FAILED,
+    INTERRUPTED,
     err,
     explained,
     plain,
@@ -119,7 +120,7 @@ def materialize(
     else:
         _print_summary(summary)
     if not summary.passed:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(INTERRUPTED if summary.canceled else FAILED)
 
 
 def _fork_early(products: Collection[str] | None) -> None:
@@ -227,6 +228,8 @@ def _print_summary(summary: RunSummary) -> None:
     print_rows(f"{summary.world}: {outcome} in {summary.seconds:.1f} s", summary.rows())
     failures = [f"failed check: {plain(check)}" for check in summary.failed_checks]
     failures += [f"[bold red]error[/]: {plain(error)}" for error in summary.errors]
+    if summary.untested_checks:
+        failures.append(f"not tested: {plain(', '.join(summary.untested_checks))}")
     for message in failures:
         err.print(message, highlight=False, soft_wrap=True)
     tell(f"data in {data_root()}")
