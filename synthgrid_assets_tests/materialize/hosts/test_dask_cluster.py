@@ -59,7 +59,7 @@ def digest_alone(spec, root):
 
 
 def outcomes(processes, spec, root, lease=30.0):
-    context = open_layer(spec, "cafes", root)
+    context = open_layer(spec, "cafes", root).with_pictures()
     cluster = open_cluster(f"dask://{processes.address}")
     work = HostWork("run", SETTINGS, all_cores=False, lease=lease)
     products = products_named("points")
@@ -91,6 +91,7 @@ def test_a_worker_that_is_killed_costs_only_what_it_held(dask, spec, tmp_path):
         ended.append(outcome)
     assert sorted(o.tile for o in ended) == sorted(tile.key for tile in spec.world.tiling)
     assert not any(isinstance(o, TileFailed) or o.kept for o in ended)
+    assert any(receipt.png for outcome in ended for receipt in outcome.receipts)
     wanted = digest_alone(spec, tmp_path / "alone")
     assert region_digest(spec, tmp_path / "data", "cafes", "points") == wanted
     again = list(outcomes(processes, spec, tmp_path / "data"))
