@@ -46,7 +46,7 @@ def tiles_asset(spec: WorldSpec) -> dg.AssetsDefinition:
     )
     def tiles(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = [tile.key for tile in step_tiles(context, world.tiling)]
-        with TileEvents(context, keys, direct=True) as events:
+        with TileEvents(context, keys) as events:
             for tile in keys:
                 result = _result(
                     spec, key, version, world.tiling.from_key(tile), brief=events.brief

@@ -11,14 +11,11 @@ storage id of the materialisation beside it, and no row of its own.
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import dagster as dg
 import sqlalchemy as db
-from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
@@ -221,11 +218,16 @@ def _is_picture(value: dg.MetadataValue[Any]) -> bool:
 def in_groups(event: EventLogEntry) -> bool:
     """Whether an event is one of many alike: a step's about one partition of an asset."""
     told = event.dagster_event
-    if told is None or not event.run_id or not told.step_key:
+    return told is not None and bool(event.run_id) and is_of_a_partition(told)
+
+
+def is_of_a_partition(event: dg.DagsterEvent) -> bool:
+    """Whether an event is a step's about one partition of an asset."""
+    if not event.step_key:
         return False
-    if told.event_type == EVALUATION:
-        return told.asset_check_evaluation_data.partition is not None
-    return told.event_type == MATERIALIZATION and told.partition is not None
+    if event.event_type == EVALUATION:
+        return event.asset_check_evaluation_data.partition is not None
+    return event.event_type == MATERIALIZATION and event.partition is not None
 
 
 def lean(event: EventLogEntry) -> EventLogEntry:
@@ -240,23 +242,6 @@ def lean(event: EventLogEntry) -> EventLogEntry:
         step_kind_value=None,
     )
     return event._replace(dagster_event=shorter, user_message="")
-
-
-def lean_entry(
-    kind: dg.DagsterEventType, data: Any, run: dg.DagsterRun, step_key: str
-) -> EventLogEntry:
-    """An event as Dagster would store it for a step that yields it, already `lean`."""
-    told = DagsterEvent(kind.value, run.job_name, event_specific_data=data, step_key=step_key)
-    return EventLogEntry(  # type: ignore[no-untyped-call]
-        error_info=None,
-        level=logging.DEBUG,
-        user_message="",
-        run_id=run.run_id,
-        timestamp=time.time(),
-        step_key=step_key,
-        job_name=run.job_name,
-        dagster_event=told,
-    )
 
 
 def is_lean(event: EventLogEntry) -> bool:

@@ -6,10 +6,13 @@ Belongs here: when a group is full or old enough. Not here: how it is written
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 from dagster._core.events.log import EventLogEntry
 
@@ -75,7 +78,7 @@ class EventGroups:
         """Write what waits, now; events that another thread writes are written on return."""
         if not self:
             return
-        with self._alone():
+        with undisturbed(), self._alone():
             with self._lock:
                 group, self._waiting = self._waiting, []
             if not group:
@@ -110,3 +113,30 @@ class EventGroups:
                 self.flush()
             except Exception:
                 self._arrived.set()  # tried again; whoever adds the next event is told
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """An interrupt in the block is heard behind it: Dagster's may be raised anywhere in a step.
+
+    A group whose commit was interrupted would be written twice, or never.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are heard by the main thread alone
+        return
+    heard: list[int] = []
+
+    def hear(number: int, _: Any) -> None:
+        heard.append(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: handler for number, handler in before.items() if callable(handler)}
+    try:
+        for number in kept:
+            signal.signal(number, hear)
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+        if heard:
+            signal.raise_signal(heard[0])

@@ -15,14 +15,12 @@ _PREFIX = "kept_"
 
 @dataclass(frozen=True)
 class Kept:
-    """Tiles of an asset that a step found committed, with events that stand, or told itself.
+    """Tiles of an asset that a step found committed, with events that stand.
 
     Parameters
     ----------
     tiles, rows, size, failed_tiles : int
         How many, their rows, their bytes, and how many of them did not pass.
-    made : int
-        How many of them this run made, whose events the step has put into the log itself.
 
     Examples
     --------
@@ -35,7 +33,6 @@ class Kept:
     rows: int = 0
     size: int = 0
     failed_tiles: int = 0
-    made: int = 0
 
     def __add__(self, other: Kept) -> Kept:
         return Kept(
@@ -43,17 +40,13 @@ class Kept:
             self.rows + other.rows,
             self.size + other.size,
             self.failed_tiles + other.failed_tiles,
-            self.made + other.made,
         )
 
     def observation(self, asset: dg.AssetKey, of_tiles: int) -> dg.AssetObservation:
         """What the asset's history and a follower of the run are told."""
-        kept = f"{self.tiles - self.made} of {of_tiles} tiles were committed before and are kept"
-        made = f"{self.made} tiles are made; each has its event in the asset's history"
-        told = [made] * (self.made > 0) + [kept] * (self.tiles > self.made)
         return dg.AssetObservation(
             asset,
-            description="; ".join(told),
+            description=f"{self.tiles} of {of_tiles} tiles were committed before and are kept",
             metadata={_PREFIX + name: number for name, number in asdict(self).items()},
         )
 

@@ -7,6 +7,10 @@ Dagster's own result classes take no partition, and an output's implicit materia
 would add an empty second event to every tile. So tiles are reported by the event classes
 themselves, with the version tags that Dagster writes for an implicit event: staleness
 then works as for any other asset.
+
+What a step yields passes six layers of Dagster's on its way to the log (a log record, a random id,
+two switches of signal handlers), which cost more than all else that is done for a tile. Where
+the log is this project's own, a step hands its entries to the instance itself.
 """
 
 from __future__ import annotations
@@ -21,15 +25,10 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
-from dagster._core.events import StepMaterializationData
 
+from synthgrid_assets.dagster.events.entries import StepEntries
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
-from synthgrid_assets.dagster.events.group_write import (
-    EVALUATION,
-    JUST_STORED,
-    MATERIALIZATION,
-    lean_entry,
-)
+from synthgrid_assets.dagster.events.group_write import JUST_STORED, MATERIALIZATION
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.standing import StandingTiles
 from synthgrid_assets.dagster.events.upstream import Upstream, latest_versions, version_tags
@@ -97,10 +96,6 @@ class TileEvents:
     planned : int, optional
         How many tiles the run announced for the step; as many as it reports by default. Those
         that it leaves out are no longer shown as in progress.
-    direct : bool
-        Put the events of a `brief` step into the log past Dagster's own way from a step to it,
-        which takes twice as long as storing. Followers of the run are told their number at the
-        end: for tiles that are as good as made when the step begins.
     settled : collection of AssetKey
         Upstream tiles whose data say nothing that the step's own versions do not: what changes
         them and matters here changes the code version too, or the data of another upstream
@@ -120,7 +115,6 @@ class TileEvents:
         tiles: Sequence[str],
         planned: int | None = None,
         *,
-        direct: bool = False,
         settled: Collection[dg.AssetKey] = (),
     ) -> None:
         self._context = context
@@ -146,10 +140,11 @@ class TileEvents:
         self._narrowed = self._storage is None
         self._told = 0
         self.brief = self._storage is not None and len(tiles) > MANY
-        self._step = context.op_execution_context.get_step_execution_context().step.key
-        self._direct = direct and self.brief
+        self._entries = StepEntries(
+            context.op_execution_context.get_step_execution_context(), brief=self.brief
+        )
         if self.brief and self._storage is not None:
-            self._storage.keep_out_of_run_log(context.run.run_id, self._step)
+            self._storage.keep_out_of_run_log(context.run.run_id, self._entries.step_key)
 
     def __enter__(self) -> Self:
         return self
@@ -176,7 +171,12 @@ class TileEvents:
         self._kept[asset] += kept
 
     def tile(self, result: TileResult) -> Iterator[Any]:
-        """The two events of one tile: its materialisation and the check that targets it."""
+        """The two events of one tile: its materialisation and the check that targets it.
+
+        They are in the log's hands, and told to whoever listens to the run at the instance
+        (`DagsterInstance.add_event_listener`), when the caller asks for more; storages that are
+        not this project's get them by way of Dagster, which the caller's yielding is for.
+        """
         self._narrow()
         materialization = dg.AssetMaterialization(
             result.asset,
@@ -184,14 +184,13 @@ class TileEvents:
             metadata=result.metadata,
             tags=self._version_tags(result.asset, result.tile, result.data_version),
         )
-        if self._direct:
-            self._store(MATERIALIZATION, StepMaterializationData(materialization))
-            self._store(EVALUATION, self._evaluation(result))
-            failed = int(not result.passed)
-            self._kept[result.asset] += Kept(1, failed_tiles=failed, made=1)
-        else:
+        if self._storage is None:
             yield materialization
             yield self._evaluation(result)
+        else:
+            take = self._context.instance.handle_new_event
+            take(self._entries.materialization(materialization))
+            take(self._entries.evaluation(self._evaluation(result)))
         self._told += 1
         if self.brief and self._told % LOG_EVERY == 0:
             total = sum(len(tiles) for tiles in self._planned.values())
@@ -228,10 +227,6 @@ class TileEvents:
             metadata=result.check_metadata,
             target_materialization_data=self._target(result),
         )
-
-    def _store(self, kind: dg.DagsterEventType, data: Any) -> None:
-        assert self._storage is not None  # of a brief step
-        self._storage.store_event(lean_entry(kind, data, self._context.run, self._step))
 
     def _narrow(self) -> None:
         """Once the kept tiles are known, only the others are shown as in progress."""

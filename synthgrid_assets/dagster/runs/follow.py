@@ -18,6 +18,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from synthgrid_assets import errors
 from synthgrid_assets.dagster.build import world_definitions
+from synthgrid_assets.dagster.events.group_write import is_of_a_partition
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
@@ -49,9 +50,9 @@ class AssetTally:
     failed_tiles: int = 0
 
     def add_kept(self, kept: Kept) -> None:
-        """Tiles that the run tells no event of: kept ones, and those of the asset `tiles`."""
+        """Tiles that the run tells no event of: those whose events stand."""
         self.tiles += kept.tiles
-        self.kept += kept.tiles - kept.made
+        self.kept += kept.tiles
         self.rows += kept.rows
         self.size += kept.size
         self.failed_tiles += kept.failed_tiles
@@ -206,7 +207,7 @@ def run_region(
         summary = RunSummary(spec.world.name, run.run_id)
         with contextlib.closing(events):
             try:
-                _follow(events, summary, request, progress)
+                _Follower(summary, request, progress).follow(instance, events)
             except KeyboardInterrupt:  # between two steps; in one, Dagster tells it as its failure
                 request_cancel(instance, run)
                 raise
@@ -217,27 +218,49 @@ def run_region(
     return summary
 
 
-def _follow(
-    events: Iterable[dg.DagsterEvent],
-    summary: RunSummary,
-    request: RegionRequest,
-    progress: Progress,
-) -> None:
-    tiled = 1 + sum(len(names) for names in request.products.values())  # and the tiles themselves
-    total = len(request.tiles) * tiled
-    done = 0
-    for event in events:
-        summary.count(event)
+class _Follower:
+    """Counts a run's events and shows how far it is.
+
+    Those of tiles are heard where the log takes them, as their steps yield none.
+    """
+
+    def __init__(self, summary: RunSummary, request: RegionRequest, progress: Progress) -> None:
+        self._summary, self._progress = summary, progress
+        tiled = 1 + sum(len(names) for names in request.products.values())  # with the tiles' own
+        self._total, self._done = len(request.tiles) * tiled, 0
+        self._failed: Exception | None = None
+
+    def follow(self, instance: dg.DagsterInstance, events: Iterable[dg.DagsterEvent]) -> None:
+        """Take all events of a run; what the one who shows them raises ends it."""
+        instance.add_event_listener(self._summary.run_id, self._hear)
+        for event in events:
+            if self._failed is not None:
+                raise self._failed
+            if not is_of_a_partition(event):
+                self._take(event)
+
+    def _hear(self, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None or not is_of_a_partition(event):
+            return
+        try:
+            self._take(event)
+        except Exception as error:
+            self._failed = error  # the step fails too, with a name of Dagster's
+            raise
+
+    def _take(self, event: dg.DagsterEvent) -> None:
+        self._summary.count(event)
         if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
-            done += Kept.of(event.asset_observation_data.asset_observation).tiles
+            self._done += Kept.of(event.asset_observation_data.asset_observation).tiles
         elif event.is_step_materialization and event.partition is not None:
-            done += 1
+            self._done += 1
         elif not event.is_step_start:
-            continue
-        engine = open_session(summary.run_id)
+            return
+        engine = open_session(self._summary.run_id)
         figures = None if engine is None else engine.statistics()
         named = _name(event.asset_key) if event.asset_key else _begun(event.step_key or "a step")
-        progress(done, total, named, figures)
+        self._progress(self._done, self._total, named, figures)
 
 
 def _begun(step: str) -> str:

@@ -1,5 +1,6 @@
 """One run over any set of tiles: what Dagster records, and what it calls stale."""
 
+import re
 from collections import Counter
 from hashlib import sha256
 
@@ -9,8 +10,10 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+from dagster._serdes import serialize_value
 
 from synthgrid_assets.dagster.events import tile_events
+from synthgrid_assets.dagster.events.group_write import EVALUATION, MATERIALIZATION
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
 from synthgrid_assets.dagster.keys import TILE_CHECK
@@ -27,9 +30,7 @@ BROKEN = "03|03"
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 
 
-def tiled(
-    name, specs, results, fails_after=None, keeps=lambda tile: False, direct=False, settled=()
-):
+def tiled(name, specs, results, fails_after=None, keeps=lambda tile: False, settled=()):
     """A step over `specs`, whose tiles have the data versions ``results(asset, tile)``."""
 
     @dg.multi_asset(
@@ -44,7 +45,7 @@ def tiled(
     )
     def step(context):
         tiles = [str(tile) for tile in context.partition_keys]
-        with TileEvents(context, tiles, direct=direct, settled=settled) as events:
+        with TileEvents(context, tiles, settled=settled) as events:
             for number, tile in enumerate(tiles):
                 if number == fails_after:
                     raise RuntimeError("the disk is full")
@@ -66,7 +67,6 @@ def world(
     points="1",
     fails_after=None,
     keeps=lambda tile: False,
-    direct=False,
     settled=(),
 ):
     """Surface (no tiles) and tiles -> points -> delaunay, voronoi (one step) -> tile_index."""
@@ -98,7 +98,6 @@ def world(
                 [spec("tiles", tiles)],
                 lambda asset, tile: f"{tile} {tiles}",
                 keeps=keeps,
-                direct=direct,
             ),
             tiled(
                 "points",
@@ -106,14 +105,12 @@ def world(
                 lambda asset, tile: f"{tile} {tiles} {land}",
                 fails_after,
                 keeps,
-                direct,
             ),
             tiled(
                 "tessellation",
                 [spec("delaunay", "1", "points"), spec("voronoi", "1", "points")],
                 lambda asset, tile: f"{asset} {tile} {tiles} {land}",
                 keeps=keeps,
-                direct=direct,
                 settled=settled,
             ),
             tile_index,
@@ -440,10 +437,9 @@ def test_partitions_of_a_run_that_goes_on_are_in_progress(instance):
     assert (len(made), len(failed), len(in_progress)) == (SELECTED, 0, 0)
 
 
-@pytest.mark.parametrize("direct", [False, True])
-def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monkeypatch, direct):
+def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monkeypatch):
     monkeypatch.setattr(tile_events, "MANY", SELECTED - 1)
-    run = materialize(instance, world(direct=direct), *EVERYTHING)
+    run = materialize(instance, world(), *EVERYTHING)
     log = instance.all_logs(run.run_id)
     assert not [e for e in log if e.step_key == "points" and e.get_dagster_event().partition]
     for name in TILED:
@@ -454,37 +450,46 @@ def test_a_run_over_very_many_tiles_keeps_them_out_of_its_own_log(instance, monk
     assert {events_of(instance, name) for name in TILED} == {SELECTED}
 
 
-def stored_events(instance, name):
-    """All that the log has of an asset's tiles, but for when it was and of which run."""
-    storage = instance.event_log_storage
+def told_of_tiles(instance, run_id):
+    """What a run's log says of tiles, whole, but for which event is named and when it was."""
     found = []
-    for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION):
-        for record in storage.get_event_records(dg.EventRecordsFilter(kind, key(name))):
-            told = record.event_log_entry.dagster_event
-            tags = getattr(record.asset_materialization, "tags", None)
-            found.append((kind, told.step_key, told.partition, tags, told.message, told.pid))
-    return sorted(found, key=str)
+    for entry in instance.all_logs(run_id):
+        if entry.dagster_event_type not in (MATERIALIZATION, EVALUATION):
+            continue
+        text = serialize_value(entry)
+        text = re.sub(r'"(timestamp|storage_id|pid)": [-\d.e]+', r'"\1": 0', text)
+        text = re.sub(r'("dagster/input_event_pointer/[^"]*": )"-?\d+"', r'\1"0"', text)
+        found.append(text.replace(run_id, "RUN"))
+    return found
 
 
-def test_events_that_a_step_stores_itself_are_those_that_it_would_have_yielded(
-    instance, monkeypatch, tmp_path
+def test_events_that_a_step_stores_itself_are_those_that_dagster_stores_of_a_yielded_one(
+    instance, tmp_path
 ):
-    monkeypatch.setattr(tile_events, "MANY", SELECTED - 1)
-    (tmp_path / "direct").mkdir()
-    materialize(instance, world(), *EVERYTHING)
-    with open_instance(tmp_path / "direct") as other:
-        run = materialize(other, world(direct=True), *EVERYTHING)
-        for name in TILED:
-            yielded, stored = stored_events(instance, name), stored_events(other, name)
-            made = [event for event in stored if event[2] is not None]
-            assert [e[:3] + e[4:] for e in made] == [e[:3] + e[4:] for e in yielded]
-            assert len(made) == SELECTED
-        told = [
-            event.asset_observation_data.asset_observation
-            for event in run.all_events
-            if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
-        ]
-        expected = Kept(SELECTED, failed_tiles=1, made=SELECTED)
-        assert {seen.asset_key: Kept.of(seen) for seen in told} == {
-            key(name): expected for name in TILED
-        }
+    """The stock storage gets them by way of Dagster, and this project's from the step."""
+    stored = materialize(instance, world(), *EVERYTHING)
+    assert not [event for event in stored.all_events if event.partition]
+    (tmp_path / "stock").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
+        yielded = materialize(stock, world(), *EVERYTHING)
+        expected = told_of_tiles(stock, yielded.run_id)
+    found = told_of_tiles(instance, stored.run_id)
+    assert len(expected) == 2 * len(TILED) * SELECTED + 4  # and land, the index, two named checks
+    assert found == expected
+
+
+def test_who_listens_at_the_instance_hears_of_each_tile_at_once(instance):
+    heard = []
+    run_ids = []
+
+    def watching(tile):
+        if tile == FIRST:
+            run_ids.append(run_id := instance.get_runs()[0].run_id)
+            instance.add_event_listener(run_id, heard.append)
+        elif len(run_ids) == 1:
+            seen.append(len([e for e in heard if e.get_dagster_event().partition]))
+        return False
+
+    seen = []
+    materialize(instance, world(keeps=watching), "tiles")
+    assert seen == list(range(1, SELECTED))
