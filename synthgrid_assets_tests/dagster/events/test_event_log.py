@@ -1,5 +1,6 @@
 """The cached event log against the stock one, and under threads, processes and forks."""
 
+import contextlib
 import os
 import queue
 import signal
@@ -468,3 +469,30 @@ def test_a_killed_process_leaves_whole_groups_of_tiles_in_order(home):
         assert found == set(range(len(found)))
         report(instance, "many", [399])
         assert 399 in reported(instance, "many")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_the_end_of_a_group_and_is_heard_then(number):
+    """Or a group whose commit it meets would be written twice."""
+    written, heard = [], []
+
+    def write(group):
+        signal.raise_signal(number)
+        written.append((list(group), list(heard)))
+
+    def interrupt(*_):
+        heard.append(len(written))
+        raise InterruptedError
+
+    before = signal.signal(number, interrupt)
+    try:
+        waiting = groups.EventGroups(write, contextlib.nullcontext)
+        waiting._waiting, waiting._unwritten = ["event"], 1
+        with pytest.raises(InterruptedError):
+            waiting.flush()
+        waiting.flush()
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+    assert written == [(["event"], [])]
+    assert heard == [1]
