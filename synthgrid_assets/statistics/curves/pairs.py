@@ -91,15 +91,15 @@ def crossings(buckets, reach, side, cell, usable, first_line, first_group, count
     for row in range(rows):
         for column in range(columns):
             here = row * columns + column
-            for other_row in range(max(row - 1, 0), min(row + 2, rows)):
-                # the partner lies to the east, so it is in this column or the next
-                there = other_row * columns + column
-                last = there + 2 if column + 1 < columns else there + 1
-                for i in range(starts[here], starts[here + 1]):
-                    line = x[i] // cell + 1
-                    if line * cell - x[i] > reach:  # all partners lie before the line
-                        continue
-                    group = y[i] // group_size
+            for i in range(starts[here], starts[here + 1]):
+                line = x[i] // cell + 1
+                if line * cell - x[i] > reach:  # all partners lie before the line
+                    continue
+                group = y[i] // group_size
+                for other_row in range(max(row - 1, 0), min(row + 2, rows)):
+                    # the partner lies to the east, so it is in this column or the next
+                    there = other_row * columns + column
+                    last = there + 2 if column + 1 < columns else there + 1
                     for j in range(starts[there], starts[last]):
                         dx = x[j] - x[i]
                         if x[j] < line * cell or dx > reach:
