@@ -202,9 +202,9 @@ class Lattice:
 
     def bounds(self, cells: Cells) -> Box:
         """The box of a rectangle of cells, in CRS units."""
-        x0, y0, x1, y1 = cells.quanta()
-        (left, right), (bottom, top) = self.coordinates(np.array([x0, x1]), np.array([y0, y1]))
-        return Box(float(left), float(bottom), float(right), float(top))
+        step, (x, y) = self.step, self.origin  # numbers alone: as `coordinates`
+        x0, y0, x1, y1 = map(int, cells.quanta())
+        return Box(x + x0 * step, y + y0 * step, x + x1 * step, y + y1 * step)
 
 
 def point_ids(

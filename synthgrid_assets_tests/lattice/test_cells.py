@@ -77,6 +77,23 @@ def test_the_cells_of_a_rectangles_bounds_are_the_rectangle(ix, iy, width, heigh
     assert LATTICE.cells_of(LATTICE.bounds(cells)) == cells
 
 
+@given(
+    corner=st.tuples(st.integers(-(2**22), 2**22 - 60), st.integers(-(2**22), 2**22 - 60)),
+    size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    origin=st.tuples(st.floats(-1e7, 1e7), st.floats(-1e7, 1e7)),
+    cell=st.floats(0.1, 1e4),
+)
+def test_bounds_are_the_coordinates_of_corners_bit_for_bit(corner, size, origin, cell):
+    lattice = Lattice("EPSG:32633", origin, cell)
+    for kind in (int, np.int64):
+        cells = Cells(*map(kind, (*corner, corner[0] + size[0], corner[1] + size[1])))
+        x0, y0, x1, y1 = map(int, cells.quanta())
+        (west, east), (south, north) = lattice.coordinates(np.array([x0, x1]), np.array([y0, y1]))
+        bounds = lattice.bounds(cells)
+        assert bounds == (west, south, east, north)
+        assert {type(side) for side in bounds} == {float}
+
+
 @given(ix=st.integers(-9, 9), x=st.integers(-2, 2), past=st.sampled_from([0.0, 0.3, 0.5, 0.7]))
 def test_the_cells_of_a_box_hold_all_its_lattice_positions(ix, x, past):
     """Also where its end lies between the last position of a cell and the next one."""
