@@ -24,7 +24,7 @@ from synthgrid_assets.errors import EngineError
 NOTHING = Timings()
 # seconds for which an outcome may wait for others, while more than half of the window is at work:
 # a commit costs nearly the same for one tile as for several
-GATHERING = 0.1
+GATHERING = 0.25
 
 
 class Held:

@@ -18,7 +18,8 @@ from synthgrid_assets.storage.commit_records import Course, decision_record, dig
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.receipt import Receipt
 
-Record = Callable[[list[Receipt], Mapping[str, Course]], None]
+Note = tuple[str, str]  # a world, and what its log will say
+Record = Callable[[list[Receipt], Mapping[str, Course], list[Note]], None]
 LONGEST = 30_000  # characters of a layer's record; a union of very many layers is told by its hash
 
 
@@ -34,7 +35,8 @@ class Custody:
     tiles : int
         How many will be made.
     record : callable, optional
-        Commits receipts with their courses; by default the journal's own `record`.
+        Commits receipts with their courses and what else the log will say; by default the
+        journal's own `record`.
     """
 
     def __init__(
@@ -80,11 +82,14 @@ class Custody:
                         context=self._context,
                     )
                 )
+        if not receipts:
+            self._journal.outbox.note(self._world, notes)
+            return
+        said = [(self._world, note) for note in notes]
         if self._record is None:
-            self._journal.record(receipts, courses=courses)
+            self._journal.record(receipts, courses=courses, notes=said)
         else:
-            self._record(receipts, courses)
-        self._journal.outbox.note(self._world, notes)
+            self._record(receipts, courses, said)
 
     def _engine_records(self) -> list[str]:
         """What the engine has decided since: its depth, its breaker, its workers."""

@@ -139,6 +139,7 @@ class Journal:
         receipts: Iterable[Receipt],
         guard: Callable[[sa.Connection], None] | None = None,
         courses: Mapping[str, Course] | None = None,
+        notes: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Record a group of tiles in one durable transaction: all of them or none.
 
@@ -152,6 +153,8 @@ class Journal:
             By path, how the tiles came about.
         guard : callable, optional
             Called in the transaction, before it is made durable; what it raises undoes it.
+        notes : iterable of (str, str)
+            More records of the audit log, each with its world (as `Outbox.note`).
 
         Raises
         ------
@@ -175,7 +178,7 @@ class Journal:
         told = [(receipt.world, tile_record(receipt, of.get(receipt.path))) for receipt in group]
         with self.database.writing(exclusive=False) as connection:
             connection.execute(_RECORD, rows)
-            outbox.Outbox.add(connection, told)
+            outbox.Outbox.add(connection, [*told, *notes])
             if guard is not None:
                 guard(connection)
 

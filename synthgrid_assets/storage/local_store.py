@@ -188,7 +188,8 @@ class LocalStore:
 
     def sync(self, keys: Iterable[str]) -> None:
         """Sync the files' folders, each once."""
-        sync_folders(self.path(key).parent for key in keys)
+        folders = {key.rpartition("/")[0] for key in keys}
+        sync_folders(self.path(folder) if folder else self.root for folder in folders)
 
     def sweep(self, prefix: str = "") -> int:
         """Remove temporary files that no live process holds a lock on."""

@@ -268,6 +268,26 @@ def test_a_group_is_recorded_whole_or_not_at_all(tmp_path):
     pytest.fail("the writer never finished")
 
 
+def test_what_the_log_will_say_besides_is_recorded_with_a_group_or_not_at_all(layout, tmp_path):
+    """One transaction: what undoes the group undoes it too, and it costs no commit of its own."""
+    data = dataset(8)
+
+    def refuse(connection):
+        raise StorageError("the lease is lost")
+
+    with Journal(layout) as journal:
+        tiles = [tile_receipt(layout, data, column, 0) for column in range(2)]
+        (tmp_path / tiles[0].path).parent.mkdir(parents=True)
+        notes = [(data.world, f"note {number}") for number in range(3)]
+        with pytest.raises(StorageError, match="the lease is lost"):
+            journal.record(tiles, guard=refuse, notes=notes)
+        assert journal.outbox.waiting(data.world) == []
+        journal.record(tiles, notes=notes)
+        told = [waiting.record for waiting in journal.outbox.waiting(data.world)]
+        assert len(told) == 5
+        assert told[2:] == [note for _, note in notes]
+
+
 def record_until_killed(root, pipe):
     layout = Layout(root)
     with Journal(layout) as journal:

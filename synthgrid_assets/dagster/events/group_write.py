@@ -225,9 +225,10 @@ def is_of_a_partition(event: dg.DagsterEvent) -> bool:
     """Whether an event is a step's about one partition of an asset."""
     if not event.step_key:
         return False
-    if event.event_type == EVALUATION:
-        return event.asset_check_evaluation_data.partition is not None
-    return event.event_type == MATERIALIZATION and event.partition is not None
+    data: Any = event.event_specific_data  # asked for several times an event: by value, not by enum
+    if event.event_type_value == MATERIALIZATION.value:
+        return data.materialization.partition is not None
+    return event.event_type_value == EVALUATION.value and data.partition is not None
 
 
 def lean(event: EventLogEntry) -> EventLogEntry:

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.errors import HostError, SynthGridError
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.custody import Note
 from synthgrid_assets.materialize.hosts.host_inputs import have_inputs
 from synthgrid_assets.materialize.hosts.host_session import host_session
 from synthgrid_assets.materialize.run import TileFailed, TileMade, kept_tiles, make_missing
@@ -214,9 +215,13 @@ class _Work:
                 if self._lost.is_set():  # whoever has the tiles now makes them
                     return
 
-    def _record(self, receipts: list[Receipt], courses: Mapping[str, Course]) -> None:
+    def _record(
+        self, receipts: list[Receipt], courses: Mapping[str, Course], notes: list[Note]
+    ) -> None:
         keys = {receipt.tile: None for receipt in receipts}
-        self._journal.record(receipts, lambda connection: self._settle(connection, keys), courses)
+        self._journal.record(
+            receipts, lambda connection: self._settle(connection, keys), courses, notes
+        )
 
     def _settle(self, connection: sa.Connection, keys: Iterable[str]) -> None:
         self._leases.settle(connection, [self._names[key] for key in keys], self._holder)
