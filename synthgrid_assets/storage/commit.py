@@ -116,9 +116,8 @@ def _written(path: Path, data: bytes) -> Iterator[Path]:
     partial = _partial(path)
     try:
         _make_folder(path.parent)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = _made_and_locked(partial)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # says "in use" until this process ends
             _write_all(descriptor, data)
             os.fsync(descriptor)
             yield partial
@@ -245,6 +244,20 @@ def way_out(path: Path) -> str:
     if path.is_dir():
         return f"{path} is a folder, where a file belongs: move it elsewhere"
     return "check space and rights"
+
+
+def _made_and_locked(partial: Path) -> int:
+    """A new file's descriptor, whose lock says "in use" until this process ends."""
+    while True:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # swept between its making and its lock
 
 
 def _partial(path: Path) -> Path:

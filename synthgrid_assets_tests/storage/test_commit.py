@@ -1,5 +1,6 @@
 """Commit: whatever instant a writer is killed at, nothing half-written can be seen."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -160,6 +161,23 @@ def test_the_sweep_spares_live_writers_and_takes_what_dead_ones_left(tmp_path):
     process.join()
     assert sweep_partials(tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_swept_before_its_writer_has_locked_it_is_made_anew(tmp_path, monkeypatch):
+    """Between a file's making and its lock it looks abandoned to another run that begins."""
+    lock, swept = fcntl.flock, []
+
+    def late(descriptor, how):
+        if how == fcntl.LOCK_EX and not swept:
+            swept.append("begun")
+            swept.append(sweep_partials(tmp_path))
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    commit_bytes(tmp_path / "tile", NEW)
+    assert swept == ["begun", 1]
+    assert (tmp_path / "tile").read_bytes() == NEW
+    assert [path.name for path in tmp_path.iterdir()] == ["tile"]
 
 
 def test_facts_are_those_of_the_bytes_on_disk(tmp_path):
