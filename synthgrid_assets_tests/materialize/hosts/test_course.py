@@ -190,7 +190,7 @@ def test_a_host_that_dies_costs_what_it_had_not_settled(
     settled_then = set()
     record, dying, settled = block_module._Work._record, threading.Lock(), set()
 
-    def dies(self, receipts, courses):
+    def dies(self, receipts, *how):
         if self._host == "host-0" and "host-0" not in cluster.dead and settled:
             with dying:
                 cluster.dead.add("host-0")
@@ -198,7 +198,7 @@ def test_a_host_that_dies_costs_what_it_had_not_settled(
                 self._leases.release = lambda _: 0  # the dead give nothing back
         if self._host in cluster.dead:
             raise WorkerKilled
-        record(self, receipts, courses)
+        record(self, receipts, *how)
         settled.update(receipt.tile for receipt in receipts)
 
     class WorkerKilled(BaseException):
@@ -230,19 +230,19 @@ def test_a_host_frozen_past_its_lease_records_nothing_when_it_thaws(
     record, renew = block_module._Work._record, Leases.renew
     frozen, thaw, refused = threading.Event(), threading.Event(), []
 
-    def freezes(self, receipts, courses):
+    def freezes(self, receipts, *how):
         if self._host == "host-0" and not frozen.is_set():
             frozen.set()
             self._leases.renew = lambda *_: 1
             cluster.silent = {"host-0"}
             assert thaw.wait(60)
             try:
-                record(self, receipts, courses)
+                record(self, receipts, *how)
             except Exception as error:
                 refused.append(type(error).__name__)
                 raise
         else:
-            record(self, receipts, courses)
+            record(self, receipts, *how)
 
     def renews(self, *arguments):
         return renew(self, *arguments)
