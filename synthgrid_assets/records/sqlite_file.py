@@ -6,12 +6,9 @@ Belongs here: the file, its mode and its pragmas. Not here: transactions (`datab
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.records.locked_folder import locked_folder
 from synthgrid_assets.records.schema import Schema
 
 _SECOND_NAME_SECONDS = 2.0  # a file has two names for an instant when it is made
@@ -50,7 +48,8 @@ def create_file(path: Path, schema: Schema, *, private: bool) -> None:
             f"would be damaged from birth; {schema.remedy}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(path) as made:
+    with locked_folder(path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")) as folder:
+        made = folder / path.name
         os.close(os.open(made, os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644))
         engine, _ = engine_of_file(made, wait=1.0)
         with engine.connect() as connection:
@@ -122,19 +121,6 @@ def _as_it_lies(path: Path) -> str:
     """
     log = path.with_name(f"{path.name}-wal")
     return "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
-
-
-@contextlib.contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A file of the same name in a folder beside, locked as long as it is in use."""
-    folder = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield Path(folder) / path.name
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.records.locked_folder import locked_folder
 from synthgrid_assets.storage.store import Durability, FileFacts
 
 PARTIAL = ".partial"  # suffix of everything that is not yet committed
@@ -180,15 +181,8 @@ def aside(path: Path) -> Iterator[Path]:
     Whatever is still in it at the end of the block is removed.
     """
     _make_folder(path.parent)
-    folder = _partial(path)
-    folder.mkdir()
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked_folder(_partial(path)) as folder:
         yield folder
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folders(folders: Iterable[Path]) -> None:
