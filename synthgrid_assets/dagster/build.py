@@ -30,6 +30,7 @@ from synthgrid_assets.dagster.freshness import freshness_checks, freshness_senso
 from synthgrid_assets.dagster.jobs import region_job
 from synthgrid_assets.dagster.links import linked
 from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.dagster.runs.abandoned import abandoned_sensor
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.upkeep import nightly_schedule, stale_sensor, verification_job
 from synthgrid_assets.settings import data_root, executor_url, gateway_inbox, world_files
@@ -96,7 +97,7 @@ def world_definitions(
     shared = dg.Definitions(
         jobs=[region_job(specs), verification],
         schedules=[nightly_schedule(specs, verification)],
-        sensors=[freshness_sensor(specs), stale_sensor(specs)],
+        sensors=[freshness_sensor(specs), stale_sensor(specs), abandoned_sensor()],
         resources={"engine": Engine(executor=executor_url()), "data": DataRoot()},
         executor=one_process,
     )

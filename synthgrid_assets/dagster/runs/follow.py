@@ -21,7 +21,8 @@ from synthgrid_assets.dagster.build import world_definitions
 from synthgrid_assets.dagster.events.group_write import is_of_a_partition
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.keys import TILE_CHECK
-from synthgrid_assets.dagster.runs.instance import fail_abandoned_runs, open_instance
+from synthgrid_assets.dagster.runs.abandoned import fail_abandoned_runs
+from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here, request_cancel
 from synthgrid_assets.dagster.runs.liveness import sign_of_life
 from synthgrid_assets.dagster.runs.opening import telling_faults

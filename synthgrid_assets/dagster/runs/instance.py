@@ -1,36 +1,25 @@
 """The Dagster instance that the command line shares with the UI.
 
-Belongs here: finding and opening the instance, and runs that a killed process left open.
-Not here: what a run does (`runs`).
+Belongs here: finding and opening the instance. Not here: what a run does (`follow`), runs that
+a killed process left open (`abandoned`).
 """
 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import yaml
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.dagster_run import DagsterRunStatus, RunRecord, RunsFilter
 
-from synthgrid_assets.dagster.runs.liveness import PROCESS_TAG, is_abandoned, sweep
 from synthgrid_assets.dagster.runs.opening import mend_revisions, opening, telling_faults
 from synthgrid_assets.settings import HOME_VARIABLE, project_folder
 from synthgrid_assets.storage.commit import commit_bytes
 
-# what a run on the command line may be found in after its process was killed
-UNFINISHED = [
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 # the database of each section of `dagster.yaml` that has one
 DATABASES = {"run_storage": "runs", "event_log_storage": "index", "schedule_storage": "schedules"}
-UNQUEUED_SECONDS = 3600.0  # from a run's making to the queue, which takes milliseconds
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -90,29 +79,3 @@ def _default_sections(home: Path) -> dict[str, Any]:
         for name, (module, class_name) in classes.items()
     }
     return {**sections, "telemetry": {"enabled": False}}
-
-
-def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs failed whose process has ended without a word, on this host or another.
-
-    Returns
-    -------
-    list of str
-        The ids of those runs.
-    """
-    open_runs = instance.get_run_records(RunsFilter(statuses=UNFINISHED))
-    abandoned = [record.dagster_run for record in open_runs if _is_abandoned(record)]
-    for run in abandoned:
-        instance.report_run_failed(
-            run, "The process of this run was killed. Committed tiles are kept: run it again."
-        )
-    sweep()
-    return [run.run_id for run in abandoned]
-
-
-def _is_abandoned(record: RunRecord) -> bool:
-    """Without a sign of life, a run that is not even queued yet is given an hour."""
-    run, age = record.dagster_run, time.time() - record.create_timestamp.timestamp()
-    if PROCESS_TAG in run.tags:
-        return is_abandoned(run.tags)
-    return run.status == DagsterRunStatus.NOT_STARTED and age > UNQUEUED_SECONDS

@@ -1,7 +1,7 @@
 """Whether the process that executes a run still lives, also seen from another host.
 
 Belongs here: the sign of life and how it is read. Not here: what becomes of a run without
-one (`instance`).
+one (`abandoned`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def is_abandoned(tags: Mapping[str, str]) -> bool:
 def sweep() -> None:
     """Remove signs that nobody holds, once the runs that named them are judged."""
     for file in _folder().glob("*.lock"):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # gone by now, or another user's
             if time.time() - file.stat().st_mtime > LOCKED_WITHIN and not _is_locked(file):
                 file.unlink()
 
@@ -70,13 +70,16 @@ def _file(token: str) -> Path:
 
 
 def _is_locked(file: Path) -> bool:
+    """Whether somebody holds it; one that cannot be looked at counts as held."""
     try:
-        descriptor = os.open(file, os.O_RDWR)
-    except OSError:
+        descriptor = os.open(file, os.O_RDONLY)  # another user's can be read, not written
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
         return True
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The instance that the command line and the UI share: starts at once, damage, killed runs."""
+"""The instance that the command line and the UI share: starts at once, damage, a full disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -19,10 +18,8 @@ import pytest
 from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION as OLD_REVISION
 
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
-from synthgrid_assets.dagster.runs import instance as instance_module
 from synthgrid_assets.dagster.runs.compute_logs import ComputeLogs
-from synthgrid_assets.dagster.runs.instance import DATABASES, fail_abandoned_runs, open_instance
-from synthgrid_assets.dagster.runs.liveness import LOCKED_WITHIN, PROCESS_TAG, sign_of_life
+from synthgrid_assets.dagster.runs.instance import DATABASES, open_instance
 from synthgrid_assets.dagster.runs.opening import mend_revisions
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets_tests.dagster.served import PROJECT
@@ -123,70 +120,6 @@ def test_the_storages_of_the_project_file_are_the_locked_ones(home):
         assert type(instance.run_storage).__name__ == "LockedRunStorage"
         assert type(instance.schedule_storage).__name__ == "LockedScheduleStorage"
         assert isinstance(instance.event_log_storage, CachedSqliteEventLogStorage)
-
-
-def new_run(instance, tags, status):
-    job = dg.Definitions(assets=[nothing]).resolve_implicit_global_asset_job_def()
-    run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus(status))
-    return run.run_id
-
-
-@dg.asset
-def nothing():
-    """Never executed."""
-
-
-HOLDER = """
-import sys
-from synthgrid_assets.dagster.runs.liveness import sign_of_life
-with sign_of_life() as tags:
-    print(*tags.values(), flush=True)
-    sys.stdin.readline()
-"""
-
-
-@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTED", "CANCELING"])
-@pytest.mark.parametrize("host", ["this one", "another"])
-def test_a_killed_process_s_run_is_failed_at_the_next_start(home, monkeypatch, status, host):
-    command = [sys.executable, "-c", HOLDER]
-    with (
-        open_instance() as instance,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder,
-    ):
-        tag = holder.stdout.readline().decode().strip()
-        if host == "another":  # as in a container that came after: ids there say nothing here
-            tag = f"another:{os.getpid()}:{tag.rpartition(':')[2]}"
-        run = new_run(instance, {PROCESS_TAG: tag}, status)
-        assert fail_abandoned_runs(instance) == []
-        holder.kill()
-        holder.wait()
-        assert fail_abandoned_runs(instance) == [run]
-        assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.FAILURE
-
-
-def test_a_living_run_is_left_alone_and_signs_are_swept(home, monkeypatch):
-    with open_instance() as instance, sign_of_life() as tags:
-        run = new_run(instance, tags, "STARTED")
-        (sign,) = (home / ".synthgrid" / "dagster" / "alive").iterdir()
-        (sign.parent / "left.lock").touch()
-        long_ago = time.time() - LOCKED_WITHIN - 9
-        os.utime(sign, (long_ago, long_ago))
-        os.utime(sign.parent / "left.lock", (long_ago, long_ago))
-        assert fail_abandoned_runs(instance) == []
-        assert list(sign.parent.iterdir()) == [sign]
-        assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.STARTED
-    assert not sign.exists()
-
-
-def test_a_run_that_never_reached_the_queue_is_failed_after_an_hour(home, monkeypatch):
-    with open_instance() as instance:
-        run = new_run(instance, {}, "NOT_STARTED")
-        started = new_run(instance, {}, "STARTED")  # another's: its launcher watches it
-        assert fail_abandoned_runs(instance) == []
-        later = datetime.now(UTC) + timedelta(hours=1, minutes=1)
-        monkeypatch.setattr(instance_module.time, "time", later.timestamp)
-        assert fail_abandoned_runs(instance) == [run]
-        assert instance.get_run_by_id(started).status == dg.DagsterRunStatus.STARTED
 
 
 LIMITED = """
