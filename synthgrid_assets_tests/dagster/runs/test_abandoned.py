@@ -130,9 +130,7 @@ def test_a_run_that_ends_well_while_its_process_is_looked_for_stays_so(home, mon
         run = new_run(instance, {PROCESS_TAG: "gone"}, "STARTED")
 
         def ends(tags):
-            instance.report_dagster_event(
-                dg.DagsterEvent("PIPELINE_SUCCESS", "job"), run_id=run
-            )
+            instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", "job"), run_id=run)
             return True
 
         monkeypatch.setattr(abandoned, "is_abandoned", ends)
