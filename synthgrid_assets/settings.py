@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from synthgrid_assets.errors import PrivacyError
+from synthgrid_assets.errors import PrivacyError, SpecError
 
 DATA_VARIABLE = "SYNTHGRID_DATA"
 WORLDS_VARIABLE = "SYNTHGRID_WORLDS"
@@ -25,9 +25,23 @@ REMOTE_VARIABLE = "SYNTHGRID_REMOTE_LIMIT"
 
 
 def project_folder() -> Path:
-    """``DAGSTER_HOME``, or the nearest folder above with a ``dagster.yaml``, or this one."""
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home).resolve() if home else _folder_around()
+    """``DAGSTER_HOME``, or the nearest folder above with a ``dagster.yaml``, or this one.
+
+    Raises
+    ------
+    SpecError
+        If ``DAGSTER_HOME`` is relative: Dagster takes none, as it depends on who starts where.
+    """
+    given = os.environ.get(HOME_VARIABLE)
+    if not given:
+        return _folder_around()
+    home = Path(given).expanduser() if given.startswith("~") else Path(given)  # as Dagster does
+    if not home.is_absolute():
+        raise SpecError(
+            f"{HOME_VARIABLE}={given} is a relative folder, which Dagster refuses; set "
+            f"{HOME_VARIABLE}={home.resolve()}"
+        )
+    return home.resolve()
 
 
 def _folder_around() -> Path:

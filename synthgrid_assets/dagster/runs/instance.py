@@ -7,6 +7,7 @@ a killed process left open (`abandoned`).
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import dagster as dg
 import yaml
 from dagster._core.instance.ref import InstanceRef
 
+from synthgrid_assets.dagster.runs.configuration import read_sections, telling_mistakes
 from synthgrid_assets.dagster.runs.opening import mend_revisions, opening, telling_faults
 from synthgrid_assets.settings import HOME_VARIABLE, project_folder
 from synthgrid_assets.storage.commit import commit_bytes
@@ -32,8 +34,11 @@ def open_instance() -> dg.DagsterInstance:
 
     Raises
     ------
+    SpecError
+        If ``DAGSTER_HOME`` is relative, or the file asks for what cannot be met.
     StorageError
-        If the folder cannot be written or is full, or a database is damaged and cannot be mended.
+        If the folder cannot be written or is full, a database is damaged and cannot be mended,
+        or its server cannot be reached.
     """
     home = project_folder()
     file = home / "dagster.yaml"
@@ -41,15 +46,16 @@ def open_instance() -> dg.DagsterInstance:
     with opening(home / ".synthgrid" / "dagster", "instance"), telling_faults():
         if not file.is_file():
             commit_bytes(file, yaml.safe_dump(_default_sections(home), sort_keys=False).encode())
-        sections = _absolute_sections(home, file)
+        written = read_sections(file)
+        sections = _absolute_sections(home, written)
         for name, database in DATABASES.items():
             if name in sections:
                 mend_revisions(Path(sections[name]["config"]["base_dir"], f"{database}.db"))
-        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=sections))
+        with telling_mistakes(file, written):
+            return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=sections))
 
 
-def _absolute_sections(home: Path, file: Path) -> dict[str, Any]:
-    sections = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+def _absolute_sections(home: Path, sections: Mapping[str, Any]) -> dict[str, Any]:
     absolute = {}
     for name, section in sections.items():
         config = section.get("config") if isinstance(section, dict) else None
