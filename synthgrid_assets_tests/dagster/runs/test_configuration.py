@@ -31,7 +31,7 @@ def file(tmp_path, monkeypatch):
 
 
 MISTAKES = {
-    "telemetry: [1\n  hush: }": ["line 2, column 9", "no YAML"],
+    "telemetry: [1\n  hush: }": ["line 2, column 7", "no YAML"],
     "telemetry: \x00": ["no YAML"],
     "- telemetry": ["the file is no mapping"],
     "storage: 3": ["storage is no mapping"],
