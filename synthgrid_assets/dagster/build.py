@@ -33,7 +33,14 @@ from synthgrid_assets.dagster.resources import DataRoot, Engine
 from synthgrid_assets.dagster.runs.abandoned import abandoned_sensor
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.upkeep import nightly_schedule, stale_sensor, verification_job
-from synthgrid_assets.settings import data_root, executor_url, gateway_inbox, world_files
+from synthgrid_assets.settings import (
+    WORLDS_VARIABLE,
+    data_root,
+    executor_url,
+    gateway_inbox,
+    world_files,
+    worlds_folder,
+)
 from synthgrid_assets.world.spec import MARGINALS, RELEASED, WorldSpec
 from synthgrid_assets.world.validation import check_world
 from synthgrid_assets.world.world_file import Problem
@@ -49,7 +56,7 @@ def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
     """
     valid: dict[str, tuple[Path, WorldSpec]] = {}
     invalid: dict[str, tuple[Path, list[Problem]]] = {}
-    for path in world_files() if files is None else files:
+    for path in _found() if files is None else files:
         spec, problems = check_world(path)
         name = spec.world.name if spec is not None else _name_of(path)
         if name in valid or name in invalid:
@@ -69,6 +76,17 @@ def build_definitions(files: Iterable[Path] | None = None) -> dg.Definitions:
         *(_mistaken(name, *found, made.get(name, ())) for name, found in invalid.items()),
         *(dg.Definitions(assets=left_behind(name, made[name], gone=True)) for name in gone),
     )
+
+
+def _found() -> list[Path]:
+    """The world files of the worlds folder; without any, a warning tells why the graph is empty."""
+    files = world_files()
+    if not files:
+        dg.get_dagster_logger("synthgrid_assets").warning(
+            f"no world file (*.toml) in {worlds_folder()}: the graph has no world. "
+            f"{WORLDS_VARIABLE} names another folder"
+        )
+    return files
 
 
 def _gateway(data: str, inbox: str) -> list[dg.Definitions]:

@@ -21,7 +21,7 @@ from synthgrid_assets.dagster.runs.request import RegionChoice, checked_choice, 
 from synthgrid_assets.errors import EngineError, SpecError
 from synthgrid_assets.lattice.hashing import version_hash
 from synthgrid_assets.materialize.tile_state import CHOICES
-from synthgrid_assets.settings import data_root
+from synthgrid_assets.settings import WORLDS_VARIABLE, data_root, worlds_folder
 from synthgrid_assets.world.spec import WorldSpec
 
 POLL_SECONDS = 1.0
@@ -119,7 +119,11 @@ def chosen_world(worlds: Mapping[str, WorldSpec], name: object) -> WorldSpec:
     """
     world = str(getattr(name, "value", name))
     if world not in worlds:
-        raise SpecError(f"no world {world!r}; valid worlds: {sorted(worlds)}")
+        known = ", ".join(sorted(worlds)) or "none"
+        raise SpecError(
+            f"no world {world!r}; valid worlds in {worlds_folder()}: {known}; "
+            f"{WORLDS_VARIABLE} names another folder"
+        )
     return worlds[world]
 
 
