@@ -30,7 +30,7 @@ from synthgrid_assets.statistics.laws.moments import (
 )
 from synthgrid_assets.statistics.laws.superposed import MemberRetention
 from synthgrid_assets.statistics.region.neighbours import TileWindows
-from synthgrid_assets.statistics.region.totals import TileCounts
+from synthgrid_assets.statistics.region.totals import TileCounts, are_countable
 from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.tile_files import TileReader
@@ -133,11 +133,11 @@ class RegionEvidence:
         return CountMoments(sum(m.mean for m in members), sum(m.variance for m in members))
 
     def scores(self) -> NDArray[np.float64]:
-        """Standardised count of each tile, as `by_place`."""
-        spread = np.sqrt(self.counts.variance)
+        """Standardised count of each tile, as `by_place`; NaN where too few points are expected."""
+        counts = self.counts
         with np.errstate(invalid="ignore", divide="ignore"):
-            scores = (self.counts.observed - self.counts.mean) / spread
-        return self.by_place(scores)
+            scores = (counts.observed - counts.mean) / np.sqrt(counts.variance)
+        return self.by_place(np.where(are_countable(counts.mean, counts.variance), scores, np.nan))
 
     def by_place(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
         """Values of the tiles by row and column of tiles; NaN where no tile is committed."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, ndtr, pdtr, pdtrc, xlogy
+from scipy.special import gammainc, gammaincc, gammaln, ndtr, pdtr, pdtrc, xlogy
 
 from synthgrid_assets.processes.count_models import (
     DiscClusters,
@@ -37,6 +37,7 @@ from synthgrid_assets.statistics.laws.superposed import parts_of
 
 SMALLEST_P = 1e-14  # rounding limits the tails below this: smaller ones are reported as this
 SKEW_ALLOWANCE = 10.0  # factor on the approximate tails of a single tile's clustered count
+LEAST_VARIANCE = 10.0  # of a count whose normal distribution is pooled over tiles
 
 
 class CountDistribution(Protocol):
@@ -186,8 +187,10 @@ class ApproximateCounts:
     A count no more variable than Poisson's is taken as normal with continuity
     correction. One that is more variable has a longer upper tail: it is taken as
     lognormal, and for p-values each tail is the larger of the normal's and the
-    lognormal's, times an allowance. A variance of 0 leaves the mean as the only possible
-    count.
+    lognormal's, times an allowance. Few counts are skewed, and none is the likeliest: no tail
+    is smaller than that of a Poisson number of clumps, each of the size that mean and variance
+    show, which is exact for a Poisson count. A variance of 0 leaves the mean as the only
+    possible count.
 
     Parameters
     ----------
@@ -213,18 +216,20 @@ class ApproximateCounts:
         if self._is_clustered:
             lower = self.allowance * np.maximum(lower, ndtr(self._logarithmic_score(n + 0.5)))
             upper = self.allowance * np.maximum(upper, ndtr(-self._logarithmic_score(n - 0.5)))
-        return _floored(lower), _floored(upper)
+        few, many = self._tails_of_clumps(n)
+        return _floored(np.maximum(lower, few)), _floored(np.maximum(upper, many))
 
     def randomised(self, observed: ArrayLike, uniform: ArrayLike) -> NDArray[np.float64]:
         """The normal distribution function at a random place within the count.
 
         NaN for a count more variable than Poisson's: the lognormal bounds its tails, but
-        over thousands of tiles it would not pass for its distribution.
+        over thousands of tiles it would not pass for its distribution. NaN below
+        `LEAST_VARIANCE` too, where a count is further from normal than many tiles forgive.
         """
         at = np.asarray(observed, float) - 0.5 + np.asarray(uniform)
         if self._is_certain:
             return np.asarray(np.clip(at - (self.moments.mean - 0.5), 0.0, 1.0))
-        if self._is_clustered:
+        if self._is_clustered or self.moments.variance < LEAST_VARIANCE:
             return np.full(at.shape, math.nan)
         return np.asarray(ndtr((at - self.moments.mean) / self.moments.standard_deviation))
 
@@ -235,6 +240,15 @@ class ApproximateCounts:
     @property
     def _is_clustered(self) -> bool:
         return self.moments.dispersion > 1 + 1e-9
+
+    def _tails_of_clumps(
+        self, n: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both tails of a Poisson number of clumps, continued to numbers that are not whole."""
+        clump = self.moments.dispersion
+        counted, mean = np.maximum(n, 0.0) / clump, self.moments.mean / clump
+        upper = np.where(counted > 0, gammainc(np.maximum(counted, 1e-300), mean), 1.0)
+        return np.asarray(gammaincc(counted + 1, mean)), upper
 
     def _logarithmic_score(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where a count stands in the lognormal of the same moments, as a normal score."""

@@ -25,6 +25,7 @@ from synthgrid_assets.verdict import Verdict
 REGION_ALPHA = 1e-6  # as for tiles: a million healthy regions give about one red one
 POWER = 0.9  # probability at which `smallest_rate_error` is found
 FEWEST_TILES = 16  # fewer don't show how much tiles differ by chance
+FEWEST_EVENTS = 1.0  # of a count whose score says enough, see `are_countable`
 LARGEST_SCORE = 8.0  # normal score of a p-value of 0 or 1
 
 
@@ -72,6 +73,24 @@ class TileCounts:
         return region.variance / alone if alone > 0 else 1.0
 
 
+def are_countable(
+    mean: NDArray[np.float64], variance: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Where a standardised count varies enough to be summed with others under a normal law.
+
+    A count of few independent events is nearly always the same number: none at all, or all that
+    can be. Its score then tells its expectation. ``mean ** 2 / variance`` is the number of events,
+    points or clusters, that a Poisson count of such a spread has; the variance is that number for
+    what is missing from a nearly certain count.
+
+    Examples
+    --------
+    >>> are_countable(np.array([0.02, 8.0, 8.0, 9.0]), np.array([0.02, 8.0, 800.0, 0.1])).tolist()
+    [False, True, False, False]
+    """
+    return (mean**2 >= FEWEST_EVENTS * variance) & (variance >= FEWEST_EVENTS)
+
+
 def smallest_rate_error(region: CountMoments, alpha: float = REGION_ALPHA) -> float:
     """Relative error of the intensity that the region's total finds with power 90 %.
 
@@ -117,10 +136,13 @@ def mean_variance_hold(
 
     Notes
     -----
-    The total is judged by the larger of normal and lognormal tails. The spread is the sum
+    The total is judged by the largest of normal, lognormal and clumped Poisson tails
+    (`count_distribution.ApproximateCounts`). The spread is the sum
     of squared normal scores of the randomised p-values, chi-square for independent tiles;
-    where these are not known, the sum of squared standardised counts, whose mean is known
-    and whose error is taken from the tiles (`skewed_sums`). Correlation between tiles
+    where these are not known, the sum of squared standardised counts of the tiles that
+    expect enough (`are_countable`), whose mean is known and whose error is taken from the
+    tiles (`skewed_sums`); it is not more surprising than it were of normal scores, as few
+    counts may show an error that is much too small. Correlation between tiles
     widens both by at most the sum of absolute correlations, which `TileCounts.inflation`
     measures: so they are scaled (Satterthwaite), which is conservative.
 
@@ -164,7 +186,7 @@ def mean_variance_hold(
 
 def _told(spread: tuple[float, float] | None) -> str:
     if spread is None:
-        return "not tested: too few tiles, or all lie alike in blocks"
+        return "not tested: too few tiles that expect enough, or all lie alike in blocks"
     return f"{spread[1]:.3f} of the law's (p = {spread[0]:.2g})"
 
 
@@ -175,16 +197,23 @@ def _spread(tiles: TileCounts, inflation: float) -> tuple[float, float] | None:
         return _spread_of_counts(tiles, widening)
     scores = np.clip(ndtri(tiles.randomised), -LARGEST_SCORE, LARGEST_SCORE)
     total = float((scores * scores).sum())
+    return _chi_square(total, n, widening), total / n
+
+
+def _chi_square(total: float, n: int, widening: float) -> float:
+    """Two-sided p-value of the sum of n squared scores."""
     freedom, scaled = n / widening, total / widening
-    p = 2 * min(float(chdtr(freedom, scaled)), float(chdtrc(freedom, scaled)))
-    return min(p, 1.0), total / n
+    return min(2 * min(float(chdtr(freedom, scaled)), float(chdtrc(freedom, scaled))), 1.0)
 
 
 def _spread_of_counts(tiles: TileCounts, widening: float) -> tuple[float, float] | None:
-    """The same from standardised counts; tiles whose count is certain say nothing."""
-    random = tiles.variance > 0
+    """The same from standardised counts; tiles that expect too little say nothing."""
+    random = are_countable(tiles.mean, tiles.variance)
     if np.count_nonzero(random) < FEWEST_TILES:
         return None
     squares = (tiles.observed - tiles.mean)[random] ** 2 / tiles.variance[random]
     variance = squares.size * float(squares.var(ddof=2)) * widening
-    return zero_mean_p_value(squares - 1.0, variance), float(squares.mean())
+    p_normal = _chi_square(float(squares.sum()), squares.size, widening)
+    if not variance > 0:
+        return p_normal, float(squares.mean())
+    return max(zero_mean_p_value(squares - 1.0, variance), p_normal), float(squares.mean())

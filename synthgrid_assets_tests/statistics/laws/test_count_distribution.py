@@ -180,7 +180,37 @@ def test_the_lognormal_tail_is_longer_than_the_normal_one():
     skewed = ApproximateCounts(CountMoments(100.0, 2500.0))
     regular = ApproximateCounts(CountMoments(100.0, 25.0))
     assert two_sided(skewed, 350) > 100 * 2 * stats.norm.sf(249.5 / 50)
-    assert two_sided(regular, 130) == pytest.approx(2 * stats.norm.sf(29.5 / 5))
+    normal = 2 * stats.norm.sf(29.5 / 5)
+    assert normal <= two_sided(regular, 130) < 30 * normal
+    assert two_sided(regular, 70) == pytest.approx(2 * stats.norm.sf(29.5 / 5))
+    poisson = ApproximateCounts(CountMoments(100.0, 100.0))
+    assert two_sided(poisson, 150) == pytest.approx(2 * stats.poisson.sf(149, 100.0))
+
+
+@pytest.mark.parametrize("mean", [1e-6, 1e-3, 0.1, 1.0, 4.0, 20.0])
+def test_few_counts_fail_no_oftener_than_at_their_rate_whatever_their_law(mean):
+    """Of all counts that would fail, the exact probability is at most alpha; by enumeration."""
+    n = np.arange(int(20 * mean + 200))
+    broods = np.arange(int(2 * mean + 40))
+    brood = 6.0  # clusters with Poisson broods
+    clustered = stats.poisson.pmf(broods, mean / brood) @ stats.poisson.pmf(
+        n, brood * broods[:, None]
+    )
+    sites = max(math.ceil(3 * mean), 3)  # each holds a point or none: more regular than Poisson
+    for pmf, dispersion in (
+        (stats.poisson.pmf(n, mean), 1.0),
+        (stats.binom.pmf(n, sites, mean / sites), 1 - mean / sites),
+        (clustered, 1 + brood),
+    ):
+        p_values = two_sided(ApproximateCounts(CountMoments(mean, mean * dispersion)), n)
+        for alpha in (1e-2, 1e-4, 1e-6):
+            assert pmf[p_values < alpha].sum() <= alpha
+
+
+def test_small_counts_are_not_pooled_as_normal_ones():
+    for variance, pooled in ((1e-3, False), (5.0, False), (50.0, True)):
+        counts = ApproximateCounts(CountMoments(variance * 1.2, variance))
+        assert np.isfinite(counts.randomised(0, 0.5)) == pooled
 
 
 def test_bounds_of_the_mean_cover_every_mean_between_them():

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import poisson as poisson_law
 
 from synthgrid_assets.errors import GeometryError
 from synthgrid_assets.lattice.cells import CELL_BITS, Cells
@@ -14,6 +15,7 @@ from synthgrid_assets.statistics.laws.retention import Retention
 from synthgrid_assets.statistics.multiple_testing import p_values_are_uniform
 from synthgrid_assets.statistics.region.totals import (
     TileCounts,
+    are_countable,
     mean_variance_hold,
     smallest_rate_error,
 )
@@ -94,3 +96,36 @@ def test_counts_with_known_moments_only_are_judged_by_their_spread():
         assert mean_variance_hold(tiles, region).p_value > 1e-4
     poisson = rng.poisson(law.intensity * 36, (10, 10))
     assert not mean_variance_hold(*region_of(law, poisson, window, rng)).passed
+
+
+@pytest.mark.parametrize("mean", [1e-6, 1e-3, 0.1, 0.3, 1.0, 5.0, 30.0, 300.0])
+def test_a_small_total_fails_no_oftener_than_at_its_rate(mean):
+    """The probability of each total is known: summed over all that fail, it is at most alpha."""
+    totals = np.arange(int(mean + 12 * math.sqrt(mean) + 12))
+    for alpha in (1e-2, 1e-4, 1e-6):
+        failing = 0.0
+        for total in totals:
+            tiles = TileCounts.of([TileCount(int(total), mean, mean, 1.0, math.nan)])
+            verdict = mean_variance_hold(tiles, CountMoments(mean, mean), alpha)
+            failing += 0.0 if verdict.passed else float(poisson_law.pmf(total, mean))
+        assert failing <= alpha
+
+
+def test_a_region_of_nearly_no_points_whose_tiles_counts_have_no_law_is_healthy():
+    """Empty tiles are all alike: their spread says nothing, and must not be infinitely unlikely."""
+    rng = np.random.default_rng(5)
+    for mean in (1e-6, 0.02, 0.3, 1.0, 2.0, 20.0):
+        for width in (1.0, 0.2):
+            means = mean * np.r_[np.ones(50), np.full(13, width)]
+            unknown = np.full(63, math.nan)
+            for _ in range(60):
+                tiles = TileCounts(rng.poisson(means), means, means, unknown, unknown)
+                verdict = mean_variance_hold(tiles, CountMoments(means.sum(), means.sum()))
+                assert verdict.p_value > 1e-4, (mean, width, verdict.detail)
+            assert ("too few tiles" in verdict.detail) == (mean < 1)
+
+
+def test_counts_that_are_nearly_certain_are_not_countable():
+    """None, nearly never one, all but nearly never one, all from one cluster: none is normal."""
+    mean, variance = np.array([[0.02, 0.02], [8.0, 8.0], [8.0, 0.1], [8.0, 80.0], [0.0, 0.0]]).T
+    assert are_countable(mean, variance).tolist() == [False, True, False, False, False]
