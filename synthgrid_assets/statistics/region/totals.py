@@ -73,9 +73,7 @@ class TileCounts:
         return region.variance / alone if alone > 0 else 1.0
 
 
-def are_countable(
-    mean: NDArray[np.float64], variance: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def are_countable(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where a standardised count varies enough to be summed with others under a normal law.
 
     A count of few independent events is nearly always the same number: none at all, or all that
