@@ -173,9 +173,13 @@ def _wait_until(ready: Callable[[], Any], seconds: float) -> None:
 
 
 def milliseconds_per_event(side: int) -> float:
-    """Dagster's cost of one event: a region whose tiles are all committed already."""
+    """What an event costs: of committed tiles, told to an instance that knows none of them."""
     with workplace(side, 24, 4.0) as path:
         region_seconds(path)
+        other = path.parent / "other"
+        other.mkdir()
+        shutil.copy(path.parent.parent / "dagster.yaml", other)
+        os.environ["DAGSTER_HOME"] = str(other)
         fixed, few = region_seconds(path, tiles="0:1,0:1")
         seconds, many = region_seconds(path)
     return (seconds - fixed) / (2 * (many - few)) * 1e3
@@ -198,13 +202,8 @@ def dagster_share(points: int) -> float:
 
 
 def flat_cost(sides: tuple[int, ...]) -> dict[int, float]:
-    """Seconds per tile of points alone, by number of tiles."""
-    found = {}
-    for side in sides:
-        with workplace(side, 24, 4.0, rest="") as path:
-            seconds, _ = region_seconds(path, assets=("points",))
-        found[side * side] = seconds / side**2
-    return found
+    """Seconds per tile of the whole chain with all evidence, by number of tiles."""
+    return {side * side: one_region_run(side) for side in sides}
 
 
 def main() -> None:
@@ -225,9 +224,9 @@ def main() -> None:
         f"| a run per tile, in one process | {alone * 1e3:.0f} ms a tile | {alone / region:.1f}x |",
         f"| a run per tile, through the daemon | {daemon * 1e3:.0f} ms a tile | "
         f"{daemon / region:.0f}x |",
-        f"| one Dagster event (embedded storage) | {event:.2f} ms | goal under 2.5 |",
+        f"| one Dagster event (embedded storage) | {event:.2f} ms | goal under 1.5 |",
         f"| Dagster's share at 100,000 points a tile | {share:.1%} | goal under 10 % |",
-        *(f"| points alone, {n} tiles | {s * 1e3:.1f} ms a tile | |" for n, s in flat.items()),
+        *(f"| whole chain, {n} tiles | {s * 1e3:.1f} ms a tile | |" for n, s in flat.items()),
     ]
     table = "\n".join(["| what | measured | ratio |", "| --- | --- | --- |", *lines])
     print(machine(), table, sep="\n\n")
