@@ -234,3 +234,15 @@ def _print_summary(summary: RunSummary) -> None:
         err.print(message, highlight=False, soft_wrap=True)
     tell(f"data in {data_root()}")
     tell(f"Dagster run {summary.run_id}")
+    _tell_other_home()
+
+
+def _tell_other_home() -> None:
+    """Say where a UI would show another instance than the run's."""
+    from synthgrid_assets.dagster.runs.other_home import other_home
+
+    if other := other_home(Path.cwd()):
+        warn(
+            f"the run is on the instance {os.environ[HOME_VARIABLE]}; `dagster dev` started in "
+            f"this folder shows {other}, as its .env says: change that line to see the run"
+        )
