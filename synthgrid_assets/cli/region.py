@@ -242,7 +242,7 @@ def _tell_other_home() -> None:
     from synthgrid_assets.dagster.runs.other_home import other_home
 
     if other := other_home(Path.cwd()):
-        warn(
+        tell(
             f"the run is on the instance {os.environ[HOME_VARIABLE]}; `dagster dev` started in "
             f"this folder shows {other}, as its .env says: change that line to see the run"
         )
