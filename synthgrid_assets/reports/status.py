@@ -13,19 +13,29 @@ from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.committed_tiles import recorded_tiles
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.files import FileFault, file_faults, input_faults, report_faults
+from synthgrid_assets.reports.files import (
+    FOREIGN,
+    INTERRUPTED,
+    FileFault,
+    file_faults,
+    input_faults,
+    report_faults,
+)
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import damaged_input, find_input
 from synthgrid_assets.world.spec import NETWORKS, WorldSpec
+
+UNRECORDED = (FOREIGN, INTERRUPTED)  # kinds of faults that are files in no record
 
 
 def world_status(spec: WorldSpec, root: Path) -> list[dict[str, Any]]:
     """One row per network and per asset: tiles done, stale and failed, rows and disk.
 
     A tile is stale when an earlier realisation of it is committed and the current one is
-    not; it has failed when a check on it fails. Files that are not what was recorded, and
-    files of nobody, count as damaged (`status_faults` names them) and not as done.
+    not; it has failed when a check on it fails. Files that are not what was recorded count as
+    damaged and not as done; files of nobody, and those that an interrupted run left, as
+    unrecorded. `status_faults` names both.
     """
     networks = [
         _network_status(spec, root, name)
@@ -64,6 +74,7 @@ def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
         "stale": int(earlier and not made and not damaged),
         "failed": 0,
         "damaged": int(damaged),
+        "unrecorded": 0,
         "rows": record.facts["edges"] if record is not None else 0,
         "MB": round(record.path.stat().st_size / 1e6, 2) if record is not None else 0.0,
     }
@@ -97,7 +108,8 @@ def _asset_status(context: LayerContext, product: Product) -> dict[str, Any]:
         "done": done,
         "stale": len(earlier - current),
         "failed": failed,
-        "damaged": len(faults),
+        "damaged": sum(fault.kind not in UNRECORDED for fault in faults),
+        "unrecorded": sum(fault.kind in UNRECORDED for fault in faults),
         "rows": rows,
         "MB": round(size / 1e6, 2),
     }

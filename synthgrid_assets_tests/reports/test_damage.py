@@ -266,6 +266,12 @@ def test_what_interrupted_runs_left_is_told_of_the_first_few(copy, session):
     others = [fault for fault in faults if fault.kind != "interrupted"]
     assert {fault.file for fault in others} == {record.path for record in records[:2]}
     assert all("whoever wrote it" in fault.problem for fault in others)
+    row = next(
+        row
+        for row in world_status(context.spec, context.layout.root)
+        if (row["layer"], row["asset"]) == ("cafes", "points")
+    )
+    assert (row["done"], row["damaged"], row["unrecorded"]) == (3, 2, 7)
     told = list(told_faults(faults))
     assert len(told) == 2 + MOST_LEFT + 1
     assert told[-1] == "cafes/points: and 2 more files of interrupted runs"

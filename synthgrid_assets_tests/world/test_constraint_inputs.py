@@ -97,6 +97,7 @@ def test_a_changed_file_makes_the_triangles_of_its_layers_stale_and_nothing_else
         "stale": 1,
         "failed": 0,
         "damaged": 0,
+        "unrecorded": 0,
         "rows": 0,
         "MB": 0.0,
     }
