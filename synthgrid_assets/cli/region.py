@@ -228,10 +228,10 @@ def _print_summary(summary: RunSummary) -> None:
     print_rows(f"{summary.world}: {outcome} in {summary.seconds:.1f} s", summary.rows())
     failures = [f"failed check: {plain(check)}" for check in summary.failed_checks]
     failures += [f"[bold red]error[/]: {plain(error)}" for error in summary.errors]
-    if summary.untested_checks:
-        failures.append(f"not tested: {plain(', '.join(summary.untested_checks))}")
     for message in failures:
         err.print(message, highlight=False, soft_wrap=True)
+    if summary.untested_checks:
+        tell(f"not tested: {', '.join(summary.untested_checks)}")
     tell(f"data in {data_root()}")
     tell(f"Dagster run {summary.run_id}")
     _tell_other_home()
