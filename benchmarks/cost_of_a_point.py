@@ -49,11 +49,15 @@ from scale import processor_seconds, workers
 from synthgrid_assets_tests.large_world import POINTS, TESSELLATION, PeakResident, large_spec, make
 columns, rows, points = map(int, sys.argv[1:])
 with workers(2) as session, tempfile.TemporaryDirectory() as name, PeakResident() as peak:
-    spec = large_spec(Path(name), [0, 0, columns * 32, rows * 32], 32, points)
+    small = Path(name, "small")
+    small.mkdir()
+    for names in (POINTS, ("density",), TESSELLATION):  # the layer's replicates are not counted
+        make(session, large_spec(small, [0, 0, 64, 32], 32, points), small, names)
+    spec = large_spec(Path(name), [0, 64, columns * 32, rows * 32 + 64], 32, points)
     own, below = processor_seconds()
     made = [make(session, spec, Path(name), n) for n in (POINTS, ("density",), TESSELLATION)]
     own_then, below_then = processor_seconds()
-    size = sum(file.stat().st_size for file in Path(name).rglob("*.parquet"))
+    size = sum(file.stat().st_size for file in Path(name, "large").rglob("*.parquet"))
     print(json.dumps({"points": made[0].rows, "tiles": made[0].tiles, "size": size,
                       "wall": sum(run.seconds for run in made), "drawn": made[0].seconds,
                       "own": own_then - own, "below": below_then - below, "peak": peak.bytes}))
