@@ -70,8 +70,7 @@ def abandoned_sensor() -> dg.SensorDefinition:
 def _is_abandoned(record: RunRecord) -> bool:
     """Without a sign of life, a run that is not even queued yet is given an hour."""
     run, age = record.dagster_run, time.time() - record.create_timestamp.timestamp()
-    if (
-        PROCESS_TAG in run.tags and run.parent_run_id is None
-    ):  # a re-execution has its parent's tags
+    own = run.parent_run_id is None  # a re-execution has its parent's tags
+    if own and PROCESS_TAG in run.tags:
         return is_abandoned(run.tags)
     return run.status == DagsterRunStatus.NOT_STARTED and age > UNQUEUED_SECONDS

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgrid_assets.kernels import njit
+from synthgrid_assets.tessellation.predicates import precedes
 from synthgrid_assets.tessellation.proofs.coverage import Homes, home_of
 from synthgrid_assets.tessellation.proofs.numbering import numbered_pairs
 from synthgrid_assets.tessellation.proofs.opposites import edges_left
@@ -95,8 +96,7 @@ def middle_corner(xy, i):
 @njit(inline="always")
 def _follows(xy, i, one, other):
     """Whether a corner comes after another: by x, then y; an equal one does not."""
-    x, beyond = xy[i, one, 0], xy[i, other, 0]
-    return x > beyond or (x == beyond and xy[i, one, 1] > xy[i, other, 1])
+    return precedes(xy[i, other, 0], xy[i, other, 1], xy[i, one, 0], xy[i, one, 1])
 
 
 def cell_border(
