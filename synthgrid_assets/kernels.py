@@ -172,6 +172,20 @@ class KernelCache(caching.FunctionCache):
             os.close(lock)
 
 
+def load_kept(kernel: Dispatcher) -> Iterator[None]:
+    """Load all that is kept of a kernel, one signature a step. Nothing is compiled."""
+    cache, target = kernel._cache, kernel.targetctx
+    if not isinstance(cache, KernelCache):
+        return
+    for signature, *_ in cache._cache_file._load_index():
+        # the class above waits for whoever compiles what is not kept
+        kept = caching.FunctionCache.load_overload(cache, signature, target)
+        if kept is not None:  # as `Dispatcher.compile` goes on
+            target.insert_user_function(kept.entry_point, kept.fndesc, [kept.library])
+            kernel.add_overload(kept)
+        yield
+
+
 @functools.cache
 def shared_folder() -> Path | None:
     """The folder of this version's kernels; None where numba's own places are used.

@@ -50,14 +50,15 @@ def loading() -> Iterator[None]:
         loaded()
 
 
-def load(name: str) -> None:
-    """Import a module; of ``module:function``, call the function as well.
+def load(name: str) -> object:
+    """Import a module; of ``module:function``, call the function as well, and give its result.
 
     Examples
     --------
-    >>> load("json")
-    >>> load("gc:collect")
+    >>> load("json").__name__
+    'json'
+    >>> load("os:getpid") > 0
+    True
     """
     found = pkgutil.resolve_name(name)
-    if ":" in name:
-        found()
+    return found() if ":" in name else found

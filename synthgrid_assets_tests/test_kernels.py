@@ -27,14 +27,16 @@ def _installed(folder: Path, change: str = "") -> Path:
     return place
 
 
-def _begun(place: Path, cache: Path, **more: str) -> subprocess.Popen[str]:
+CALLS = """
+from synthgrid_assets.halves import part_of
+value = part_of(3.0)
+print(value, sum(part_of.stats.cache_misses.values()))
+print(part_of.stats.cache_path)
+"""
+
+
+def _begun(place: Path, cache: Path, program: str = CALLS, **more: str) -> subprocess.Popen[str]:
     """A process that calls the kernel and tells its value, and whether it had to be compiled."""
-    program = (
-        "from synthgrid_assets.halves import part_of\n"
-        "value = part_of(3.0)\n"
-        "print(value, sum(part_of.stats.cache_misses.values()))\n"
-        "print(part_of.stats.cache_path)\n"
-    )
     environment = {name: text for name, text in os.environ.items() if not name.startswith("NUMBA")}
     return subprocess.Popen(
         [sys.executable, "-c", program],
@@ -75,6 +77,32 @@ def test_options_and_processors_have_kernels_of_their_own(tmp_path):
     paths = {_told(_begun(place, cache, **more))[2] for more in ({}, {"NUMBA_OPT": "1"})}
     paths.add(_told(_begun(place, cache, NUMBA_CPU_NAME="generic"))[2])
     assert len(paths) == 3
+
+
+LOADS = """
+from synthgrid_assets.halves import part_of
+from synthgrid_assets.kernels import load_kept
+print(len(list(load_kept(part_of))), len(part_of.overloads), part_of.stats.cache_path)
+value = part_of(3.0)
+print(value, sum(part_of.stats.cache_hits.values()), sum(part_of.stats.cache_misses.values()))
+"""
+
+
+def test_all_that_is_kept_of_a_kernel_can_be_loaded_and_nothing_is_compiled(tmp_path):
+    cache, place = tmp_path / "cache", _installed(tmp_path / "one")
+
+    def loaded():
+        out, err = _begun(place, cache, LOADS).communicate(timeout=300)
+        return out.replace(str(cache), "").split(), err
+
+    (steps, overloads, path, *rest), err = loaded()
+    assert (steps, overloads, rest) == ("0", "0", ["1.5", "0", "1"]), err  # compiled when called
+    (steps, overloads, path, *rest), err = loaded()
+    assert (steps, overloads, rest) == ("1", "1", ["1.5", "0", "0"]), err  # neither looked for
+    for kept in Path(f"{cache}{path}").glob("*.nbc"):
+        kept.unlink()
+    (steps, overloads, path, *rest), err = loaded()
+    assert (steps, overloads, rest) == ("1", "0", ["1.5", "0", "1"]), err
 
 
 def test_of_processes_that_start_at_once_one_compiles(tmp_path):

@@ -126,9 +126,9 @@ def materialize(
 def _fork_early(products: Collection[str] | None) -> None:
     """Load what makes tiles, and leave a copy of this process to fork workers from."""
     from synthgrid_assets.engine.local.early_fork import fork_early
-    from synthgrid_assets.materialize.preload import preload_of
+    from synthgrid_assets.materialize.preload import loaded_meanwhile, preload_of
 
-    fork_early(preload_of(products))
+    fork_early(preload_of(products), loaded_meanwhile(products))
 
 
 def _print_estimate(rows: list[dict[str, Any]]) -> None:

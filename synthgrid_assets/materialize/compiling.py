@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 
-from synthgrid_assets.kernels import shared_folder
+from synthgrid_assets.kernels import load_kept, shared_folder
 
 FIRST_START = "compiling kernels, once for this version: a minute or two"
 _PACKAGE = __name__.partition(".")[0]
+_TESSELLATION = "tessellation"
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -72,6 +74,25 @@ def load_registries() -> None:
     cpu_target.target_context.refresh()
 
 
+def load_kernels() -> Iterator[None]:
+    """Load what is kept of this process's kernels, step by step; not those of tessellations."""
+    yield from _load_kept(lambda room: room != _TESSELLATION)
+
+
+def load_tessellation_kernels() -> Iterator[None]:
+    """Load what is kept of the kernels of tessellations, step by step."""
+    yield from _load_kept(lambda room: room == _TESSELLATION)
+
+
+def _load_kept(wanted: Callable[[str], bool]) -> Iterator[None]:
+    for name, module in list(sys.modules.items()):
+        package, _, below = name.partition(".")
+        if package == _PACKAGE and wanted(below.partition(".")[0]):
+            for kernel in _kernels(vars(module)):
+                if kernel.py_func.__module__ == name:
+                    yield from load_kept(kernel)
+
+
 def kernels_are_compiled(room: str) -> bool:
     """Whether kernels of a room of this package, as ``lattice``, have been compiled before.
 
@@ -98,5 +119,9 @@ def _is_newer(kept: Path, source: Path) -> bool:
 
 def _caches(names: dict[str, object]) -> set[Path]:
     """The folders in which the kernels of a module are kept: one, or none without any kernel."""
-    kernels = [value for value in names.values() if isinstance(value, Dispatcher)]
-    return {Path(str(kernel.stats.cache_path)) for kernel in kernels if kernel.stats.cache_path}
+    paths = [kernel.stats.cache_path for kernel in _kernels(names)]
+    return {Path(str(path)) for path in paths if path}
+
+
+def _kernels(names: dict[str, object]) -> list[Dispatcher]:
+    return [value for value in names.values() if isinstance(value, Dispatcher)]

@@ -5,11 +5,13 @@ what is asserted of them (`executor_tests`).
 """
 
 import errno
+import itertools
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,28 @@ def meet(file: str, count: int) -> int:
     while len(set(Path(file).read_text().split())) < count:
         time.sleep(0.02)
     return count
+
+
+_STEPS: list[int] = []
+
+
+def endless_steps() -> Iterator[None]:
+    """Never done; `steps_taken` counts."""
+    for step in itertools.count():
+        _STEPS.append(step)
+        yield
+
+
+def failing_steps() -> Iterator[None]:
+    """One step, and then an error."""
+    _STEPS.append(0)
+    yield
+    raise StorageError("a step failed")
+
+
+def steps_taken() -> int:
+    """How many steps of `endless_steps` or `failing_steps` this process knows."""
+    return len(_STEPS)
 
 
 def pid_of_worker() -> int:

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from synthgrid_assets.engine.local import fork_server
 from synthgrid_assets.engine.local.surroundings import THREADS, tune_heap
+from synthgrid_assets.engine.settings import usable_cores
 
 MARK = "numpy"  # loaded by whatever computes anything
 LOOK_FOR_END = 0.005  # seconds between looks at a process that is ending
@@ -73,7 +74,7 @@ class Started(NamedTuple):
     control: socket.socket
 
 
-def fork_early(preload: Sequence[str]) -> bool:
+def fork_early(preload: Sequence[str], meanwhile: Sequence[str] = ()) -> bool:
     """Load modules and leave a copy of this process to be the fork server of its first engine.
 
     A copy that no engine takes ends with this process.
@@ -82,6 +83,10 @@ def fork_early(preload: Sequence[str]) -> bool:
     ----------
     preload : sequence of str
         Modules. A function of one, as ``module:function``, is the fork server's to call.
+    meanwhile : sequence of str
+        What the copy loads, by the same kind of names, as long as nobody asks it for anything.
+        A function may give an iterator: then it is asked for more between two steps. Nothing
+        where there is one core alone, which this process needs.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def fork_early(preload: Sequence[str]) -> bool:
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _become_fork_server(ours, theirs, parent)
+        _become_fork_server(ours, theirs, parent, meanwhile if usable_cores() > 1 else ())
     theirs.close()
     _waiting.append(Started(ForkedServer(pid), ours))
     return True
@@ -113,14 +118,16 @@ def take_forked() -> Started | None:
     return _waiting.pop() if _waiting else None
 
 
-def _become_fork_server(theirs: socket.socket, channel: socket.socket, parent: int) -> None:
+def _become_fork_server(
+    theirs: socket.socket, channel: socket.socket, parent: int, meanwhile: Sequence[str]
+) -> None:
     """Never returns: what this process does at its end is the other one's to do."""
     status = 1
     try:
         theirs.close()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         tune_heap()
-        fork_server.serve(channel, parent)
+        fork_server.serve(channel, parent, meanwhile)
         status = 0
     finally:
         with contextlib.suppress(Exception):

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synthgrid_assets.engine import log
@@ -58,15 +58,16 @@ def main(channel_fd: int) -> None:
     serve(socket.socket(fileno=channel_fd), os.getppid())
 
 
-def serve(control: socket.socket, parent: int) -> None:
+def serve(control: socket.socket, parent: int, meanwhile: Sequence[str] = ()) -> None:
     """Load, say ready, then obey until the channel closes.
 
     Names of what to load may come before the preparation: then this process stands by with it.
+    What is named as `meanwhile` is loaded step by step while nothing comes, and only then.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
     told: tuple[str, str | int]
     try:
-        preparation = _preparation(control, parent)
+        preparation = _preparation(control, parent, _steps(meanwhile))
         os.environ.update(preparation.environment)
         log.start(preparation.run_id)
         _load_all(preparation.preload)
@@ -91,12 +92,27 @@ def _load_all(names: Iterable[str]) -> None:
             load(name)
 
 
-def _preparation(control: socket.socket, parent: int) -> Preparation:
+def _steps(names: Iterable[str]) -> Iterator[object]:
+    """Load one thing after another: the steps of a function that has some, or all at once.
+
+    What fails here fails again, and is told, where it is needed.
+    """
+    with contextlib.suppress(Exception):
+        for name in names:
+            found = load(name)
+            if isinstance(found, Iterator):
+                yield from found
+            yield
+
+
+def _preparation(control: socket.socket, parent: int, steps: Iterator[object]) -> Preparation:
     """What the first pool says, after loading what is named before that."""
+    busy = True
     while True:
-        while not select.select([control], [], [], LOOK_FOR_PARENT)[0]:
+        while not select.select([control], [], [], 0.0 if busy else LOOK_FOR_PARENT)[0]:
             if os.getppid() != parent:
                 raise EOFError("the process that this one stands by for is gone")
+            busy = next(steps, steps) is not steps
         told: Preparation | tuple[str, ...] = pickle.loads(receive(control))
         if isinstance(told, Preparation):
             return told

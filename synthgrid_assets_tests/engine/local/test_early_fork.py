@@ -9,8 +9,10 @@ import sys
 import time
 
 import psutil
+import pytest
 
 from synthgrid_assets.engine.local.early_fork import fork_early, take_forked
+from synthgrid_assets.engine.settings import usable_cores
 
 BEGIN = """
 import os, signal, sys
@@ -45,6 +47,22 @@ for copy in (True, False):  # the second engine has a fork server of its own
 print("done")
 """
 )
+MEANWHILE = """
+import os, sys, time
+from synthgrid_assets.engine.local.early_fork import fork_early
+chores = "synthgrid_assets.testing.executor_chores"
+if sys.argv[2:]:
+    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+assert fork_early((chores,), (f"{chores}:{sys.argv[1]}",))
+time.sleep(0.2)
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.settings import Settings
+from synthgrid_assets.engine.task import Task
+from synthgrid_assets.testing.executor_chores import steps_taken
+with EngineSession(Settings(workers=1)) as session:
+    (group,) = session.map_groups([Task("t", steps_taken, ())])
+print(group[0].result)
+"""
 SLEEPS = BEGIN + "print('there', flush=True)\nsys.stdin.read()\n"
 
 
@@ -55,6 +73,27 @@ def _command(program):
 def test_the_first_engine_has_the_copy_with_what_was_set_since():
     told = subprocess.run(_command(WORKS), capture_output=True, text=True, check=False, timeout=120)
     assert told.stdout.split() == ["done"], told.stderr
+
+
+def _taken(*arguments):
+    told = subprocess.run(
+        [*_command(MEANWHILE), *arguments], capture_output=True, text=True, check=True, timeout=120
+    )
+    return int(told.stdout)
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="one core is the other process's")
+def test_what_is_loaded_meanwhile_is_in_the_workers_and_holds_nothing_up():
+    assert _taken("endless_steps") > 1
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="one core is the other process's")
+def test_what_fails_meanwhile_ends_nothing():
+    assert _taken("failing_steps") == 1
+
+
+def test_nothing_is_loaded_meanwhile_on_one_core():
+    assert _taken("endless_steps", "alone") == 0
 
 
 def test_a_copy_that_nobody_takes_ends_with_its_process():
