@@ -136,12 +136,21 @@ class KernelCache(caching.FunctionCache):
         self._lock = Path(self._cache_path, f"{self._impl.filename_base}.lock")
         self._held: list[int] = []  # one for each signature being compiled: kernels may recur
 
+    def signatures(self) -> list[Any]:
+        """Of what code is kept."""
+        index = self._cache_file._load_index()  # type: ignore[no-untyped-call]
+        return [signature for signature, *_ in index]
+
+    def found(self, sig: Any, target_context: Any) -> Any:
+        """The kept code of a signature, or None."""
+        return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kept code of a signature; None makes numba compile, and others wait."""
-        found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        found = self.found(sig, target_context)
         if found is None and self._enabled:
             self._held.append(-1 if self._held else self._locked())
-            found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            found = self.found(sig, target_context)
             if found is not None:
                 self._release()
         return found
@@ -172,14 +181,13 @@ class KernelCache(caching.FunctionCache):
             os.close(lock)
 
 
-def load_kept(kernel: Dispatcher) -> Iterator[None]:
+def load_kept(kernel: Any) -> Iterator[None]:
     """Load all that is kept of a kernel, one signature a step. Nothing is compiled."""
     cache, target = kernel._cache, kernel.targetctx
     if not isinstance(cache, KernelCache):
         return
-    for signature, *_ in cache._cache_file._load_index():
-        # the class above waits for whoever compiles what is not kept
-        kept = caching.FunctionCache.load_overload(cache, signature, target)
+    for signature in cache.signatures():
+        kept = cache.found(signature, target)
         if kept is not None:  # as `Dispatcher.compile` goes on
             target.insert_user_function(kept.entry_point, kept.fndesc, [kept.library])
             kernel.add_overload(kept)

@@ -102,7 +102,7 @@ def _steps(names: Iterable[str]) -> Iterator[object]:
             found = load(name)
             if isinstance(found, Iterator):
                 yield from found
-            yield
+            yield found
 
 
 def _preparation(control: socket.socket, parent: int, steps: Iterator[object]) -> Preparation:
