@@ -251,7 +251,13 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             stored = index.execute(table.insert(), self._event_to_row(lean(bare(event))))
             (number,) = stored.inserted_primary_key or (None,)
             self.store_asset_check_event(event, number)
-            its_own = checks.c.evaluation_event_storage_id == number
+            evaluation = event.get_dagster_event().asset_check_evaluation_data
+            its_own = db.and_(  # the index of this table begins with a check's name, not with ids
+                checks.c.asset_key == evaluation.asset_key.to_string(),
+                checks.c.check_name == evaluation.check_name,
+                checks.c.run_id == event.run_id,
+                checks.c.evaluation_event_storage_id == number,
+            )
             whole = self._event_to_row(lean(event))["event"]
             index.execute(checks.update().where(its_own).values(evaluation_event=whole))
 
