@@ -13,17 +13,15 @@ import contextlib
 import hashlib
 import json
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from synthgrid_assets.errors import StorageError
+from synthgrid_assets.installation import installed_code
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
 from synthgrid_assets.storage.receipt import verdict_of
 
 Checks = dict[str, RegionCheck]
-_PACKAGE = Path(__file__).parents[1]
 
 
 def has_checks(context: LayerContext, product: str) -> bool:
@@ -66,15 +64,17 @@ def _key(context: LayerContext, product: str) -> str:
 def _judged(context: LayerContext, product: str, records: str) -> str:
     """All that decides the checks."""
     job = context.job
-    told = [_code(), product, job.spec, job.layer, job.inputs, job.assets, job.pattern, records]
+    told = [
+        installed_code(),
+        product,
+        job.spec,
+        job.layer,
+        job.inputs,
+        job.assets,
+        job.pattern,
+        records,
+    ]
     return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
-
-
-@cache
-def _code() -> str:
-    """The installed code, as it stands on the disk."""
-    files = {str(file): file.stat() for file in sorted(_PACKAGE.rglob("*.py"))}
-    return repr([(name, found.st_mtime_ns, found.st_size) for name, found in files.items()])
 
 
 def _seal(kept: dict[str, Any]) -> str:

@@ -131,7 +131,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; records are durable since `record` returned."""
-        self._known.flush()
+        self._known.close()
         self.database.close()
 
     def record(

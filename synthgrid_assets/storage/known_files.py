@@ -67,6 +67,7 @@ class KnownFiles:
         self._store, self._path = store, path
         self._folders: dict[str, dict[str, Known]] = {}
         self._new: dict[str, Known] = {}
+        self._opened: Database | None = None  # by the first question, for as long as this is
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +78,14 @@ class KnownFiles:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remember what was hashed, and close the memory; another question opens it again."""
         self.flush()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def facts(self, key: str, found: Stat | None = None) -> FileFacts | None:
         """Size and hash of a file; None if there is none. Read only if somebody wrote it.
@@ -124,11 +132,7 @@ class KnownFiles:
             self._folder(key)[key] = known
         self._new.clear()
         if rows:
-            with (
-                contextlib.suppress(StorageError),
-                self._opened() as database,
-                database.writing() as connection,
-            ):
+            with contextlib.suppress(StorageError), self._memory().writing() as connection:
                 connection.execute(_REMEMBER, rows)
 
     def _folder(self, key: str) -> dict[str, Known]:
@@ -137,25 +141,23 @@ class KnownFiles:
         if folder not in self._folders:
             self._folders[folder] = {}
             if self._path.exists():
-                with (
-                    contextlib.suppress(StorageError),
-                    self._opened() as database,
-                    database.reading() as connection,
-                ):
+                with contextlib.suppress(StorageError), self._memory().reading() as connection:
                     rows = connection.execute(_FIND, {"folder": folder})
                     self._folders[folder] = {
                         row.key: (row.stamp, FileFacts(row.sha256, row.size)) for row in rows
                     }
         return self._folders[folder]
 
-    def _opened(self) -> Database:
-        try:
-            return Database(self._path, _SCHEMA, wait=_WAIT)
-        except StorageError:
-            for name in ("", "-wal", "-shm"):  # damaged: it is a memory, begin again
-                with contextlib.suppress(OSError):
-                    self._path.with_name(self._path.name + name).unlink()
-            return Database(self._path, _SCHEMA, wait=_WAIT)
+    def _memory(self) -> Database:
+        if self._opened is None:
+            try:
+                self._opened = Database(self._path, _SCHEMA, wait=_WAIT)
+            except StorageError:
+                for name in ("", "-wal", "-shm"):  # damaged: it is a memory, begin again
+                    with contextlib.suppress(OSError):
+                        self._path.with_name(self._path.name + name).unlink()
+                self._opened = Database(self._path, _SCHEMA, wait=_WAIT)
+        return self._opened
 
 
 def _folder_of(key: str) -> str:

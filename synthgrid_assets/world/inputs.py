@@ -19,7 +19,9 @@ from synthgrid_assets.inputs.masks import Mask
 from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.inputs.released_surface import ReleasedSurface
 from synthgrid_assets.inputs.sources.reading import reason_of
+from synthgrid_assets.inputs.sources.remembered import remembered
 from synthgrid_assets.inputs.surfaces import Surface
+from synthgrid_assets.installation import installed_code, installed_versions
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.shapes.parcels_table import parcels_note
 from synthgrid_assets.storage.commit import sweep_partials
@@ -28,6 +30,9 @@ from synthgrid_assets.tessellation.constraints import NetworkSource
 from synthgrid_assets.world.releases.counts_input import released_input
 from synthgrid_assets.world.releases.marginals_input import marginals_input
 from synthgrid_assets.world.spec import MARGINALS, NETWORKS, RELEASED, WorldSpec
+
+# libraries that judge what a file holds
+READERS = ("geopandas", "pyogrio", "pyproj", "rasterio", "shapely", "zarr")
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,40 @@ def input_of(spec: WorldSpec, name: str) -> Input:
 
 
 def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
-    """What is wrong with an input: its file, and with `contents` what it holds in the extent."""
+    """What is wrong with an input: its file, and with `contents` what it holds in the extent.
+
+    A file that was found sound is not read again until it, the world's place or the code changes.
+    """
+    mistakes: list[str] = []
+
+    def is_sound() -> bool:
+        mistakes[:] = found.mistakes(contents=contents)
+        return not mistakes
+
     try:
         found = input_of(spec, name)
-        mistakes = found.mistakes(contents=contents)
-        if not mistakes:
-            assert found.code_version  # hashes the file, so that it is known to be readable
+        decides = _decides(spec, name, found)
+        if decides is None:
+            if is_sound():
+                assert found.code_version  # says what its mistakes do not
+        elif not remembered([*decides, str(contents)], is_sound, bool, lasting=True):
+            _ = mistakes or is_sound()  # remembered is only that there are some
     except SynthGridError as error:
         return [str(error)]
     except Exception as error:  # whatever a reader raises is this world's mistake alone
         return [f"cannot be read: {reason_of(error)}"]
     return mistakes
+
+
+def _decides(spec: WorldSpec, name: str, found: Input) -> list[str] | None:
+    """All that decides whether an input is sound; None where that is more than its file."""
+    if name.rpartition("/")[0] in (MARGINALS, RELEASED):
+        return None
+    try:
+        of = [name, found.code_version, str(spec.world.lattice), str(spec.world.extent)]
+    except Exception:  # its mistakes say why
+        return None
+    return ["without mistakes", installed_code(), *installed_versions(*READERS), *of]
 
 
 def world_notes(spec: WorldSpec) -> list[str]:

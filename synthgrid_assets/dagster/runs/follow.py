@@ -230,6 +230,7 @@ class _Follower:
         tiled = 1 + sum(len(names) for names in request.products.values())  # with the tiles' own
         self._total, self._done = len(request.tiles) * tiled, 0
         self._failed: Exception | None = None
+        self._compiled: set[str] = set()  # rooms whose kernels were found once
 
     def follow(self, instance: dg.DagsterInstance, events: Iterable[dg.DagsterEvent]) -> None:
         """Take all events of a run; what the one who shows them raises ends it."""
@@ -260,14 +261,17 @@ class _Follower:
             return
         engine = open_session(self._summary.run_id)
         figures = None if engine is None else engine.statistics()
-        named = _name(event.asset_key) if event.asset_key else _begun(event.step_key or "a step")
+        named = (
+            _name(event.asset_key) if event.asset_key else self._begun(event.step_key or "a step")
+        )
         self._progress(self._done, self._total, named, figures)
 
-
-def _begun(step: str) -> str:
-    """What to tell of a step that begins: its first tile may be minutes away."""
-    room = "tessellation" if step.endswith("__tessellation") else "lattice"  # as `step_name`
-    return f"{step} has begun" + ("" if kernels_are_compiled(room) else f" ({FIRST_START})")
+    def _begun(self, step: str) -> str:
+        """What to tell of a step that begins: its first tile may be minutes away."""
+        room = "tessellation" if step.endswith("__tessellation") else "lattice"  # as `step_name`
+        if room not in self._compiled and kernels_are_compiled(room):
+            self._compiled.add(room)
+        return f"{step} has begun" + ("" if room in self._compiled else f" ({FIRST_START})")
 
 
 def estimate(
