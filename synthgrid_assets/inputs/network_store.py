@@ -25,6 +25,7 @@ from synthgrid_assets.lattice.cells import CELL_BITS, CELL_LIMIT, Cells, Lattice
 from synthgrid_assets.lattice.hilbert import hilbert_keys
 from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.digest import content_digest, digest_hex
+from synthgrid_assets.storage.formats.columns import column_values
 from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX, segment_table
 from synthgrid_assets.storage.formats.parquet_file import write_options
 from synthgrid_assets.tessellation.constraints import ConstraintNetwork
@@ -251,7 +252,7 @@ class StoredNetwork:
             raise StorageError(
                 f"{self.record.path} is damaged ({error}); remove it and make it again"
             ) from error
-        return np.column_stack([table[name].to_numpy() for name in COLUMNS])
+        return np.column_stack([column_values(table[name]) for name in COLUMNS])
 
 
 def network_digest(network: ConstraintNetwork) -> str:

@@ -137,11 +137,11 @@ def load_vertices(path: Path) -> Mask | Paths:
     record = vertices_record(path)
     table = pq.read_table(path).combine_chunks()
     lists = [table[name].chunk(0) for name in ("x_q", "y_q")]
-    x, y = (values.flatten().to_numpy() for values in lists)
-    starts = lists[0].offsets.to_numpy().astype(np.int64)
+    x, y = (column_values(values.flatten()) for values in lists)
+    starts = column_values(lists[0].offsets).astype(np.int64)
     found: Mask | Paths = Paths(x, y, starts)
     if _kind(path) == MASK:
-        found = Mask(x, y, starts, table["polygon"].to_numpy())
+        found = Mask(x, y, starts, column_values(table["polygon"]))
     if _digest(found) != record.data_version or _counts(found) != record.counts:
         raise StorageError(
             f"{path} is damaged: its vertices lack the recorded digest; remove it and make it again"

@@ -39,10 +39,12 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from synthgrid_assets.dagster.events import planned
 from synthgrid_assets.dagster.events.group_write import (
+    CHECK_OF_RUN,
     EVALUATION,
     MATERIALIZATION,
     GroupWriter,
     bare,
+    execution,
     in_groups,
     is_lean,
     lean,
@@ -69,7 +71,6 @@ INTERNALS = {
     "index_connection": ("self",),
     "run_connection": ("self", "run_id"),
     "store_event": ("self", "event"),
-    "store_asset_check_event": ("self", "event", "event_id"),
     "get_latest_asset_partition_materialization_attempts_without_materializations": (
         "self",
         "asset_key",
@@ -250,16 +251,11 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
                 run.execute(table.insert(), self._event_to_row(event))
             stored = index.execute(table.insert(), self._event_to_row(lean(bare(event))))
             (number,) = stored.inserted_primary_key or (None,)
-            self.store_asset_check_event(event, number)
-            evaluation = event.get_dagster_event().asset_check_evaluation_data
-            its_own = db.and_(  # the index of this table begins with a check's name, not with ids
-                checks.c.asset_key == evaluation.asset_key.to_string(),
-                checks.c.check_name == evaluation.check_name,
-                checks.c.run_id == event.run_id,
-                checks.c.evaluation_event_storage_id == number,
-            )
-            whole = self._event_to_row(lean(event))["event"]
-            index.execute(checks.update().where(its_own).values(evaluation_event=whole))
+            row = execution(event, self._event_to_row(lean(event)), number)
+            planned_here = [checks.c[name] == row[name] for name in CHECK_OF_RUN]
+            # a partition that is NULL is no conflict, so this is no statement of one piece
+            if not index.execute(checks.update().where(*planned_here).values(row)).rowcount:
+                index.execute(checks.insert(), row)
 
     def _write_group(self, group: list[EventLogEntry]) -> None:
         """Write a group: its runs' logs are committed first, as for single events."""

@@ -31,6 +31,7 @@ JUST_STORED = -1  # stands for the id of the latest materialisation of the same 
 OUTPUT = dg.DagsterEventType.STEP_OUTPUT
 MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+CHECK_OF_RUN = ("asset_key", "check_name", "run_id", "partition")  # one execution
 
 Row = dict[str, Any]
 Place = tuple[dg.AssetKey, str]
@@ -147,19 +148,20 @@ def _write_checks(
 ) -> None:
     """Evaluations, each in place of its plan or of an earlier one of its run."""
     values = [
-        _execution(event, row, number)
+        execution(event, row, number)
         for event, row, number in zip(group, rows, ids, strict=True)
         if _is_check(event)
     ]
     if not values:
         return
     statement = insert(AssetCheckExecutionsTable)
-    key = ("asset_key", "check_name", "run_id", "partition")
-    changed = {name: statement.excluded[name] for name in values[0] if name not in key}
-    index.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), values)
+    changed = {name: statement.excluded[name] for name in values[0] if name not in CHECK_OF_RUN}
+    renewed = statement.on_conflict_do_update(index_elements=CHECK_OF_RUN, set_=changed)
+    index.execute(renewed, values)
 
 
-def _execution(event: EventLogEntry, row: Row, number: int) -> Row:
+def execution(event: EventLogEntry, row: Row, number: int | None) -> Row:
+    """The row of a check's execution that an evaluation ends, told by its event's row and id."""
     evaluation = event.get_dagster_event().asset_check_evaluation_data
     target = evaluation.target_materialization_data
     return {
