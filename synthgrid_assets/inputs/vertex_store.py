@@ -24,6 +24,7 @@ from synthgrid_assets.inputs.paths import Paths
 from synthgrid_assets.inputs.sources.soundness import discard_damaged, is_sound
 from synthgrid_assets.inputs.surface_store import VERSION_DIGITS
 from synthgrid_assets.storage.commit import commit_bytes
+from synthgrid_assets.storage.formats.columns import column_values
 
 MASK, PATHS = "mask", "paths"  # the kinds of stored vertices: keys of their records
 _SUFFIX = {MASK: ".parquet", PATHS: ".paths.parquet"}
