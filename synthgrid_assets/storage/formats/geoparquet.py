@@ -31,6 +31,7 @@ _SEGMENT_WKB = np.dtype(
     [("order", "u1"), ("type", "<u4"), ("vertices", "<u4"), ("ends", "<f8", (2, 2))]
 )
 _LINE, _POINT = 2, 1
+_BOX_FIRST = b'{"columns":{"geometry":{"bbox":'
 
 
 def point_table(
@@ -181,8 +182,10 @@ def plain_table(columns: Mapping[str, Any], facts: Mapping[str, str]) -> pa.Tabl
 
 def table_bbox(table: pa.Table) -> Box | None:
     """The box of a table's geometry, exactly; None without geometry."""
-    geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    box = geo.get("columns", {}).get("geometry", {}).get("bbox")
+    text = (table.schema.metadata or {}).get(b"geo", b"{}")
+    if text.startswith(_BOX_FIRST):  # as written here: the CRS, all but a few bytes, says nothing
+        return Box(*json.loads(text[len(_BOX_FIRST) : text.index(b"]") + 1]))
+    box = json.loads(text).get("columns", {}).get("geometry", {}).get("bbox")
     return None if box is None else Box(*box)
 
 
@@ -200,6 +203,14 @@ def geo_metadata(crs: str, geometry_type: str, bbox: Box | None) -> dict[str, An
     if bbox is not None:
         column["bbox"] = list(bbox)
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+
+
+@lru_cache(maxsize=64)
+def _around_box(crs: str, geometry_type: str, empty: bool) -> tuple[bytes, bytes]:
+    """The canonical text of `geo_metadata` before and after the box; of no rows, all and nothing."""
+    box = None if empty else Box(0, 0, 0, 0)
+    before, _, after = canonical_json(geo_metadata(crs, geometry_type, box)).partition("[0,0,0,0]")
+    return before.encode(), after.encode()
 
 
 def bbox_column(low: NDArray[np.float64], high: NDArray[np.float64]) -> pa.StructArray:
@@ -262,6 +273,7 @@ def _table(
                 f"column {name!r} has {len(array)} rows, its geometry {len(geometry)}"
             )
     bbox = None if np.isnan(covering.whole[0]) else Box(*covering.whole.tolist())
-    geo = canonical_json(geo_metadata(crs, geometry_type, bbox)).encode()
+    before, after = _around_box(crs, geometry_type, bbox is None)
+    geo = before if bbox is None else before + canonical_json(list(bbox)).encode() + after
     table = pa.table({**arrays, "geometry": geometry, "bbox": _bbox_column(covering)})
     return table.replace_schema_metadata({"geo": geo, **_fact_metadata(facts)})

@@ -18,6 +18,7 @@ from synthgrid_assets.lattice.box import Box
 ROW_GROUP = 16_384  # rows; the grain of bbox filters inside a tile
 # ids of other rows: zstd finds what repeats among them in plain bytes only
 _OF_OTHERS = frozenset({"a", "b", "c", "focal", "neighbor"})
+_LARGE = 1 << 20  # bytes of a file whose columns are worth the waking of threads
 _FEW_ROWS = 1024  # zstd takes longer to begin on the columns of fewer than to compress them
 
 
@@ -61,7 +62,7 @@ def read_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
     2
     """
     with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-        return file.read(columns=columns)
+        return file.read(columns=columns, use_threads=len(data) > _LARGE)
 
 
 def open_stream(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgrid_assets.errors import GeometryError
+from synthgrid_assets.lattice.hashing import canonical_json
 from synthgrid_assets.storage.formats.geoparquet import (
     bbox_column,
+    geo_metadata,
     plain_table,
     point_table,
     polygon_table,
@@ -190,3 +192,15 @@ def test_facts_and_the_format_version_stand_in_the_file():
     geo = json.loads(metadata[b"geo"])
     assert geo["version"] == "1.1.0"
     assert geo["columns"]["geometry"]["covering"]["bbox"]["xmin"] == ["bbox", "xmin"]
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_the_metadata_are_canonical_whatever_the_box(rows):
+    """Only the box is put together for each table; readers may have written them otherwise."""
+    table = points({}, XY[:rows])
+    box = table_bbox(table)
+    assert (box is None) == (rows == 0)
+    geo = table.schema.metadata[b"geo"]
+    assert geo.decode() == canonical_json(geo_metadata(CRS, "Point", box))
+    loose = json.dumps(dict(reversed(json.loads(geo).items())), indent=1)
+    assert table_bbox(table.replace_schema_metadata({"geo": loose})) == box
