@@ -16,7 +16,6 @@ from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, or
 from synthgrid_assets.tessellation.proofs.faults import TriangleFaults
 from synthgrid_assets.tessellation.proofs.numbering import (
     degrees_of,
-    in_chain,
     new_table,
     numbered_pairs,
     slot_of,
@@ -25,6 +24,8 @@ from synthgrid_assets.tessellation.proofs.numbering import (
 from synthgrid_assets.tessellation.proofs.overlaps import overlapping
 from synthgrid_assets.tessellation.tile import triangle_order
 
+_LOW = (1 << 32) - 1
+_FAN = 64  # triangles of one corner, among which each other is looked for one by one
 _FAR = 2 * CELL_LIMIT * CELL  # no honest coordinate is farther from the origin, in quanta
 
 
@@ -212,6 +213,28 @@ def _gaps(corner):
     Triangles whose smallest corner is `a` lie between consecutive neighbours that stand
     after `a`, and those fill one half-plane.
     """
+    owner = np.zeros(corner.max() + 1 if corner.size else 0, np.bool_)
+    owners, last, begin = 0, 0, 0
+    while begin < corner.shape[0]:
+        a, end = corner[begin, 0], begin + 1
+        while end < corner.shape[0] and corner[end, 0] == a:
+            end += 1
+        if owner[a] or end - begin > _FAN:  # rows out of order, or a corner of very many
+            return _gaps_in_any_order(corner)
+        owner[a] = True
+        owners += 1
+        for i in range(begin, end):
+            begun = False
+            for j in range(begin, end):
+                begun |= corner[j, 1] == corner[i, 2]
+            last += not begun
+        begin = end
+    return last - owners
+
+
+@njit(cache=True)
+def _gaps_in_any_order(corner):
+    """`_gaps`, for triangles of one corner that need not stand together."""
     first, second, third = corner[:, 0], corner[:, 1], corner[:, 2]
     begun = new_table(first.size)
     owner = np.zeros(corner.max() + 1 if corner.size else 0, np.bool_)
@@ -235,50 +258,59 @@ def _edge_faults(xy, corner, along):
     The outline is that of `overlapping`; the last value says whether it is known, which it is
     not where an edge runs twice in one direction.
     """
-    # edges that run down are in chains, and those that run up look for them
-    tail, head, up = _directed(xy, corner)
-    degree = degrees_of(tail)
-    latest, before = np.full(degree.size, -1, np.int32), np.empty(tail.size, np.int32)
-    lone, known = np.ones(tail.size, np.bool_), True
-    for e in np.flatnonzero(~up):
-        at = sparser(tail[e], head[e], degree)
-        if in_chain(latest[at], before, tail[e], head[e], tail, head) < 0:
-            before[e], latest[at] = latest[at], e
-        else:
-            known = False
-    unlike, encroached = 0, 0
-    for e in np.flatnonzero(up):
-        at = sparser(tail[e], head[e], degree)
-        twin = in_chain(latest[at], before, head[e], tail[e], tail, head)
-        if twin < 0:
-            continue
-        known = known and lone[twin]
-        lone[e], lone[twin] = False, False
-        i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
-        free = along.shape[0] == 0
-        if not free:
-            unlike += along[i, k] != along[j, twin % 3]
-            free = along[i, k] < 0 and along[j, twin % 3] < 0
-        if free:
-            encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
+    edges, stop = _edges_at_ends(corner)
+    lone, known = np.ones(corner.size, np.bool_), True
+    unlike, encroached, begin = 0, 0, 0
+    for end in stop:
+        for p in range(begin, end):
+            which = edges[p] >> 32
+            if which & 1:  # is looked for, and must not be there before
+                for q in range(begin, p):
+                    known &= edges[q] >> 32 != which
+                continue
+            for q in range(begin, end):
+                if edges[q] >> 32 != which + 1:
+                    continue
+                e, twin = edges[p] & _LOW, edges[q] & _LOW
+                known &= lone[twin]
+                lone[e], lone[twin] = False, False
+                i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
+                free = along.shape[0] == 0
+                if not free:
+                    unlike += along[i, k] != along[j, twin % 3]
+                    free = along[i, k] < 0 and along[j, twin % 3] < 0
+                if free:
+                    encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
+                break
+        begin = end
     return unlike, encroached, np.flatnonzero(lone), known
 
 
 @njit(cache=True)
-def _directed(xy, corner):
-    """Ends of all edges, and which of them run up.
+def _edges_at_ends(corner):
+    """Edges put beside all others of their sparser end, and where those of each end stop.
 
-    Edge ``3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner k + 2.
+    Edge ``e = 3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner k + 2. It
+    is ``2 * other << 32 | e`` at its tail and ``2 * other + 1 << 32 | e`` at its head, where `other`
+    is its other end: what is above the lowest 32 bits differs by one between opposite edges.
     """
-    n = corner.shape[0]
-    tail, head = corner.copy().ravel(), np.empty(3 * n, np.int64)
-    up = np.empty(3 * n, np.bool_)
-    for i in range(n):
+    degree = degrees_of(corner.ravel())
+    at, stop = np.empty(corner.size, np.int32), np.zeros(degree.size + 1, np.int32)
+    for i in range(corner.shape[0]):
         for k in range(3):
-            m = 0 if k == 2 else k + 1
-            head[3 * i + k] = corner[i, m]
-            up[3 * i + k] = precedes(xy[i, k, 1], xy[i, k, 0], xy[i, m, 1], xy[i, m, 0])
-    return tail, head, up
+            end = sparser(corner[i, k], corner[i, 0 if k == 2 else k + 1], degree)
+            at[3 * i + k] = end
+            stop[end + 1] += 1
+    for end in range(degree.size):
+        stop[end + 1] += stop[end]
+    edges = np.empty(corner.size, np.int64)
+    for i in range(corner.shape[0]):
+        for k in range(3):
+            e, tail, head = 3 * i + k, corner[i, k], corner[i, 0 if k == 2 else k + 1]
+            enters, other = tail != at[e], tail + head - at[e]
+            edges[stop[at[e]]] = (2 * other + enters) << 32 | e
+            stop[at[e]] += 1
+    return edges, stop[:-1]
 
 
 @njit(inline="always")

@@ -156,6 +156,28 @@ def test_a_missing_triangle_between_two_others_of_its_corner_is_a_gap():
     assert faults.total == 1
 
 
+def test_gaps_are_counted_alike_in_any_order_of_rows():
+    ids, xy = rows("random")
+    rng = np.random.default_rng(2)
+    for left in range(len(ids), len(ids) - 20, -5):
+        kept = rng.permutation(len(ids))[:left]
+        shuffled = triangle_faults(ids[kept], xy[kept], TILE)
+        kept.sort()
+        assert triangle_faults(ids[kept], xy[kept], TILE).gaps == shuffled.gaps
+
+
+@pytest.mark.parametrize("triangles", [5, 500])
+def test_gaps_of_few_and_of_very_many_triangles_of_one_corner(triangles):
+    turn = np.linspace(-1.5, 1.5, triangles + 1)
+    around = np.rint(np.column_stack((np.cos(turn), np.sin(turn))) * 2**20).astype(np.int64)
+    xy = np.column_stack((np.zeros((triangles, 2), np.int64), around[:-1], around[1:]))
+    number = np.arange(1, triangles + 1)
+    ids = np.column_stack((np.zeros(triangles, np.int64), number, number + 1))
+    for missing in ([], [2], [1, 3]):
+        faults = triangle_faults(np.delete(ids, missing, 0), np.delete(xy, missing, 0), TILE)
+        assert faults.gaps == len(missing)
+
+
 def test_triangles_of_another_tile_are_misplaced():
     ids, xy = rows("random")
     assert triangle_faults(ids, xy, Cells(-3, -2, 3, 3)).describe().endswith("misplaced")
