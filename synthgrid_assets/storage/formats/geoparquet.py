@@ -207,7 +207,7 @@ def geo_metadata(crs: str, geometry_type: str, bbox: Box | None) -> dict[str, An
 
 @lru_cache(maxsize=64)
 def _around_box(crs: str, geometry_type: str, empty: bool) -> tuple[bytes, bytes]:
-    """The canonical text of `geo_metadata` before and after the box; of no rows, all and nothing."""
+    """The canonical text of `geo_metadata` before and after its box; without one, all of it."""
     box = None if empty else Box(0, 0, 0, 0)
     before, _, after = canonical_json(geo_metadata(crs, geometry_type, box)).partition("[0,0,0,0]")
     return before.encode(), after.encode()

@@ -69,7 +69,7 @@ def triangle_faults(
     xy = np.ascontiguousarray(triangle_xy).reshape(-1, 3, 2)
     usable = _usable(xy)
     along = np.empty((0, 3), np.int64) if constraint is None else constraint
-    place, places = numbered_pairs(xy[:, :, 0].ravel(), xy[:, :, 1].ravel())
+    place, places = numbered_pairs(*xy.reshape(-1, 2).T)
     corner, sound = place.reshape(-1, 3), xy
     if not usable.all():
         corner, sound, along = corner[usable], xy[usable], along[usable[: len(along)]]
@@ -290,9 +290,10 @@ def _edge_faults(xy, corner, along):
 def _edges_at_ends(corner):
     """Edges put beside all others of their sparser end, and where those of each end stop.
 
-    Edge ``e = 3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner k + 2. It
-    is ``2 * other << 32 | e`` at its tail and ``2 * other + 1 << 32 | e`` at its head, where `other`
-    is its other end: what is above the lowest 32 bits differs by one between opposite edges.
+    Edge ``e = 3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner
+    k + 2. It is ``2 * other << 32 | e`` at its tail and ``2 * other + 1 << 32 | e`` at its head,
+    where `other` is its other end: what is above the lowest 32 bits differs by one between
+    opposite edges.
     """
     degree = degrees_of(corner.ravel())
     at, stop = np.empty(corner.size, np.int32), np.zeros(degree.size + 1, np.int32)
