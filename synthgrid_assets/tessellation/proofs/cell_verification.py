@@ -63,24 +63,23 @@ def cell_faults(
     if sizes.size != x.size or (sizes < 0).any() or ring_offsets[-1] != len(ring):
         return CellFaults(max(x.size, 1), 0, 0, 0, 0)
     site = np.stack((x, y), axis=1) * VERTEX_SCALE
-    sound, true_area = _measured(ring, ring_offsets, site)
-    wrong = (true_area != doubled_area).any(axis=1) | (true_area[:, 0] < 0) | ~true_area.any(axis=1)
+    sound, wrong, high, low = _measured(ring, ring_offsets, site, doubled_area)
     overlapping, stray, enclosed = _judged_edges(ring, ring_offsets, sound, site, cells)
     return CellFaults(
         malformed=int((~sound).sum()),
-        wrong_area=int((sound & wrong).sum()),
+        wrong_area=int(wrong),
         overlapping=overlapping,
         stray=stray,
-        unbalanced=int(_total(doubled_area[sound]) != enclosed),
+        unbalanced=int((int(high) << AREA_BITS) + int(low) != enclosed),
     )
 
 
 @njit(cache=True)
-def _measured(ring, ring_offsets, site):
-    """Which rings are well formed, and the doubled areas of those."""
+def _measured(ring, ring_offsets, site, doubled_area):
+    """Which rings are well formed; of those, wrong areas, and the sum of all as (high, low)."""
     n = site.shape[0]
     sound = np.zeros(n, np.bool_)
-    doubled_area = np.zeros((n, 2), np.int64)
+    wrong, sum_high, sum_low = 0, 0, 0
     for i in range(n):
         start, end = ring_offsets[i], ring_offsets[i + 1]
         last = end - 1
@@ -101,14 +100,11 @@ def _measured(ring, ring_offsets, site):
             high, low = high + more_high, low + more_low
         sound[i] = good
         if good:
-            doubled_area[i, 0] = high + (low >> AREA_BITS)
-            doubled_area[i, 1] = low & ((1 << AREA_BITS) - 1)
-    return sound, doubled_area
-
-
-def _total(doubled_area: NDArray[np.int64]) -> int:
-    """Sum of doubled areas as one Python integer."""
-    return (int(doubled_area[:, 0].sum()) << AREA_BITS) + int(doubled_area[:, 1].sum())
+            high, low = high + (low >> AREA_BITS), low & ((1 << AREA_BITS) - 1)
+            is_true = high == doubled_area[i, 0] and low == doubled_area[i, 1]
+            wrong += not is_true or high < 0 or (high == 0 and low == 0)
+            sum_high, sum_low = sum_high + doubled_area[i, 0], sum_low + doubled_area[i, 1]
+    return sound, wrong, sum_high, sum_low
 
 
 def _judged_edges(
