@@ -158,8 +158,9 @@ def nearest(buckets, x, y, reach, own):
     ``2**62`` where there is none within `reach`. With `own`, each place is itself one of
     the points, which is left out once.
     """
-    found = np.full(x.size, np.int64(1) << np.int64(62), np.int64)
+    found, limit = np.empty(x.size, np.int64), reach * reach
     for i in range(x.size):
+        found[i], best = np.int64(1) << np.int64(62), limit + 1
         column = (x[i] - buckets.x0) // buckets.side
         row = (y[i] - buckets.y0) // buckets.side
         first, last = max(column - 1, 0), min(column + 1, buckets.columns - 1)
@@ -172,7 +173,7 @@ def nearest(buckets, x, y, reach, own):
             gap = 0
             if other_row != row:
                 gap = y[i] - south + 1 if other_row < row else south + buckets.side - y[i]
-            if other_row < 0 or other_row >= buckets.rows or gap * gap >= found[i]:
+            if other_row < 0 or other_row >= buckets.rows or gap * gap >= best:
                 continue
             begin = buckets.starts[other_row * buckets.columns + first]
             end = buckets.starts[other_row * buckets.columns + last + 1]
@@ -181,6 +182,8 @@ def nearest(buckets, x, y, reach, own):
                 square = dx * dx + dy * dy
                 if square == 0 and skip:
                     skip = False
-                elif square <= reach * reach and square < found[i]:
-                    found[i] = square
+                elif square < best:
+                    best = square
+        if best <= limit:
+            found[i] = best
     return found
