@@ -211,6 +211,8 @@ class StoredNetwork:
         return counts == told and network_digest(network) == self.record.data_version
 
     def _read_window(self, cells: Cells) -> ConstraintNetwork:
+        if self._file.num_row_groups == 1:  # all of it is read in any case
+            return self._whole.within(cells)
         # an edge lies in one closed cell, so its tail is at most a cell off each of its ends
         near = cells.grown(1)
         low, high = self._reach
@@ -221,6 +223,11 @@ class StoredNetwork:
         column, row = table[:, 3] >> CELL_BITS, table[:, 4] >> CELL_BITS
         table = table[(column >= west) & (column < east) & (row >= south) & (row < north)]
         return _network(table).within(cells)
+
+    @cached_property
+    def _whole(self) -> ConstraintNetwork:
+        """The network of a file of one row group."""
+        return _network(self._group(0))
 
     @cached_property
     def _file(self) -> Any:

@@ -105,6 +105,15 @@ def test_a_window_is_that_of_the_network_itself(network, stored, cells):
     assert_same(StoredNetwork(stored.path).within(cells), network.within(cells))
 
 
+def test_windows_of_a_file_of_one_row_group_are_those_of_the_network_too(network, tmp_path):
+    stored = store_network(tmp_path, network, LATTICE, VERSION)
+    assert pq.ParquetFile(stored.path).metadata.num_row_groups == 1
+    reader = StoredNetwork(stored.path)
+    for west in range(-70, 70, 9):
+        cells = Cells(west, -west, west + 20, 20 - west)
+        assert_same(reader.within(cells), network.within(cells))
+
+
 def test_a_travelled_reader_reads_the_same(network, stored):
     reader = pickle.loads(pickle.dumps(StoredNetwork(stored.path)))
     everything = Cells(-1000, -1000, 1000, 1000)
