@@ -184,6 +184,26 @@ class Tiling:
             )
         return self.at(int(first_x) // self.side, int(first_y) // self.side)
 
+    def has(self, key: str, cells: Cells) -> bool:
+        """Whether one of the tiles has this key and just these cells.
+
+        Examples
+        --------
+        >>> tiling = Tiling(Cells(0, 0, 50, 24), 24)
+        >>> tiling.has("+0000048_24|+0000000_24", Cells(48, 0, 50, 24))
+        True
+        >>> tiling.has("+0000048_24|+0000000_24", Cells(48, 0, 72, 24))
+        False
+        """
+        side = self.side
+        column, row = cells.ix0 // side, cells.iy0 // side
+        whole = Cells(column * side, row * side, (column + 1) * side, (row + 1) * side)
+        return (
+            cells.area > 0
+            and whole.intersection(self.extent) == cells
+            and key == f"{axis_key(column, side)}|{axis_key(row, side)}"
+        )
+
     def covering(self, cells: Cells) -> list[Tile]:
         """The tiles that share a cell with `cells`, in key order."""
         inside = cells.intersection(self.extent)

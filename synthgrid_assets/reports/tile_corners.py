@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import ORIGIN
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedRecords
 from synthgrid_assets.products.registry import PRODUCTS, products_of
 from synthgrid_assets.reports.drawing.axes import SMALL, Axes, Range
 from synthgrid_assets.reports.drawing.sheet import INK, PAPER, Sheet
 from synthgrid_assets.reports.kept_pictures import kept_picture
 from synthgrid_assets.storage.formats.coordinates import point_coordinates, ring_coordinates
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt, TileFile
+from synthgrid_assets.storage.receipt import RecordedTile
 from synthgrid_assets.storage.tile_files import TileReader
 
 COLOURS = ("#4e79a7", "#e0a030", "#76a35b", "#b5637a")  # south-west, south-east, north-west ...
@@ -41,13 +41,13 @@ class Corner:
     ----------
     x, y : float
         The corner, in CRS units.
-    tiles : dict of str to tuple of four Receipt
+    tiles : dict of str to tuple of four RecordedTile
         By product, south to north and west to east.
     """
 
     x: float
     y: float
-    tiles: dict[str, tuple[Receipt, ...]]
+    tiles: dict[str, tuple[RecordedTile, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +97,7 @@ def find_corner(journal: Journal, context: LayerContext) -> Corner | None:
     if not shapes:
         return None
     tiling = context.spec.world.tiling
-    tiles: dict[str, dict[tuple[int, int], Receipt]] = {}
-    for name in (*shapes, ORIGIN):
-        receipts = ((tiling.from_key(r.tile), r) for r in committed_tiles(journal, context, name))
-        tiles[name] = {(tile.row, tile.column): receipt for tile, receipt in receipts}
+    tiles = {name: _by_place(journal, context, name) for name in (*shapes, ORIGIN)}
     shapes = [name for name in shapes if tiles[name]]
     rows = {
         (row, column): min((_rows(tiles[name], row, column) for name in shapes), default=0)
@@ -115,20 +112,32 @@ def find_corner(journal: Journal, context: LayerContext) -> Corner | None:
     return Corner(x, y, {name: four for name, four in around.items() if len(four) == 4})
 
 
-def _around(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> tuple[Receipt, ...]:
+def _by_place(
+    journal: Journal, context: LayerContext, name: str
+) -> dict[tuple[int, int], RecordedTile]:
+    """A product's committed tiles, by row and column of tiles."""
+    side = context.spec.world.tiling.side
+    found = CommittedRecords(journal, context, name).tiles()
+    return {(tile.cells.iy0 // side, tile.cells.ix0 // side): tile for tile in found}
+
+
+def _around(
+    tiles: dict[tuple[int, int], RecordedTile], row: int, column: int
+) -> tuple[RecordedTile, ...]:
     """The tiles at a corner, which is the south-west one of the tile (row, column)."""
     keys = [(row + up, column + right) for up in (-1, 0) for right in (-1, 0)]
     return tuple(tiles[key] for key in keys if key in tiles)
 
 
-def _rows(tiles: dict[tuple[int, int], Receipt], row: int, column: int) -> int:
+def _rows(tiles: dict[tuple[int, int], RecordedTile], row: int, column: int) -> int:
     four = _around(tiles, row, column)
-    return min(receipt.rows for receipt in four) if len(four) == 4 else 0
+    return min(tile.rows for tile in four) if len(four) == 4 else 0
 
 
 def kept_four_tiles(context: LayerContext, corner: Corner) -> bytes:
     """The picture of `four_tiles_picture`, drawn again when one of the files is another."""
-    shown = [text for four in corner.tiles.values() for r in four for text in (r.path, r.sha256)]
+    files = [tile.file for four in corner.tiles.values() for tile in four]
+    shown = [text for file in files for text in (file.file, file.sha256)]
     shown += [*corner.tiles, repr((corner.x, corner.y))]
     return kept_picture(context, "four_tiles", shown, lambda: four_tiles_picture(context, corner))
 
@@ -177,11 +186,10 @@ def _draw_tiles(
         axes.shapes.dots(axes.places(*xy.T), 2.3, colour, INK)
 
 
-def _read(context: LayerContext, name: str, tiles: Sequence[Receipt]) -> list[Shapes]:
+def _read(context: LayerContext, name: str, tiles: Sequence[RecordedTile]) -> list[Shapes]:
     """The rows of each tile of a product, from its file."""
     reader = TileReader(context.layout.store)
-    files = (TileFile.of(receipt) for receipt in tiles)
-    return [Shapes.of(reader.read(file, ["geometry"]), name) for file in files]
+    return [Shapes.of(reader.read(tile.file, ["geometry"]), name) for tile in tiles]
 
 
 def _view(corner: Corner, shapes: list[list[Shapes]]) -> Box:

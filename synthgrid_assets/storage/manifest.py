@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ from synthgrid_assets.storage.formats.parquet_file import open_stream
 from synthgrid_assets.storage.formats.seal import SEAL, is_unbroken_file, seal_of
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Dataset
-from synthgrid_assets.storage.receipt import Receipt, TileFile, recorded_file
+from synthgrid_assets.storage.receipt import Receipt, RecordedTile, TileFile
 from synthgrid_assets.storage.store import FileFacts
 from synthgrid_assets.storage.tile_index import TileIndex, committed
 
@@ -151,14 +151,10 @@ def kept_tile_index(
     facts, sources = _facts(index), _Sources(dataset, lattice, extent, more)
     if _SOURCES not in facts:
         return None
-    recorded = ((text, *recorded_file(text)) for text in journal.texts(dataset))
-    own = (
-        (text, file)
-        for text, cells, file in recorded
-        if cells == _clipped(cells, dataset.side, extent)
-    )
-    for (text, file), problem in journal.looked_at(own, itemgetter(1)):
-        sources.add(text, _state(journal, file, problem))
+    recorded = map(RecordedTile.read, journal.texts(dataset))
+    own = (tile for tile in recorded if tile.cells == _clipped(tile.cells, dataset.side, extent))
+    for tile, problem in journal.looked_at(own, attrgetter("file")):
+        sources.add(tile.text, _state(journal, tile.file, problem))
     if facts[_SOURCES] != sources.digest:
         return None
     try:

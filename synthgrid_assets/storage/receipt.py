@@ -21,7 +21,7 @@ Fact = tuple[str, float | int | str]
 _JSON = json.JSONEncoder(separators=(",", ":"))
 _FILE = re.compile(  # as `Receipt.to_json` writes it; no text within JSON has a bare quote
     r'"tile":"([^"\\]*)","cells":\[(-?\d+),(-?\d+),(-?\d+),(-?\d+)\],"path":"([^"\\]*)",'
-    r'"rows":[^"]*"bbox":[^"]*"digest":"[0-9a-f]*","sha256":"([0-9a-f]*)","size":(\d+),'
+    r'"rows":(\d+),"bbox":[^"]*"digest":"[0-9a-f]*","sha256":"([0-9a-f]*)","size":(\d+),'
 )
 
 
@@ -166,22 +166,44 @@ class Receipt:
         )
 
 
-def recorded_file(text: str) -> tuple[Cells, TileFile]:
-    """The tile's cells and its file, from a receipt's JSON, at a tenth of the cost of all of it.
+class RecordedTile(NamedTuple):
+    """What is read of a receipt's JSON at a tenth of the cost of all of it.
+
+    Attributes
+    ----------
+    text : str
+        The JSON.
+    cells : Cells
+    rows : int
+    file : TileFile
 
     Examples
     --------
-    >>> recorded_file(
+    >>> RecordedTile.read(
     ...     '{"tile":"a|b","cells":[0,0,24,24],"path":"w/0_0.parquet","rows":0,"bbox":null,'
-    ...     '"digest":"00","sha256":"e3","size":7,"code_version":"1"}')[1]
+    ...     '"digest":"00","sha256":"e3","size":7,"code_version":"1"}').file
     TileFile(tile='a|b', file='w/0_0.parquet', size=7, sha256='e3')
     """
-    found = _FILE.search(text)
-    if found is None:  # written by hand, or with names that JSON escapes
-        receipt = Receipt.from_json(text)
-        return receipt.cells, TileFile.of(receipt)
-    tile, ix0, iy0, ix1, iy1, path, sha256, size = found.groups()
-    return Cells(int(ix0), int(iy0), int(ix1), int(iy1)), TileFile(tile, path, int(size), sha256)
+
+    text: str
+    cells: Cells
+    rows: int
+    file: TileFile
+
+    @classmethod
+    def read(cls, text: str) -> RecordedTile:
+        """That of a receipt's JSON."""
+        found = _FILE.search(text)
+        if found is None:  # written by hand, or with names that JSON escapes
+            receipt = Receipt.from_json(text)
+            return cls(text, receipt.cells, receipt.rows, TileFile.of(receipt))
+        tile, ix0, iy0, ix1, iy1, path, rows, sha256, size = found.groups()
+        cells = Cells(int(ix0), int(iy0), int(ix1), int(iy1))
+        return cls(text, cells, int(rows), TileFile(tile, path, int(size), sha256))
+
+    def receipt(self) -> Receipt:
+        """All of it."""
+        return Receipt.from_json(self.text)
 
 
 class Damage(NamedTuple):

@@ -62,6 +62,18 @@ def test_every_tile_is_found_by_its_key(extent, side):
     assert len({tile.stem for tile in tiles}) == len(tiles)
 
 
+@given(extent=EXTENT, side=st.integers(1, 17), other=EXTENT, another_side=st.integers(1, 17))
+def test_a_tiling_has_its_own_tiles_and_no_others(extent, side, other, another_side):
+    """Of another extent it has those that are the same tiles there, which it would make alike."""
+    tiling = Tiling(extent, side)
+    own = {(tile.key, tile.cells) for tile in tiling}
+    asked = own | {(tile.key, tile.cells) for tile in Tiling(other, another_side)}
+    keys = [key for key, _ in own]
+    asked |= {(keys[i - 1], cells) for i, (_, cells) in enumerate(own)}  # a key of other cells
+    asked |= {(key, Cells(x0, y0, x0, y1)) for key, (x0, y0, _, y1) in own}  # no cell at all
+    assert {(key, cells) for key, cells in asked if tiling.has(key, cells)} == own
+
+
 @given(extent=EXTENT, side=st.integers(1, 17), box=EXTENT)
 def test_the_tiles_that_cover_a_box_are_those_that_share_a_cell_with_it(extent, side, box):
     tiling = Tiling(extent, side)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +49,7 @@ def test_the_corner_is_where_the_emptiest_of_four_tiles_is_fullest(made):
         least[x, y] = min(rows)
     assert (corner.x, corner.y) == max(least, key=lambda place: least[place])
     for name in NAMES:
-        assert [tiling.from_key(r.tile).row for r in corner.tiles[name]] == [2, 2, 3, 3]
+        assert [tiling.from_key(tile.file.tile).row for tile in corner.tiles[name]] == [2, 2, 3, 3]
 
 
 def shares(png):
@@ -73,10 +72,11 @@ def test_the_picture_is_drawn_from_the_files(made, tmp_path):
     corner = corner_of(context)
     for name in ("delaunay", "voronoi"):
         root, (first, *others, last) = context.layout.root, corner.tiles[name]
-        shutil.copy(root / first.path, root / last.path)
-        with pytest.raises(DamageError, match=re.escape(f"tile {last.tile}")):
+        shutil.copy(root / first.file.file, root / last.file.file)
+        with pytest.raises(DamageError, match=re.escape(f"tile {last.file.tile}")):
             four_tiles_picture(context, corner)
-        signed = replace(last, size=first.size, sha256=first.sha256)
+        own = last.file._replace(size=first.file.size, sha256=first.file.sha256)
+        signed = last._replace(file=own)
         corner.tiles[name] = (first, *others, signed)
     before = shares(four_tiles_picture(made, corner_of(made)))
     after = shares(four_tiles_picture(context, corner))

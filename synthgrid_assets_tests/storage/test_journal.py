@@ -20,7 +20,7 @@ from synthgrid_assets.lattice.tiling import Tile, Tiling
 from synthgrid_assets.storage.commit import commit_bytes
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
-from synthgrid_assets.storage.receipt import Receipt, TileFile, recorded_file
+from synthgrid_assets.storage.receipt import Receipt, RecordedTile, TileFile
 from synthgrid_assets.verdict import Verdict
 from synthgrid_assets_tests.storage.made_region import EXTENT, dataset, receipt, watched
 
@@ -118,9 +118,11 @@ def test_the_file_of_a_record_is_found_in_its_text(made, tile, path, size, sha25
     """Whatever stands around it: names may hold quotes, facts may look like records."""
     facts = (("record", made.to_json()),)
     made = replace(made, tile=tile, path=path, size=size, sha256=sha256, facts=facts)
-    assert recorded_file(made.to_json()) == (made.cells, TileFile.of(made))
     spaced = json.dumps(json.loads(made.to_json()), sort_keys=True)
-    assert recorded_file(spaced) == (made.cells, TileFile.of(made))
+    for text in (made.to_json(), spaced):
+        found = RecordedTile.read(text)
+        assert found == (text, made.cells, made.rows, TileFile.of(made))
+        assert found.receipt() == made
 
 
 @settings(max_examples=15)

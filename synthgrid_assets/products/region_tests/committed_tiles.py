@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells
-from synthgrid_assets.lattice.tiling import Tiling
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.statistics.region.neighbours import NEIGHBOURS
 from synthgrid_assets.statistics.tile.counts import TEST, TileCount
 from synthgrid_assets.storage.journal import Journal
-from synthgrid_assets.storage.receipt import Receipt, TileFile, recorded_file
+from synthgrid_assets.storage.receipt import Receipt, RecordedTile, TileFile
 
 
 class CommittedTile(NamedTuple):
@@ -92,27 +91,25 @@ class CommittedRecords:
         self.recorded = 0
         self.damaged: list[tuple[TileFile, str]] = []
 
-    def texts(self) -> Iterator[str]:
-        """The committed tiles' receipts as JSON, south to north and west to east."""
-        texts = ((text, *recorded_file(text)) for text in self._journal.texts(self._dataset))
-        own = (
-            (text, file) for text, cells, file in texts if _belongs(self._tiling, file.tile, cells)
-        )
-        for (text, file), problem in self._journal.looked_at(own, itemgetter(1)):
+    def tiles(self) -> Iterator[RecordedTile]:
+        """The committed tiles, south to north and west to east."""
+        tiles = map(RecordedTile.read, self._journal.texts(self._dataset))
+        own = (tile for tile in tiles if self._tiling.has(tile.file.tile, tile.cells))
+        for tile, problem in self._journal.looked_at(own, attrgetter("file")):
             self.recorded += 1
             if problem:
-                self.damaged.append((file, problem))
+                self.damaged.append((tile.file, problem))
             else:
-                self._digest.update(text.encode())
-                yield text
+                self._digest.update(tile.text.encode())
+                yield tile
 
     def receipts(self) -> Iterator[Receipt]:
         """The same as receipts."""
-        return map(Receipt.from_json, self.texts())
+        return map(RecordedTile.receipt, self.tiles())
 
     def look(self) -> CommittedRecords:
         """Go through all of them, and keep what `recorded`, `damaged` and `digest` say."""
-        for _ in self.texts():
+        for _ in self.tiles():
             pass
         return self
 
@@ -133,13 +130,8 @@ def recorded_tiles(journal: Journal, context: LayerContext, name: str) -> Iterat
     return (
         receipt
         for receipt in journal.receipts(context.dataset(name))
-        if _belongs(tiling, receipt.tile, receipt.cells)
+        if tiling.has(receipt.tile, receipt.cells)
     )
-
-
-def _belongs(tiling: Tiling, key: str, cells: Cells) -> bool:
-    """Whether the world as it is declared now has just this tile."""
-    return cells.intersection(tiling.extent) == cells and tiling.from_key(key).cells == cells
 
 
 def _tile_count(receipt: Receipt) -> TileCount | None:
