@@ -1,7 +1,7 @@
 """What is installed: this package's code as it stands on the disk, and versions of libraries.
 
 Belongs here: by what a result that was kept is known to be of other code. Not here: what is kept
-(`inputs.sources.remembered`, `reports.kept_checks`), and compiled code (`kernels`).
+(`inputs.sources.remembered`, `reports.kept_evidence`), and compiled code (`kernels`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from synthgrid_assets.products.region_tests.committed_tiles import CommittedReco
 from synthgrid_assets.products.region_tests.region_check import MAX_FAILING, RegionCheck
 from synthgrid_assets.products.tile_tests.replicates import SUSPICIOUS_RATE
 from synthgrid_assets.reports.files import FILES_CLAIM, FILES_TEST, faults_of, files_are_whole
-from synthgrid_assets.reports.kept_checks import find_checks, has_checks, keep_checks
+from synthgrid_assets.reports.kept_checks import find_checks, keep_checks
+from synthgrid_assets.reports.kept_evidence import is_kept
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.verdict import NOT_TESTED, Verdict
 from synthgrid_assets.world.spec import LayerTable
@@ -50,7 +51,7 @@ def kept_checks(context: LayerContext, product: Product) -> dict[str, RegionChec
 
     That each file is what was recorded of it, and no other lies there, is looked at now.
     """
-    if not has_checks(context, product.name):  # the records need not be read in vain
+    if not is_kept(context, product.name):  # the records need not be read in vain
         return None
     with Journal(context.layout) as journal:
         records = CommittedRecords(journal, context, product.name).look()

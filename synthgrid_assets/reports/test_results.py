@@ -5,12 +5,17 @@ Belongs here: one row per tile and test, from the journal. Not here: the tests t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from synthgrid_assets.products.layer_context import LayerContext
-from synthgrid_assets.products.region_tests.committed_tiles import committed_tiles
+from synthgrid_assets.errors import StorageError
+from synthgrid_assets.products.layer_context import LayerContext, LayerJob
+from synthgrid_assets.products.region_tests.committed_tiles import CommittedRecords
+from synthgrid_assets.reports.files import MOMENTS
+from synthgrid_assets.reports.kept_evidence import find_kept, is_kept, keep
 from synthgrid_assets.storage.formats.columns import nullable_array
 from synthgrid_assets.storage.formats.geoparquet import FACT_PREFIX
 from synthgrid_assets.storage.formats.parquet_file import serialise
@@ -48,12 +53,11 @@ def moments_table(context: LayerContext) -> pa.Table:
         claims, ``passed`` for tests that were not made.
     """
     with Journal(context.layout) as journal:
-        rows = [
-            row
-            for name in context.assets
-            for receipt in committed_tiles(journal, context, name)
-            for row in _rows(receipt)
-        ]
+        return _table(_records(journal, context))
+
+
+def _table(records: Iterable[CommittedRecords]) -> pa.Table:
+    rows = [row for one in records for receipt in one.receipts() for row in _rows(receipt)]
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     arrays = [
         nullable_array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)
@@ -61,15 +65,72 @@ def moments_table(context: LayerContext) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def write_moments(context: LayerContext) -> tuple[str, pa.Table]:
-    """Write the table beside the layer's products; returns its address and itself."""
-    key = context.layout.report(context.spec.world.name, context.layer, "moments")
+class WrittenTests(NamedTuple):
+    """What the table holds.
+
+    Attributes
+    ----------
+    address : str
+        Of its file.
+    rows, failed, untested : int
+        Of all tests, those that failed, and those that were not made.
+    """
+
+    address: str
+    rows: int
+    failed: int
+    untested: int
+
+
+def write_moments(context: LayerContext) -> WrittenTests:
+    """Write the table beside the layer's products."""
+    store, key = context.layout.store, _key(context)
+    with Journal(context.layout) as journal:
+        records = _records(journal, context)
+        table = _table(records)
     facts = context.facts_of_layer | context.citation
     named = {f"{FACT_PREFIX}{name}": fact for name, fact in facts.items()}
-    table = moments_table(context).replace_schema_metadata(named)
-    context.layout.store.put(key, serialise(sealed(table)))
+    file = store.put(key, serialise(sealed(table.replace_schema_metadata(named))))
     mark_written(context.layout, key)
-    return context.layout.store.address(key), table
+    passed = table["passed"]
+    counts = (table.num_rows, passed.to_pylist().count(False), passed.null_count)
+    keep(context, MOMENTS, _decided(context, records), [file.sha256, *counts])
+    return WrittenTests(store.address(key), *counts)
+
+
+def moments_of(job: LayerJob) -> WrittenTests:
+    """`write_moments` for a process that has only the layer's job."""
+    return write_moments(job.open())
+
+
+def kept_moments(context: LayerContext) -> WrittenTests | None:
+    """The same where it would write the very file that lies there; else None."""
+    if not is_kept(context, MOMENTS):  # the records need not be read in vain
+        return None
+    store, key = context.layout.store, _key(context)
+    with Journal(context.layout) as journal:
+        records = [one.look() for one in _records(journal, context)]
+    found = find_kept(context, MOMENTS, _decided(context, records))
+    try:
+        if found is None or hashlib.sha256(store.get(key)).hexdigest() != found[0]:
+            return None
+    except StorageError:  # it is missing, or a folder stands in its place
+        return None
+    mark_written(context.layout, key)
+    return WrittenTests(store.address(key), *found[1:])
+
+
+def _key(context: LayerContext) -> str:
+    return context.layout.report(context.spec.world.name, context.layer, MOMENTS)
+
+
+def _records(journal: Journal, context: LayerContext) -> list[CommittedRecords]:
+    return [CommittedRecords(journal, context, name) for name in context.assets]
+
+
+def _decided(context: LayerContext, records: Iterable[CommittedRecords]) -> str:
+    """The records of all products, once they were read, and what the file says beside them."""
+    return " ".join((*(one.digest for one in records), *context.citation.values()))
 
 
 def _rows(receipt: Receipt) -> Iterator[tuple[object, ...]]:

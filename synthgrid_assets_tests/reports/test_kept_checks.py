@@ -114,13 +114,13 @@ def test_a_bit_that_flips_in_what_is_kept_changes_no_check(made):
         file.write_bytes(flipped)
         assert told(kept_checks(made, POINTS)) in (None, right)
     file.write_bytes(data)
-    cut = json.loads(data) | {"checks": {}}
+    cut = json.loads(data) | {"made": {}}
     file.write_text(json.dumps(cut))
     assert kept_checks(made, POINTS) is None
 
 
 def test_other_code_does_not_find_them(made, monkeypatch):
-    monkeypatch.setattr("synthgrid_assets.reports.kept_checks._code", lambda: "of tomorrow")
+    monkeypatch.setattr("synthgrid_assets.reports.kept_evidence.installed_code", lambda: "of tomorrow")
     assert kept_checks(made, POINTS) is None
 
 

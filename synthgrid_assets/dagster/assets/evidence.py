@@ -32,7 +32,7 @@ from synthgrid_assets.products.tile_tests.replicates import (
 from synthgrid_assets.reports.reference_quality import reference_quality
 from synthgrid_assets.reports.region_pictures import region_pictures
 from synthgrid_assets.reports.replicate_curves import TESTS
-from synthgrid_assets.reports.test_results import COLUMNS, write_moments
+from synthgrid_assets.reports.test_results import COLUMNS, kept_moments, moments_of
 from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.versions import input_names, layer_version, pattern_version
 
@@ -62,16 +62,17 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
         },
         **common(world, layer),
     )
-    def moments(data: DataRoot) -> dg.MaterializeResult[None]:
-        path, table = write_moments(open_layer(spec, layer, data.path))
-        failed = table["passed"].to_pylist().count(False)
-        untested = table["passed"].null_count
+    def moments(engine: Engine, data: DataRoot) -> dg.MaterializeResult[None]:
+        layer_context = open_layer(spec, layer, data.path)
+        found = kept_moments(layer_context) or engine.aside(
+            moments_of, layer_context.job, tiles=len(spec.world.tiling)
+        )
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": table.num_rows,
-                "failed": str(failed),
-                "not tested": str(untested),
-                "path": dg.MetadataValue.path(str(path)),
+                "dagster/row_count": found.rows,
+                "failed": str(found.failed),
+                "not tested": str(found.untested),
+                "path": dg.MetadataValue.path(found.address),
             }
         )
 
