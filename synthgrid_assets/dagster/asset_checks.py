@@ -4,14 +4,17 @@ Belongs here: their definitions and metadata. Not here: how they are decided
 (`reports.region_checks`), the check of single tiles (`tiled`).
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
+from synthgrid_assets.dagster.ahead import checks_name
 from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.metadata import check_result, rows_table, verdict_metadata
 from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.dagster.runs.request import step_name
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
 from synthgrid_assets.products.region_tests.region_check import RegionCheck
@@ -30,7 +33,7 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
     key = layer_key(spec.world.name, layer, product.name)
 
     @dg.multi_asset_check(
-        name=f"{spec.world.name}__{layer}__{product.name}__region_checks",
+        name=step_name(spec.world.name, layer, checks_name(product.name)),
         specs=[
             dg.AssetCheckSpec(name, asset=key, description=claim_of(product, name))
             for name in check_names(product, spec.layers[layer])
@@ -41,8 +44,12 @@ def _product_checks(spec: WorldSpec, layer: str, product: Product) -> dg.AssetCh
         context: dg.AssetCheckExecutionContext, engine: Engine, data: DataRoot
     ) -> Iterator[dg.AssetCheckResult]:
         layer_context = open_layer(spec, layer, data.path)
-        found = kept_checks(layer_context, product) or engine.aside(
-            judge_layer, layer_context.job, product, tiles=len(spec.world.tiling)
+        found = engine.aside(
+            judge_layer,
+            layer_context.job,
+            product,
+            tiles=len(spec.world.tiling),
+            kept=functools.partial(kept_checks, layer_context, product),
         )
         for wanted in context.selected_asset_check_keys:
             yield _result(wanted, found[wanted.name])

@@ -3,7 +3,8 @@
 Belongs here: configuration and lifetime. Not here: scheduling (`engine`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,6 +63,7 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     _cluster: Cluster | None = PrivateAttr(default=None)
     _session: EngineSession | None = PrivateAttr(default=None)
+    _begun: dict[Hashable, Future[None]] = PrivateAttr(default_factory=dict)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Engine"]:
@@ -90,6 +92,7 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
                     yield self
                 finally:
                     self._session = None
+                    self._begun.clear()
                     if self._cluster is not None:
                         self._cluster.close()
                         self._cluster = None
@@ -121,7 +124,17 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
                 session.counted(failed=isinstance(outcome, TileFailed))
             yield outcome
 
-    def aside(self, function: Callable[..., T], *arguments: Any, tiles: int) -> T:
+    def ahead(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Begin a call of `aside` whose result is kept, by a worker that idles meanwhile."""
+        self._begun[function, arguments] = self.session.begin(function, *arguments)
+
+    def aside(
+        self,
+        function: Callable[..., T],
+        *arguments: Any,
+        tiles: int,
+        kept: Callable[[], T | None] = lambda: None,
+    ) -> T:
         """Call a function that looks at a whole region: by a worker, where that pays.
 
         What it loads (kernels, tables, plots) and holds then ends with the worker. For a few
@@ -131,7 +144,15 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         ----------
         tiles : int
             Tiles of the region.
+        kept : callable
+            Finds what the call would return, where it was made before of what is there now. It
+            is asked when the same call is no longer under way `ahead`.
         """
+        if (begun := self._begun.pop((function, arguments), None)) is not None:
+            wait([begun])
+        found = kept()
+        if found is not None:
+            return found
         return self.session.call(function, *arguments, start=tiles > MANY)
 
     def _hosts(self) -> Cluster:

@@ -16,6 +16,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -24,11 +25,12 @@ from synthgrid_assets.engine.executor import Executor, executor_factory
 from synthgrid_assets.engine.loop_lag import LoopLag
 from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.engine.steering import Steering, Workers
-from synthgrid_assets.engine.task import Done, Outcome, Task
+from synthgrid_assets.engine.task import Done, Order, Outcome, Task
 from synthgrid_assets.engine.window import Window
 from synthgrid_assets.errors import EngineError, TaskTimeoutError, WorkerDiedError
 
 T = TypeVar("T")
+LAST = -1.0  # priority of what nobody waits for yet
 _OPEN: weakref.WeakValueDictionary[str, EngineSession] = weakref.WeakValueDictionary()
 
 
@@ -86,6 +88,7 @@ class EngineSession:
         self._lag = LoopLag(self._lagged) if observers else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._windows: set[Window] = set()
+        self._begun: dict[Order, Executor] = {}
         self._steps = itertools.count(1)
 
     @property
@@ -195,6 +198,25 @@ class EngineSession:
                 raise outcomes[0].error
         return function(*arguments)
 
+    def begin(self, function: Callable[..., object], *arguments: Any) -> Future[None]:
+        """Begin a call by a worker that has nothing else to do, where several run already.
+
+        What it returns or raises is dropped: it is for what it leaves, where others look for it.
+        It is no part of the figures, and ends with the session.
+
+        Parameters
+        ----------
+        function : callable
+            As for `call`.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Done once nothing of the call runs, however it ended; at once if it is not made.
+        """
+        task = Task(function.__name__, function, arguments, LAST)
+        return asyncio.run_coroutine_threadsafe(self._begin(task), self._open_loop)
+
     def cancel(self) -> None:
         """Cancel every run of this session, from any thread; their callers get EngineError.
 
@@ -202,6 +224,7 @@ class EngineSession:
         """
         for window in list(self._windows):
             self._call(window.cancel())
+        self._call(self._withdraw_begun())
 
     def statistics(self) -> Statistics:
         """The figures at this moment."""
@@ -227,7 +250,26 @@ class EngineSession:
         self._steering.loop_lag = max(self._steering.loop_lag, seconds)
         self._steering.log.tell(lambda observer: observer.on_lag(seconds, culprit))
 
+    async def _begin(self, task: Task) -> None:
+        executor = self._workers.current
+        if executor is None or executor.figures().workers_spawned < 2:
+            return
+        if self._settings.memory_cap is not None:  # it is one for tiles
+            return
+        with contextlib.suppress(Exception):  # whoever needs what it leaves makes it, or fails
+            order = executor.submit(task)
+            self._begun[order] = executor
+            try:
+                await order.reply
+            finally:
+                del self._begun[order]
+
+    async def _withdraw_begun(self) -> None:
+        begun = list(self._begun.items())
+        await asyncio.gather(*(executor.withdraw(order) for order, executor in begun))
+
     async def _close(self) -> None:
+        await self._withdraw_begun()
         await asyncio.gather(*(window.cancel() for window in list(self._windows)))
         await self._workers.close()
 

@@ -28,8 +28,10 @@ def index_rows(context: LayerContext) -> list[dict[str, Any]]:
 
 
 def index_and_map(job: LayerJob) -> tuple[list[dict[str, Any]], bytes]:
-    """Write a layer's indexes: a row on each, and the map of its points."""
+    """Write a layer's indexes, if they become others: a row on each, and the map of its points."""
     context = job.open()
+    if (kept := kept_index_and_map(context)) is not None:
+        return kept
     indexes = _written(context)
     return _rows(indexes), _map(indexes[ORIGIN].manifest, context)
 

@@ -62,8 +62,9 @@ def kept_checks(context: LayerContext, product: Product) -> dict[str, RegionChec
 
 
 def judge_layer(job: LayerJob, product: Product) -> dict[str, RegionCheck]:
-    """`region_checks` for a process that has only the layer's job."""
-    return region_checks(job.open(), product)
+    """`kept_checks` or `region_checks`, for a process that has only the layer's job."""
+    context = job.open()
+    return kept_checks(context, product) or region_checks(context, product)
 
 
 def _of_files(

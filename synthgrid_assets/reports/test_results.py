@@ -99,8 +99,9 @@ def write_moments(context: LayerContext) -> WrittenTests:
 
 
 def moments_of(job: LayerJob) -> WrittenTests:
-    """`write_moments` for a process that has only the layer's job."""
-    return write_moments(job.open())
+    """`kept_moments` or `write_moments`, for a process that has only the layer's job."""
+    context = job.open()
+    return kept_moments(context) or write_moments(context)
 
 
 def kept_moments(context: LayerContext) -> WrittenTests | None:

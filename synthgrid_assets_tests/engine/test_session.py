@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from concurrent.futures import wait
 
 import psutil
 import pytest
@@ -87,6 +88,78 @@ def test_a_single_call_is_made_where_workers_run_and_here_otherwise():
         assert opened.call(live_in, here) == here  # what kills a worker is not lost
     with session(workers=1, memory_cap=200_000_000) as capped:
         assert capped.call(chores.pid_of_worker, start=True) == here
+
+
+def marks(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_begun_call_is_made_by_a_worker_and_its_outcome_is_dropped(tmp_path):
+    with session(attempts=1) as opened:
+        assert opened.call(chores.pid_of_worker, start=True) != os.getpid()
+        before = opened.statistics()
+        opened.begin(chores.begin_and_end, str(tmp_path), "begun", 0.0).result()
+        assert marks(tmp_path) == {"begun.begun", "begun.ended"}
+        assert int((tmp_path / "begun.begun").read_text()) != os.getpid()
+        opened.begin(chores.fail, "storage").result()
+        opened.begin(live_in, os.getpid()).result()  # which ends its worker
+        opened.begin(threading.Lock).result()  # whose result cannot travel
+        now = opened.statistics()
+        assert (now.done, now.failed, now.retried) == (before.done, before.failed, before.retried)
+        assert opened.call(chores.square, 3) == 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "executor", "start"),
+    [
+        ({}, "local", False),  # no worker runs
+        ({"workers": 1}, "local", True),
+        ({"memory_cap": 200_000_000}, "local", True),
+        ({}, "inline", True),
+    ],
+)
+def test_nothing_is_begun_where_no_two_workers_run(tmp_path, settings, executor, start):
+    with EngineSession(Settings(**{"workers": 2, **settings}), PRELOAD, executor) as opened:
+        if start:
+            list(each(opened, squares([1])))
+        opened.begin(chores.begin_and_end, str(tmp_path), "begun", 0.0).result()
+    assert marks(tmp_path) == set()
+
+
+def test_what_somebody_waits_for_goes_before_what_was_begun(tmp_path):
+    with session() as opened:
+        list(each(opened, squares(range(2))))
+        naps = [Task(str(n), chores.nap, (0.2,)) for n in range(6)]
+        outcomes = each(opened, naps)
+        ended = [next(outcomes)]  # all six are at the workers or wait for one
+        begun = opened.begin(chores.begin_and_end, str(tmp_path), "begun", 0.0)
+        while len(ended) < 5:  # at most one still runs: a worker has had nothing else to do
+            assert marks(tmp_path) == set()
+            ended.append(next(outcomes))
+        begun.result()
+        assert len(ended) + len(list(outcomes)) == len(naps)
+
+
+@pytest.mark.parametrize("how", ["cancel", "leave", "interrupt"])
+def test_a_begun_call_ends_with_the_session(tmp_path, how):
+    with contextlib.ExitStack() as stack:
+        if how == "interrupt":
+            stack.enter_context(pytest.raises(KeyboardInterrupt))
+        opened = stack.enter_context(session())
+        list(each(opened, squares(range(2))))
+        begun = [opened.begin(chores.begin_and_end, str(tmp_path), str(n), 600.0) for n in range(3)]
+        while len(marks(tmp_path)) < 2:
+            time.sleep(0.01)
+        if how == "interrupt":
+            raise KeyboardInterrupt
+        if how == "cancel":
+            opened.cancel()
+            assert all(one.done() for one in wait(begun, 10).done)
+            assert opened.call(chores.square, 3) == 9
+    assert len(wait(begun, 10).done) == 3
+    pids = [int((tmp_path / name).read_text()) for name in marks(tmp_path)]
+    assert not any(map(psutil.pid_exists, pids))
+    assert not any(name.endswith("ended") for name in marks(tmp_path))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

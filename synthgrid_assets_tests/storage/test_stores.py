@@ -46,9 +46,9 @@ class ReversedStore(LocalStore):
     def url(self) -> str:
         return f"reversed://{self.root}"
 
-    def path(self, key: str) -> Path:
-        folder, slash, name = super().path(key).relative_to(self.root).as_posix().rpartition("/")
-        return self.root / f"{folder}{slash}{name[::-1]}"
+    def address(self, key: str) -> str:
+        folder, slash, name = super().address(key).rpartition("/")
+        return f"{folder}{slash}{name[::-1]}"
 
     def list(self, prefix: str = ""):
         turned = (key.rpartition("/") for key in super().list())

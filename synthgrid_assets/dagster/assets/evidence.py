@@ -3,6 +3,7 @@
 Belongs here: their definitions. Not here: how evidence is gathered (`products`).
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,11 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     )
     def moments(engine: Engine, data: DataRoot) -> dg.MaterializeResult[None]:
         layer_context = open_layer(spec, layer, data.path)
-        found = kept_moments(layer_context) or engine.aside(
-            moments_of, layer_context.job, tiles=len(spec.world.tiling)
+        found = engine.aside(
+            moments_of,
+            layer_context.job,
+            tiles=len(spec.world.tiling),
+            kept=functools.partial(kept_moments, layer_context),
         )
         return dg.MaterializeResult(
             metadata={

@@ -4,6 +4,8 @@ Belongs here: the asset. Not here: the file (`storage.tile_index`), its map
 (`reports.region_maps`).
 """
 
+import functools
+
 import dagster as dg
 
 from synthgrid_assets.dagster.keys import common, layer_key
@@ -33,8 +35,11 @@ def layer_index(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     )
     def tile_index(engine: Engine, data: DataRoot) -> dg.MaterializeResult[None]:
         layer_context = open_layer(spec, layer, data.path)
-        rows, picture = kept_index_and_map(layer_context) or engine.aside(
-            index_and_map, layer_context.job, tiles=len(spec.world.tiling)
+        rows, picture = engine.aside(
+            index_and_map,
+            layer_context.job,
+            tiles=len(spec.world.tiling),
+            kept=functools.partial(kept_index_and_map, layer_context),
         )
         return dg.MaterializeResult(
             metadata={

@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from synthgrid_assets.dagster.ahead import begin_ahead
 from synthgrid_assets.dagster.assets.made_inputs import MissingInputs
 from synthgrid_assets.dagster.assets.tile_verification import verify_tiles
 from synthgrid_assets.dagster.audit_seal import EVERY, seal_waiting
@@ -156,6 +157,9 @@ class TileStep:
                 yield from events.tell_kept()
                 raise EngineError("\n".join(failures))
             yield from events.close()
+        begin_ahead(
+            self._context, self._engine, self._open(), self._context.op_execution_context.op.name
+        )
 
     def _tile_events(self, tiles: Sequence[Tile], products: tuple[Product, ...]) -> TileEvents:
         """Events of the chosen tiles; a product's version holds all that its points' would say."""
