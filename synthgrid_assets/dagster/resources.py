@@ -145,13 +145,16 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         tiles : int
             Tiles of the region.
         kept : callable
-            Finds what the call would return, where it was made before of what is there now. It
-            is asked when the same call is no longer under way `ahead`.
+            Finds what the call would return, where it was made before of what is there now: asked
+            where no worker runs, so that none is started in vain. The function finds it, too.
+
+        Notes
+        -----
+        The same call that is under way `ahead` is waited for: then there is something to find.
         """
         if (begun := self._begun.pop((function, arguments), None)) is not None:
             wait([begun])
-        found = kept()
-        if found is not None:
+        if not self.session.is_running and (found := kept()) is not None:
             return found
         return self.session.call(function, *arguments, start=tiles > MANY)
 

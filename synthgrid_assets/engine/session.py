@@ -96,6 +96,11 @@ class EngineSession:
         """How this engine runs."""
         return self._settings
 
+    @property
+    def is_running(self) -> bool:
+        """Whether workers run, so that `call` asks one of them."""
+        return self._settings.memory_cap is None and self._workers.current is not None
+
     def __enter__(self) -> EngineSession:
         if self._loop is not None:
             raise EngineError("the engine session is already open")
@@ -188,7 +193,7 @@ class EngineSession:
             Start workers for it where none run. Under a memory cap, which is one for tiles,
             no worker is asked.
         """
-        if self._settings.memory_cap is None and (start or self._workers.current is not None):
+        if self.is_running or (start and self._settings.memory_cap is None):
             task = Task(function.__name__, function, arguments)
             outcomes = [done for group in self.map_groups([task], task.key) for done in group]
             if isinstance(outcomes[0], Done):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from types import SimpleNamespace
 
@@ -33,7 +34,8 @@ TILES = "0:3,0:2"
 @pytest.fixture(autouse=True)
 def places_of_its_own(tmp_path, monkeypatch):
     """For two workers, whatever else runs on this host."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "places").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "places"))
 
 
 class Recorder:
@@ -92,21 +94,33 @@ def test_it_is_told_by_steps_that_there_are(tmp_path):
         assert len(list(evidence_of(context))) == len(products_of(spec.layers[name])) + 3
 
 
-def test_a_call_that_fails_ahead_fails_where_it_is_needed_and_kept_results_are_asked_for(tmp_path):
-    with Engine(workers=2).yield_for_execution(dg.build_init_resource_context()) as engine:
-        assert engine.aside(chores.square, 2, tiles=10_000) == 4  # now workers run
-        engine.ahead(chores.fail, "storage")
-        engine.ahead(chores.begin_and_end, str(tmp_path), "begun", 0.2)
-        with pytest.raises(StorageError):
-            engine.aside(chores.fail, "storage", tiles=1)
+@pytest.fixture
+def engine():
+    with Engine(workers=2).yield_for_execution(dg.build_init_resource_context()) as opened:
+        yield opened
 
-        def kept():
-            return "kept" if (tmp_path / "begun.ended").exists() else None
 
-        call = (chores.begin_and_end, str(tmp_path), "begun", 0.2)
-        assert engine.aside(*call, tiles=1, kept=kept) == "kept"  # it has been waited for
-        (tmp_path / "begun.ended").unlink()
-        assert engine.aside(*call, tiles=1, kept=kept) == "begun"
+def test_what_is_kept_is_asked_for_here_where_no_worker_runs(engine):
+    kept = iter(["kept"])
+    assert engine.aside(chores.fail, "storage", tiles=10_000, kept=lambda: next(kept)) == "kept"
+    here = engine.aside(chores.pid_of_worker, tiles=1)
+    there = engine.aside(chores.pid_of_worker, tiles=10_000, kept=lambda: None)
+    assert here == os.getpid() != there
+    assert engine.aside(chores.pid_of_worker, tiles=1, kept=lambda: next(kept)) != here
+
+
+def test_a_call_that_is_under_way_ahead_is_waited_for_and_then_made(engine, tmp_path):
+    """It finds what the first one has left; its own failure is told where it is needed."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    assert engine.aside(chores.square, 2, tiles=10_000) == 4  # now workers run
+    call = (chores.leave_a_mark, str(folder), "mark", 0.3)
+    engine.ahead(*call)
+    engine.ahead(chores.fail, "storage")
+    assert engine.aside(*call, tiles=1) == 1  # together they would find and remove one mark
+    with pytest.raises(StorageError):
+        engine.aside(chores.fail, "storage", tiles=1)
+    assert engine.aside(chores.square, 3, tiles=1) == 9
 
 
 def told(folder, monkeypatch, workers):
