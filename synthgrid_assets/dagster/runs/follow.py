@@ -30,6 +30,7 @@ from synthgrid_assets.dagster.runs.request import RegionChoice, region_request
 from synthgrid_assets.engine.events import Statistics
 from synthgrid_assets.engine.local.worker import without_traceback
 from synthgrid_assets.engine.session import open_session
+from synthgrid_assets.loading import loaded
 from synthgrid_assets.materialize.compiling import FIRST_START, kernels_are_compiled
 from synthgrid_assets.settings import data_root
 from synthgrid_assets.verdict import NOT_TESTED
@@ -205,6 +206,7 @@ def run_region(
     with telling_faults(), open_instance() as instance, sign_of_life() as signed:
         fail_abandoned_runs(instance)
         run, events = execute_here(instance, definitions.get_repository_def(), request, signed)
+        loaded()  # definitions, plan and run stay until this process ends
         summary = RunSummary(spec.world.name, run.run_id)
         with contextlib.closing(events):
             try:
