@@ -120,7 +120,9 @@ def test_a_bit_that_flips_in_what_is_kept_changes_no_check(made):
 
 
 def test_other_code_does_not_find_them(made, monkeypatch):
-    monkeypatch.setattr("synthgrid_assets.reports.kept_evidence.installed_code", lambda: "of tomorrow")
+    monkeypatch.setattr(
+        "synthgrid_assets.reports.kept_evidence.installed_code", lambda: "of tomorrow"
+    )
     assert kept_checks(made, POINTS) is None
 
 

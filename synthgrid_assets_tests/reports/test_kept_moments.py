@@ -108,5 +108,7 @@ def test_no_damage_is_taken_for_the_table(made, damaged):
 
 def test_other_code_does_not_find_it(made, monkeypatch):
     write_moments(made)
-    monkeypatch.setattr("synthgrid_assets.reports.kept_evidence.installed_code", lambda: "of tomorrow")
+    monkeypatch.setattr(
+        "synthgrid_assets.reports.kept_evidence.installed_code", lambda: "of tomorrow"
+    )
     assert kept_moments(made) is None
