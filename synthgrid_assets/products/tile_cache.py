@@ -28,6 +28,7 @@ from synthgrid_assets.tessellation.tile import Tessellation, merge
 from synthgrid_assets.world.samplers import on_lines
 
 MOST_SEEN = 1 << 15  # sites of neighbourhoods that are kept: about five megabytes
+MOST_WINDOWS = 4  # halos of a tile that grow until they are wide enough
 _See = Callable[[Neighbourhood], object]
 
 
@@ -83,6 +84,7 @@ class TileCache:
         self._made: Tessellation | None = None
         self._triangles: ConstrainedTriangles | None = None
         self._seen = self._seen_constrained = _Seen(Cells(0, 0, 0, 0))
+        self._windows: dict[Cells, Sites] = {}  # asked for last; the last one at the end
 
     def pattern(self, cells: Cells) -> PointPattern:
         """The layer's points in `cells`, without marks; the last answer is kept."""
@@ -148,6 +150,7 @@ class TileCache:
     def forget(self) -> None:
         """Let go of every tessellation."""
         self._made = self._triangles = None
+        self._windows.clear()
         self._seen = self._seen_constrained = _Seen(Cells(0, 0, 0, 0))
 
     def tessellate_unit(self, unit: Cells) -> Tessellation:
@@ -181,5 +184,12 @@ class TileCache:
         return tessellate_constrained(self._sites, network, cells, anchors=anchors, seen=seen)
 
     def _sites(self, cells: Cells) -> Sites:
-        pattern = self._context.sampler.points(cells)
-        return Sites(pattern.x, pattern.y, pattern.ids())
+        """The points of a window. Cells and constrained triangles mostly ask for the same ones."""
+        if (found := self._windows.pop(cells, None)) is None:
+            pattern = self._context.sampler.points(cells)
+            found = Sites(pattern.x, pattern.y, pattern.ids())
+        if self._context.network is not None:
+            self._windows[cells] = found
+            if len(self._windows) > MOST_WINDOWS:
+                del self._windows[next(iter(self._windows))]
+        return found

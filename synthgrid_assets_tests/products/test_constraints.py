@@ -74,6 +74,27 @@ def made(tmp_path_factory):
     return spec, folder, {layer: make(spec, folder, layer, names[layer]) for layer in LAYERS}
 
 
+def test_cells_and_triangles_share_windows_and_few_are_kept(made, monkeypatch):
+    spec, folder, _ = made
+    context = open_layer(spec, "trees", folder)
+    drawn, points = [], context.sampler.points
+
+    def counted(cells):
+        drawn.append(cells)
+        return points(cells)
+
+    monkeypatch.setattr(type(context.sampler), "points", lambda _, cells: counted(cells))
+    cells = Cells(8, 8, 16, 16)
+    context.cache.triangles(cells)
+    alone = len(drawn)
+    found = context.cache.tessellation(cells)
+    assert len(drawn) == len(set(drawn)) < 2 * alone
+    context.cache.forget()
+    again = context.cache.tessellation(cells)
+    assert len(drawn) > len(set(drawn))
+    np.testing.assert_array_equal(found.triangles, again.triangles)
+
+
 def test_every_tile_passes_its_exact_tests(made):
     for layer in LAYERS:
         for receipt in made[2][layer]["delaunay"]:
