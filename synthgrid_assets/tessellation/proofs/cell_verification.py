@@ -184,13 +184,13 @@ def _followed(ring, ring_offsets, sound, site, beyond, window):
             if beyond[e] >= 0:
                 j = beyond[e]
                 dx, dy = image_x - float(site[j, 0] - x), image_y - float(site[j, 1] - y)
-                stray += np.sqrt(dx * dx + dy * dy) > tolerance
+                stray += dx * dx + dy * dy > tolerance * tolerance
             elif tolerance < _DECIDABLE:
                 near_x, near_y = np.rint(image_x / VERTEX_SCALE), np.rint(image_y / VERTEX_SCALE)
                 dx, dy = image_x - near_x * VERTEX_SCALE, image_y - near_y * VERTEX_SCALE
                 at_x, at_y = x // VERTEX_SCALE + int(near_x), y // VERTEX_SCALE + int(near_y)
                 within = window[0] <= at_x < window[2] and window[1] <= at_y < window[3]
-                stray += within or np.sqrt(dx * dx + dy * dy) > tolerance
+                stray += within or dx * dx + dy * dy > tolerance * tolerance
     return stray, high, low
 
 
@@ -198,14 +198,14 @@ def _followed(ring, ring_offsets, sound, site, beyond, window):
 def _mirrored(px, py, qx, qy):
     """The mirror image of the origin in the line through p and q, and how far rounding moves it."""
     along_x, along_y = qx - px, qy - py
-    length = np.sqrt(along_x * along_x + along_y * along_y)
-    distance = (px * along_y - py * along_x) / length
-    scaled = distance / length
+    inverse = 1 / np.sqrt(along_x * along_x + along_y * along_y)
+    distance = (px * along_y - py * along_x) * inverse
+    scaled = distance * inverse
     foot_x, foot_y = along_y * scaled, -along_x * scaled
     to_p = (px - foot_x) ** 2 + (py - foot_y) ** 2
     to_q = (qx - foot_x) ** 2 + (qy - foot_y) ** 2
     farthest = np.sqrt(max(to_p, to_q))
-    tolerance = 4 * _ROUNDING * (1 + 2 * (farthest + abs(distance)) / length)
+    tolerance = 4 * _ROUNDING * (1 + 2 * (farthest + abs(distance)) * inverse)
     return 2 * foot_x, 2 * foot_y, tolerance
 
 

@@ -58,13 +58,19 @@ def _winds_once(ends):
 
     Coordinates differ by less than 2**30, and those of midpoints are doubled: exact.
     """
+    # from west to east: what meets an edge's columns begins at most the longest edge before it
+    begins = np.minimum(ends[:, 0], ends[:, 2])
+    order = np.argsort(begins)
+    begins, ends = begins[order], ends[order]
+    longest = np.abs(ends[:, 2] - ends[:, 0]).max() if begins.size else 0
     for i in range(ends.shape[0]):
         ax, ay, bx, by = ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3]
         # a ray upwards from the midpoint, or beside it on the right of an edge that stands
         turns = 1 if bx < ax or (bx == ax and by > ay) else 0
         mx, my = ax + bx, ay + by
         left, right, bottom, top = min(ax, bx), max(ax, bx), min(ay, by), max(ay, by)
-        for j in range(ends.shape[0]):
+        first = np.searchsorted(begins, left - longest)
+        for j in range(first, np.searchsorted(begins, right, "right")):
             cx, cy, dx, dy = ends[j, 0], ends[j, 1], ends[j, 2], ends[j, 3]
             if j == i or min(cx, dx) > right or max(cx, dx) < left:
                 continue
