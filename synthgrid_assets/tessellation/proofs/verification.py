@@ -14,13 +14,7 @@ from synthgrid_assets.kernels import njit
 from synthgrid_assets.lattice.cells import CELL, CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient, precedes
 from synthgrid_assets.tessellation.proofs.faults import TriangleFaults
-from synthgrid_assets.tessellation.proofs.numbering import (
-    degrees_of,
-    new_table,
-    numbered_pairs,
-    slot_of,
-    sparser,
-)
+from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
 from synthgrid_assets.tessellation.proofs.overlaps import overlapping
 from synthgrid_assets.tessellation.tile import triangle_order
 
@@ -258,60 +252,57 @@ def _edge_faults(xy, corner, along):
     The outline is that of `overlapping`; the last value says whether it is known, which it is
     not where an edge runs twice in one direction.
     """
-    edges, stop = _edges_at_ends(corner)
+    edges, stops = _edges_by_end(corner)
     lone, known = np.ones(corner.size, np.bool_), True
+    seen, edge_from = np.full(stops.size, -1, np.int32), np.empty(stops.size, np.int32)
     unlike, encroached, begin = 0, 0, 0
-    for end in stop:
-        for p in range(begin, end):
-            which = edges[p] >> 32
-            if which & 1:  # is looked for, and must not be there before
-                for q in range(begin, p):
-                    known &= edges[q] >> 32 != which
+    for end in range(stops.size):
+        for which in edges[begin : stops[end]]:
+            other = which >> 33
+            if which >> 32 & 1:  # from there to this end, which must not be so before
+                known &= seen[other] != end
+                seen[other], edge_from[other] = end, which & _LOW
+        for which in edges[begin : stops[end]]:
+            other = which >> 33
+            if which >> 32 & 1 or seen[other] != end:
                 continue
-            for q in range(begin, end):
-                if edges[q] >> 32 != which + 1:
-                    continue
-                e, twin = edges[p] & _LOW, edges[q] & _LOW
-                known &= lone[twin]
-                lone[e], lone[twin] = False, False
-                i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
-                free = along.shape[0] == 0
-                if not free:
-                    unlike += along[i, k] != along[j, twin % 3]
-                    free = along[i, k] < 0 and along[j, twin % 3] < 0
-                if free:
-                    encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
-                break
-        begin = end
+            e, twin = which & _LOW, np.int64(edge_from[other])
+            known &= lone[twin]
+            lone[e], lone[twin] = False, False
+            i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
+            free = along.shape[0] == 0
+            if not free:
+                unlike += along[i, k] != along[j, twin % 3]
+                free = along[i, k] < 0 and along[j, twin % 3] < 0
+            if free:
+                encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
+        begin = stops[end]
     return unlike, encroached, np.flatnonzero(lone), known
 
 
 @njit(cache=True)
-def _edges_at_ends(corner):
-    """Edges put beside all others of their sparser end, and where those of each end stop.
+def _edges_by_end(corner):
+    """Edges put beside all others of their smaller end, and where those of each end stop.
 
     Edge ``e = 3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner
-    k + 2. It is ``2 * other << 32 | e`` at its tail and ``2 * other + 1 << 32 | e`` at its head,
-    where `other` is its other end: what is above the lowest 32 bits differs by one between
-    opposite edges.
+    k + 2. It is ``2 * other << 32 | e`` where it begins at its smaller end and
+    ``2 * other + 1 << 32 | e`` where it leads there; `other` is its other end.
     """
-    degree = degrees_of(corner.ravel())
-    at, stop = np.empty(corner.size, np.int32), np.zeros(degree.size + 1, np.int32)
+    stops = np.zeros(corner.max() + 2 if corner.size else 1, np.int32)
     for i in range(corner.shape[0]):
-        for k in range(3):
-            end = sparser(corner[i, k], corner[i, 0 if k == 2 else k + 1], degree)
-            at[3 * i + k] = end
-            stop[end + 1] += 1
-    for end in range(degree.size):
-        stop[end + 1] += stop[end]
+        a, b, c = corner[i, 0], corner[i, 1], corner[i, 2]
+        for end in (min(a, b), min(b, c), min(c, a)):
+            stops[end + 1] += 1
+    for end in range(stops.size - 1):
+        stops[end + 1] += stops[end]
     edges = np.empty(corner.size, np.int64)
     for i in range(corner.shape[0]):
         for k in range(3):
-            e, tail, head = 3 * i + k, corner[i, k], corner[i, 0 if k == 2 else k + 1]
-            enters, other = tail != at[e], tail + head - at[e]
-            edges[stop[at[e]]] = (2 * other + enters) << 32 | e
-            stop[at[e]] += 1
-    return edges, stop[:-1]
+            tail, head = corner[i, k], corner[i, 0 if k == 2 else k + 1]
+            end = min(tail, head)
+            edges[stops[end]] = (2 * max(tail, head) + (tail != end)) << 32 | (3 * i + k)
+            stops[end] += 1
+    return edges, stops[:-1]
 
 
 @njit(inline="always")
