@@ -16,14 +16,10 @@ from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_split, precedes
 from synthgrid_assets.tessellation.proofs.faults import CellFaults
-from synthgrid_assets.tessellation.proofs.numbering import (
-    degrees_of,
-    in_chain,
-    numbered_pairs,
-    sparser,
-)
+from synthgrid_assets.tessellation.proofs.numbering import numbered_pairs
 from synthgrid_assets.tessellation.proofs.verification import distinct, numbered, pair_key
 
+_LOW = (1 << 32) - 1
 _FAR = 1 << 42  # no certified ring reaches farther from its site, in 2**-10 quanta
 _ROUNDING = 0.71  # rounding moves a vertex of a ring by less, in 2**-10 quanta
 _DECIDABLE = VERTEX_SCALE / 4  # an edge that is known this well names its lattice point
@@ -131,30 +127,38 @@ def _paired(number, ring_offsets, sound):
     The second value is false if an edge is one of three, or runs twice in one direction: then
     the first says nothing.
     """
-    beyond = np.full(number.size, _UNKNOWN)
-    first, second = np.empty(number.size, np.int64), np.empty(number.size, np.int64)
-    owner = np.empty(number.size, np.int64)
-    waits = np.zeros(number.size, np.bool_)  # for the edge in the other direction
-    degree = degrees_of(number)
-    latest, before = np.full(degree.size, -1, np.int32), np.empty(number.size, np.int32)
+    beyond, owner = np.full(number.size, _UNKNOWN), np.empty(number.size, np.int32)
+    stops = np.zeros(number.max() + 2 if number.size else 1, np.int32)
     for i in range(sound.size):
-        if not sound[i]:
-            continue
-        for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
-            u, v = number[e], number[e + 1]
-            owner[e], first[e], second[e] = i, min(u, v), max(u, v)
-            at = sparser(u, v, degree)
-            other = in_chain(latest[at], before, first[e], second[e], first, second)
-            if other < 0:
-                before[e], latest[at] = latest[at], e
-                beyond[e], waits[e] = _OUTSIDE, True
+        if sound[i]:
+            for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
+                owner[e], beyond[e] = i, _OUTSIDE
+                stops[min(number[e], number[e + 1]) + 1] += 1
+    for end in range(stops.size - 1):
+        stops[end + 1] += stops[end]
+    # edges beside all others of their smaller end, by the other one and the direction
+    edges = np.empty(stops[-1], np.int64)
+    for i in range(sound.size):
+        if sound[i]:
+            for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
+                u, v = number[e], number[e + 1]
+                edges[stops[min(u, v)]] = (2 * max(u, v) + (u > v)) << 32 | e
+                stops[min(u, v)] += 1
+    seen, first = np.full(stops.size, -1, np.int32), np.empty(stops.size, np.int64)
+    begin = 0
+    for end in range(stops.size - 1):
+        for which in edges[begin : stops[end]]:
+            other = which >> 33
+            if seen[other] != end:
+                seen[other], first[other] = end, which
                 continue
-            if not waits[other] or number[other] == u:
+            e, twin = which & _LOW, first[other] & _LOW
+            if beyond[twin] != _OUTSIDE or which >> 32 == first[other] >> 32:
                 return beyond, False
-            waits[other] = False
-            folded = owner[other] == i  # by rounding
-            beyond[e] = _UNKNOWN if folded else owner[other]
-            beyond[other] = _UNKNOWN if folded else i
+            folded = owner[e] == owner[twin]  # by rounding
+            beyond[e] = _UNKNOWN if folded else owner[twin]
+            beyond[twin] = _UNKNOWN if folded else owner[e]
+        begin = stops[end]
     return beyond, True
 
 

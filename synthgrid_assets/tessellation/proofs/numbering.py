@@ -1,4 +1,4 @@
-"""Small numbers for equal things: places and pairs, found in tables of their hashes or chains.
+"""Small numbers for equal things: places and pairs, found in tables of their hashes.
 
 Belongs here: the tables that checks of rows look things up in. Not here: what the checks
 claim (`verification`, `cell_verification`).
@@ -115,19 +115,11 @@ def degrees_of(numbers):
 
 @njit(inline="always")
 def sparser(u, v, degree):
-    """The end of an edge that fewer edges have: among those of that end the edge is looked for.
+    """The end of an edge that fewer edges have; its chain is the edge's.
 
-    In a planar graph these are few, however many edges meet in one place: added up over all
+    In a planar graph such chains are short, however many edges meet in one place: added up over all
     edges, the smaller of two degrees is at most six times as many (Chiba, Nishizeki 1985).
     Without a branch, which nobody could guess.
     """
     is_first = (degree[u] < degree[v]) | ((degree[u] == degree[v]) & (u < v))
     return v + (u - v) * is_first
-
-
-@njit(inline="always")
-def in_chain(entry, before, a, b, firsts, seconds):
-    """The entry of a chain that stands for the pair (a, b), as in `slot_of`; or -1."""
-    while entry >= 0 and (firsts[entry] != a or seconds[entry] != b):
-        entry = before[entry]
-    return entry
