@@ -159,40 +159,35 @@ def _measures(ring, ring_offsets, site):
     n = site.shape[0]
     doubled_area = np.empty((n, 2), np.int64)
     valid = np.empty(n, np.bool_)
-    room = max(np.diff(ring_offsets)) if n else 0
-    around_x, around_y = np.empty(room, np.int64), np.empty(room, np.int64)
     for i in range(n):
-        start, size = ring_offsets[i], ring_offsets[i + 1] - ring_offsets[i]
-        for k in range(size):
-            around_x[k] = ring[start + k, 0] - site[i, 0]
-            around_y[k] = ring[start + k, 1] - site[i, 1]
-        x, y = around_x[:size], around_y[:size]
-        doubled_area[i, 0], doubled_area[i, 1] = doubled_area_of(x, y)
-        positive = doubled_area[i, 0] > 0 or (doubled_area[i, 0] == 0 and doubled_area[i, 1] > 0)
-        valid[i] = positive and (_star_shaped(x, y) or _simple(x, y))
+        start, last = ring_offsets[i], ring_offsets[i + 1] - 1
+        high, low, star = area_around(ring, start, last, site[i, 0], site[i, 1])
+        doubled_area[i, 0], doubled_area[i, 1] = high, low
+        valid[i] = high > 0 or (high == 0 and low > 0)
+        if valid[i] and not star:
+            around = ring[start : last + 1] - site[i]
+            valid[i] = _simple(around[:, 0], around[:, 1])
     return doubled_area, valid
 
 
 @njit(cache=True)
-def doubled_area_of(x, y):
-    """Twice the area of a closed ring by the shoelace formula, as (high, low), exact."""
-    high, low = np.int64(0), np.int64(0)
-    for k in range(x.size - 1):
-        more_high, more_low = cross_split(x[k], y[k], x[k + 1], y[k + 1])
+def area_around(ring, start, last, x0, y0):
+    """Twice the area of the closed ring ``ring[start:last + 1]`` as (high, low), exact.
+
+    The third value says whether it turns once around (x0, y0), always counter-clockwise: then it
+    is simple.
+    """
+    x, y = ring[start, 0] - x0, ring[start, 1] - y0
+    high, low, left, turns = np.int64(0), np.int64(0), True, 0
+    for k in range(start, last):
+        next_x, next_y = ring[k + 1, 0] - x0, ring[k + 1, 1] - y0
+        more_high, more_low = cross_split(x, y, next_x, next_y)
         high, low = high + more_high, low + more_low
-    return high + (low >> AREA_BITS), low & ((1 << AREA_BITS) - 1)
-
-
-@njit(cache=True)
-def _star_shaped(x, y):
-    """Whether a ring turns once around the origin, always counter-clockwise: then it is simple."""
-    turns = 0
-    for k in range(x.size - 1):
-        if cross_sign(x[k], y[k], x[k + 1], y[k + 1]) <= 0:
-            return False
-        if y[k] < 0 and y[k + 1] >= 0:
-            turns += 1
-    return turns == 1
+        left &= (more_high > 0) | ((more_high == 0) & (more_low > 0))
+        turns += (y < 0) & (next_y >= 0)
+        x, y = next_x, next_y
+    high, low = high + (low >> AREA_BITS), low & ((1 << AREA_BITS) - 1)
+    return high, low, left and turns == 1
 
 
 @njit(cache=True)

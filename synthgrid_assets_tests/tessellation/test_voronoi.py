@@ -13,7 +13,7 @@ from scipy.spatial import Voronoi
 from synthgrid_assets.lattice.cells import CELL, Cells
 from synthgrid_assets.tessellation.proofs.cell_verification import cell_faults
 from synthgrid_assets.tessellation.tessellate import tessellate
-from synthgrid_assets.tessellation.voronoi import _simple, _star_shaped
+from synthgrid_assets.tessellation.voronoi import _simple, area_around
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, doubled_area, pattern
 
 TILE = Cells(-2, -2, 4, 3)
@@ -123,10 +123,12 @@ loops = st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=3, 
 
 @given(loops)
 def test_geos_agrees_which_closed_rings_are_simple(ring):
-    x, y = np.array([*ring, ring[0]], np.int64).T
+    closed = np.array([*ring, ring[0]], np.int64)
     simple = shapely.LinearRing([*ring, ring[0]]).is_simple
-    assert _simple(x, y) == simple
-    if _star_shaped(x, y):
+    assert _simple(*closed.T) == simple
+    high, low, star = area_around(closed, 0, len(ring), 0, 0)
+    assert (int(high) << 40) + int(low) == doubled_area(ring)
+    if star:
         assert simple
         assert doubled_area(ring) > 0
         assert shapely.Polygon(ring).contains(shapely.Point(0, 0))

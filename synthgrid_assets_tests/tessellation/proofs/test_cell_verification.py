@@ -10,7 +10,7 @@ from synthgrid_assets.tessellation.proofs import cell_verification
 from synthgrid_assets.tessellation.proofs.cell_verification import cell_faults
 from synthgrid_assets.tessellation.tessellate import tessellate
 from synthgrid_assets.tessellation.tile import Tessellation, empty
-from synthgrid_assets.tessellation.voronoi import doubled_area_of
+from synthgrid_assets.tessellation.voronoi import area_around
 from synthgrid_assets_tests.tessellation.patterns import PATTERNS, pattern
 from synthgrid_assets_tests.tessellation.seams import seam_faults
 
@@ -31,8 +31,8 @@ def with_true_areas(found: Tessellation) -> Tessellation:
     for k, (start, end) in enumerate(
         zip(found.ring_offsets[:-1], found.ring_offsets[1:], strict=True)
     ):
-        local = found.ring[start:end] - 1024 * np.array([found.x[k], found.y[k]])
-        found.doubled_area[k] = doubled_area_of(local[:, 0].copy(), local[:, 1].copy())
+        x, y = 1024 * found.x[k], 1024 * found.y[k]
+        found.doubled_area[k] = area_around(found.ring, start, end - 1, x, y)[:2]
     return found
 
 
