@@ -17,7 +17,7 @@
 #
 # Expected: in the KML standard of OGC the height of each tuple of coordinates is optional. GDAL reads all points.
 #
-# Known: no report was found. The issues about missing geometries (33 and others) have other causes.
+# Known: no report was found.
 #
 # Why it matters: tracks are edited by hand, and programs leave a height of zero away. The placemark with its name
 # and times is there, and a map or a sum of lengths is short of one track.
