@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from synthgrid_assets.api import World
 from synthgrid_assets.cli import app
 from synthgrid_assets.cli.region import progress_lines
 from synthgrid_assets.dagster.runs.instance import open_instance
+from synthgrid_assets.engine.session import EngineSession
+from synthgrid_assets.engine.settings import Settings
 from synthgrid_assets.products.registry import products_of
 from synthgrid_assets.reports import region_checks
 from synthgrid_assets.settings import data_root
@@ -206,6 +209,21 @@ def test_progress_is_told_in_lines_where_no_terminal_shows_a_bar(capsys):
             time.sleep(0.01)
             told += capsys.readouterr().err
     assert re.fullmatch(r"(\d+ s: (starting|3 of 1,200 tiles, trees/points)\n)+", told)
+
+
+def test_an_engine_that_waits_says_so_while_nothing_happens(capsys):
+    """Its figures are those of the moment: no event comes while a disk is full."""
+    now, told = [EngineSession(Settings(workers=2)).statistics()], ""
+    with progress_lines(every=0.01) as show:
+        show(3, 1200, "trees/points", lambda: now[0])
+        while "tiles/s depth" not in told:
+            time.sleep(0.01)
+            told += capsys.readouterr().err
+        assert "waiting for the store" not in told
+        now[0] = replace(now[0], breaker="open")
+        while "waiting for the store (open)" not in told:
+            time.sleep(0.01)
+            told += capsys.readouterr().err
 
 
 def test_a_failed_check_is_named_and_exit_code_1(world, monkeypatch):

@@ -50,10 +50,10 @@ from synthgrid_assets.settings import (
 LINES_EVERY, NEVER = 15.0, 1e7  # seconds between two lines of progress
 
 if TYPE_CHECKING:
-    from synthgrid_assets.dagster.runs.follow import RunSummary
+    from synthgrid_assets.dagster.runs.follow import Figures, RunSummary
     from synthgrid_assets.engine.events import Statistics
 
-    Show = Callable[[int, int, str, Statistics | None], None]
+    Show = Callable[[int, int, str, Figures | None], None]
 
 
 @explained
@@ -172,8 +172,8 @@ def _progress_bar() -> Iterator[Show]:
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
         task = bar.add_task("starting", total=None, figures="")
 
-        def show(done: int, total: int, asset: str, figures: Statistics | None) -> None:
-            told = "" if figures is None else engine_line(figures)
+        def show(done: int, total: int, asset: str, figures: Figures | None) -> None:
+            told = "" if figures is None else engine_line(figures())
             bar.update(task, completed=done, total=total, description=asset, figures=told)
 
         yield show
@@ -182,15 +182,17 @@ def _progress_bar() -> Iterator[Show]:
 @contextmanager
 def progress_lines(every: float = LINES_EVERY) -> Iterator[Show]:
     """A line now and then on standard error, where no terminal shows a bar."""
-    begun, state, ended = time.monotonic(), ["starting"], threading.Event()
+    begun, ended = time.monotonic(), threading.Event()
+    state: list[tuple[str, Figures | None]] = [("starting", None)]
 
-    def show(done: int, total: int, asset: str, figures: Statistics | None) -> None:
-        told = "" if figures is None or not done else f", {engine_line(figures)}"
-        state[0] = f"{done:,} of {total:,} tiles, {asset}{told}"
+    def show(done: int, total: int, asset: str, figures: Figures | None) -> None:
+        state[0] = f"{done:,} of {total:,} tiles, {asset}", figures if done else None
 
     def tell_now_and_then() -> None:
-        while not ended.wait(every):
-            warn(f"{time.monotonic() - begun:.0f} s: {state[0]}")
+        while not ended.wait(every):  # no event comes from an engine that waits for a full disk
+            words, figures = state[0]
+            told = "" if figures is None else f", {engine_line(figures())}"
+            warn(f"{time.monotonic() - begun:.0f} s: {words}{told}")
 
     teller = threading.Thread(target=tell_now_and_then, daemon=True)
     teller.start()

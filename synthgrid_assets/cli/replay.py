@@ -41,7 +41,7 @@ def replay(
     Each fix arrives at least once, and the gateway keeps equal messages once. A gateway with
     clients wants a token: set SYNTHGRID_REPLAY_TOKEN to what `synthgrid gateway key` printed.
     """
-    from synthgrid_assets.services.replay import read_track, write_moving_features
+    from synthgrid_assets.services.replay import PATIENCE, read_track, write_moving_features
     from synthgrid_assets.services.replay import replay as send
     from synthgrid_assets.world.validation import load_spec
 
@@ -62,7 +62,11 @@ def replay(
             told[0] = fixes
             warn(f"{fixes:,} of {len(track):,} fixes sent")
 
-    sent = send(track, name, to, rate=pace, token=os.environ.get(TOKEN, ""), tell=progress)
+    def refused(said: str) -> None:
+        warn(f"{said}; trying again for {PATIENCE / 60:.0f} minutes")
+
+    token = os.environ.get(TOKEN, "")
+    sent = send(track, name, to, rate=pace, token=token, tell=progress, refused=refused)
     again = f", {sent.retries:,} repeated" if sent.retries else ""
     tell(f"{sent.fixes:,} fixes in {sent.requests:,} requests{again}")
 

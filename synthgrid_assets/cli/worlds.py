@@ -35,6 +35,8 @@ from synthgrid_assets.cli.printing import (
 from synthgrid_assets.errors import SpecError
 from synthgrid_assets.settings import worlds_folder
 
+HALF_ROUND = 180.0  # degrees; who gives more has hardly meant it
+
 app = typer.Typer(help="Look at world files.", no_args_is_help=True)
 
 
@@ -105,6 +107,9 @@ def world_new(
         raise SpecError(f"{target} is there already; choose another name, or --out") from error
     columns, rows = made.cells
     tell(f"{target}: {columns} x {rows} cells of {made.cell:g} m, {made.crs_name}")
+    width = (box[2] - box[0]) % 360
+    if box[0] > box[2] and width > HALF_ROUND:
+        warn(f"west {box[0]:g} lies east of {box[2]:g}: the world is {width:.1f} degrees wide")
     tell(f"about {made.points:,.0f} points; make it with `synthgrid materialize {name}`")
 
 

@@ -192,6 +192,19 @@ class CountsRelease(Product):
             facts = (*facts, ("released", _told(rows)), (LEDGER, f"{first}-{last}"))
         return TileRows(_with_squares(context, rows), _digest(rows), float(len(blocks)), facts)
 
+    def faults(self, context: LayerContext) -> list[tuple[str, str]]:
+        """The record of what was drawn, where it is gone: it would be drawn a second time."""
+        path = record_path(context.layout.root)
+        if path.exists() or _any_release(context) is None:
+            return []
+        return [
+            (
+                str(path),
+                f"{path}, the record of what was drawn and spent, is gone; put it back, from "
+                "beside the data root's former place or from a backup. Nothing is drawn without it",
+            )
+        ]
+
     def verify(self, context: LayerContext, tile: Tile, rows: pa.Table) -> tuple[Verdict, ...]:
         """The rows against the record, and no count shown below its threshold."""
         request = request_for(context, _blocks(context, tile))

@@ -65,9 +65,13 @@ class Density(Product):
         """Key of the tile's chunk."""
         return chunk_key(array_key(context), context.spec.world.tiling, tile)
 
-    def faults(self, context: LayerContext) -> list[str]:
-        """Keys of the array's metadata that are missing or damaged."""
-        return metadata_faults(context.layout.store, array_key(context), *_array_of(context))
+    def faults(self, context: LayerContext) -> list[tuple[str, str]]:
+        """The array's metadata that are missing or damaged."""
+        store = context.layout.store
+        return [
+            (key, f"{store.address(key)} is missing or damaged; materialise {self.name} again")
+            for key in metadata_faults(store, array_key(context), *_array_of(context))
+        ]
 
     def mend(self, context: LayerContext) -> None:
         """Make the layer's array, or what is missing or damaged of its metadata."""

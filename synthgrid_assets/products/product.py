@@ -208,8 +208,8 @@ class Product(ABC):
         """Key of the one file that holds a tile."""
         return context.layout.tile(context.dataset(self.name), tile)
 
-    def faults(self, context: LayerContext) -> list[str]:
-        """Keys of missing or damaged files that all tiles need; most need none."""
+    def faults(self, context: LayerContext) -> list[tuple[str, str]]:
+        """Missing or damaged files that all tiles need, each with what to tell; most need none."""
         return []
 
     def mend(self, context: LayerContext) -> None:  # noqa: B027

@@ -28,7 +28,7 @@ from synthgrid_assets.records.turnstile import Turnstile
 WAIT_SECONDS = 60.0  # for the writers in front
 _CHECK = {True: "check the disk and the rights", False: "check the address, the server, its rights"}
 _SECRET = ("password", "sslpassword")  # may stand in the query of an address, too
-_FRESH = 1.0  # seconds after its use in which a connection is not asked whether it still works
+_FRESH = 0.1  # seconds after its use in which a connection is not asked whether it still works
 _IDLE = "60s"  # a transaction that PostgreSQL ends: an old snapshot makes every queue slow
 
 
@@ -89,6 +89,7 @@ class Database:
         self.private = private
         self.wait = wait
         self._opened: tuple[int, sa.Engine] | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that is open
         self._turnstile = Turnstile(self.path) if self.path else None
         self._engine()
 
@@ -165,7 +166,8 @@ class Database:
         Raises
         ------
         StorageError
-            If others write for too long, or the database cannot be written.
+            If others write for too long, the database cannot be written, or its file was moved
+            away: who opens it by its name would miss what is written.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._explained())
@@ -173,6 +175,7 @@ class Database:
                 stack.enter_context(self._turnstile.passing(self.wait))
             connection = stack.enter_context(self._engine().connect())
             if self.is_sqlite:
+                self._refuse_moved()
                 connection = connection.execution_options(begin="BEGIN IMMEDIATE")
             stack.enter_context(connection.begin())
             if exclusive and not self.is_sqlite:
@@ -197,6 +200,7 @@ class Database:
             else:
                 engine, writable = _engine_of_server(self.url, self.wait), True
         self._opened = os.getpid(), engine
+        self._identity = self._found()
         try:
             self._check(writable)
         except BaseException:
@@ -224,6 +228,22 @@ class Database:
             found = self.schema.stamp(connection)  # another process may have been first
             if not self.schema.check(found, table_names(connection), self.where):
                 self.schema.raise_version(connection, found)
+
+    def _found(self) -> tuple[int, int] | None:
+        """What is the file of this name, where it is one."""
+        if self.path is None:
+            return None
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    def _refuse_moved(self) -> None:
+        if self._found() != self._identity:
+            raise StorageError(
+                f"the {self.schema.name} {self.where} is no longer the file that was opened: it or "
+                "its folder was moved or replaced meanwhile; move it back and start again"
+            )
 
     def _nothing(self) -> StorageError:
         return StorageError(f"there is no {self.schema.name} at {self.where}; check the place")

@@ -29,8 +29,10 @@ from synthgrid_assets.world.inputs import asset_path, damaged_input, find_input
 from synthgrid_assets.world.spec import WorldSpec
 
 REPAIR = "`synthgrid storage repair"
-FOREIGN, INTERRUPTED = "foreign", "interrupted"
-MOST_LEFT = 5  # files of interrupted runs that are named of an asset
+FAULT, FOREIGN, INTERRUPTED = "fault", "foreign", "interrupted"
+# files that are named of an asset: of interrupted runs, and others at fault
+MOST_NAMED = {INTERRUPTED: 5, FOREIGN: 20, FAULT: 20}
+MORE = {INTERRUPTED: "files of interrupted runs", FOREIGN: "foreign files", FAULT: "files at fault"}
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
 MANIFESTS = "tile_index"
@@ -62,20 +64,20 @@ class FileFault:
     tile: str
     file: str
     problem: str
-    kind: str = "fault"
+    kind: str = FAULT
 
 
 def told_faults(faults: Iterable[FileFault]) -> Iterator[str]:
-    """A line on each fault, and on what interrupted runs left of an asset on the first few."""
-    left: Counter[tuple[str, str]] = Counter()
+    """A line on each of an asset's first faults of a kind, and one on how many more there are."""
+    found: Counter[tuple[str, str, str]] = Counter()
     for fault in faults:
-        asset = fault.layer, fault.asset
-        left[asset] += fault.kind == INTERRUPTED
-        if fault.kind != INTERRUPTED or left[asset] <= MOST_LEFT:
+        of = fault.layer, fault.asset, fault.kind
+        found[of] += 1
+        if found[of] <= MOST_NAMED[fault.kind]:
             yield f"{fault.layer}/{fault.asset}: {fault.problem}"
-    for (layer, name), number in left.items():
-        if number > MOST_LEFT:
-            yield f"{layer}/{name}: and {number - MOST_LEFT:,} more files of interrupted runs"
+    for (layer, name, kind), number in found.items():
+        if (more := number - MOST_NAMED[kind]) > 0:
+            yield f"{layer}/{name}: and {more:,} more {MORE[kind]}"
 
 
 def file_faults(
@@ -103,16 +105,14 @@ def faults_of(
     journal: Journal, context: LayerContext, product: Product, records: CommittedRecords
 ) -> Iterator[FileFault]:
     """The same, of records that have been read."""
-    name, store = product.name, context.layout.store
-    strays = stray_files(journal, context, product)
+    name, strays = product.name, stray_files(journal, context, product)
     for file, problem in records.damaged:
         if file.file in strays.folders:
             continue  # it is told as what it is
         yield FileFault(context.layer, name, file.tile, file.file, problem)
     if records.recorded:
-        for key in product.faults(context):
-            problem = f"{store.address(key)} is missing or damaged; materialise {name} again"
-            yield FileFault(context.layer, name, "", key, problem)
+        for needed, problem in product.faults(context):
+            yield FileFault(context.layer, name, "", needed, problem)
     yield from _stray_faults(journal, context, product, strays)
 
 

@@ -31,7 +31,7 @@ from synthgrid_assets.world.spec import WorldSpec
 
 BATCH = 500  # fixes of one request, at most
 _SECONDS = 30.0  # for one answer
-_PATIENCE = 300.0  # seconds for which a gateway may be away or busy
+PATIENCE = 300.0  # seconds for which a gateway may be away or busy
 _MEDIA = "application/geo+json-seq"
 _PATH = "/v1/telemetry"
 
@@ -132,6 +132,7 @@ def replay(
     rate: float = math.inf,
     token: str = "",
     tell: Callable[[int], None] = lambda fixes: None,
+    refused: Callable[[str], None] = lambda said: None,
 ) -> Sent:
     """Send fixes to a gateway, each at least once; the gateway keeps equal messages once.
 
@@ -148,6 +149,8 @@ def replay(
         Bearer token of a client of the gateway.
     tell : callable
         Told the number of fixes sent, after each request.
+    refused : callable
+        Told why a message is sent again, the first time that it is.
 
     Raises
     ------
@@ -161,7 +164,7 @@ def replay(
         for start, stop in batches(track.time, rate):
             due = begun + (track.time[stop - 1] - track.time[0]) / 1e6 / rate
             time.sleep(max(due - time.monotonic(), 0.0))
-            retries += sender.send(track.lines(start, stop, world))
+            retries += sender.send(track.lines(start, stop, world), refused)
             requests += 1
             tell(stop)
     return Sent(len(track), requests, retries)
@@ -220,9 +223,9 @@ class _Sender:
     def __exit__(self, *error: object) -> None:
         self._close()
 
-    def send(self, body: bytes) -> int:
+    def send(self, body: bytes, refused: Callable[[str], None]) -> int:
         """Send a message until it is durable; how often it had to be repeated."""
-        retries, wait, deadline = 0, 0.2, time.monotonic() + _PATIENCE
+        retries, wait, deadline = 0, 0.2, time.monotonic() + PATIENCE
         while True:
             status, after, said = self._try(body)
             if 200 <= status < 300:
@@ -232,6 +235,8 @@ class _Sender:
             if time.monotonic() > deadline:
                 raise GatewayError(f"{self._url} takes nothing ({said}); see that it runs")
             retries += 1
+            if retries == 1:
+                refused(f"{self._url} takes nothing yet ({said.strip() or status})")
             time.sleep(max(wait, after))
             wait = min(2 * wait, 10.0)
 

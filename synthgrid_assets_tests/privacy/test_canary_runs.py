@@ -6,6 +6,7 @@ with the private file, wherever the ledger lies, and whoever is killed on the wa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -146,6 +147,15 @@ def private_processes(run: int) -> list[int]:
     return [pid for pid, parent in found if parent == run]
 
 
+def reads(pid: int, file: Path) -> bool:
+    """Whether a process has a file open."""
+    opened = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            opened.append(link.readlink())
+    return file in opened
+
+
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGSEGV])
 @pytest.mark.parametrize("all_of_it", [False, True])
 def test_neither_does_one_that_is_killed_over_its_private_rows(tmp_path, stop, all_of_it):
@@ -158,7 +168,10 @@ def test_neither_does_one_that_is_killed_over_its_private_rows(tmp_path, stop, a
     while not (readers := private_processes(run.pid)):
         assert run.poll() is None, run.communicate()
         time.sleep(0.01)
-    time.sleep(1.5)  # with rows in its memory
+    while not reads(readers[0], csv):
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.001)
+    time.sleep(0.1)  # with rows in its memory
     if all_of_it:
         run.kill()
     else:

@@ -430,3 +430,22 @@ def test_a_connection_that_the_server_dropped_is_replaced(monkeypatch, rested):
             (now,) = connection.exec_driver_sql("SELECT pg_backend_pid()").one()
         assert now != pid
     next(servers, None)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_moved_away_is_not_written(tmp_path, replaced):
+    """Who opens it by its name would miss what is written, and what is beside it."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    with Database(here / "notes.sqlite", NOTES) as database:
+        write(database, "a")
+        here.rename(there)
+        if replaced:
+            with Database(here / "notes.sqlite", NOTES) as other:
+                write(other, "b")
+        with pytest.raises(StorageError, match="moved or replaced meanwhile; move it back"):
+            write(database, "c")
+        if replaced:
+            here.rename(tmp_path / "new")
+        there.rename(here)
+        write(database, "d")
+        assert texts(database) == ["a", "d"]

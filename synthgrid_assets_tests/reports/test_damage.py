@@ -18,7 +18,15 @@ from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import PRODUCTS
 from synthgrid_assets.reports.digests import region_digest
 from synthgrid_assets.reports.exports import export_asset
-from synthgrid_assets.reports.files import FILES_TEST, MOST_LEFT, file_faults, told_faults
+from synthgrid_assets.reports.files import (
+    FAULT,
+    FILES_TEST,
+    INTERRUPTED,
+    MOST_NAMED,
+    FileFault,
+    file_faults,
+    told_faults,
+)
 from synthgrid_assets.reports.region_checks import region_checks
 from synthgrid_assets.reports.status import status_faults, world_status
 from synthgrid_assets.storage import store
@@ -273,7 +281,7 @@ def test_what_interrupted_runs_left_is_told_of_the_first_few(copy, session):
     )
     assert (row["done"], row["damaged"], row["unrecorded"]) == (3, 2, 7)
     told = list(told_faults(faults))
-    assert len(told) == 2 + MOST_LEFT + 1
+    assert len(told) == 2 + MOST_NAMED[INTERRUPTED] + 1
     assert told[-1] == "cafes/points: and 2 more files of interrupted runs"
     assert len(run_again(session, context, "points")) == 9
     assert faults_of(context, "points") == []
@@ -392,3 +400,26 @@ def test_a_digest_needs_every_tile(copy):
         journal.forget([records_of(context, "points")[0]])
     with pytest.raises(StorageError, match="11 of 12 tiles"):
         region_digest(context.spec, context.layout.root, "cafes", "points")
+
+
+def test_a_record_of_draws_that_is_gone_is_a_fault_of_the_counts(copy):
+    """As after a data root was moved without what lies beside it."""
+    context, _ = copy
+    assert faults_of(context, "counts_release") == []
+    private = context.layout.private
+    private.rename(private.with_name("elsewhere"))
+    (fault,) = faults_of(context, "counts_release")
+    assert "releases.sqlite" in fault.problem
+    assert "put it back" in fault.problem
+    assert faults_of(context, "points") == []
+    assert not private.exists()  # looking makes no new one
+    private.with_name("elsewhere").rename(private)
+    assert faults_of(context, "counts_release") == []
+
+
+def test_many_damaged_files_of_an_asset_are_told_in_few_lines():
+    problem = FileFault("cafes", "points", "tile", "file", "is missing")
+    for number in (MOST_NAMED[FAULT], MOST_NAMED[FAULT] + 1, 1000):
+        told = list(told_faults([problem] * number))
+        assert len(told) == min(number, MOST_NAMED[FAULT] + 1)
+    assert told[-1] == f"cafes/points: and {1000 - MOST_NAMED[FAULT]} more files at fault"

@@ -146,10 +146,13 @@ def test_a_gateway_in_trouble_gets_each_message_again_in_order(world, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Moody) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        sent = replay(track, "small", url)
+        told = []
+        sent = replay(track, "small", url, refused=told.append)
         server.shutdown()
     assert sent.fixes == len(track)
     assert sent.retries == 2 * sent.requests
+    assert len(told) == sent.requests  # once each, when it is first repeated
+    assert all(url in said for said in told)
     lines = b"".join(Moody.taken).splitlines()
     assert [json.loads(line)["properties"]["fix"] for line in lines] == track.fix.tolist()
 

@@ -90,6 +90,19 @@ def test_each_template_is_valid_and_has_about_the_points(process, tmp_path):
     assert math.isnan(expected) or 3500 < expected < 6500  # Gibbs laws know no intensity
 
 
+def test_a_box_that_goes_round_the_globe_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def said(name, box):
+        given = ["world", "new", name, "--bbox", box, "--out", f"{name}.toml"]
+        done = CliRunner().invoke(app, given)
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    assert "359.4 degrees wide" in said("turned", "13.7,52.3,13.1,52.7")
+    assert "degrees wide" not in said("fiji", "177.0,-18.5,-179.5,-16.0")  # over the antimeridian
+
+
 def test_the_command_writes_once_and_says_what_it_chose(tmp_path, monkeypatch):
     monkeypatch.setenv("SYNTHGRID_WORLDS", str(tmp_path))
     given = ["world", "new", "berlin", "--bbox", ",".join(map(str, BERLIN))]

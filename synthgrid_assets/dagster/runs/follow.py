@@ -38,7 +38,8 @@ from synthgrid_assets.world.spec import WorldSpec
 from synthgrid_assets.world.validation import load_spec
 
 CANCELED = dg.DagsterRunStatus.CANCELED
-Progress = Callable[[int, int, str, Statistics | None], None]
+Figures = Callable[[], Statistics]  # the engine's at the moment when they are asked for
+Progress = Callable[[int, int, str, Figures | None], None]
 
 
 @dataclass
@@ -196,8 +197,8 @@ def run_region(
         Keys that the command line sets.
     choice : RegionChoice
     progress : callable
-        Called with tiles done, tiles in all, the asset that is being made, and the engine's
-        figures.
+        Called with tiles done, tiles in all, the asset that is being made, and what gives the
+        engine's figures, also later; None where there are none.
     """
     spec = load_spec(path, overrides)
     request = region_request(spec, choice, data_root())
@@ -262,7 +263,7 @@ class _Follower:
         elif not event.is_step_start:
             return
         engine = open_session(self._summary.run_id)
-        figures = None if engine is None else engine.statistics()
+        figures = None if engine is None else engine.statistics
         named = (
             _name(event.asset_key) if event.asset_key else self._begun(event.step_key or "a step")
         )
