@@ -6,6 +6,7 @@ Belongs here: by what a result that was kept is known to be of other code. Not h
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,22 +15,23 @@ _PACKAGE = Path(__file__).parent
 
 
 @cache
-def installed_code() -> str:
-    """A text that changes with any source file of this package, by its time and size."""
-    files = {str(file): file.stat() for file in sorted(_PACKAGE.rglob("*.py"))}
-    return repr([(name, found.st_mtime_ns, found.st_size) for name, found in files.items()])
+def installed_code(*libraries: str) -> str:
+    """A hash that changes with any source file of this package, by its time and size.
 
-
-@cache
-def installed_versions(*names: str) -> tuple[str, ...]:
-    """The versions of some distributions; empty where one is not installed.
+    Parameters
+    ----------
+    *libraries : str
+        Distributions whose versions count as well; one that is not installed has none.
 
     Examples
     --------
-    >>> installed_versions("no-such-distribution")
-    ('',)
+    >>> installed_code() == installed_code("no-such-distribution")
+    False
     """
-    return tuple(map(_version, names))
+    files = {str(file): file.stat() for file in sorted(_PACKAGE.rglob("*.py"))}
+    code = [(name, found.st_mtime_ns, found.st_size) for name, found in files.items()]
+    told = repr((code, [(name, _version(name)) for name in libraries]))
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def _version(name: str) -> str:

@@ -17,16 +17,14 @@ from typing import Any
 import dagster as dg
 
 from synthgrid_assets.dagster.resources import Engine
-from synthgrid_assets.dagster.runs.request import TILE_INDEX, step_name
+from synthgrid_assets.dagster.runs.request import QUALITY, TILE_INDEX, step_name
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.registry import products_of
-from synthgrid_assets.reports.files import MOMENTS
+from synthgrid_assets.reports.files import BASELINE, MOMENTS
 from synthgrid_assets.reports.indexes import index_and_map
 from synthgrid_assets.reports.region_checks import judge_layer
 from synthgrid_assets.reports.region_pictures import region_pictures
 from synthgrid_assets.reports.test_results import moments_of
-
-BASELINE, QUALITY = "baseline", "quality"
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class EngineSession:
 
     @property
     def is_running(self) -> bool:
-        """Whether workers run, so that `call` asks one of them."""
+        """Whether workers run that `call` may ask: none under a memory cap, which is for tiles."""
         return self._settings.memory_cap is None and self._workers.current is not None
 
     def __enter__(self) -> EngineSession:
@@ -256,10 +256,8 @@ class EngineSession:
         self._steering.log.tell(lambda observer: observer.on_lag(seconds, culprit))
 
     async def _begin(self, task: Task) -> None:
-        executor = self._workers.current
+        executor = self._workers.current if self.is_running else None
         if executor is None or executor.figures().workers_spawned < 2:
-            return
-        if self._settings.memory_cap is not None:  # it is one for tiles
             return
         with contextlib.suppress(Exception):  # whoever needs what it leaves makes it, or fails
             order = executor.submit(task)

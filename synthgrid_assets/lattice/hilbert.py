@@ -53,11 +53,7 @@ def _keys(x: NDArray[np.uint64], y: NDArray[np.uint64], bits: int) -> NDArray[np
 def hilbert_key(column: np.uint64, row: np.uint64, bits: int) -> np.uint64:
     """`hilbert_keys` of one position, for kernels."""
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-    key, turned, swapped = (
-        np.uint64(0),
-        np.uint64(0),
-        np.uint64(0),
-    )  # no branch: none can be guessed
+    key = turned = swapped = np.uint64(0)  # two flags and no branch: none can be guessed
     for place in range(bits - 1, -1, -1):
         shift = np.uint64(place)
         right, upper = ((column >> shift) & one) ^ turned, ((row >> shift) & one) ^ turned

@@ -195,12 +195,10 @@ class Tiling:
         >>> tiling.has("+0000048_24|+0000000_24", Cells(48, 0, 72, 24))
         False
         """
-        side = self.side
-        column, row = cells.ix0 // side, cells.iy0 // side
-        whole = Cells(column * side, row * side, (column + 1) * side, (row + 1) * side)
+        side, column, row = self.side, cells.ix0 // self.side, cells.iy0 // self.side
         return (
             cells.area > 0
-            and whole.intersection(self.extent) == cells
+            and whole_tile(cells, side).intersection(self.extent) == cells
             and key == f"{axis_key(column, side)}|{axis_key(row, side)}"
         )
 
@@ -214,6 +212,12 @@ class Tiling:
             for row in _strips(inside.iy0, inside.iy1, self.side)
             for column in _strips(inside.ix0, inside.ix1, self.side)
         ]
+
+
+def whole_tile(cells: Cells, side: int) -> Cells:
+    """The whole tile that some cells are clipped from."""
+    west, south = cells.ix0 // side * side, cells.iy0 // side * side
+    return Cells(west, south, west + side, south + side)
 
 
 def _strips(first: int, last: int, side: int) -> range:

@@ -36,8 +36,8 @@ MORE = {INTERRUPTED: "files of interrupted runs", FOREIGN: "foreign files", FAUL
 FILES_TEST = "files_are_whole"
 FILES_CLAIM = "Every recorded file holds the recorded bytes; no other file lies there."
 MANIFESTS = "tile_index"
-MOMENTS = "moments"
-REPORTS = (MANIFESTS, MOMENTS, "baseline")  # what a layer has beside its tiles
+MOMENTS, BASELINE = "moments", "baseline"
+REPORTS = (MANIFESTS, MOMENTS, BASELINE)  # what a layer has beside its tiles
 REPORT_CLAIM = "The file is there and holds the bytes that were written, by the seal inside it."
 
 
@@ -249,11 +249,10 @@ def _any_is_there(context: LayerContext, keys: Iterable[str]) -> bool:
 def _reports(context: LayerContext, report: str | None) -> dict[str, str]:
     """Keys of all reports that a layer may have; manifests by the name of their product."""
     layout, world, layer = context.layout, context.spec.world.name, context.layer
-    baseline = REPORTS[-1]
     named = {
         MANIFESTS: {name: layout.tile_index(world, layer, name) for name in context.assets},
         MOMENTS: {MOMENTS: layout.report(world, layer, MOMENTS)},
-        baseline: {baseline: baseline_key(context)},
+        BASELINE: {BASELINE: baseline_key(context)},
     }
     return {
         name: key for kind in REPORTS if report in (None, kind) for name, key in named[kind].items()

@@ -57,8 +57,8 @@ def _key(context: LayerContext, name: str) -> str:
 def _decided(context: LayerContext, name: str, records: str) -> str:
     """All that decides it."""
     job = context.job
-    code = installed_code()
-    told = [code, name, job.spec, job.layer, job.inputs, job.assets, job.pattern, records]
+    of = [job.spec, job.layer, job.inputs, job.assets, job.pattern]
+    told = [installed_code(), name, *of, records]
     return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
 

@@ -25,6 +25,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.hashing import canonical_json
+from synthgrid_assets.lattice.tiling import whole_tile
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.formats.columns import nullable_array
 from synthgrid_assets.storage.formats.geoparquet import (
@@ -285,7 +286,7 @@ def _listed(index: TileIndex, dataset: Dataset, extent: Cells) -> set[Cells]:
     if facts.get("realisation") != dataset.realisation or facts["side"] != str(dataset.side):
         return set()
     cells = _cells(index.read(list(Cells._fields)))
-    return {tile for tile in cells if tile == _whole(tile, dataset.side).intersection(extent)}
+    return {tile for tile in cells if tile == _clipped(tile, dataset.side, extent)}
 
 
 def _facts(index: TileIndex) -> dict[str, str]:
@@ -302,13 +303,7 @@ def _cells(table: pa.Table) -> list[Cells]:
 
 def _clipped(cells: Cells, side: int, extent: Cells) -> Cells:
     """The cells that the tile which some cells are clipped from has in a world of `extent`."""
-    return _whole(cells, side).intersection(extent)
-
-
-def _whole(cells: Cells, side: int) -> Cells:
-    """The whole tile that some cells are clipped from."""
-    west, south = cells.ix0 // side * side, cells.iy0 // side * side
-    return Cells(west, south, west + side, south + side)
+    return whole_tile(cells, side).intersection(extent)
 
 
 def _state(journal: Journal, file: TileFile, problem: str) -> str:

@@ -21,7 +21,7 @@ from synthgrid_assets.inputs.released_surface import ReleasedSurface
 from synthgrid_assets.inputs.sources.reading import reason_of
 from synthgrid_assets.inputs.sources.remembered import remembered
 from synthgrid_assets.inputs.surfaces import Surface
-from synthgrid_assets.installation import installed_code, installed_versions
+from synthgrid_assets.installation import installed_code
 from synthgrid_assets.lattice.cells import Cells
 from synthgrid_assets.processes.shapes.parcels_table import parcels_note
 from synthgrid_assets.storage.commit import sweep_partials
@@ -95,8 +95,11 @@ def input_mistakes(spec: WorldSpec, name: str, *, contents: bool) -> list[str]:
         if decides is None:
             if is_sound():
                 assert found.code_version  # says what its mistakes do not
-        elif not remembered([*decides, str(contents)], is_sound, bool, lasting=True):
-            _ = mistakes or is_sound()  # remembered is only that there are some
+        elif (
+            not remembered([*decides, str(contents)], is_sound, bool, lasting=True)
+            and not mistakes  # remembered is only that there are some
+        ):
+            is_sound()
     except SynthGridError as error:
         return [str(error)]
     except Exception as error:  # whatever a reader raises is this world's mistake alone
@@ -112,7 +115,7 @@ def _decides(spec: WorldSpec, name: str, found: Input) -> list[str] | None:
         of = [name, found.code_version, str(spec.world.lattice), str(spec.world.extent)]
     except Exception:  # its mistakes say why
         return None
-    return ["without mistakes", installed_code(), *installed_versions(*READERS), *of]
+    return ["without mistakes", installed_code(*READERS), *of]
 
 
 def world_notes(spec: WorldSpec) -> list[str]:

@@ -19,6 +19,7 @@ from synthgrid_assets.dagster.metadata import (
     verdict_metadata,
 )
 from synthgrid_assets.dagster.resources import DataRoot, Engine
+from synthgrid_assets.dagster.runs.request import QUALITY, step_name
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.points import POINTS
@@ -30,6 +31,7 @@ from synthgrid_assets.products.tile_tests.replicates import (
     read_baseline,
     write_baseline_of,
 )
+from synthgrid_assets.reports.files import BASELINE, MOMENTS
 from synthgrid_assets.reports.reference_quality import reference_quality
 from synthgrid_assets.reports.region_pictures import region_pictures
 from synthgrid_assets.reports.replicate_curves import TESTS
@@ -47,7 +49,7 @@ def _moments(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     world = spec.world.name
 
     @dg.asset(
-        key=layer_key(world, layer, "moments"),
+        key=layer_key(world, layer, MOMENTS),
         deps=[layer_key(world, layer, p.name) for p in products_of(spec.layers[layer])],
         description="One row per tile and test: statistic, expectation, standard error, p-value. "
         "The evidence behind every check, for anyone to query.",
@@ -87,7 +89,7 @@ def _baseline(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     world = spec.world.name
 
     @dg.asset(
-        key=layer_key(world, layer, "baseline"),
+        key=layer_key(world, layer, BASELINE),
         deps=[world_key(world), *(input_key(world, name) for name in input_names(spec, layer))],
         description=f"{REPLICATES} replicates of the layer, each with keys of its own: points, "
         "pairs, nearest neighbours and empty space of one window. Made once per version of the "
@@ -124,14 +126,14 @@ def _beside_reference(spec: WorldSpec, layer: str, root: Path) -> dict[str, Any]
 
 def _quality(spec: WorldSpec, layer: str) -> dg.AssetsDefinition:
     world = spec.world.name
-    key = layer_key(world, layer, "quality")
+    key = layer_key(world, layer, QUALITY)
 
     @dg.multi_asset(
-        name=f"{world}__{layer}__quality",
+        name=step_name(world, layer, QUALITY),
         specs=[
             dg.AssetSpec(
                 key,
-                deps=[layer_key(world, layer, name) for name in ("points", "baseline", "moments")],
+                deps=[layer_key(world, layer, name) for name in ("points", BASELINE, MOMENTS)],
                 description="Pictures of the region's evidence: points and residuals per tile, "
                 "p-values, L, G, F and J among its replicates, and a place where four tiles meet.",
                 kinds={"python"},

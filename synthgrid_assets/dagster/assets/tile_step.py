@@ -121,7 +121,7 @@ class TileStep:
         force: bool,
         only: str | None,
     ) -> Iterator[Any]:
-        layer_context = self._open()
+        opened = layer_context = self._open()
         failed: list[TileFailed] = []
         figures = StepFigures(self._engine.session)
         with contextlib.ExitStack() as stack:
@@ -157,9 +157,7 @@ class TileStep:
                 yield from events.tell_kept()
                 raise EngineError("\n".join(failures))
             yield from events.close()
-        begin_ahead(
-            self._context, self._engine, self._open(), self._context.op_execution_context.op.name
-        )
+        begin_ahead(self._context, self._engine, opened, self._context.op_execution_context.op.name)
 
     def _tile_events(self, tiles: Sequence[Tile], products: tuple[Product, ...]) -> TileEvents:
         """Events of the chosen tiles; a product's version holds all that its points' would say."""

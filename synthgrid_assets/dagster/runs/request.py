@@ -28,7 +28,7 @@ from synthgrid_assets.errors import SpecError
 from synthgrid_assets.materialize.hosts.cluster import is_cluster
 from synthgrid_assets.materialize.tile_state import check_choice
 from synthgrid_assets.products.registry import products_named, products_of
-from synthgrid_assets.reports.files import FILES_TEST, MANIFESTS, REPORTS
+from synthgrid_assets.reports.files import BASELINE, FILES_TEST, MANIFESTS, MOMENTS, REPORTS
 from synthgrid_assets.reports.region_checks import check_names
 from synthgrid_assets.settings import executor_url
 from synthgrid_assets.storage.layout import Layout
@@ -38,7 +38,8 @@ from synthgrid_assets.world.tile_selection import tiles_in
 from synthgrid_assets.world.versions import read_inputs
 
 TILE_INDEX = MANIFESTS
-EVIDENCE = ("baseline", "moments", "quality")
+QUALITY = "quality"
+EVIDENCE = (BASELINE, MOMENTS, QUALITY)
 MAX_TOLD = 8  # layers that the tag of a run names
 
 

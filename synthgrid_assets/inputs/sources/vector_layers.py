@@ -22,11 +22,12 @@ from synthgrid_assets.inputs.sources.identity import (
 from synthgrid_assets.inputs.sources.reading import reading
 from synthgrid_assets.inputs.sources.references import referred_files, refuse_remote
 from synthgrid_assets.inputs.sources.remembered import remembered
-from synthgrid_assets.installation import installed_code, installed_versions
+from synthgrid_assets.installation import installed_code
 
 # drivers whose files are all known here; of others the features themselves are hashed
 _ONE_FILE = frozenset({"GeoJSON", "GeoJSONSeq", "TopoJSON", "ESRIJSON", "FlatGeobuf", "GPX"})
 _SHAPEFILE, _GEOPACKAGE, _PARQUET = "ESRI Shapefile", "GPKG", "Parquet"
+_READERS = ("pyogrio", "geopandas", "pyproj")  # decide what is read in a file, besides the file
 _UNREADABLE = "cannot be read as a vector file"
 
 
@@ -67,7 +68,7 @@ def layer_facts(path: Path, layer: str | None) -> LayerFacts:
     states = [state for file in described for state in (str(file), *state_of(file))]
     with reading(path, _UNREADABLE):
         text = remembered(
-            ["layer", *_reader(), str(path.resolve()), str(layer), *states],
+            ["layer", installed_code(*_READERS), str(path.resolve()), str(layer), *states],
             lambda: json.dumps(_facts(path, layer)),
             str,
             lasting=True,  # pyogrio takes a quarter of a second to load
@@ -114,11 +115,6 @@ def vector_parts(path: Path, layer: str | None) -> dict[str, Any]:
     if driver not in {*_ONE_FILE, _PARQUET}:
         parts["features"] = _features_digest(read_features(path, layer))
     return parts
-
-
-def _reader() -> tuple[str, ...]:
-    """What decides what is read in a file, besides the file."""
-    return (installed_code(), *installed_versions("pyogrio", "geopandas", "pyproj"))
 
 
 def _facts(path: Path, layer: str | None) -> LayerFacts:

@@ -17,9 +17,9 @@ from synthgrid_assets.tessellation.circumcentres import VERTEX_SCALE
 from synthgrid_assets.tessellation.predicates import AREA_BITS, cross_split, precedes
 from synthgrid_assets.tessellation.proofs.faults import CellFaults
 from synthgrid_assets.tessellation.proofs.numbering import numbered_pairs
+from synthgrid_assets.tessellation.proofs.opposites import EDGE, edges_by_end
 from synthgrid_assets.tessellation.proofs.verification import distinct, numbered, pair_key
 
-_LOW = (1 << 32) - 1
 _FAR = 1 << 42  # no certified ring reaches farther from its site, in 2**-10 quanta
 _ROUNDING = 0.71  # rounding moves a vertex of a ring by less, in 2**-10 quanta
 _DECIDABLE = VERTEX_SCALE / 4  # an edge that is known this well names its lattice point
@@ -128,31 +128,21 @@ def _paired(number, ring_offsets, sound):
     the first says nothing.
     """
     beyond, owner = np.full(number.size, _UNKNOWN), np.empty(number.size, np.int32)
-    stops = np.zeros(number.max() + 2 if number.size else 1, np.int32)
+    head = np.full(number.size, -1, np.int32)
     for i in range(sound.size):
         if sound[i]:
             for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
-                owner[e], beyond[e] = i, _OUTSIDE
-                stops[min(number[e], number[e + 1]) + 1] += 1
-    for end in range(stops.size - 1):
-        stops[end + 1] += stops[end]
-    # edges beside all others of their smaller end, by the other one and the direction
-    edges = np.empty(stops[-1], np.int64)
-    for i in range(sound.size):
-        if sound[i]:
-            for e in range(ring_offsets[i], ring_offsets[i + 1] - 1):
-                u, v = number[e], number[e + 1]
-                edges[stops[min(u, v)]] = (2 * max(u, v) + (u > v)) << 32 | e
-                stops[min(u, v)] += 1
+                owner[e], beyond[e], head[e] = i, _OUTSIDE, number[e + 1]
+    edges, stops = edges_by_end(number, head)
     seen, first = np.full(stops.size, -1, np.int32), np.empty(stops.size, np.int64)
     begin = 0
-    for end in range(stops.size - 1):
+    for end in range(stops.size):
         for which in edges[begin : stops[end]]:
             other = which >> 33
             if seen[other] != end:
                 seen[other], first[other] = end, which
                 continue
-            e, twin = which & _LOW, first[other] & _LOW
+            e, twin = which & EDGE, first[other] & EDGE
             if beyond[twin] != _OUTSIDE or which >> 32 == first[other] >> 32:
                 return beyond, False
             folded = owner[e] == owner[twin]  # by rounding

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from synthgrid_assets.kernels import njit
 from synthgrid_assets.tessellation.proofs.numbering import degrees_of, sparser
 
+EDGE = (1 << 32) - 1  # bits of an edge's number in `edges_by_end`
+
 
 def left_over(
     tail: NDArray[np.int64], head: NDArray[np.int64], label: NDArray[np.int64] | None = None
@@ -63,6 +65,30 @@ def repeated(tail, head):
         found[e] = latest[head[e]] == tail[e]
         latest[head[e]] = tail[e]
     return found
+
+
+@njit(cache=True)
+def edges_by_end(tail, head):
+    """Edges put beside all others of their smaller end, and where those of each end stop.
+
+    Edge e is ``2 * other << 32 | e`` where it begins at its smaller end and
+    ``2 * other + 1 << 32 | e`` where it leads there; `other` is its other end, and `EDGE` masks
+    e. With a negative head it is none, and left out.
+    """
+    ends = max(tail.max(), head.max()) + 1 if tail.size else 0
+    stops = np.zeros(ends + 1, np.int32)
+    for e in range(tail.size):
+        if head[e] >= 0:
+            stops[min(tail[e], head[e]) + 1] += 1
+    for end in range(ends):
+        stops[end + 1] += stops[end]
+    edges = np.empty(stops[-1], np.int64)
+    for e in range(tail.size):
+        if head[e] >= 0:
+            end = min(tail[e], head[e])
+            edges[stops[end]] = (2 * max(tail[e], head[e]) + (tail[e] != end)) << 32 | e
+            stops[end] += 1
+    return edges, stops[:-1]
 
 
 @njit(cache=True)

@@ -15,10 +15,10 @@ from synthgrid_assets.lattice.cells import CELL, CELL_BITS, CELL_LIMIT, Cells
 from synthgrid_assets.tessellation.predicates import EXTENT_BITS, encroaches, orient, precedes
 from synthgrid_assets.tessellation.proofs.faults import TriangleFaults
 from synthgrid_assets.tessellation.proofs.numbering import new_table, numbered_pairs, slot_of
+from synthgrid_assets.tessellation.proofs.opposites import EDGE, edges_by_end
 from synthgrid_assets.tessellation.proofs.overlaps import overlapping
 from synthgrid_assets.tessellation.tile import triangle_order
 
-_LOW = (1 << 32) - 1
 _FAN = 64  # triangles of one corner, among which each other is looked for one by one
 _FAR = 2 * CELL_LIMIT * CELL  # no honest coordinate is farther from the origin, in quanta
 
@@ -252,7 +252,10 @@ def _edge_faults(xy, corner, along):
     The outline is that of `overlapping`; the last value says whether it is known, which it is
     not where an edge runs twice in one direction.
     """
-    edges, stops = _edges_by_end(corner)
+    # edge 3 * i + k runs from corner k of triangle i to corner k + 1, opposite corner k + 2
+    head = np.empty(corner.shape, np.int32)
+    head[:, :2], head[:, 2] = corner[:, 1:], corner[:, 0]
+    edges, stops = edges_by_end(corner.ravel(), head.ravel())
     lone, known = np.ones(corner.size, np.bool_), True
     seen, edge_from = np.full(stops.size, -1, np.int32), np.empty(stops.size, np.int32)
     unlike, encroached, begin = 0, 0, 0
@@ -261,12 +264,12 @@ def _edge_faults(xy, corner, along):
             other = which >> 33
             if which >> 32 & 1:  # from there to this end, which must not be so before
                 known &= seen[other] != end
-                seen[other], edge_from[other] = end, which & _LOW
+                seen[other], edge_from[other] = end, which & EDGE
         for which in edges[begin : stops[end]]:
             other = which >> 33
             if which >> 32 & 1 or seen[other] != end:
                 continue
-            e, twin = which & _LOW, np.int64(edge_from[other])
+            e, twin = which & EDGE, np.int64(edge_from[other])
             known &= lone[twin]
             lone[e], lone[twin] = False, False
             i, j, k, m = e // 3, twin // 3, e % 3, (twin + 2) % 3
@@ -278,31 +281,6 @@ def _edge_faults(xy, corner, along):
                 encroached += _sees(xy[i], xy[j, m, 0], xy[j, m, 1])
         begin = stops[end]
     return unlike, encroached, np.flatnonzero(lone), known
-
-
-@njit(cache=True)
-def _edges_by_end(corner):
-    """Edges put beside all others of their smaller end, and where those of each end stop.
-
-    Edge ``e = 3 * i + k`` runs from corner k of triangle i to corner k + 1, opposite corner
-    k + 2. It is ``2 * other << 32 | e`` where it begins at its smaller end and
-    ``2 * other + 1 << 32 | e`` where it leads there; `other` is its other end.
-    """
-    stops = np.zeros(corner.max() + 2 if corner.size else 1, np.int32)
-    for i in range(corner.shape[0]):
-        a, b, c = corner[i, 0], corner[i, 1], corner[i, 2]
-        for end in (min(a, b), min(b, c), min(c, a)):
-            stops[end + 1] += 1
-    for end in range(stops.size - 1):
-        stops[end + 1] += stops[end]
-    edges = np.empty(corner.size, np.int64)
-    for i in range(corner.shape[0]):
-        for k in range(3):
-            tail, head = corner[i, k], corner[i, 0 if k == 2 else k + 1]
-            end = min(tail, head)
-            edges[stops[end]] = (2 * max(tail, head) + (tail != end)) << 32 | (3 * i + k)
-            stops[end] += 1
-    return edges, stops[:-1]
 
 
 @njit(inline="always")
