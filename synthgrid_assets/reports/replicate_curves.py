@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.tile_tests.replicates import Baseline, window_counts
+from synthgrid_assets.reports.kept_evidence import find_kept, keep
 from synthgrid_assets.statistics.curves.distance_counts import DistanceCounts
 from synthgrid_assets.statistics.curves.envelopes import Envelope, curve_fits_replicates
 from synthgrid_assets.verdict import Verdict
 
 # the check that each function's rank is reported by; G and F are one test, J follows from them
 TESTS = {"L": "pairs_look_like_twins", "G, F": "neighbours_look_like_twins"}
+WINDOW = "window"  # the name under which its counts are kept
 CROWDED = 0.98  # F from which on J is a ratio of a few places
 
 
@@ -58,7 +60,7 @@ class ReplicateCurves:
 
 def compare_with_replicates(context: LayerContext, baseline: Baseline) -> ReplicateCurves:
     """Ranks of this world's curves among its replicates', and all of them with their envelopes."""
-    counts = window_counts(context.sampler, baseline.cells, baseline.distances)
+    counts = _own_counts(context, baseline)
     r, area = baseline.distances.r, baseline.cells.area
     functions: dict[str, Callable[[DistanceCounts], NDArray[np.float64]]] = {
         "L": lambda windows: windows.besag_l(area),
@@ -80,6 +82,18 @@ def compare_with_replicates(context: LayerContext, baseline: Baseline) -> Replic
         )
         ranks[test], _ = curve_fits_replicates(test, own.ravel(), replicates)
     return ReplicateCurves(tuple(ranks.values()), curves)
+
+
+def _own_counts(context: LayerContext, baseline: Baseline) -> DistanceCounts:
+    """This world's counts in the window, which follow from the layer alone, kept."""
+    r, step = baseline.distances.r, baseline.distances.step
+    window = repr((*baseline.cells, step, r.tolist()))
+    found = find_kept(context, WINDOW, window)
+    if found is not None:
+        return DistanceCounts.of_rows(np.array([found], np.int64))
+    counts = window_counts(context.sampler, baseline.cells, baseline.distances)
+    keep(context, WINDOW, window, counts.as_row())
+    return counts
 
 
 def _known(counts: DistanceCounts, replicates: DistanceCounts) -> NDArray[np.bool_]:

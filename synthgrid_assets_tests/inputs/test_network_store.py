@@ -1,6 +1,8 @@
 """Stored networks: read a window at a time, exactly what was stored, by whoever reads Parquet."""
 
+import os
 import pickle
+import time
 
 import geopandas
 import numpy as np
@@ -19,6 +21,7 @@ from synthgrid_assets.inputs.network_store import (
     network_with,
     store_network,
 )
+from synthgrid_assets.inputs.sources import remembered
 from synthgrid_assets.lattice.cells import CELL, Cells, Lattice
 from synthgrid_assets.tessellation.constraints import (
     ConstraintNetwork,
@@ -83,6 +86,25 @@ def test_the_record_states_the_facts_and_is_found_again(network, stored):
     assert network_with(folder, stored.data_version) == stored
     assert network_with(folder, "f" * 64) is None
     assert StoredNetwork(stored.path).verify()
+
+
+def test_it_is_read_once_for_all_processes_until_a_byte_changes(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path))
+    found, reads = [], []
+    verify = StoredNetwork.verify
+    monkeypatch.setattr(StoredNetwork, "verify", lambda self: reads.append(1) or verify(self))
+    record = store_network(tmp_path / "roads", network, LATTICE, VERSION)
+    time.sleep(0.15)  # a file that has just been written may change again unseen
+    for _ in range(3):
+        remembered._memories.clear()  # as another process begins
+        found.append(find_network(tmp_path / "roads", VERSION))
+    assert (found, len(reads)) == ([record] * 3, 1)
+    data = bytearray(record.path.read_bytes())
+    times = record.path.stat()
+    data[len(data) // 3] ^= 1
+    record.path.write_bytes(data)
+    os.utime(record.path, ns=(times.st_atime_ns, times.st_mtime_ns))  # size and time as before
+    assert find_network(tmp_path / "roads", VERSION) is None
 
 
 def test_the_data_version_is_that_of_the_edges_alone(tmp_path):

@@ -32,12 +32,13 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SqliteEventLogStorageWatchdog,
 )
 from dagster._core.storage.sql import create_engine
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool, Pool, StaticPool
 
 from synthgrid_assets.dagster.events import planned
+from synthgrid_assets.dagster.events.empty_log import copy_empty_log
 from synthgrid_assets.dagster.events.group_write import (
     CHECK_OF_RUN,
     EVALUATION,
@@ -56,6 +57,7 @@ from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.opening import opening, under_home
 from synthgrid_assets.errors import SynthGridWarning
 
+INDEX = "index"  # the database of all runs
 RUN_PAGE = 512  # bytes, the least that SQLite has
 # what is overridden or relied on, with its parameters; a change of any means stock behaviour
 INTERNALS = {
@@ -65,7 +67,6 @@ INTERNALS = {
     "_has_asset_key_col_on_connection": ("self", "conn", "column_name"),
     "_store_asset_event": ("self", "conn", "event", "event_id"),
     "_store_asset_event_tags": ("self", "conn", "events", "event_ids"),
-    "conn_string_for_shard": ("self", "shard_name"),
     "path_for_shard": ("self", "run_id"),
     "has_table": ("self", "table_name"),
     "index_connection": ("self",),
@@ -109,7 +110,7 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
         self._groups = EventGroups(self._write_group, self._shards.locked)
         self._quiet: set[tuple[str, str]] = set()
         folder = under_home(base_dir)
-        with opening(folder, "index"):
+        with opening(folder, INDEX):
             super().__init__(str(folder), inst_data)
 
     @classmethod
@@ -131,7 +132,7 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             stacklevel=2,
         )
         folder = under_home(config_value["base_dir"])
-        with opening(folder, "index"):
+        with opening(folder, INDEX):
             return SqliteEventLogStorage(str(folder), inst_data)
 
     @property
@@ -259,7 +260,7 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _write_group(self, group: list[EventLogEntry]) -> None:
         """Write a group: its runs' logs are committed first, as for single events."""
-        with self._shards.transaction("index") as index:
+        with self._shards.transaction(INDEX) as index:
             rows = self._writer.write(index, group)
             of_runs: dict[str, list[dict[str, Any]]] = {}
             for row in rows:
@@ -290,25 +291,37 @@ class CachedSqliteEventLogStorage(SqliteEventLogStorage):
             with self._shards.transaction(shard) as connection:
                 yield connection
 
+    def _create(self, path: Path) -> None:
+        """Create what a database lacks."""
+        engine = _opened(path)
+        if path.stem != INDEX:
+            db.event.listen(engine, "connect", _with_small_pages)
+        self._initdb(engine)
+
     def _open_shard(self, shard: str) -> Engine:
         """Create what a shard's database lacks, then open it to stay open."""
-        address = self.conn_string_for_shard(shard)
-        patience = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
-        if shard not in self._initialized_dbs or not Path(self.path_for_shard(shard)).exists():
-            first = create_engine(address, poolclass=NullPool, connect_args=patience)
-            if shard != "index":
-                db.event.listen(first, "connect", _with_small_pages)
-            self._initdb(first)
+        path = Path(self.path_for_shard(shard))
+        if shard not in self._initialized_dbs or not path.exists():
+            if shard == INDEX or not copy_empty_log(path, self._create):
+                self._create(path)
             self._initialized_dbs.add(shard)
-        engine: Engine = create_engine(
-            address, poolclass=StaticPool, connect_args={**patience, "check_same_thread": False}
-        )
+        engine = _opened(path, poolclass=StaticPool, check_same_thread=False)
 
         @db.event.listens_for(engine, "connect")
         def _relax(connection: Any, _: object) -> None:
             connection.execute("PRAGMA synchronous=NORMAL")
 
         return engine
+
+
+def _opened(path: Path, poolclass: type[Pool] = NullPool, **options: Any) -> Engine:
+    return create_engine(
+        create_db_conn_string(
+            str(path.parent), path.name.removesuffix(".db")
+        ),  # that of no run too
+        poolclass=poolclass,
+        connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, **options},
+    )
 
 
 def _with_small_pages(connection: Any, _: object) -> None:

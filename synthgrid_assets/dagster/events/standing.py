@@ -40,15 +40,23 @@ class StandingTiles:
     storage : CachedSqliteEventLogStorage
     asset : AssetKey
         Partitioned by tile, with the check `TILE_CHECK`.
+    tiles : set of str, optional
+        Those that will be asked for; all by default.
     """
 
-    def __init__(self, storage: CachedSqliteEventLogStorage, asset: dg.AssetKey) -> None:
-        ids = storage.get_latest_storage_id_by_partition(asset, MATERIALIZATION)
+    def __init__(
+        self,
+        storage: CachedSqliteEventLogStorage,
+        asset: dg.AssetKey,
+        tiles: set[str] | None = None,
+    ) -> None:
+        ids = storage.get_latest_storage_id_by_partition(asset, MATERIALIZATION, tiles)
         versions = _versions(storage, list(ids.values()))
         checked = {
             info.partition_key: info.latest_execution_status
             for info in storage.get_asset_check_partition_info(
-                [dg.AssetCheckKey(asset, TILE_CHECK)]
+                [dg.AssetCheckKey(asset, TILE_CHECK)],
+                partition_keys=None if tiles is None else list(tiles),
             )
             if info.latest_target_materialization_storage_id
             == info.latest_materialization_storage_id

@@ -37,6 +37,7 @@ from synthgrid_assets.dagster.keys import TILE_CHECK
 # Dagster adds no event of its own to an output that carries this (unlike the run tag
 # `dagster/defer_asset_events`, which runs started in the UI cannot be given)
 NO_IMPLICIT_EVENTS = {"__source_asset_observation__": True}
+FEW = 500  # tiles that the log is asked for by name
 MANY = 1024  # tiles of a step from which its events are brief
 LOG_EVERY = 1000  # such tiles between two lines of the run's log
 # a backfill counts a tile as done when an event says so, also one that was made before
@@ -127,8 +128,10 @@ class TileEvents:
         self._selected = context.selected_asset_keys
         self._code_versions = definition.code_versions_by_key
         upstream = {key: definition.asset_deps[key] for key in self._selected}
+        self._asked = set(tiles) if len(tiles) <= FEW else None  # a long list is long to look for
         inputs = {
-            key: latest_versions(context.instance, key) for key in set().union(*upstream.values())
+            key: latest_versions(context.instance, key, self._asked)
+            for key in set().union(*upstream.values())
         }
         self._inputs = {
             key: {upstream_key: inputs[upstream_key] for upstream_key in keys}
@@ -161,7 +164,7 @@ class TileEvents:
         if self._storage is None or self._context.run.tags.get(BACKFILL_TAG):
             return False
         if asset not in self._standing:
-            self._standing[asset] = StandingTiles(self._storage, asset)
+            self._standing[asset] = StandingTiles(self._storage, asset, self._asked)
         tags = self._version_tags(asset, tile, data_version)
         return (tile, tags, passed) in self._standing[asset]
 

@@ -44,11 +44,22 @@ class Upstream(NamedTuple):
         return self._replace(pointer=NULL_EVENT_POINTER)
 
 
-def latest_versions(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str | None, Upstream]:
-    """The latest materialisations of an asset by tile; under None if it has no tiles."""
+def latest_versions(
+    instance: dg.DagsterInstance, key: dg.AssetKey, tiles: set[str] | None = None
+) -> dict[str | None, Upstream]:
+    """The latest materialisations of an asset by tile; under None if it has no tiles.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    key : AssetKey
+    tiles : set of str, optional
+        Those that will be asked for; all by default.
+    """
     storage = instance.event_log_storage
-    ids = storage.get_latest_storage_id_by_partition(key, MATERIALIZATION)
-    tags = storage.get_latest_tags_by_partition(key, MATERIALIZATION, [DATA_VERSION_TAG])
+    ids = storage.get_latest_storage_id_by_partition(key, MATERIALIZATION, tiles)
+    asked = None if tiles is None else list(tiles)
+    tags = storage.get_latest_tags_by_partition(key, MATERIALIZATION, [DATA_VERSION_TAG], asked)
     latest: dict[str | None, Upstream] = {
         tile: Upstream(
             tags.get(tile, {}).get(DATA_VERSION_TAG, DEFAULT_DATA_VERSION.value), str(found)

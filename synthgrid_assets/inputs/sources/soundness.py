@@ -14,13 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synthgrid_assets.errors import StorageError, SynthGridWarning
-from synthgrid_assets.inputs.sources.identity import LARGE, size_of, state_of
+from synthgrid_assets.inputs.sources.identity import state_of
 from synthgrid_assets.inputs.sources.remembered import remembered
 from synthgrid_assets.storage.commit import PARTIAL
 
 
 def is_sound(path: Path, verify: Callable[[], bool]) -> bool:
     """Whether a store still has its recorded digest; read again only when a file has changed.
+
+    However small it is, reading it loads the kernels of digests, which is why that lasts.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def is_sound(path: Path, verify: Callable[[], bool]) -> bool:
             return False
 
     wanted = ["sound", str(path.resolve()), *state_of(path)]
-    return remembered(wanted, judged, bool, lasting=size_of(path) >= LARGE)
+    return remembered(wanted, judged, bool, lasting=True)
 
 
 def discard_damaged(path: Path) -> None:

@@ -15,7 +15,9 @@ from dagster._serdes import serialize_value
 from synthgrid_assets.dagster.events import tile_events
 from synthgrid_assets.dagster.events.group_write import EVALUATION, MATERIALIZATION
 from synthgrid_assets.dagster.events.kept import Kept
+from synthgrid_assets.dagster.events.standing import StandingTiles
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
+from synthgrid_assets.dagster.events.upstream import latest_versions
 from synthgrid_assets.dagster.keys import TILE_CHECK
 
 AXIS = dg.StaticPartitionsDefinition([f"{i:02}" for i in range(6)])
@@ -493,3 +495,14 @@ def test_who_listens_at_the_instance_hears_of_each_tile_at_once(instance):
     seen = []
     materialize(instance, world(keeps=watching), "tiles")
     assert seen == list(range(1, SELECTED))
+
+
+def test_a_few_tiles_are_asked_for_and_known_as_among_all(instance):
+    materialize(instance, world(), *EVERYTHING)
+    points, storage = dg.AssetKey(["w", "points"]), instance.event_log_storage
+    asked = {FIRST, LAST, "05|05"}  # the last one is outside of the range that was made
+    every, few = latest_versions(instance, points), latest_versions(instance, points, asked)
+    assert len(every) == SELECTED
+    assert few == {tile: every[tile] for tile in (FIRST, LAST)}
+    all_standing, standing = (StandingTiles(storage, points, tiles) for tiles in (None, asked))
+    assert standing._found == {tile: all_standing._found[tile] for tile in (FIRST, LAST)}
