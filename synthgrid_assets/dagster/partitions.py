@@ -6,6 +6,11 @@ tiles a world has (`lattice.tiling`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any
+
 import dagster as dg
 
 from synthgrid_assets.errors import SpecError
@@ -15,9 +20,30 @@ RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
-def tile_partitions(tiling: Tiling) -> dg.MultiPartitionsDefinition:
+class TilePartitions(dg.MultiPartitionsDefinition):
+    """Tiles by column and row, whose keys are made once.
+
+    Dagster asks for all of them for every asset that a step reads, and makes them anew for every
+    moment that it asks at: dimensions may grow with time. These never do.
+    """
+
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: Any = None,
+    ) -> Sequence[dg.MultiPartitionKey]:
+        """All keys, in the order of the dimensions."""
+        return self._all_keys
+
+    @cached_property
+    def _all_keys(self) -> Sequence[dg.MultiPartitionKey]:
+        return super().get_partition_keys()
+
+
+@lru_cache(maxsize=16)
+def tile_partitions(tiling: Tiling) -> TilePartitions:
     """Two dimensions, x and y: definitions load and status queries stay fast."""
-    return dg.MultiPartitionsDefinition(
+    return TilePartitions(
         {
             "x": dg.StaticPartitionsDefinition(tiling.x_keys),
             "y": dg.StaticPartitionsDefinition(tiling.y_keys),

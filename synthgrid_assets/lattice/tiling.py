@@ -195,10 +195,9 @@ class Tiling:
         >>> tiling.has("+0000048_24|+0000000_24", Cells(48, 0, 72, 24))
         False
         """
-        side, column, row = self.side, cells.ix0 // self.side, cells.iy0 // self.side
+        side, column, row = self.side, cells[0] // self.side, cells[1] // self.side
         return (
-            cells.area > 0
-            and whole_tile(cells, side).intersection(self.extent) == cells
+            is_tile_of(cells, side, self.extent)
             and key == f"{axis_key(column, side)}|{axis_key(row, side)}"
         )
 
@@ -214,10 +213,23 @@ class Tiling:
         ]
 
 
-def whole_tile(cells: Cells, side: int) -> Cells:
-    """The whole tile that some cells are clipped from."""
-    west, south = cells.ix0 // side * side, cells.iy0 // side * side
-    return Cells(west, south, west + side, south + side)
+def is_tile_of(cells: Cells, side: int, extent: Cells) -> bool:
+    """Whether cells are those of a tile, of some side, of a world of an extent.
+
+    Examples
+    --------
+    >>> extent = Cells(0, 0, 50, 24)
+    >>> [is_tile_of(Cells(48, 0, east, 24), 24, extent) for east in (50, 72)]
+    [True, False]
+    """
+    west, south = cells[0] // side * side, cells[1] // side * side
+    within = (  # in plain numbers, as a run asks this of each of its tiles several times
+        max(west, extent[0]),
+        max(south, extent[1]),
+        min(west + side, extent[2]),
+        min(south + side, extent[3]),
+    )
+    return cells == within and within[0] < within[2] and within[1] < within[3]
 
 
 def _strips(first: int, last: int, side: int) -> range:

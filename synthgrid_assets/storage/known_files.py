@@ -144,7 +144,7 @@ class KnownFiles:
                 with contextlib.suppress(StorageError), self._memory().reading() as connection:
                     rows = connection.execute(_FIND, {"folder": folder})
                     self._folders[folder] = {
-                        row.key: (row.stamp, FileFacts(row.sha256, row.size)) for row in rows
+                        key: (stamp, FileFacts(sha256, size)) for key, stamp, size, sha256 in rows
                     }
         return self._folders[folder]
 

@@ -25,7 +25,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.lattice.box import Box
 from synthgrid_assets.lattice.cells import Cells, Lattice
 from synthgrid_assets.lattice.hashing import canonical_json
-from synthgrid_assets.lattice.tiling import whole_tile
+from synthgrid_assets.lattice.tiling import is_tile_of
 from synthgrid_assets.storage.digest import add_digests, digest_from_hex, digest_hex
 from synthgrid_assets.storage.formats.columns import nullable_array
 from synthgrid_assets.storage.formats.geoparquet import (
@@ -153,7 +153,7 @@ def kept_tile_index(
     if _SOURCES not in facts:
         return None
     recorded = map(RecordedTile.read, journal.texts(dataset))
-    own = (tile for tile in recorded if tile.cells == _clipped(tile.cells, dataset.side, extent))
+    own = (tile for tile in recorded if is_tile_of(tile.cells, dataset.side, extent))
     for tile, problem in journal.looked_at(own, attrgetter("file")):
         sources.add(tile.text, _state(journal, tile.file, problem))
     if facts[_SOURCES] != sources.digest:
@@ -194,7 +194,7 @@ def _made(
 ) -> tuple[_Made, bytes]:
     """The manifest as the journal is now."""
     read = ((Receipt.from_json(text), text) for text in journal.texts(dataset))
-    wanted = ((r, text) for r, text in read if r.cells == _clipped(r.cells, r.side, extent))
+    wanted = ((r, text) for r, text in read if is_tile_of(r.cells, r.side, extent))
     sources = _Sources(dataset, lattice, extent, more)
     with TemporaryDirectory() as folder:
         file = Path(folder, "index.parquet")
@@ -286,7 +286,7 @@ def _listed(index: TileIndex, dataset: Dataset, extent: Cells) -> set[Cells]:
     if facts.get("realisation") != dataset.realisation or facts["side"] != str(dataset.side):
         return set()
     cells = _cells(index.read(list(Cells._fields)))
-    return {tile for tile in cells if tile == _clipped(tile, dataset.side, extent)}
+    return {tile for tile in cells if is_tile_of(tile, dataset.side, extent)}
 
 
 def _facts(index: TileIndex) -> dict[str, str]:
@@ -299,11 +299,6 @@ def _facts(index: TileIndex) -> dict[str, str]:
 
 def _cells(table: pa.Table) -> list[Cells]:
     return [Cells(*row) for row in zip(*(table[n].to_pylist() for n in Cells._fields), strict=True)]
-
-
-def _clipped(cells: Cells, side: int, extent: Cells) -> Cells:
-    """The cells that the tile which some cells are clipped from has in a world of `extent`."""
-    return whole_tile(cells, side).intersection(extent)
 
 
 def _state(journal: Journal, file: TileFile, problem: str) -> str:

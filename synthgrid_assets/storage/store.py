@@ -13,7 +13,6 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -39,11 +38,10 @@ class FileFacts(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
-class Stat:
+class Stat(NamedTuple):
     """What a store knows of a file without reading it.
 
-    Parameters
+    Attributes
     ----------
     size : int
         Bytes.
