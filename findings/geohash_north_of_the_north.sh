@@ -16,12 +16,10 @@
 #     uz: geolib hb j0 h8, libgeohash None None None, pygeohash raises an error for the north
 #
 # Expected: none, or what lies over the pole, the northernmost cells on the other side ("b" and its neighbours for
-# "u"). A neighbour is to share a border: those at the two poles have none, and a
-# cell is not its own. The README of
-# latlon-geohash has "all 8 adjacent cells".
+# "u"). A neighbour is to share a border: those at the two poles have none, and a cell is not its own. The README
+# of latlon-geohash has "all 8 adjacent cells".
 #
-# Known: geohash-hilbert had the wrapping and mended it in 1.3.0 (issue 5). For the three
-# here none was found.
+# Known: geohash-hilbert had the wrapping and mended it in 1.3.0 (issue 5). For the three here none was found.
 #
 # Why it matters: a search within the cell and its eight neighbours is how geohashes are used, and one character is
 # the cell of an overview. Counts of the north are smoothed with those of Antarctica, or count twice, by which of the
