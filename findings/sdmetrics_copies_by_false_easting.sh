@@ -16,10 +16,10 @@
 #     degrees near 0 N 0 E: score 0.954
 #     scaled by the range: 0.8 0.8 0.8 0.8 0.8
 #
-# Expected: a score that does not change when the map is moved. The request by which the metric came (issue 207) has all
-# values scaled first; the code does not scale. Within 1 % of the range of the real data, as in the last line, there
-# is a real point for one synthetic point of five, which is chance, in each of the grids. The documentation marks the metric as beta, and says 0.0 for "all the
-# rows in the synthetic data are copies of rows in the real data".
+# Expected: a score that does not change when the map is moved. The request by which the metric came (issue 207) has
+# all values scaled first; the code does not scale. Within 1 % of the range of the real data, as in the last line,
+# there is a real point for one synthetic point of five, which is chance, in each of the grids. The documentation
+# marks the metric as beta, and says 0.0 for "all the rows in the synthetic data are copies of rows in the real data".
 #
 # Known: no report on the scale was found in the project's issues.
 #
