@@ -19,6 +19,7 @@ from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings, usable_cores
 from synthgrid_assets.lattice.tiling import Tile
+from synthgrid_assets.materialize.compile_ahead import TESSELLATED, compiling_ahead
 from synthgrid_assets.materialize.hosts.cluster import Cluster, is_cluster, open_cluster
 from synthgrid_assets.materialize.hosts.course import LEASE, HostWork, make_on_hosts
 from synthgrid_assets.materialize.preload import PRELOAD
@@ -85,8 +86,12 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         run_id = "" if context.run is None else context.run.run_id
         observers = observers_asked_for(run_id)
         executor = "local" if is_cluster(self.executor) else self.executor
+        tessellated = executor == "local" and _tessellates(context.run)
         try:
-            with EngineSession(settings, PRELOAD, executor, observers, run_id) as session:
+            with (
+                compiling_ahead(wanted=tessellated),
+                EngineSession(settings, PRELOAD, executor, observers, run_id) as session,
+            ):
                 self._session = session
                 try:
                     yield self
@@ -170,6 +175,12 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._session is None:
             raise dg.DagsterInvariantViolationError("the engine is open only while a run executes")
         return self._session
+
+
+def _tessellates(run: dg.DagsterRun | None) -> bool:
+    """Whether a run has chosen a product of a tessellation."""
+    chosen = () if run is None else run.asset_selection or ()
+    return any(key.path[-1] in TESSELLATED for key in chosen)
 
 
 class DataRoot(dg.ConfigurableResource):  # type: ignore[type-arg]

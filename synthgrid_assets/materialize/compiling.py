@@ -23,7 +23,7 @@ from synthgrid_assets.kernels import load_kept, shared_folder
 
 FIRST_START = "compiling kernels, once for this version: a minute or two"
 _PACKAGE = __name__.partition(".")[0]
-_TESSELLATION = "tessellation"
+TESSELLATION = "tessellation"
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -76,12 +76,12 @@ def load_registries() -> None:
 
 def load_kernels() -> Iterator[None]:
     """Load what is kept of this process's kernels, step by step; not those of tessellations."""
-    yield from _load_kept(lambda room: room != _TESSELLATION)
+    yield from _load_kept(lambda room: room != TESSELLATION)
 
 
 def load_tessellation_kernels() -> Iterator[None]:
     """Load what is kept of the kernels of tessellations, step by step."""
-    yield from _load_kept(lambda room: room == _TESSELLATION)
+    yield from _load_kept(lambda room: room == TESSELLATION)
 
 
 def _load_kept(wanted: Callable[[str], bool]) -> Iterator[None]:
