@@ -15,17 +15,18 @@ import contextlib
 import fcntl
 import os
 import secrets
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import sqlalchemy as sa
 
-from synthgrid_assets.audit.keys import AuditKey, make_key
+from synthgrid_assets.audit.keys import AuditKey, key_folder, make_key
 from synthgrid_assets.audit.log import START, AuditLog, placed, world_logs
 from synthgrid_assets.audit.memory import Memory
 from synthgrid_assets.audit.merkle import leaf_hash
 from synthgrid_assets.audit.signed_note import Checkpoint
-from synthgrid_assets.errors import AuditError
+from synthgrid_assets.errors import AuditError, SynthGridWarning
 from synthgrid_assets.storage.commit_records import decision_record, file_of, tile_record
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
@@ -94,6 +95,13 @@ def _current(layout: Layout, world: str, key: AuditKey) -> tuple[AuditLog, str]:
 def _begin(journal: Journal, world: str, origin: str) -> list[str]:
     """A log's first record; what was committed before it waits in the journal from now on."""
     earlier = Memory(journal.layout).latest(world)
+    if logs := world_logs(journal.layout, world):
+        warnings.warn(
+            f"{world}: a new audit log begins, as {key_folder(journal.layout.root)} does not hold "
+            f"the key of {logs[-1].address}; if it was not replaced on purpose, restore a backup",
+            SynthGridWarning,
+            stacklevel=3,
+        )
     facts = {"world": world, "origin": origin}
     if earlier is not None:
         facts |= {"after": earlier.origin, "after_root": earlier.root.hex()}

@@ -80,6 +80,8 @@ def budget(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
     else:
         for row in rows:
             print_pairs(f"{row['data_set']}, in {ledger.where}", row)
+        if not rows:
+            tell(f"{spec.world.name}: it reads no private data set, so no budget is spent")
 
 
 @app.command()

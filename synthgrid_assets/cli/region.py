@@ -135,6 +135,7 @@ def _print_estimate(rows: list[dict[str, Any]]) -> None:
     unknown = sorted({row["layer"] for row in rows if row["rows"] is None})
     blank = [{key: "" if value is None else value for key, value in row.items()} for row in rows]
     print_rows("estimate", blank)
+    tell("of tiles alone: the start of a run and the evidence of its region come on top")
     if unknown:
         tell(
             f"{', '.join(unknown)}: how many points there will be is not known before "

@@ -12,7 +12,7 @@ from synthgrid_assets.audit.keys import SECRET
 from synthgrid_assets.audit.log import AuditLog, world_logs
 from synthgrid_assets.audit.sealing import seal, seal_all
 from synthgrid_assets.audit.verification import verify_world
-from synthgrid_assets.errors import AuditError
+from synthgrid_assets.errors import AuditError, SynthGridWarning
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.storage.store import register_store
@@ -140,7 +140,8 @@ def test_a_new_key_begins_a_new_log_and_the_old_one_stays(tmp_path):
     layout = committed(tmp_path / "data", TILES[:2])
     for name in (SECRET, "audit_name.json"):
         (layout.private / name).unlink()
-    committed(layout.root, TILES[2:3])
+    with pytest.warns(SynthGridWarning, match=r"new audit log begins.*/1; .*restore a backup"):
+        committed(layout.root, TILES[2:3])
     first, second = world_logs(layout, WORLD)
     assert second.record(0).body["after_root"] == first.checkpoint.root.hex()
     assert verify_world(layout, WORLD).faults == []

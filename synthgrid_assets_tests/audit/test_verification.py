@@ -13,6 +13,7 @@ from synthgrid_assets.audit.log import framed, world_logs
 from synthgrid_assets.audit.merkle import leaf_hash
 from synthgrid_assets.audit.signed_note import Checkpoint, VerifierKey
 from synthgrid_assets.audit.verification import verify_world
+from synthgrid_assets.errors import SynthGridWarning
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets_tests.audit.logs import DATASET, TILES, WORLD, committed, file_of, log_of
@@ -249,7 +250,8 @@ def test_a_data_root_without_its_key_is_verified_with_the_key_beside_the_log(lay
     assert report.faults == []
     assert "is not this data root's key" in report.told[0]
     # a run there begins a log of its own, and the older one stays
-    committed(layout.root, TILES[COUNT : COUNT + 2])
+    with pytest.warns(SynthGridWarning, match="a new audit log begins"):
+        committed(layout.root, TILES[COUNT : COUNT + 2])
     assert len(world_logs(layout, WORLD)) == 2
     assert verify_world(layout, WORLD).faults == []
 

@@ -29,6 +29,7 @@ from synthgrid_assets_tests.privacy.private_world import (
     private_spec,
     write_private_world,
 )
+from synthgrid_assets_tests.small_world import write_small_world
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,13 @@ def test_the_commands_tell_cost_budget_and_history_before_and_after(tmp_path):
     for command in ("preview", "budget", "history", "verify"):
         code, text = run(command, world)
         assert (code, "visits" in text or "verify" in text) == (0, True)
+
+
+def test_a_world_without_private_data_is_told_so_by_every_command(tmp_path):
+    world = write_small_world(tmp_path)
+    for command in ("preview", "budget", "history"):
+        code, text = run(command, world)
+        assert (code, len(text.splitlines()) > 0) == (0, True), command
 
 
 def test_the_commands_miss_a_ledger_that_is_gone(tmp_path):
