@@ -6,9 +6,11 @@ Belongs here: when a run seals, and where Dagster shows the root. Not here: seal
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterRunNotFoundError
 
 from synthgrid_assets.audit.log import world_logs
 from synthgrid_assets.audit.sealing import seal_all
@@ -46,9 +48,9 @@ def seal_run(context: dg.InitResourceContext, root: Path) -> None:
     if context.log is not None:
         context.log.info(f"audit log: {told}")
     notes = {f"{NOTE_TAG}/{world}": _note(Layout(root), world, roots[world]) for world in roots}
-    context.instance.add_run_tags(
-        context.run.run_id, {ROOT_TAG: told, **{tag: note for tag, note in notes.items() if note}}
-    )
+    tags = {ROOT_TAG: told, **{tag: note for tag, note in notes.items() if note}}
+    with contextlib.suppress(DagsterRunNotFoundError):  # it was deleted while it ran
+        context.instance.add_run_tags(context.run.run_id, tags)
 
 
 def _note(layout: Layout, world: str, checkpoint: Checkpoint) -> str:

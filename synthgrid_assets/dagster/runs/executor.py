@@ -10,8 +10,10 @@ fails or goes on, and without a second look at the run every further step would 
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -20,12 +22,14 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 
+from synthgrid_assets.dagster.runs.ended_elsewhere import is_ended
+
 GROWN = 32 << 20  # bytes
 STATM = Path("/proc/self/statm")
 
 
 class EndedByCancel(InProcessExecutor):
-    """All steps in this process; none is begun in a run that is being canceled.
+    """All steps in this process; none is begun in a run that is being canceled, or has ended.
 
     What a step over thousands of tiles leaves in cycles of references is given back before the
     next one begins; the collector alone would let several of them add up.
@@ -36,17 +40,38 @@ class EndedByCancel(InProcessExecutor):
     ) -> Iterator[dg.DagsterEvent]:
         """The events of all steps."""
         before = _resident()
-        canceling = dg.RunsFilter(
-            run_ids=[plan_context.run_id], statuses=[dg.DagsterRunStatus.CANCELING]
-        )
-        for event in super().execute(plan_context, execution_plan):
-            yield event
-            if event.is_step_success or event.is_step_failure:
-                if _resident() - before > GROWN:
-                    gc.collect()
-                before = _resident()
-                if plan_context.instance.get_runs_count(canceling):  # a run is long to read
-                    raise DagsterExecutionInterruptedError
+        events: Any = super().execute(plan_context, execution_plan)
+        with _closing(events):
+            for event in events:
+                yield event
+                if event.is_step_success or event.is_step_failure:
+                    if _resident() - before > GROWN:
+                        gc.collect()
+                    before = _resident()
+                    if is_ended(plan_context.instance, plan_context.run_id):
+                        raise DagsterExecutionInterruptedError
+
+
+@contextlib.contextmanager
+def _closing(events: Generator[dg.DagsterEvent, None, None]) -> Iterator[None]:
+    """Close Dagster's events without its "generator ignored GeneratorExit" on standard error.
+
+    A step's generator yields once more, that its step has failed, to whoever closes it after it
+    has told its success. Python can raise that nowhere.
+    """
+    try:
+        yield
+    finally:
+        usual, sys.unraisablehook = sys.unraisablehook, _tell_others
+        try:
+            events.close()
+        finally:
+            sys.unraisablehook = usual
+
+
+def _tell_others(found: Any) -> None:
+    if not isinstance(found.exc_value, RuntimeError):
+        sys.__unraisablehook__(found)
 
 
 def _resident() -> int:

@@ -22,6 +22,7 @@ from synthgrid_assets.dagster.events.group_write import is_of_a_partition
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.keys import TILE_CHECK
 from synthgrid_assets.dagster.runs.abandoned import fail_abandoned_runs
+from synthgrid_assets.dagster.runs.ended_elsewhere import DELETED
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.dagster.runs.launch import RegionRequest, execute_here, request_cancel
 from synthgrid_assets.dagster.runs.liveness import sign_of_life
@@ -216,6 +217,8 @@ def run_region(
                 request_cancel(instance, run)
                 raise
         finished = instance.get_run_by_id(run.run_id)
+        if finished is None:
+            summary.errors.append(DELETED)
         summary.succeeded = finished is not None and finished.is_success
         summary.canceled = finished is not None and finished.status is CANCELED
     summary.seconds = time.perf_counter() - begun

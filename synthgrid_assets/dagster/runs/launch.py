@@ -25,6 +25,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from synthgrid_assets.dagster.keys import ASSET_JOB
 from synthgrid_assets.dagster.partitions import range_tags
+from synthgrid_assets.dagster.runs.ended_elsewhere import EndWatch
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.lattice.tiling import Tile
 
@@ -151,10 +152,18 @@ def execute_here(
 def _events(
     instance: dg.DagsterInstance, run: dg.DagsterRun, job: dg.JobDefinition
 ) -> Generator[dg.DagsterEvent, None, None]:
-    for event in execute_run_iterator(InMemoryJob(job), run, instance):
-        if event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT:
-            request_cancel(instance, run)
-        yield event
+    watch = EndWatch(instance, run.run_id)
+    with watch.watching():
+        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+            if is_interrupt(event):
+                watch.stop()
+                request_cancel(instance, run)
+            yield event
+
+
+def is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether an event says that its step was interrupted."""
+    return event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT
 
 
 def request_cancel(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str = CTRL_C) -> None:

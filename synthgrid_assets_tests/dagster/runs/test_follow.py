@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import dagster as dg
 import psutil
@@ -14,7 +15,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from synthgrid_assets.dagster import jobs, resources
-from synthgrid_assets.dagster.runs import follow
+from synthgrid_assets.dagster.runs import ended_elsewhere, follow
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import open_instance
@@ -49,6 +50,58 @@ def test_an_interrupt_cancels_the_run_whose_tiles_stay(tmp_path, monkeypatch):
         assert len(list(journal.receipts())) >= 1
 
 
+ENDS = {  # by somebody else, in the UI; and how the run is left
+    "canceled": (lambda instance, run: instance.report_run_canceling(run), "CANCELED"),
+    "by force": (lambda instance, run: instance.report_run_canceled(run), "CANCELED"),
+    "deleted": (lambda instance, run: instance.delete_run(run.run_id), None),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_run_that_is_ended_elsewhere_stops_in_the_middle_of_a_long_step(
+    tmp_path, monkeypatch, capfd, how
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(ended_elsewhere, "LOOK", 0.1)
+    end, left = ENDS[how]
+
+    def long(*arguments, **options):
+        yield next(made := make_tiles(*arguments, **options))
+        with open_instance() as instance:
+            end(instance, *instance.get_runs())
+        time.sleep(60)
+        yield from made
+
+    monkeypatch.setattr(resources, "make_tiles", long)
+    begun = time.monotonic()
+    summary = run_region(write_small_world(tmp_path), {}, CHOICE, lambda *_: None)
+    assert time.monotonic() - begun < 60
+    assert (summary.canceled, summary.passed) == (left == "CANCELED", False)
+    assert (ended_elsewhere.DELETED in summary.errors) == (left is None)
+    assert "Traceback" not in capfd.readouterr().err
+    with open_instance() as instance:
+        assert [run.status.value for run in instance.get_runs()] == ([left] if left else [])
+    with Journal(Layout(tmp_path / "data")) as journal:
+        assert len(list(journal.receipts())) >= 1
+
+
+def test_a_run_canceled_by_force_between_two_steps_stays_canceled(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(ended_elsewhere, "LOOK", 600.0)
+
+    def told(done, total, asset, figures):
+        if "trees__points has begun" in asset:
+            with open_instance() as instance:
+                instance.report_run_canceled(*instance.get_runs())
+
+    summary = run_region(write_small_world(tmp_path), {}, CHOICE, told)
+    assert (summary.canceled, summary.passed) == (True, False)
+    assert not any("quality" in name or "moments" in name for name in summary.assets)
+    assert "ignored" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("end", ["CANCELED", "FAILURE"])
 def test_a_run_that_works_for_another_ends_as_that_does(tmp_path, monkeypatch, end):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
@@ -78,7 +131,6 @@ def test_a_first_start_says_that_it_compiles(tmp_path, monkeypatch):
     assert f"small__trees__points has begun ({FIRST_START})" in told
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_cancel_whose_interrupt_got_lost_ends_the_run_after_its_step(tmp_path, monkeypatch):
     """As in a call back from C: the step goes on, and no further one is begun."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
@@ -101,7 +153,6 @@ def test_a_cancel_whose_interrupt_got_lost_ends_the_run_after_its_step(tmp_path,
     assert begun[-1] == "small__trees__points has begun"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_between_steps_cancels_the_run_too(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
@@ -116,8 +167,6 @@ def test_an_interrupt_between_steps_cancels_the_run_too(tmp_path, monkeypatch):
         assert run.status is dg.DagsterRunStatus.CANCELED
 
 
-# Dagster yields once more from a step that is closed, which Python tells nobody but pytest
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_follower_that_raises_ends_the_run_and_its_workers(tmp_path, monkeypatch):
     """As when the reader of a pipe has gone; the run is not left open, nor the process hung."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
