@@ -108,10 +108,11 @@ def _shown(context: LayerContext, tile: Tile, missing: tuple[Block, ...]) -> str
 
 
 def _any_release(context: LayerContext) -> str | None:
-    """Any file of released counts of the layer that has rows."""
-    store, world = context.layout.store, context.spec.world.name
-    for key in store.list(f"{world}/{context.layer}/counts_release-"):
-        if key.endswith(".parquet"):
+    """Any tile of released counts of the layer that has rows."""
+    store, prefix = context.layout.store, f"{context.spec.world.name}/{context.layer}/"
+    for key in store.list(f"{prefix}counts_release-"):
+        # the index of tiles lies beside their folders, under a name that begins alike
+        if "/" in key.removeprefix(prefix) and key.endswith(".parquet"):
             with store.open(key) as file, contextlib.suppress(pa.ArrowInvalid, OSError):
                 if pq.read_metadata(file).num_rows:
                     return key

@@ -88,6 +88,10 @@ def test_the_record_states_the_facts_and_is_found_again(network, stored):
     assert StoredNetwork(stored.path).verify()
 
 
+def raise_error(*arguments):
+    raise OSError("Input/output error")
+
+
 def test_it_is_read_once_for_all_processes_until_a_byte_changes(network, tmp_path, monkeypatch):
     monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path))
     found, reads = [], []
@@ -99,6 +103,14 @@ def test_it_is_read_once_for_all_processes_until_a_byte_changes(network, tmp_pat
         remembered._memories.clear()  # as another process begins
         found.append(find_network(tmp_path / "roads", VERSION))
     assert (found, len(reads)) == ([record] * 3, 1)
+    remembered._memories.clear()
+    with monkeypatch.context() as unreadable:  # for a moment, in one process
+        for memory in (tmp_path / remembered.FOLDER).iterdir():
+            memory.unlink()
+        unreadable.setattr(StoredNetwork, "verify", raise_error)
+        assert find_network(tmp_path / "roads", VERSION) is None
+    remembered._memories.clear()
+    assert find_network(tmp_path / "roads", VERSION) == record
     data = bytearray(record.path.read_bytes())
     times = record.path.stat()
     data[len(data) // 3] ^= 1

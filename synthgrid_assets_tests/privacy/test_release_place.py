@@ -19,6 +19,7 @@ from synthgrid_assets.privacy.release_record import ReleaseRecord, ReleaseReques
 from synthgrid_assets.products.counts_release import record_path, request_for
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.registry import PRODUCTS
+from synthgrid_assets.reports.indexes import index_rows
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.world.validation import load_spec
 from synthgrid_assets_tests.reports.committed_world import commit
@@ -60,6 +61,22 @@ def test_a_record_of_an_earlier_version_stays_where_it_lies(released):
     assert [r.digest for r in make_tile(released.job, (PRODUCTS["counts_release"],), tile.key)] == [
         r.digest for r in before if r.tile == tile.key
     ]
+
+
+def test_tiles_that_own_no_block_leave_the_others_to_be_drawn(tmp_path):
+    """Nothing of them is in the record, which is not made: their index is no release."""
+    context = open_layer(small_spec(tmp_path, tile=8), "cafes", tmp_path / "data")
+    product, tiles = PRODUCTS["counts_release"], list(context.spec.world.tiling)
+    empty = [tile for tile in tiles if product.expected_rows(context, tile) == 0]
+    assert 0 < len(empty) < len(tiles)
+    commit(context, context.assets, empty[:2])
+    index_rows(context)
+    assert not record_path(context.layout.root).exists()
+    assert product.faults(context) == []
+    commit(context, [product.name], tiles)
+    index_rows(context)
+    record_path(context.layout.root).unlink()
+    assert len(product.faults(context)) == 1
 
 
 @pytest.mark.parametrize("loss", ["deleted", "empty", "made anew", "with the journal"])

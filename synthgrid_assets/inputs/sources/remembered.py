@@ -41,7 +41,8 @@ def remembered(
     kind : type
         What it gives: ``str``, ``float`` or ``bool``.
     lasting : bool
-        Whether it takes long enough to be kept beyond this process.
+        Whether it takes long enough to be kept beyond this process. A False never is: a file that
+        could not be read, or was found wrong, is looked at again.
 
     Examples
     --------
@@ -54,7 +55,7 @@ def remembered(
         value = _read(name)
     if not isinstance(value, kind):
         value = work()
-        if lasting:
+        if lasting and value is not False:
             _write(name, value)
     _memories[name] = value
     _memories.move_to_end(name)
@@ -72,7 +73,7 @@ def _read(name: str) -> str | float | bool | None:
         found = json.loads(_place(name).read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, str | float | bool) else None
+    return found if isinstance(found, str | float | bool) and found is not False else None
 
 
 def _write(name: str, value: str | float | bool) -> None:
