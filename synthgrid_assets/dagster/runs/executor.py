@@ -10,7 +10,6 @@ fails or goes on, and without a second look at the run every further step would 
 import contextlib
 import gc
 import os
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,9 +38,9 @@ class EndedByCancel(InProcessExecutor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         """The events of all steps."""
-        before = _resident()
         events: Any = super().execute(plan_context, execution_plan)
-        with _closing(events):
+        before, event = _resident(), None
+        try:
             for event in events:
                 yield event
                 if event.is_step_success or event.is_step_failure:
@@ -50,28 +49,24 @@ class EndedByCancel(InProcessExecutor):
                     before = _resident()
                     if is_ended(plan_context.instance, plan_context.run_id):
                         raise DagsterExecutionInterruptedError
+        except (GeneratorExit, KeyboardInterrupt, DagsterExecutionInterruptedError):
+            _interrupt(events, event)
+            raise
 
 
-@contextlib.contextmanager
-def _closing(events: Generator[dg.DagsterEvent, None, None]) -> Iterator[None]:
-    """Close Dagster's events without its "generator ignored GeneratorExit" on standard error.
+def _interrupt(
+    events: Generator[dg.DagsterEvent, None, None], last: dg.DagsterEvent | None
+) -> None:
+    """Interrupt Dagster's events; after the end of a step, at the beginning of the next one.
 
-    A step's generator yields once more, that its step has failed, to whoever closes it after it
-    has told its success. Python can raise that nowhere.
+    Whoever merely closes them after a step's success has Dagster log that this step has failed.
     """
-    try:
-        yield
-    finally:
-        usual, sys.unraisablehook = sys.unraisablehook, _tell_others
-        try:
-            events.close()
-        finally:
-            sys.unraisablehook = usual
-
-
-def _tell_others(found: Any) -> None:
-    if not isinstance(found.exc_value, RuntimeError):
-        sys.__unraisablehook__(found)
+    with contextlib.suppress(StopIteration, DagsterExecutionInterruptedError):
+        if last is not None and (last.is_step_success or last.is_step_failure):
+            while not next(events).is_step_start:
+                pass
+        events.throw(DagsterExecutionInterruptedError())
+        events.close()
 
 
 def _resident() -> int:

@@ -100,6 +100,14 @@ def test_a_run_canceled_by_force_between_two_steps_stays_canceled(tmp_path, monk
     assert (summary.canceled, summary.passed) == (True, False)
     assert not any("quality" in name or "moments" in name for name in summary.assets)
     assert "ignored" not in capfd.readouterr().err
+    assert_no_step_ended_twice(summary.run_id)
+
+
+def assert_no_step_ended_twice(run_id):
+    with open_instance() as instance:
+        events = [entry.dagster_event for entry in instance.all_logs(run_id)]
+    ended = [e.step_key for e in events if e and (e.is_step_success or e.is_step_failure)]
+    assert len(ended) == len(set(ended)) > 1
 
 
 @pytest.mark.parametrize("end", ["CANCELED", "FAILURE"])
@@ -165,6 +173,26 @@ def test_an_interrupt_between_steps_cancels_the_run_too(tmp_path, monkeypatch):
     with open_instance() as instance:
         (run,) = instance.get_runs()
         assert run.status is dg.DagsterRunStatus.CANCELED
+
+
+def test_an_interrupt_after_a_steps_success_leaves_it_a_success(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", str(tmp_path / "data"))
+    take = follow._Follower._take
+
+    def interrupting(self, event):
+        take(self, event)
+        if event.is_step_success:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow._Follower, "_take", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        run_region(write_small_world(tmp_path), {}, CHOICE, lambda *told: None)
+    assert "ignored" not in capfd.readouterr().err
+    with open_instance() as instance:
+        (run,) = instance.get_runs()
+        assert run.status is dg.DagsterRunStatus.CANCELED
+    assert_no_step_ended_twice(run.run_id)
 
 
 def test_a_follower_that_raises_ends_the_run_and_its_workers(tmp_path, monkeypatch):
