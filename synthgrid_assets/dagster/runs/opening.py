@@ -1,7 +1,8 @@
 """Dagster's SQLite databases, opened by one process at a time.
 
 Belongs here: the lock, the mending of what a race has left, and the two storages that need
-nothing more. Not here: the event log, which needs much more (`events.event_log`).
+nothing more. Not here: the event log, which needs much more (`events.event_log`), and which
+database is damaged (`damaged`).
 
 Several processes that start on an empty instance each see half of what the others make of a
 database, and stamp it with different revisions; Dagster then refuses it for ever.
@@ -23,6 +24,7 @@ from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVIS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import DBAPIError
 
+from synthgrid_assets.dagster.runs.damaged import damage_told, damaged_database, is_damage
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets.settings import HOME_VARIABLE
 
@@ -101,7 +103,7 @@ def opening(folder: Path, database: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def telling_faults() -> Iterator[None]:
-    """Tell in a sentence what a full or limited disk does to Dagster's databases.
+    """Tell in a sentence what a full, limited or faulty disk does to Dagster's databases.
 
     Raises
     ------
@@ -112,10 +114,21 @@ def telling_faults() -> Iterator[None]:
         yield
     except DBAPIError as error:
         home = os.environ.get(HOME_VARIABLE, "")
+        if error.orig is not None and is_damage(error.orig):
+            raise _damage_below(home, error.orig) from error
         raise StorageError(
             f"Dagster's databases below {home} cannot be used: {error.orig}; make room there, or "
             f"let {HOME_VARIABLE} name another folder. Committed tiles are kept"
         ) from error
+
+
+def _damage_below(home: str, error: BaseException) -> StorageError:
+    if (database := damaged_database(Path(home))) is not None:
+        return damage_told(database, error)
+    return StorageError(
+        f"one of Dagster's databases below {home} is damaged ({error}); move its folder away: "
+        "tiles and their journal stay, and the next run tells Dagster of them again"
+    )
 
 
 def mend_revisions(database: Path) -> bool:
@@ -132,7 +145,7 @@ def mend_revisions(database: Path) -> bool:
     Raises
     ------
     StorageError
-        If there are several revisions and no telling which is true.
+        If there are several revisions and no telling which is true, or the file is damaged.
     """
     if not database.exists():
         return False
@@ -143,6 +156,8 @@ def mend_revisions(database: Path) -> bool:
             }
         except sqlite3.OperationalError:  # no such table: Dagster's to make
             return False
+        except sqlite3.DatabaseError as error:
+            raise damage_told(database, error) from error
         if len(found) < 2:
             return False
         if len(found - {LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVISION}) != 1:

@@ -18,8 +18,10 @@ from dagster._core.storage.sqlite import LAST_KNOWN_STAMPED_SQLITE_ALEMBIC_REVIS
 
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
 from synthgrid_assets.dagster.runs.compute_logs import ComputeLogs
+from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import DATABASES, open_instance
 from synthgrid_assets.dagster.runs.opening import mend_revisions
+from synthgrid_assets.dagster.runs.request import RegionChoice
 from synthgrid_assets.errors import StorageError
 from synthgrid_assets_tests.dagster.served import PROJECT
 from synthgrid_assets_tests.small_world import write_small_world
@@ -44,6 +46,7 @@ for module in (events, runs, schedules):
         stamp(*arguments, **named)
     module.stamp_alembic_rev = slow
 import dagster as dg
+from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import open_instance
 print("ready", flush=True)
 sys.stdin.readline()
@@ -106,6 +109,44 @@ def test_an_instance_that_cannot_be_mended_names_the_way_out(home):
         open_instance()
 
 
+@pytest.mark.parametrize("section", DATABASES)
+@pytest.mark.parametrize("kept", [0, 100])  # of the file; the header alone is one of a database
+def test_a_damaged_database_is_told_with_the_way_out(home, section, kept):
+    with open_instance() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("a"))
+    file = database(home, section)
+    file.write_bytes(file.read_bytes()[:kept] + bytes(range(1, 251)) * 36)
+    with pytest.raises(StorageError) as told:
+        open_instance()
+    assert f"database {file} is damaged" in str(told.value)
+    assert f"move {file.parent} away" in str(told.value)
+    file.parent.rename(home / "away")
+    with open_instance() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("a"))
+
+
+def test_damage_that_shows_in_the_middle_of_a_run_names_its_file(home, monkeypatch):
+    monkeypatch.setenv("SYNTHGRID_DATA", str(home / "data"))
+    choice = RegionChoice(tiles="0:1,0:1", layers=("trees",), assets=("points",), workers=1)
+    world = write_small_world(home)
+    with open_instance():
+        pass
+    file = database(home, "event_log_storage")
+    tables = sqlite3.connect(file)
+    (page,) = tables.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'event_logs'"
+    ).fetchone()
+    (size,) = tables.execute("PRAGMA page_size").fetchone()
+    tables.close()
+    with file.open("r+b") as pages:
+        pages.seek((page - 1) * size)
+        pages.write(bytes(range(1, 251)) * 2)
+    with pytest.raises(StorageError) as told:
+        run_region(world, {}, choice, lambda *_: None)
+    assert f"database {file} is damaged" in str(told.value)
+    assert "make room" not in str(told.value)
+
+
 def damage(file, revision):
     connection = sqlite3.connect(file)
     with connection:
@@ -124,6 +165,7 @@ def test_the_storages_of_the_project_file_are_the_locked_ones(home):
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.follow import run_region
 from synthgrid_assets.dagster.runs.instance import open_instance
 from synthgrid_assets.dagster.runs.request import RegionChoice
