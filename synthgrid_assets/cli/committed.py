@@ -78,7 +78,7 @@ def export(
 def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Show tiles done, stale and failed, and the disk they take, per asset."""
     from synthgrid_assets.reports.files import told_faults
-    from synthgrid_assets.reports.status import status_faults, world_status
+    from synthgrid_assets.reports.status import behind_tiles, status_faults, world_status
     from synthgrid_assets.world.validation import load_spec
 
     spec = load_spec(existing(world), given(overrides))
@@ -90,6 +90,11 @@ def status(world: WorldArgument, overrides: SetOption = None, as_json: JsonOptio
         print_rows(spec.world.name, rows)
         for line in told_faults(faults):
             warn(line)
+        if behind := behind_tiles(spec, data_root()):
+            warn(
+                f"the index of {', '.join(behind)} is not of the tiles committed now; "
+                "`synthgrid materialize` of any of them, or `tile_index` in the UI, writes it"
+            )
         tell(f"data in {data_root()}" + ("" if made else ": nothing there yet"))
     if faults or any(row["failed"] for row in rows):
         raise typer.Exit(FAILED)

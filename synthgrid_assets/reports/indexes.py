@@ -49,6 +49,17 @@ def kept_index_and_map(context: LayerContext) -> tuple[list[dict[str, Any]], byt
     return _rows(indexes), _map(indexes[ORIGIN].manifest, context)
 
 
+def outdated_indexes(context: LayerContext) -> list[str]:
+    """The products of a layer whose index is not of what is committed now, or is none yet."""
+    with Journal(context.layout) as journal:
+        return [
+            name
+            for name in context.assets
+            if journal.count(context.dataset(name))
+            and kept_tile_index(journal, **_indexed(context, name)) is None
+        ]
+
+
 def _written(context: LayerContext) -> dict[str, IndexFacts]:
     with Journal(context.layout) as journal:
         indexes = {

@@ -21,6 +21,7 @@ from synthgrid_assets.reports.files import (
     input_faults,
     report_faults,
 )
+from synthgrid_assets.reports.indexes import outdated_indexes
 from synthgrid_assets.storage.journal import Journal
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.inputs import damaged_input, find_input
@@ -58,6 +59,15 @@ def status_faults(spec: WorldSpec, root: Path) -> list[FileFault]:
             for product in products_of(context.table):
                 found += file_faults(journal, context, product)
     return found
+
+
+def behind_tiles(spec: WorldSpec, root: Path) -> list[str]:
+    """Assets whose index readers should not trust: tiles were committed without evidence since."""
+    return [
+        f"{context.layer}/{name}"
+        for context in open_layers(spec, root)
+        for name in outdated_indexes(context)
+    ]
 
 
 def _network_status(spec: WorldSpec, root: Path, name: str) -> dict[str, Any]:
