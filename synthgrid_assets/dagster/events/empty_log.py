@@ -21,6 +21,7 @@ from synthgrid_assets.errors import StorageError
 from synthgrid_assets.storage.commit import commit_bytes, commit_if_absent
 
 SUFFIX = ".empty"  # not that of a log: Dagster lists those
+LOG, STAMP = "event_logs", "alembic_version"  # tables: of events, and of the schema's revision
 
 
 def copy_empty_log(log: Path, create: Callable[[Path], None]) -> bool:
@@ -59,7 +60,7 @@ def _created(create: Callable[[Path], None]) -> bytes:
 
 
 def _is_sound(database: bytes) -> bool:
-    """Whether bytes are those of a whole SQLite database."""
+    """Whether bytes are those of a whole log without any event, stamped with a revision."""
     if not database:
         return False
     in_memory = bytearray(database)
@@ -67,6 +68,20 @@ def _is_sound(database: bytes) -> bool:
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         try:
             connection.deserialize(bytes(in_memory))
-            return connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+            return (
+                _filled_tables(connection) == {LOG: False, STAMP: True}
+                and connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+            )
         except sqlite3.DatabaseError:
             return False
+
+
+def _filled_tables(connection: sqlite3.Connection) -> dict[str, bool]:
+    """Whether the log and its stamp have rows, of those that are there, and what else has."""
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    filled = {}
+    for (name,) in found:
+        quoted = name.replace('"', '""')
+        row = connection.execute(f'SELECT 1 FROM "{quoted}" LIMIT 1').fetchone()
+        filled[name] = row is not None
+    return {name: rows for name, rows in filled.items() if rows or name in (LOG, STAMP)}

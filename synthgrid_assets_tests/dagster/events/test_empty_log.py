@@ -72,6 +72,57 @@ def test_a_spoilt_empty_log_is_made_again(home, stock, tmp_path, spoil):  # noqa
     assert empty_log._is_sound(kept.read_bytes())
 
 
+def changed(statement):
+    """What is kept for an empty log, with a statement run in it."""
+
+    def change(kept):
+        database = sqlite3.connect(kept)
+        with database:
+            database.execute("PRAGMA journal_mode=DELETE")
+            database.execute(statement)
+        database.close()
+
+    return change
+
+
+def another_database(kept):
+    kept.write_bytes(b"")
+    changed("CREATE TABLE t(a)")(kept)
+
+
+def the_index(kept):
+    storage = CachedSqliteEventLogStorage(str(kept.parent))
+    event = dg.AssetMaterialization("a")
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(event)
+        (record,) = instance.fetch_materializations(dg.AssetKey("a"), limit=1).records
+    storage.store_event(record.event_log_entry)
+    storage.dispose()
+    database = sqlite3.connect(kept.parent / "index.db")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    kept.write_bytes((kept.parent / "index.db").read_bytes())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        another_database,
+        the_index,
+        changed("DROP TABLE event_logs"),
+        changed("DROP TABLE alembic_version"),
+        changed("DELETE FROM alembic_version"),
+        changed("INSERT INTO asset_keys (asset_key) VALUES ('[\"a\"]')"),
+    ],
+)
+def test_a_database_that_is_no_empty_log_is_made_again(home, stock, tmp_path, spoil):  # noqa: F811
+    folder = tmp_path / "ours"
+    of_ours(folder, "first")
+    spoil(kept_in(folder))
+    assert contents(of_ours(folder, "second")) == stock
+    assert contents(of_ours(folder, "third")) == stock
+
+
 def test_a_log_that_is_there_is_left_as_it_is(home, stock, tmp_path):  # noqa: F811
     log = of_ours(tmp_path / "ours")
     was = log.read_bytes()
