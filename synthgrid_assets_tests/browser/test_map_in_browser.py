@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -45,6 +46,16 @@ return [0.1, 0.2, 0.4, 0.9].map((part) => {
   const [red, green, blue] = pen.getImageData(x, y, 1, 1).data;
   return green > blue && green > red;
 });
+"""
+# whether anything is drawn where the tiles are
+DRAWN = """
+const canvas = document.querySelector(".leaflet-tiles-pane canvas");
+const copy = document.createElement("canvas");
+[copy.width, copy.height] = [canvas.width, canvas.height];
+const pen = copy.getContext("2d", { willReadFrequently: true });
+pen.drawImage(canvas, 0, 0);
+const { data } = pen.getImageData(0, 0, copy.width, copy.height);
+return data.some((value) => value > 0);
 """
 CENTRE = "const c = synthgridMap.map.getCenter(); return [c.lng, c.lat]"
 
@@ -112,6 +123,34 @@ def test_a_rectangle_is_dragged_and_its_tiles_turn_green(viewer):
         browser.open(f"{viewer.url}/worlds/small", width=390, height=844)
         browser.until(lambda: "36 tiles" in browser.text("#status"))
         assert browser.overflow() == 0
+        assert browser.troubles() == []
+
+
+def test_no_tile_is_called_missing_before_the_states_are_there(viewer, monkeypatch):
+    live, asked, free = viewer.viewer.live("small"), threading.Event(), threading.Event()
+    take = live.snapshot
+
+    def snapshot():
+        asked.set()
+        assert free.wait(60)
+        return take()
+
+    monkeypatch.setattr(live, "snapshot", snapshot)
+    with chromium() as browser:
+        try:
+            browser.open(f"{viewer.url}/worlds/small")
+            assert asked.wait(60)
+            browser.find("#all").click()
+            browser.run("synthgridMap.layers.tiles._draw()")
+            assert browser.text("#status") == "loading …"
+            assert "36 tiles of all layers, all assets: loading" in browser.text("#region-told")
+            assert "0" not in browser.text("#legend")
+            assert not browser.run(DRAWN)
+        finally:
+            free.set()
+        browser.until(lambda: "36 tiles: 36 missing" in browser.text("#status"))
+        browser.until(lambda: browser.run(DRAWN))
+        assert "36 missing" in browser.text("#region-told")
         assert browser.troubles() == []
 
 

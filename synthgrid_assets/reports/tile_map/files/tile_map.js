@@ -276,7 +276,7 @@ const TileMap = (() => {
       this.world = world;
       this.grid = new Grid(world);
       this.on = on;
-      this.states = "M".repeat(this.grid.count);
+      this.states = ""; // not known yet: no tile is drawn
       this.values = null;
       this.shown = { tiles: true, borders: true, seams: false };
       this.points = [];
@@ -467,7 +467,7 @@ const TileMap = (() => {
     }
 
     _paintTiles(pen, view) {
-      if (!this.shown.tiles) return;
+      if (!this.shown.tiles || !this.states) return;
       const region = this.grid.meeting(...view.box), size = this.grid.side * view.scale;
       const gap = this.shown.borders && size > 7 ? 1 : 0;
       const under = this.shapes.length ? LEAST_TILE : this.points.length ? 90 : Infinity;

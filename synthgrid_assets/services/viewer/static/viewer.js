@@ -12,6 +12,7 @@
   const address = new URLSearchParams(location.search);
 
   let states = {}; // letters of all tiles by layer/asset, as the server tells them
+  let known = false; // whether it has told them
   let combined = "";
   let region = null;
   let opened = null; // index of the tile that is shown
@@ -96,6 +97,12 @@
   }
 
   function refreshStates() {
+    if (!known) {
+      $("status").textContent = "loading …";
+      if (!$("colour").value) drawLegend();
+      tellRegion();
+      return;
+    }
     combined = combine();
     map.setStates(combined, made());
     const counts = {};
@@ -120,9 +127,10 @@
     return canvas;
   }
 
+  // without numbers where they are not known
   function drawLegend(counts) {
     $("legend").replaceChildren(...Object.entries(TileMap.STATES).map(([letter, [name, colour, kind]]) =>
-      element("span", {}, swatch(colour, kind), `${name} ${counts[letter] || 0}`)));
+      element("span", {}, swatch(colour, kind), counts ? `${name} ${counts[letter] || 0}` : name)));
   }
 
   function drawRamp(name, low, high) {
@@ -318,7 +326,8 @@
         counts[letter] = (counts[letter] || 0) + 1;
       }
     }
-    const words = Object.entries(counts).map(([letter, count]) => `${count} ${stateName(letter)}`);
+    const words = known
+      ? Object.entries(counts).map(([letter, count]) => `${count} ${stateName(letter)}`) : ["loading"];
     const tiles = (region.x1 - region.x0) * (region.y1 - region.y0);
     const what = shownDatasets().length === 1 ? shownDatasets()[0]
       : [$("layer").value || "all layers", $("asset").value || "all assets"].join(", ");
@@ -429,7 +438,7 @@
     const source = new EventSource(`${api}/events`);
     source.onmessage = (event) => {
       const news = JSON.parse(event.data);
-      if (news.states) states = news.states;
+      if (news.states) [states, known] = [news.states, true];
       for (const [name, changes] of Object.entries(news.changes || {})) {
         const letters = states[name].split("");
         for (const [index, letter] of changes) letters[index] = letter;
@@ -533,9 +542,7 @@
     link(world.dagster && `${world.dagster}/asset-groups`, "Dagster"),
   ].filter(Boolean));
 
-  combined = combine();
-  drawLegend({});
-  tellRegion();
+  refreshStates();
   listen();
   recolour();
   const named = /^([+-]\d+)_\d+\|([+-]\d+)_\d+$/.exec(address.get("tile") || "");
