@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -140,6 +141,21 @@ def test_bad_usage_is_one_message_and_exit_code_2(fresh, tmp_path, arguments, me
     assert re.search(message, told), told
     assert result.stdout == ""
     assert not (tmp_path / "data" / "small").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [("world.tile=0", 2), ("layers.cafes.sigma=1e400", 2), ("world.tile=4", 0)]
+)
+def test_a_changed_world_of_which_nothing_is_made_leaves_no_folder(
+    fresh, tmp_path, monkeypatch, change, code
+):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    for name in ("SYNTHGRID_DATA", "DAGSTER_HOME"):  # set by the command, set back by the test
+        monkeypatch.setenv(name, "")
+    result = synthgrid("materialize", fresh, "--set", change, "--dry-run", code=code)
+    assert f"--set: working in {tmp_path / 'scratch'}" in result.stderr
+    assert not any((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,38 +89,38 @@ def materialize(
 ) -> None:
     """Materialise a region in one Dagster run, on the instance that the UI shows."""
     changes = given(overrides)
-    _own_folders_for(changes)
-    path = existing(world).resolve()
-    if not dry_run and (executor or executor_url()) == "local":
-        _fork_early(names(assets))
+    with _own_folders_for(changes):
+        path = existing(world).resolve()
+        if not dry_run and (executor or executor_url()) == "local":
+            _fork_early(names(assets))
 
-    from synthgrid_assets.dagster.runs.follow import estimate, run_region
-    from synthgrid_assets.dagster.runs.request import RegionChoice
-    from synthgrid_assets.materialize.tile_state import check_choice
+        from synthgrid_assets.dagster.runs.follow import estimate, run_region
+        from synthgrid_assets.dagster.runs.request import RegionChoice
+        from synthgrid_assets.materialize.tile_state import check_choice
 
-    loaded()
-    choice = RegionChoice(
-        tiles=tiles,
-        bbox=numbers(bbox),
-        layers=names(layers),
-        assets=names(assets),
-        workers=workers or 0,
-        executor=executor,
-        force=force,
-        only=check_choice(only),
-    )
-    if dry_run:
-        rows = estimate(path, changes, choice)
-        print_json(rows) if as_json else _print_estimate(rows)
-        return
-    with _progress(as_json) as progress:
-        summary = run_region(path, changes, choice, progress)
-    if as_json:
-        print_json(summary.as_dict())
-    else:
-        _print_summary(summary)
-    if not summary.passed:
-        raise typer.Exit(INTERRUPTED if summary.canceled else FAILED)
+        loaded()
+        choice = RegionChoice(
+            tiles=tiles,
+            bbox=numbers(bbox),
+            layers=names(layers),
+            assets=names(assets),
+            workers=workers or 0,
+            executor=executor,
+            force=force,
+            only=check_choice(only),
+        )
+        if dry_run:
+            rows = estimate(path, changes, choice)
+            print_json(rows) if as_json else _print_estimate(rows)
+            return
+        with _progress(as_json) as progress:
+            summary = run_region(path, changes, choice, progress)
+        if as_json:
+            print_json(summary.as_dict())
+        else:
+            _print_summary(summary)
+        if not summary.passed:
+            raise typer.Exit(INTERRUPTED if summary.canceled else FAILED)
 
 
 def _fork_early(products: Collection[str] | None) -> None:
@@ -143,12 +143,18 @@ def _print_estimate(rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _own_folders_for(changes: dict[str, Any]) -> None:
-    """An overridden world touches the served instance and its data only where both are named."""
+@contextmanager
+def _own_folders_for(changes: dict[str, Any]) -> Iterator[None]:
+    """An overridden world touches the served instance and its data only where both are named.
+
+    Nothing is left of folders in which nothing was made.
+    """
     if not changes:
+        yield
         return
     if os.environ.get(DATA_VARIABLE) and os.environ.get(HOME_VARIABLE):
         warn(f"--set: working in {data_root()}, as {DATA_VARIABLE} and {HOME_VARIABLE} say")
+        yield
         return
     scratch = Path(tempfile.mkdtemp(prefix="synthgrid-"))
     own = {DATA_VARIABLE: str(scratch / "data"), HOME_VARIABLE: str(scratch)}
@@ -156,6 +162,11 @@ def _own_folders_for(changes: dict[str, Any]) -> None:
     os.environ.update(own)
     named = " ".join(f"{name}={value}" for name, value in own.items())
     warn(f"--set: working in {scratch}; use it again with {named}")
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # there is something in it
+            scratch.rmdir()
 
 
 def _progress(silent: bool) -> AbstractContextManager[Show]:

@@ -77,21 +77,22 @@ def compiling_ahead(*, wanted: bool) -> Iterator[None]:
     if not wanted or usable_cores() == 1 or kernels_are_compiled(TESSELLATION):
         yield
         return
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE,  # closed when this process ends, however it does
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # what fails here fails again, and is told, where it is needed
-        start_new_session=True,  # Ctrl-C is for the run, whose end is this one's
-    )
-    try:
-        yield
-    finally:
+    with tempfile.TemporaryDirectory(prefix="synthgrid-", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, folder],
+            stdin=subprocess.PIPE,  # closed when this process ends, however it does
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # what fails here fails again, and is told, where needed
+            start_new_session=True,  # Ctrl-C is for the run, whose end is this one's
+        )
         try:
-            process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            yield
+        finally:
+            try:
+                process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
 def compile_kernels(folder: Path) -> None:
@@ -120,9 +121,11 @@ def compile_kernels(folder: Path) -> None:
     make_tile(job, products_named(*sorted(TESSELLATED)), tile.key)
 
 
-def _main() -> None:
-    """Compile until it is done, or the other end of standard input is gone."""
-    folder = tempfile.mkdtemp(prefix="synthgrid-")
+def _main(folder: str) -> None:
+    """Compile until it is done, or the other end of standard input is gone.
+
+    The folder is its parent's to remove, which may have been killed.
+    """
 
     def end_with_parent() -> None:
         sys.stdin.buffer.read()
@@ -140,4 +143,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    _main(sys.argv[1])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import psutil
@@ -55,6 +56,7 @@ def scratch(tmp_path, monkeypatch):
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # to be found anew
     return folder
 
 
@@ -77,7 +79,18 @@ def test_the_process_ends_with_the_block_and_leaves_nothing(scratch, monkeypatch
     monkeypatch.setattr(compile_ahead, "kernels_are_compiled", lambda room: False)
     with compiling_ahead(wanted=True):
         (process,) = compilers(os.getpid())
-        until(lambda: any(scratch.iterdir()))  # its world is there: it has begun
+        until(lambda: any(scratch.glob("*/*")))  # its world is there: it has begun
+    assert not process.is_running()
+    assert not any(scratch.iterdir())
+
+
+def test_nothing_is_left_of_a_process_that_does_not_end_by_itself(scratch, monkeypatch):
+    monkeypatch.setattr(compile_ahead, "kernels_are_compiled", lambda room: False)
+    monkeypatch.setattr(compile_ahead, "PATIENCE", 0.2)
+    with compiling_ahead(wanted=True):
+        (process,) = compilers(os.getpid())
+        until(lambda: any(scratch.glob("*/*")))
+        process.suspend()
     assert not process.is_running()
     assert not any(scratch.iterdir())
 
@@ -86,7 +99,7 @@ def test_it_ends_with_a_run_that_is_killed(scratch):
     run = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True)
     assert run.stdout.readline() == "compiling\n"
     (process,) = compilers(run.pid)
-    until(lambda: any(scratch.iterdir()))
+    until(lambda: any(scratch.glob("*/*")))
     run.send_signal(signal.SIGKILL)
     run.communicate()
     until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
