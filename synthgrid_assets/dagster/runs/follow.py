@@ -148,7 +148,9 @@ class RunSummary:
             observation = event.asset_observation_data.asset_observation
             self._tally(observation.asset_key).add_kept(Kept.of(observation))
         elif event.is_step_failure and event.step_failure_data.error is not None:
-            self.errors.append(_told(event.step_failure_data.error))
+            told = _told(event.step_failure_data.error)
+            if told not in self.errors:  # several steps fail for one reason
+                self.errors.append(told)
 
     def _count_materialization(self, materialization: dg.AssetMaterialization) -> None:
         tally = self._tally(materialization.asset_key)

@@ -50,6 +50,15 @@ def test_an_interrupt_cancels_the_run_whose_tiles_stay(tmp_path, monkeypatch):
         assert len(list(journal.receipts())) >= 1
 
 
+def test_one_reason_of_several_steps_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("SYNTHGRID_DATA", "/proc/x")
+    choice = RegionChoice(tiles="0:1,0:1", layers=("trees", "cafes"), workers=1)
+    summary = run_region(write_small_world(tmp_path), {}, choice, lambda *_: None)
+    assert any("journal" in told for told in summary.errors)
+    assert len(summary.errors) == len(set(summary.errors))
+
+
 ENDS = {  # by somebody else, in the UI; and how the run is left
     "canceled": (lambda instance, run: instance.report_run_canceling(run), "CANCELED"),
     "by force": (lambda instance, run: instance.report_run_canceled(run), "CANCELED"),
