@@ -68,10 +68,9 @@ def _is_sound(database: bytes) -> bool:
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         try:
             connection.deserialize(bytes(in_memory))
-            return (
-                _filled_tables(connection) == {LOG: False, STAMP: True}
-                and connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-            )
+            return _filled_tables(connection) == {LOG: False, STAMP: True} and connection.execute(
+                "PRAGMA quick_check"
+            ).fetchall() == [("ok",)]
         except sqlite3.DatabaseError:
             return False
 
