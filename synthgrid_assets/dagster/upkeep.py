@@ -5,10 +5,13 @@ both are off until somebody switches them on. Not here: which tiles are stale (`
 the job that makes them (`jobs`).
 """
 
-from collections.abc import Iterator, Mapping
+import json
+import os
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from pydantic import Field
 
 from synthgrid_assets.dagster.jobs import (
@@ -20,6 +23,7 @@ from synthgrid_assets.dagster.jobs import (
     submit_and_follow,
     world_names,
 )
+from synthgrid_assets.dagster.retelling import events_to_tell_again
 from synthgrid_assets.dagster.runs.executor import one_process
 from synthgrid_assets.dagster.runs.request import RegionChoice, verification_request
 from synthgrid_assets.lattice.hashing import version_hash
@@ -27,7 +31,7 @@ from synthgrid_assets.materialize.tile_state import ONLY_STALE
 from synthgrid_assets.products.open_layer import open_layers
 from synthgrid_assets.reports.freshness import freshness_of
 from synthgrid_assets.settings import data_root
-from synthgrid_assets.storage.journal import Journal
+from synthgrid_assets.storage.journal import Journal, journal_stamp
 from synthgrid_assets.storage.layout import Layout
 from synthgrid_assets.world.spec import WorldSpec
 
@@ -119,11 +123,17 @@ def stale_sensor(worlds: Mapping[str, WorldSpec]) -> dg.SensorDefinition:
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Materialises what an edited world file or a changed input has made stale: one "
-        "run a world, and one only for each version. Tiles that were never made stay missing.",
+        "run a world, and one only for each version. An edit that is taken back is told again: its "
+        "tiles are kept. Tiles that were never made stay missing.",
     )
-    def materialize_stale() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    def materialize_stale(
+        context: dg.SensorEvaluationContext,
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         layout = Layout(data_root())
-        found = dict(_stale_worlds(worlds, layout)) if layout.may_have_records else {}
+        found: dict[str, str] = {}
+        if layout.may_have_records:
+            found = dict(_stale_worlds(worlds, layout))
+            found |= _worlds_told_otherwise(context, worlds, layout, leaving_out=found.keys())
         for world, version in sorted(found.items()):
             config = {"world": world, "only": ONLY_STALE}
             yield dg.RunRequest(run_key=f"{world}-{version}", run_config=_config(OP_NAME, config))
@@ -145,6 +155,56 @@ def _stale_worlds(worlds: Mapping[str, WorldSpec], layout: Layout) -> Iterator[t
             ]
             if any(state.superseded for state in states):
                 yield name, version_hash([state.realisation for state in states])[:16]
+
+
+def _worlds_told_otherwise(
+    context: dg.SensorEvaluationContext,
+    worlds: Mapping[str, WorldSpec],
+    layout: Layout,
+    leaving_out: Set[str],
+) -> dict[str, str]:
+    """Worlds that are made as declared, and of which Dagster's log was last told otherwise.
+
+    With the newest such event: an edit may be made and taken back many times. The log is read
+    only where it, the journal or the definitions have changed since, and not of a world that a
+    run is at work on, whose tiles are about to be told.
+    """
+    instance, repository = context.instance, context.repository_def
+    seen = json.dumps([os.getpid(), journal_stamp(layout), _newest_event(instance)])
+    if repository is None or context.cursor == seen:
+        return {}
+    found, at_work = {}, False
+    with Journal(layout) as journal:
+        made = {(world, layer) for world, layer, _ in journal.assets()}
+        for name in sorted({world for world, _ in made} & worlds.keys() - leaving_out):
+            if _is_at_work(instance, name):
+                at_work = True
+                continue
+            layers = [layer for layer in worlds[name].layers if (name, layer) in made]
+            newest = max(
+                (
+                    event
+                    for opened in open_layers(worlds[name], layout.root, layers)
+                    for event in events_to_tell_again(instance, repository, journal, opened)
+                ),
+                default=None,
+            )
+            if newest is not None:
+                found[name] = f"told-again-{newest}"
+    if not at_work:
+        context.update_cursor(seen)
+    return found
+
+
+def _newest_event(instance: dg.DagsterInstance) -> int | None:
+    """Id of the log's newest event."""
+    return instance.event_log_storage.get_maximum_record_id()
+
+
+def _is_at_work(instance: dg.DagsterInstance, world: str) -> bool:
+    """Whether a run over a region of a world has not ended yet."""
+    unfinished = dg.RunsFilter(tags={"synthgrid/world": world}, statuses=NOT_FINISHED_STATUSES)
+    return instance.get_runs_count(unfinished) > 0
 
 
 def _config(op: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ a run is doing just now (`services.viewer`), counts by asset (`reports.status`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import islice
 
@@ -35,6 +35,7 @@ CHOICES = {
     MISSING_OR_FAILED: frozenset({TileState.MISSING, TileState.RED}),
     ONLY_STALE: frozenset({TileState.STALE}),
 }
+_KEPT = frozenset({TileState.FRESH, TileState.SUSPICIOUS})
 
 
 def check_choice(only: str | None) -> str | None:
@@ -115,11 +116,33 @@ def chosen_tiles(
     products: Iterable[Product],
     tiles: Iterable[Tile],
     only: str | None,
+    told_otherwise: Container[str] = (),
 ) -> list[Tile]:
-    """Those tiles of a region whose state a run is asked for, for any of its products."""
+    """Those tiles of a region whose state a run is asked for, for any of its products.
+
+    Parameters
+    ----------
+    journal : Journal
+    context : LayerContext
+    products : iterable of Product
+        Of one step.
+    tiles : iterable of Tile
+        The region.
+    only : str or None
+        One of `CHOICES`; None takes all tiles.
+    told_otherwise : container of str
+        Keys of tiles that Dagster knows in another version than the declared one. A run over
+        stale tiles takes those that it would keep as well, so that they are told again.
+    """
     chosen = list(tiles)
     if check_choice(only) is None:
         return chosen
     wanted = CHOICES[str(only)]
     states = [tile_states(journal, context, product.name, chosen) for product in products]
-    return [tile for tile in chosen if any(of[tile.cells] in wanted for of in states)]
+
+    def is_wanted(tile: Tile) -> bool:
+        found = {of[tile.cells] for of in states}
+        told_again = only == ONLY_STALE and found <= _KEPT and tile.key in told_otherwise
+        return told_again or bool(found & wanted)
+
+    return [tile for tile in chosen if is_wanted(tile)]

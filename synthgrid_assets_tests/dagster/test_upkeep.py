@@ -42,7 +42,9 @@ def repository(folder, text=SMALL):
 def asked(repository, name=SENSOR):
     """Run requests of a look of the sensor."""
     sensor = repository.get_sensor_def(name)
-    return sensor.evaluate_tick(dg.build_sensor_context()).run_requests
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance, repository_def=repository)
+        return sensor.evaluate_tick(context).run_requests
 
 
 def test_what_became_stale_is_asked_for_once_a_version(context, tmp_path):

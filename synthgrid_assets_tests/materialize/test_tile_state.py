@@ -83,6 +83,24 @@ def test_a_run_makes_the_chosen_tiles_and_no_others(mixed, tmp_path, only, wante
     }
 
 
+@pytest.mark.parametrize(
+    ("only", "wanted"),
+    [
+        (ONLY_STALE, set(range(7))),  # neither the damaged tile nor missing ones
+        (MISSING_OR_FAILED, set(range(7, 12))),
+    ],
+)
+def test_a_run_over_stale_tiles_takes_those_it_would_keep_that_were_told_otherwise(
+    mixed, only, wanted
+):
+    region = list(mixed.spec.world.tiling)[:12]
+    told_otherwise = {tile.key for tile in region}
+    with Journal(mixed.layout) as journal:
+        points = products_named("points")
+        chosen = chosen_tiles(journal, mixed, points, region, only, told_otherwise)
+    assert places(chosen, mixed) == wanted
+
+
 def test_a_choice_that_there_is_not_is_refused(mixed):
     with Journal(mixed.layout) as journal, pytest.raises(SpecError, match="missing-or-failed"):
         chosen_tiles(journal, mixed, products_named("points"), [], "red")

@@ -7,7 +7,7 @@ a tile holds (`products`), the anatomy of events (`tile_events`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,19 @@ from synthgrid_assets.dagster.audit_seal import EVERY, seal_waiting
 from synthgrid_assets.dagster.events.engine_figures import StepFigures
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.tile_events import TileEvents, TileResult
-from synthgrid_assets.dagster.keys import layer_key
 from synthgrid_assets.dagster.metadata import receipt_metadata, verdicts_metadata
 from synthgrid_assets.dagster.partitions import step_tiles
 from synthgrid_assets.dagster.resources import Engine
+from synthgrid_assets.dagster.retelling import tiles_told_otherwise, upstream_keys
 from synthgrid_assets.errors import EngineError
 from synthgrid_assets.lattice.tiling import Tile
 from synthgrid_assets.materialize.run import TileFailed, TileMade
-from synthgrid_assets.materialize.tile_state import CHOICES, check_choice, chosen_tiles
+from synthgrid_assets.materialize.tile_state import (
+    CHOICES,
+    ONLY_STALE,
+    check_choice,
+    chosen_tiles,
+)
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.open_layer import open_layer
 from synthgrid_assets.products.product import Product
@@ -126,8 +131,9 @@ class TileStep:
         figures = StepFigures(self._engine.session)
         with contextlib.ExitStack() as stack:
             journal = stack.enter_context(Journal(layer_context.layout))
-            tiles = chosen_tiles(journal, layer_context, products, self._tiles, only)
-            events = stack.enter_context(self._tile_events(tiles, products))
+            otherwise = self._told_otherwise(opened, products) if only == ONLY_STALE else ()
+            tiles = chosen_tiles(journal, layer_context, products, self._tiles, only, otherwise)
+            events = stack.enter_context(self._tile_events(opened, tiles, products))
             if not events.brief:
                 layer_context = layer_context.with_pictures()
             outcomes = (
@@ -159,15 +165,22 @@ class TileStep:
             yield from events.close()
         begin_ahead(self._context, self._engine, opened, self._context.op_execution_context.op.name)
 
-    def _tile_events(self, tiles: Sequence[Tile], products: tuple[Product, ...]) -> TileEvents:
-        """Events of the chosen tiles; a product's version holds all that its points' would say."""
-        table = self._spec.layers[self._layer]
-        upstream = {name for product in products for name in product.upstream(table)}
+    def _told_otherwise(
+        self, opened: LayerContext, products: tuple[Product, ...]
+    ) -> Container[str]:
+        """Keys of tiles that Dagster knows in another version than the declared one."""
+        step = self._context
+        return tiles_told_otherwise(step.instance, step.assets_def, opened, products, self._tiles)
+
+    def _tile_events(
+        self, opened: LayerContext, tiles: Sequence[Tile], products: tuple[Product, ...]
+    ) -> TileEvents:
+        """Events of the chosen tiles."""
         return TileEvents(
             self._context,
             [tile.key for tile in tiles],
             planned=len(self._tiles),
-            settled={layer_key(self._spec.world.name, self._layer, name) for name in upstream},
+            settled=upstream_keys(opened, products),
         )
 
     def _told(

@@ -11,21 +11,18 @@ import json
 from collections.abc import Mapping
 
 import dagster as dg
-import sqlalchemy as db
 from dagster._core.definitions.data_version import (
     INPUT_DATA_VERSION_TAG_PREFIX,
     INPUT_EVENT_POINTER_TAG_PREFIX,
     NULL_EVENT_POINTER,
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
 from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorage
 from synthgrid_assets.dagster.events.group_write import MATERIALIZATION
+from synthgrid_assets.dagster.events.told_otherwise import stored_tags
 from synthgrid_assets.dagster.keys import TILE_CHECK
 
-CHUNK = 500  # ids in one query
-_events = SqlEventLogStorageTable.c
 _STATUS = {
     True: AssetCheckExecutionRecordStatus.SUCCEEDED,
     False: AssetCheckExecutionRecordStatus.FAILED,
@@ -75,16 +72,7 @@ class StandingTiles:
 
 def _versions(storage: CachedSqliteEventLogStorage, ids: list[int]) -> dict[int, bytes]:
     """Digest of the version tags of materialisations, by storage id."""
-    tags = db.func.json_extract(
-        _events.event, "$.dagster_event.event_specific_data.materialization.tags"
-    )
-    found: dict[int, bytes] = {}
-    with storage.index_connection() as index:
-        for first in range(0, len(ids), CHUNK):
-            wanted = _events.id.in_(ids[first : first + CHUNK])
-            for number, text in index.execute(db.select(_events.id, tags).where(wanted)):
-                found[number] = _digest(json.loads(text or "{}"))
-    return found
+    return {number: _digest(tags) for number, tags in stored_tags(storage, ids)}
 
 
 def _digest(tags: Mapping[str, str]) -> bytes:

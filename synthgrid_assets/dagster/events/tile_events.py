@@ -31,13 +31,13 @@ from synthgrid_assets.dagster.events.event_log import CachedSqliteEventLogStorag
 from synthgrid_assets.dagster.events.group_write import JUST_STORED, MATERIALIZATION
 from synthgrid_assets.dagster.events.kept import Kept
 from synthgrid_assets.dagster.events.standing import StandingTiles
-from synthgrid_assets.dagster.events.upstream import Upstream, latest_versions, version_tags
+from synthgrid_assets.dagster.events.told_otherwise import FEW
+from synthgrid_assets.dagster.events.upstream import latest_versions, upstream_of, version_tags
 from synthgrid_assets.dagster.keys import TILE_CHECK
 
 # Dagster adds no event of its own to an output that carries this (unlike the run tag
 # `dagster/defer_asset_events`, which runs started in the UI cannot be given)
 NO_IMPLICIT_EVENTS = {"__source_asset_observation__": True}
-FEW = 500  # tiles that the log is asked for by name
 MANY = 1024  # tiles of a step from which its events are brief
 LOG_EVERY = 1000  # such tiles between two lines of the run's log
 # a backfill counts a tile as done when an event says so, also one that was made before
@@ -241,10 +241,7 @@ class TileEvents:
                 self._storage.narrow_plan(self._context.run.run_id, asset, tiles)
 
     def _version_tags(self, asset: dg.AssetKey, tile: str, data_version: str) -> dict[str, str]:
-        latest = {
-            key: found.get(tile) or found.get(None) or Upstream()
-            for key, found in self._inputs[asset].items()
-        }
+        latest = {key: upstream_of(found, tile) for key, found in self._inputs[asset].items()}
         upstream = {
             key: found.settled() if key in self._settled else found for key, found in latest.items()
         }

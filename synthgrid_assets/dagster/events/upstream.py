@@ -74,6 +74,11 @@ def latest_versions(
     return latest
 
 
+def upstream_of(found: Mapping[str | None, Upstream], tile: str) -> Upstream:
+    """What a tile is made from, of such materialisations: its like, or what has no tiles."""
+    return found.get(tile) or found.get(None) or Upstream()
+
+
 def version_tags(
     code_version: str, data_version: str, upstream: Mapping[dg.AssetKey, Upstream]
 ) -> dict[str, str]:
