@@ -143,17 +143,13 @@ def test_bad_usage_is_one_message_and_exit_code_2(fresh, tmp_path, arguments, me
     assert not (tmp_path / "data" / "small").exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "code"), [("world.tile=0", 2), ("layers.cafes.sigma=1e400", 2), ("world.tile=4", 0)]
-)
-def test_a_changed_world_of_which_nothing_is_made_leaves_no_folder(
-    fresh, tmp_path, monkeypatch, change, code
-):
+@pytest.mark.parametrize("change", ["world.tile=0", "layers.cafes.sigma=1e400"])
+def test_a_change_that_is_refused_leaves_no_folder(fresh, tmp_path, monkeypatch, change):
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     for name in ("SYNTHGRID_DATA", "DAGSTER_HOME"):  # set by the command, set back by the test
         monkeypatch.setenv(name, "")
-    result = synthgrid("materialize", fresh, "--set", change, "--dry-run", code=code)
+    result = synthgrid("materialize", fresh, "--set", change, "--dry-run", code=2)
     assert f"--set: working in {tmp_path / 'scratch'}" in result.stderr
     assert not any((tmp_path / "scratch").iterdir())
 
