@@ -19,10 +19,10 @@ from synthgrid_assets.engine.observers import observers_asked_for
 from synthgrid_assets.engine.session import EngineSession
 from synthgrid_assets.engine.settings import Settings, usable_cores
 from synthgrid_assets.lattice.tiling import Tile
-from synthgrid_assets.materialize.compile_ahead import TESSELLATED, compiling_ahead
+from synthgrid_assets.materialize.compile_ahead import compiling_ahead
 from synthgrid_assets.materialize.hosts.cluster import Cluster, is_cluster, open_cluster
 from synthgrid_assets.materialize.hosts.course import LEASE, HostWork, make_on_hosts
-from synthgrid_assets.materialize.preload import PRELOAD
+from synthgrid_assets.materialize.preload import PRELOAD, TESSELLATIONS
 from synthgrid_assets.materialize.run import TileFailed, TileMade, make_tiles
 from synthgrid_assets.products.layer_context import LayerContext
 from synthgrid_assets.products.product import Product
@@ -180,7 +180,7 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _tessellates(run: dg.DagsterRun | None) -> bool:
     """Whether a run has chosen a product of a tessellation."""
     chosen = () if run is None else run.asset_selection or ()
-    return any(key.path[-1] in TESSELLATED for key in chosen)
+    return any(key.path[-1] in TESSELLATIONS for key in chosen)
 
 
 class DataRoot(dg.ConfigurableResource):  # type: ignore[type-arg]

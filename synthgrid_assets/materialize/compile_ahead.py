@@ -23,6 +23,7 @@ from pathlib import Path
 
 from synthgrid_assets.engine.settings import usable_cores
 from synthgrid_assets.materialize.compiling import TESSELLATION, kernels_are_compiled
+from synthgrid_assets.materialize.preload import TESSELLATIONS
 from synthgrid_assets.settings import DATA_VARIABLE, JOURNAL_VARIABLE, STORE_VARIABLE
 
 WORLD = """
@@ -61,7 +62,6 @@ STREETS = {
         }
     ],
 }
-TESSELLATED = frozenset({"delaunay", "voronoi", "cell_neighbours"})
 PATIENCE = 5.0  # seconds for the process to end by itself
 
 
@@ -118,7 +118,7 @@ def compile_kernels(folder: Path) -> None:
         make_input(spec, name, Layout(root))
     job = open_layer(spec, "points", root).job
     tile = next(iter(spec.world.tiling))
-    make_tile(job, products_named(*sorted(TESSELLATED)), tile.key)
+    make_tile(job, products_named(*sorted(TESSELLATIONS)), tile.key)
 
 
 def _main(folder: str) -> None:

@@ -15,7 +15,7 @@ _FOR_ALL = (
     "PIL.ImageFile",
     "synthgrid_assets.storage.local_store",
 )
-_TESSELLATIONS = frozenset({"delaunay", "voronoi", "cell_neighbours"})
+TESSELLATIONS = frozenset({"delaunay", "voronoi", "cell_neighbours"})
 
 
 def preload_of(products: Collection[str] | None) -> tuple[str, ...]:
@@ -43,6 +43,6 @@ def loaded_meanwhile(products: Collection[str] | None) -> tuple[str, ...]:
         "numcodecs.blosc": not wanted or "density" in wanted,
         "sqlalchemy.dialects.sqlite": not wanted or "counts_release" in wanted,
         f"{_COMPILING}:load_kernels": True,
-        f"{_COMPILING}:load_tessellation_kernels": not wanted or bool(wanted & _TESSELLATIONS),
+        f"{_COMPILING}:load_tessellation_kernels": not wanted or bool(wanted & TESSELLATIONS),
     }
     return _FOR_ALL + tuple(name for name, needed in needs.items() if needed)
